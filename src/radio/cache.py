@@ -1,0 +1,138 @@
+"""A durable key -> value store for everything that costs money or minutes, and the fingerprints that are its keys."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from radio.schema import InputError
+
+
+def fingerprint(value: Any) -> str:
+    """SHA-256 of a JSON-like value, stable across runs and machines; a ``Path`` counts by the content it names."""
+    text = json.dumps(_plain(value), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Fingerprinted):
+        return value.fingerprint()
+    if isinstance(value, Path):
+        return path_fingerprint(value)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    raise TypeError(f"cannot fingerprint {type(value).__name__}: keep such objects in attributes that start with '_'")
+
+
+def path_fingerprint(path: Path) -> str:
+    """SHA-256 of a file, or of all files of a folder with their names.
+
+    Raises:
+        InputError: the path does not exist.
+    """
+    if not path.exists():
+        raise InputError(f"{path}: no such file (relative paths start at {Path.cwd()})")
+    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    parts = [(str(p.relative_to(path)), _file_digest(p, p.stat().st_size, p.stat().st_mtime_ns)) for p in files]
+    return fingerprint(parts)
+
+
+@lru_cache(maxsize=4096)
+def _file_digest(path: Path, size: int, mtime: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class Fingerprinted:
+    """A configurable part whose results are cached: public attributes make up its identity.
+
+    A subclass keeps its settings in public attributes and everything else (models, clients, tables) in attributes
+    that start with an underscore. Raise ``version`` when the code changes what it returns.
+    """
+
+    version = 1
+
+    def fingerprint(self) -> str:
+        """Identity of this part and its settings, the first half of every cache key."""
+        settings = {key: value for key, value in vars(self).items() if not key.startswith("_")}
+        return fingerprint([type(self).__module__, type(self).__qualname__, self.version, settings])
+
+
+class Cache:
+    """SQLite store safe for several processes; each ``put`` is one transaction, so a kill loses nothing finished.
+
+    Args:
+        path: the database file; its folder is made on first use.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._connection: sqlite3.Connection | None = None
+
+    def _db(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                # autocommit plus explicit transactions; a writer waits for another process instead of failing
+                db = sqlite3.connect(self.path, timeout=60, isolation_level=None)
+                db.execute("PRAGMA journal_mode=WAL")
+                db.execute("PRAGMA synchronous=NORMAL")
+                db.execute(
+                    "CREATE TABLE IF NOT EXISTS entries (key TEXT PRIMARY KEY, kind TEXT NOT NULL, value BLOB NOT NULL,"
+                    " created TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP) WITHOUT ROWID"
+                )
+            except sqlite3.DatabaseError as error:
+                raise InputError(
+                    f"{self.path}: cannot use this file as the cache ({error}); move it away or choose another folder"
+                ) from None
+            self._connection = db
+        return self._connection
+
+    def get(self, keys: Iterable[str]) -> dict[str, bytes]:
+        """Values of those keys that are stored."""
+        wanted, found, db = list(dict.fromkeys(keys)), {}, self._db()
+        for start in range(0, len(wanted), 500):
+            part = wanted[start : start + 500]
+            query = f"SELECT key, value FROM entries WHERE key IN ({','.join('?' * len(part))})"  # noqa: S608
+            found.update(db.execute(query, part).fetchall())
+        return found
+
+    def put(self, kind: str, items: Mapping[str, bytes]) -> None:
+        """Store values, all or none; ``kind`` names what they are for people who look into the file."""
+        db = self._db()
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            rows = [(key, kind, value) for key, value in items.items()]
+            db.executemany("INSERT OR REPLACE INTO entries (key, kind, value) VALUES (?, ?, ?)", rows)
+            db.execute("COMMIT")
+        except BaseException:
+            db.execute("ROLLBACK")
+            raise
+
+    def get_json(self, keys: Iterable[str]) -> dict[str, Any]:
+        return {key: json.loads(value) for key, value in self.get(keys).items()}
+
+    def put_json(self, kind: str, items: Mapping[str, Any]) -> None:
+        self.put(kind, {key: json.dumps(value, ensure_ascii=False).encode() for key, value in items.items()})
+
+    def missing(self, keys: Sequence[str]) -> list[str]:
+        """Those keys that are not stored, each once, in order."""
+        found = self.get(keys)
+        return [key for key in dict.fromkeys(keys) if key not in found]
+
+    def count(self) -> dict[str, int]:
+        """Number of entries of each kind."""
+        return dict(self._db().execute("SELECT kind, COUNT(*) FROM entries GROUP BY kind ORDER BY kind").fetchall())
+
+    def __getstate__(self) -> dict[str, Any]:
+        # a connection belongs to its process: data loader workers and DDP ranks open their own
+        return {"path": self.path, "_connection": None}

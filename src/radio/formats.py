@@ -1,0 +1,315 @@
+"""Files on disk: FlashRAG JSONL (plain or gzip), TREC runs, rationale rows. Every error names file, line and key."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import math
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from radio.schema import Candidate, InputError, Passage, Question, Rationale
+
+Run = dict[str, dict[str, float]]
+"""A ranking of passages for each question: ``run[question_id][passage_id] = score``."""
+
+_NAMES = {str: "a string", list: "a list", dict: "an object", int: "a number", float: "a number", bool: "true or false"}
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Non-blank lines with their 1-based numbers."""
+    try:
+        with path.open("rb") as raw:
+            zipped = raw.read(2) == b"\x1f\x8b"
+        opener: Any = gzip.open if zipped else open
+        with opener(path, "rt", encoding="utf-8") as file:
+            number = 0
+            for number, line in enumerate(file, 1):  # noqa: B007
+                if line.strip():
+                    yield number, line
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file (relative paths start at {Path.cwd()})") from None
+    except IsADirectoryError:
+        raise InputError(f"{path}: this is a folder, expected a file") from None
+    except (EOFError, gzip.BadGzipFile) as error:
+        raise InputError(f"{path}: the gzip file is damaged or cut off ({error})") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 text ({error})") from None
+
+
+def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """JSON objects of a JSONL file, each with its place ``file:line`` for error messages."""
+    for number, line in _lines(path):
+        place = f"{path}:{number}"
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise InputError(
+                f"{place}: not valid JSON ({error.msg} at column {error.colno}); expected one JSON object a line"
+            ) from None
+        if not isinstance(row, dict):
+            raise InputError(f"{place}: found {_kind(row)}, expected a JSON object")
+        yield place, row
+
+
+def _kind(value: Any) -> str:
+    return "null" if value is None else _NAMES.get(type(value), type(value).__name__)
+
+
+def _take(row: Mapping[str, Any], place: str, key: str, kind: type, default: Any = ...) -> Any:
+    """Value of ``key`` after a type check; a missing key is an error unless a default is given."""
+    value = row.get(key)
+    if value is None:
+        if default is not ...:
+            return default
+        found = "null" if key in row else f"only the keys {', '.join(map(repr, row)) or '(none)'}"
+        raise InputError(f"{place}: key {key!r} is missing: found {found}, expected {_NAMES[kind]}")
+    if isinstance(value, bool) or not isinstance(value, kind):
+        raise InputError(
+            f"{place}: key {key!r}: found {_kind(value)} ({str(value)[:60]!r}), expected {_NAMES[kind]}"
+        )
+    return value
+
+
+def _take_id(row: Mapping[str, Any], place: str) -> str:
+    value = row.get("id")
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    text: str = _take(row, place, "id", str)
+    if not text or text.split() != [text]:
+        raise InputError(f"{place}: key 'id': found {text!r}, expected a non-empty string without white space")
+    return text
+
+
+def _take_strings(row: Mapping[str, Any], place: str, key: str) -> tuple[str, ...]:
+    values = _take(row, place, key, list, default=[])
+    for value in values:
+        if not isinstance(value, str):
+            raise InputError(f"{place}: key {key!r}: found {_kind(value)} in the list, expected strings only")
+    return tuple(values)
+
+
+def read_questions(path: str | Path, *, need_answers: bool = True) -> list[Question]:
+    """Read questions: JSONL ``{"id", "question", "golden_answers", ["choices"], ["metadata"]}``.
+
+    A multiple-choice row may give its answer as the 0-based index into ``choices`` (FlashRAG's convention).
+
+    Raises:
+        InputError: broken line, missing key, wrong type, empty answers (unless ``need_answers`` is off), duplicate
+            id, or no question at all.
+    """
+    path = Path(path)
+    seen: dict[str, str] = {}
+    questions = []
+    for place, row in _rows(path):
+        identifier = _take_id(row, place)
+        if identifier in seen:
+            raise InputError(f"{place}: id {identifier!r} is a duplicate, first used at {seen[identifier]}")
+        seen[identifier] = place
+        text = _take(row, place, "question", str).strip()
+        if not text:
+            raise InputError(f"{place}: key 'question' is empty, expected the text of the question")
+        choices = _take_strings(row, place, "choices")
+        index = row.get("golden_answers")
+        index = index[0] if isinstance(index, list) and len(index) == 1 else index
+        if choices and isinstance(index, int) and not isinstance(index, bool):
+            if not 0 <= index < len(choices):
+                raise InputError(f"{place}: key 'golden_answers': found index {index}, expected 0..{len(choices) - 1}")
+            answers: tuple[str, ...] = (choices[index],)
+        else:
+            if need_answers:
+                _take(row, place, "golden_answers", list)
+            answers = tuple(a for a in _take_strings(row, place, "golden_answers") if a.strip())
+        if need_answers and not answers:
+            raise InputError(
+                f"{place}: key 'golden_answers' of question {identifier!r} is empty, expected at least one answer"
+            )
+        metadata = _take(row, place, "metadata", dict, default={})
+        questions.append(Question(identifier, text, answers, choices, metadata))
+    if not questions:
+        raise InputError(f"{path}: the file holds no question")
+    return questions
+
+
+def read_passages(path: str | Path) -> dict[str, Passage]:
+    """Read a corpus: JSONL ``{"id", "contents"}``, title on the first line of ``contents``; returns id -> passage.
+
+    Raises:
+        InputError: broken line, missing key, wrong type, duplicate id, or no passage at all.
+    """
+    path = Path(path)
+    seen: dict[str, str] = {}
+    passages = {}
+    for place, row in _rows(path):
+        identifier = _take_id(row, place)
+        if identifier in seen:
+            raise InputError(f"{place}: id {identifier!r} is a duplicate, first used at {seen[identifier]}")
+        seen[identifier] = place
+        passages[identifier] = Passage(identifier, _take(row, place, "contents", str))
+    if not passages:
+        raise InputError(f"{path}: the corpus is empty, expected lines like {{\"id\": ..., \"contents\": ...}}")
+    return passages
+
+
+def read_rationales(path: str | Path) -> tuple[dict[str, Rationale], dict[str, Rationale]]:
+    """Read rationales by question id, and by question text for rows that carry no id.
+
+    Rows are ``{"id" or "question_id", "rationale"}`` with optional ``"model"``, ``"prompt"``, ``"usage"``; the
+    published rows ``{"question", "golden_answers", "reason"}`` have no id and join by :func:`normalise_question`.
+
+    Raises:
+        InputError: broken line, missing key, wrong type, empty text or a duplicate.
+    """
+    path = Path(path)
+    by_id: dict[str, Rationale] = {}
+    by_text: dict[str, Rationale] = {}
+    for place, row in _rows(path):
+        key = "reason" if "reason" in row and "rationale" not in row else "rationale"
+        text = _take(row, place, key, str).strip()
+        if not text:
+            raise InputError(f"{place}: key {key!r} is empty, expected the rationale")
+        if "question_id" in row:
+            row = {**row, "id": row["question_id"]}
+        model = _take(row, place, "model", str, default="recorded")
+        prompt = _take(row, place, "prompt", str, default="")
+        usage = _take(row, place, "usage", dict, default={})
+        if "id" in row:
+            identifier, table = _take_id(row, place), by_id
+            record = Rationale(identifier, text, model, prompt, usage)
+        else:
+            identifier, table = normalise_question(_take(row, place, "question", str)), by_text
+            record = Rationale("", text, model, prompt, usage)
+        if identifier in table and table[identifier].text != text:
+            raise InputError(f"{place}: a second, different rationale for {identifier!r}; expected one a question")
+        table[identifier] = record
+    return by_id, by_text
+
+
+def read_candidates(path: str | Path) -> tuple[dict[str, list[Candidate]], dict[str, Passage]]:
+    """Read candidates from a TREC run or JSONL; returns question id -> ranked candidates, and passages given inline.
+
+    JSONL rows are ``{"id", "candidates": [{"id", "score", ["contents"], ["from"]}]}`` or
+    ``{"id", "candidate_ids", ["scores"]}``; a missing score becomes 1 / (1 + rank). A candidate whose ``from`` names
+    ``gold`` but no search that found it was put in by hand and is left out: it would flatter any reranker.
+
+    Raises:
+        InputError: broken line, missing key, wrong type or a candidate listed twice.
+    """
+    path = Path(path)
+    first = next((line for _, line in _lines(path)), "")
+    if first and not first.lstrip().startswith("{"):
+        run = read_run(path)
+        return {question: ranked(scores) for question, scores in run.items()}, {}
+    result: dict[str, list[Candidate]] = {}
+    passages: dict[str, Passage] = {}
+    for place, row in _rows(path):
+        question = _take_id(row, place)
+        if question in result:
+            raise InputError(f"{place}: question id {question!r} is a duplicate")
+        if "candidate_ids" in row:
+            ids = _take(row, place, "candidate_ids", list)
+            scores = _take(row, place, "scores", list, default=[None] * len(ids))
+            if len(ids) != len(scores):
+                raise InputError(f"{place}: found {len(ids)} candidate_ids but {len(scores)} scores")
+            entries = [{"id": i, "score": s} for i, s in zip(ids, scores, strict=True)]
+        else:
+            entries = _take(row, place, "candidates", list)
+        scores_by_id: dict[str, float] = {}
+        for position, entry in enumerate(entries):
+            spot = f"{place}: candidate {position + 1}"
+            if not isinstance(entry, dict):
+                raise InputError(f"{spot}: found {_kind(entry)}, expected an object with 'id' and 'score'")
+            identifier = _take_id(entry, spot)
+            if identifier in scores_by_id:
+                raise InputError(f"{spot}: passage id {identifier!r} stands twice in the list")
+            if "contents" in entry:
+                passages[identifier] = Passage(identifier, _take(entry, spot, "contents", str))
+            origin = entry.get("from") or []
+            if "gold" in origin and "bm25" not in origin:
+                continue
+            score = entry.get("score")
+            if score is not None and (isinstance(score, bool) or not isinstance(score, int | float)):
+                raise InputError(f"{spot}: key 'score': found {_kind(score)}, expected a number")
+            scores_by_id[identifier] = 1 / (1 + position) if score is None else float(score)
+        result[question] = ranked(scores_by_id)
+    return result, passages
+
+
+def ranked(scores: Mapping[str, float]) -> list[Candidate]:
+    """Candidates best first; equal scores keep the order in which they were given."""
+    order = sorted(scores.items(), key=lambda item: -item[1])
+    return [Candidate(identifier, rank, score) for rank, (identifier, score) in enumerate(order)]
+
+
+def read_run(path: str | Path) -> Run:
+    """Read a TREC run (``question_id Q0 passage_id rank score tag``).
+
+    Raises:
+        InputError: a line without six columns, or a score that is no finite number.
+    """
+    path = Path(path)
+    run: Run = {}
+    for number, line in _lines(path):
+        columns = line.split()
+        if len(columns) != 6:
+            raise InputError(
+                f"{path}:{number}: found {len(columns)} columns, expected 6: question_id Q0 passage_id rank score tag"
+            )
+        try:
+            score = float(columns[4])
+        except ValueError:
+            score = math.nan
+        if not math.isfinite(score):
+            raise InputError(f"{path}:{number}: column 5: found {columns[4]!r}, expected a finite score")
+        run.setdefault(columns[0], {})[columns[2]] = score
+    return run
+
+
+def write_run(path: str | Path, run: Mapping[str, Mapping[str, float]], tag: str) -> None:
+    """Write a TREC run, passages by descending score."""
+    with atomic_write(path) as file:
+        for question, scores in run.items():
+            for candidate in ranked(scores):
+                rank, score = candidate.rank + 1, float(candidate.score)
+                file.write(f"{question} Q0 {candidate.passage_id} {rank} {score!r} {tag}\n")
+
+
+def write_jsonl(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write one JSON object a line."""
+    with atomic_write(path) as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+@contextmanager
+def atomic_write(path: str | Path) -> Iterator[IO[str]]:
+    """Write to a temporary file beside ``path`` and rename it when complete, so that no half-written file is left."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            yield file
+        Path(name).chmod(0o666 & ~_umask())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def normalise_question(text: str) -> str:
+    """Lower-cased words without punctuation: two questions are the same question if this is equal."""
+    import re
+    import unicodedata
+
+    return " ".join(re.findall(r"\w+", unicodedata.normalize("NFKC", text).lower()))

@@ -1,0 +1,116 @@
+"""The plain records that flow from data to loss; nothing here knows about models or files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class InputError(Exception):
+    """A mistake in what the user gave; the command line prints its message alone and exits with status 2."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question with the answers that count as correct (none when it is only to be reranked)."""
+
+    id: str
+    question: str
+    golden_answers: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A passage of the corpus; ``contents`` is the title, a newline and the text (FlashRAG's format)."""
+
+    id: str
+    contents: str
+
+    @property
+    def title(self) -> str:
+        head, newline, _ = self.contents.partition("\n")
+        return head.strip().strip('"') if newline else ""
+
+    @property
+    def text(self) -> str:
+        head, newline, tail = self.contents.partition("\n")
+        return tail if newline else head
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievedPassage(Passage):
+    """A passage as a retriever returned it for one question: 0-based ``rank``, ``score`` (higher is better)."""
+
+    rank: int = 0
+    score: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One entry of a retriever's ranking: 0-based ``rank``, ``score`` (higher is better)."""
+
+    passage_id: str
+    rank: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rationale:
+    """Why the golden answers of a question are right, as a language model (or a person) wrote it."""
+
+    question_id: str
+    text: str
+    model: str = "recorded"
+    prompt: str = ""
+    """Fingerprint of the prompt template."""
+    usage: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """All that is known about a question before groups are drawn; ``teacher`` maps passage ids to [0, 1]."""
+
+    question: Question
+    candidates: tuple[Candidate, ...]
+    teacher: Mapping[str, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The passages of one question that enter the loss together.
+
+    ``teacher_scores`` and ``labels`` (1 = positive) are aligned with ``passages``; a question without a rationale
+    has NaN teacher scores and takes part in evaluation only.
+    """
+
+    question: Question
+    passages: tuple[Passage, ...]
+    teacher_scores: tuple[float, ...]
+    labels: tuple[int, ...]
+
+
+@dataclass(slots=True)
+class GroupBatch:
+    """A batch of B groups of at most G passages, N in all.
+
+    Args:
+        inputs: token tensors of the N pairs (or questions and passages), flat, as the reranker's ``collate`` made them.
+        teacher: float32 ``[B, G]``, 0 where padded, NaN where unknown.
+        labels: float32 ``[B, G]``, 1 for positives.
+        mask: bool ``[B, G]``, True for real passages; flat item n is the n-th True in row-major order.
+        question_ids: B ids.
+        passage_ids: B lists of ids, unpadded.
+    """
+
+    inputs: dict[str, dict[str, Tensor]]
+    teacher: Tensor
+    labels: Tensor
+    mask: Tensor
+    question_ids: list[str]
+    passage_ids: list[list[str]]

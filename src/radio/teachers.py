@@ -1,0 +1,136 @@
+"""Teachers: one score in [0, 1] for each candidate of a question, from which the reranker learns."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
+
+from radio.cache import Cache, Fingerprinted
+from radio.encoders import Encoder
+from radio.schema import InputError, Question, Rationale, RetrievedPassage
+
+
+def min_max(scores: Sequence[float]) -> list[float]:
+    """Scale to [0, 1] over the candidates of one question; equal scores carry no preference and become 0.5."""
+    low, high = min(scores, default=0.0), max(scores, default=0.0)
+    if high <= low:
+        return [0.5] * len(scores)
+    return [(score - low) / (high - low) for score in scores]
+
+
+class Teacher(Fingerprinted):
+    """Scores the candidates of a question. A subclass implements :meth:`score`."""
+
+    needs_rationale = True
+    """Whether a question without a rationale can not be taught."""
+
+    @abstractmethod
+    def score(
+        self, question: Question, rationale: Rationale | None, passages: Sequence[RetrievedPassage]
+    ) -> list[float]:
+        """One score in [0, 1] for each passage, in their order, whatever that order is."""
+
+    def prefetch(  # noqa: B027
+        self, work: Iterable[tuple[Question, Rationale | None, Sequence[RetrievedPassage]]], cache: Cache
+    ) -> None:
+        """Do in large batches what :meth:`score` will need for this work, and keep it in the cache (optional)."""
+
+
+class RationaleSimilarity(Teacher):
+    """Cosine between the rationale text and each passage, min-max over the candidates (arXiv 2412.08519, section 3).
+
+    Args:
+        encoder: embedding model (published: bge-m3).
+        template: the rationale text, from ``{question}``, ``{answers}`` and ``{rationale}``.
+        separator: put between several golden answers.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder | None = None,
+        template: str = "{question}. {answers}. {rationale}",
+        separator: str = ", ",
+    ) -> None:
+        self.encoder = encoder or Encoder("BAAI/bge-m3")
+        self.template = template
+        self.separator = separator
+        self.needs_rationale = "{rationale}" in template
+        self._cache: Cache | None = None
+        try:
+            template.format(question="", answers="", rationale="")
+        except (KeyError, IndexError, ValueError) as error:
+            raise InputError(
+                f"RationaleSimilarity: template {template!r} has an unknown field ({error}); "
+                "expected {question}, {answers} and {rationale}"
+            ) from None
+
+    def text(self, question: Question, rationale: Rationale | None) -> str:
+        """The text that is compared with the passages."""
+        return self.template.format(
+            question=question.question,
+            answers=self.separator.join(question.golden_answers),
+            rationale=rationale.text if rationale else "",
+        )
+
+    def prefetch(
+        self, work: Iterable[tuple[Question, Rationale | None, Sequence[RetrievedPassage]]], cache: Cache
+    ) -> None:
+        self._cache = cache
+        texts, passages = [], {}
+        for question, rationale, candidates in work:
+            texts.append(self.text(question, rationale))
+            passages.update({p.id: p.contents for p in candidates})
+        self.encoder.encode(list(passages.values()), cache, title="teacher: embed passages")
+        self.encoder.encode(texts, cache, query=True, title="teacher: embed rationales")
+
+    def score(
+        self, question: Question, rationale: Rationale | None, passages: Sequence[RetrievedPassage]
+    ) -> list[float]:
+        if self._cache is None:
+            raise RuntimeError("RationaleSimilarity.prefetch(work, cache) comes before score()")
+        target = self.encoder.encode([self.text(question, rationale)], self._cache, query=True)
+        vectors = self.encoder.encode([p.contents for p in passages], self._cache)
+        return min_max([float(cosine) for cosine in vectors @ target[0]])
+
+
+class RetrievalScore(Teacher):
+    """The retriever's own score, min-max over the candidates: the baseline that teaches nothing new."""
+
+    needs_rationale = False
+
+    def score(
+        self, question: Question, rationale: Rationale | None, passages: Sequence[RetrievedPassage]
+    ) -> list[float]:
+        return min_max([p.score for p in passages])
+
+
+class Blend(Teacher):
+    """The published teacher: ``weight * rationale + (1 - weight) * retrieval``, both min-max normalised.
+
+    Args:
+        rationale: the first teacher.
+        retrieval: the second teacher.
+        weight: share of the first, in [0, 1].
+    """
+
+    def __init__(self, rationale: Teacher | None = None, retrieval: Teacher | None = None, weight: float = 0.5) -> None:
+        if not 0 <= weight <= 1:
+            raise InputError(f"Blend: weight: found {weight}, expected a number between 0 and 1")
+        self.rationale = rationale or RationaleSimilarity()
+        self.retrieval = retrieval or RetrievalScore()
+        self.weight = weight
+        self.needs_rationale = self.rationale.needs_rationale or self.retrieval.needs_rationale
+
+    def prefetch(
+        self, work: Iterable[tuple[Question, Rationale | None, Sequence[RetrievedPassage]]], cache: Cache
+    ) -> None:
+        work = list(work)
+        self.rationale.prefetch(work, cache)
+        self.retrieval.prefetch(work, cache)
+
+    def score(
+        self, question: Question, rationale: Rationale | None, passages: Sequence[RetrievedPassage]
+    ) -> list[float]:
+        first = min_max(self.rationale.score(question, rationale, passages))
+        second = min_max(self.retrieval.score(question, rationale, passages))
+        return [self.weight * a + (1 - self.weight) * b for a, b in zip(first, second, strict=True)]

@@ -1,0 +1,458 @@
+"""From questions and passages to groups: retrieve, obtain rationales, ask the teacher, each step cached."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import shlex
+import sys
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import lightning as L
+import torch
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from radio.cache import Cache, fingerprint
+from radio.formats import normalise_question
+from radio.rationales import RationaleWriter
+from radio.retrieval import Dense, Retriever
+from radio.sampling import GroupSampler, Shift
+from radio.schema import (
+    Candidate,
+    Example,
+    Group,
+    GroupBatch,
+    InputError,
+    Passage,
+    Question,
+    Rationale,
+    RetrievedPassage,
+)
+from radio.teachers import Blend, Teacher
+
+if TYPE_CHECKING:
+    from radio.rerankers import Reranker
+
+TAUGHT = ("train", "validation", "test")
+"""Splits that need answers and have teacher scores; ``predict`` needs neither."""
+
+
+class RationaleDataModule(L.LightningDataModule):
+    """A dataset for rationale distillation. A subclass implements :meth:`questions` and :meth:`passages`.
+
+    ``prepare_data`` fills the caches on one process and repeats nothing that is there already; ``setup`` only reads
+    them. Everything is joined by id.
+
+    Args:
+        retriever: finds the candidates; None is dense retrieval with e5-base-v2, as published.
+        rationales: writes or reads the rationales; None where the teacher needs none.
+        teacher: scores the candidates; None is the published blend with bge-m3.
+        sampler: draws the groups; None is the published shift.
+        train_candidates: candidates for each training question (published: 50).
+        eval_candidates: candidates that are reranked (published: 20).
+        batch_size: questions in a training step.
+        eval_batch_size: questions in an evaluation step.
+        num_workers: processes that tokenise; 0 does it in the main process.
+        max_questions: first n questions of a split, for example ``{train: 20000}``; None takes all.
+        missing_rationales: what to do with training questions without one: ``error``, or ``drop`` with a warning.
+        cache_dir: where candidates, rationales, embeddings, teacher scores and generator answers are kept.
+        seed: of the order of the questions and of the groups.
+    """
+
+    def __init__(
+        self,
+        retriever: Retriever | None = None,
+        rationales: RationaleWriter | None = None,
+        teacher: Teacher | None = None,
+        sampler: GroupSampler | None = None,
+        train_candidates: int = 50,
+        eval_candidates: int = 20,
+        batch_size: int = 16,
+        eval_batch_size: int = 16,
+        num_workers: int = 0,
+        max_questions: dict[str, int] | None = None,
+        missing_rationales: Literal["error", "drop"] = "error",
+        cache_dir: str = ".radio_cache",
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.retriever = retriever or Dense()
+        self.rationales = rationales
+        self.teacher = teacher or Blend()
+        self.sampler = sampler or Shift()
+        self.train_candidates = train_candidates
+        self.eval_candidates = eval_candidates
+        self.batch_size = batch_size
+        self.eval_batch_size = eval_batch_size
+        self.num_workers = num_workers
+        self.max_questions = max_questions or {}
+        self.missing_rationales = missing_rationales
+        self.seed = seed
+        self.cache = Cache(Path(cache_dir) / "radio.sqlite")
+        self.examples: dict[str, list[Example]] = {}
+        self._questions: dict[str, list[Question]] = {}
+        unknown = set(self.max_questions) - {*TAUGHT, "predict"}
+        if unknown:
+            raise InputError(f"max_questions: found {unknown}, expected train, validation, test or predict")
+
+    # What a subclass gives
+
+    @abstractmethod
+    def questions(self, split: str) -> Sequence[Question]:
+        """Questions of ``train``, ``validation``, ``test`` or ``predict``; an empty list if there is no such split."""
+
+    @abstractmethod
+    def passages_by_id(self) -> Mapping[str, Passage]:
+        """The corpus: id -> passage. Called once."""
+
+    # Steps
+
+    @cached_property
+    def passages(self) -> Mapping[str, Passage]:
+        """The corpus, by passage id."""
+        passages = self.passages_by_id()
+        if not passages:
+            raise InputError(f"{type(self).__name__}: the corpus is empty")
+        return passages
+
+    @cached_property
+    def _corpus_fingerprint(self) -> str:
+        digest = hashlib.sha256()
+        for passage in self.passages.values():
+            digest.update(f"{passage.id}\0{passage.contents}\0".encode())
+        return digest.hexdigest()
+
+    def prepare_data(self) -> None:
+        """Retrieve, obtain rationales and teacher scores for the splits that the command needs."""
+        splits = self._splits_of(self.trainer.state.fn if self.trainer else None)
+        self._check_splits()
+        for split in splits:
+            candidates = self._retrieve(split)
+            if split in TAUGHT and candidates:
+                rationales = self._write_rationales(split)
+                self._teach(split, candidates, rationales)
+
+    def setup(self, stage: str | None = None) -> None:
+        """Build the examples of each split from the caches.
+
+        Raises:
+            InputError: something is missing that ``prepare_data`` would have filled.
+        """
+        for split in self._splits_of({"fit": "fit"}.get(stage or "", stage)):
+            if split not in self.examples:
+                self.examples[split] = self._read_examples(split)
+
+    def summary(self) -> str:
+        """One line for each split: questions, candidates, rationales."""
+        lines = []
+        for split in TAUGHT:
+            if self._split_questions(split):
+                rationales = len(self._read_rationales(split))
+                lines.append(f"{split}: {len(self._split_questions(split))} questions, {rationales} rationales")
+        return "\n".join([*lines, f"corpus: {len(self.passages)} passages", f"cache: {self.cache.path}"])
+
+    def _splits_of(self, stage: str | None) -> list[str]:
+        """Splits that a stage of Lightning works on; training prepares the test split too, so that it can not fail late."""
+        if stage == "predict":
+            return ["predict"] if self._split_questions("predict") else ["test"]
+        wanted = {"validate": ["validation"], "test": ["test"]}.get(stage or "", TAUGHT)
+        return [split for split in wanted if self._split_questions(split)]
+
+    def _split_questions(self, split: str) -> list[Question]:
+        if split not in self._questions:
+            questions = list(self.questions(split))
+            if split in self.max_questions:
+                questions = questions[: self.max_questions[split]]
+            self._questions[split] = questions
+        return self._questions[split]
+
+    def _check_splits(self) -> None:
+        seen: dict[str, tuple[str, str]] = {}
+        for split in TAUGHT:
+            for question in self._split_questions(split):
+                text = normalise_question(question.question)
+                other, identifier = seen.setdefault(text, (split, question.id))
+                if other != split:
+                    raise InputError(
+                        f"the same question is in two splits: {identifier!r} in {other} and {question.id!r} in {split} "
+                        f"({question.question!r}); take it out of one of them"
+                    )
+
+    def _candidate_keys(self, split: str) -> list[str]:
+        k = self.train_candidates if split == "train" else self.eval_candidates
+        parts = ["candidates", self.retriever.fingerprint(), self._corpus_fingerprint, k]
+        return [fingerprint([*parts, q.id, q.question]) for q in self._split_questions(split)]
+
+    def _retrieve(self, split: str) -> dict[str, list[Candidate]]:
+        """Candidates of each question, from the cache or the retriever."""
+        questions, keys = self._split_questions(split), self._candidate_keys(split)
+        missing = set(self.cache.missing(keys))
+        todo = [(key, question) for key, question in zip(keys, questions, strict=True) if key in missing]
+        if todo:
+            from tqdm import tqdm
+
+            k = self.train_candidates if split == "train" else self.eval_candidates
+            self.retriever.index(self.passages, self.cache)
+            found = self.retriever.search([question for _, question in todo], k)
+            part: dict[str, Any] = {}
+            for (key, question), candidates in tqdm(
+                zip(todo, found, strict=True), total=len(todo), desc=f"{split}: retrieve", unit="question"
+            ):
+                for candidate in candidates:
+                    if candidate.passage_id not in self.passages:
+                        raise InputError(
+                            f"question {question.id!r}: candidate {candidate.passage_id!r} is not in the corpus "
+                            f"({len(self.passages)} passages); use the corpus that the candidates were made from"
+                        )
+                part[key] = [[c.passage_id, c.score] for c in candidates]
+                if len(part) >= 100:
+                    self.cache.put_json("candidates", part)
+                    part = {}
+            self.cache.put_json("candidates", part)
+        return self._read_candidates(split)
+
+    def _read_candidates(self, split: str) -> dict[str, list[Candidate]]:
+        questions, keys = self._split_questions(split), self._candidate_keys(split)
+        stored = self.cache.get_json(keys)
+        lacking = [q.id for q, key in zip(questions, keys, strict=True) if key not in stored]
+        if lacking:
+            raise InputError(_missing("candidates", split, lacking, len(questions)))
+        return {
+            question.id: [Candidate(p, rank, score) for rank, (p, score) in enumerate(stored[key])]
+            for question, key in zip(questions, keys, strict=True)
+        }
+
+    def _write_rationales(self, split: str) -> dict[str, Rationale]:
+        """Rationales of each question, from the cache or the writer; each is stored as soon as it is there."""
+        if self.rationales is not None and self.teacher.needs_rationale:
+            from tqdm import tqdm
+
+            keys = {q.id: self.rationales.key(q) for q in self._split_questions(split)}
+            missing = set(self.cache.missing(list(keys.values())))
+            todo = [q for q in self._split_questions(split) if keys[q.id] in missing]
+            if todo:
+                for rationale in tqdm(
+                    self.rationales.write(todo), total=len(todo), desc=f"{split}: rationales", unit="question"
+                ):
+                    row = [rationale.text, rationale.model, rationale.prompt, dict(rationale.usage)]
+                    self.cache.put_json("rationale", {keys[rationale.question_id]: row})
+        rationales = self._read_rationales(split)
+        self._check_rationales(split, rationales)
+        return rationales
+
+    def _read_rationales(self, split: str) -> dict[str, Rationale]:
+        if self.rationales is None or not self.teacher.needs_rationale:
+            return {}
+        keys = {q.id: self.rationales.key(q) for q in self._split_questions(split)}
+        stored = self.cache.get_json(keys.values())
+        return {question: Rationale(question, *stored[key]) for question, key in keys.items() if key in stored}
+
+    def _check_rationales(self, split: str, rationales: Mapping[str, Rationale]) -> None:
+        """A training question needs its rationale; in the other splits it only lacks the metrics against the teacher."""
+        questions = self._split_questions(split)
+        lacking = [q.id for q in questions if q.id not in rationales]
+        if split != "train" or not lacking or not self.teacher.needs_rationale:
+            return
+        hint = self.rationales.hint() if self.rationales else "set data.init_args.rationales first"
+        message = _missing("rationale", split, lacking, len(questions), hint)
+        if self.missing_rationales == "error" or len(lacking) == len(questions):
+            raise InputError(f"{message}\n  or train without them: --data.init_args.missing_rationales drop")
+        rank_zero_info(f"{split}: {len(lacking)} of {len(questions)} questions have no rationale and are not trained on")
+
+    def _taught(
+        self, split: str, candidates: Mapping[str, list[Candidate]], rationales: Mapping[str, Rationale]
+    ) -> Iterator[tuple[str, Question, Rationale | None, list[RetrievedPassage]]]:
+        """Cache key and work of the teacher for each question that can be taught."""
+        identity = self.teacher.fingerprint()
+        for question in self._split_questions(split):
+            rationale = rationales.get(question.id)
+            if (rationale is None and self.teacher.needs_rationale) or not candidates[question.id]:
+                continue
+            passages = [
+                RetrievedPassage(c.passage_id, self.passages[c.passage_id].contents, c.rank, c.score)
+                for c in candidates[question.id]
+            ]
+            scores = [[p.id, p.score] for p in passages]
+            text = rationale.text if rationale else None
+            parts = [identity, self._corpus_fingerprint, question.question, question.golden_answers, text, scores]
+            yield fingerprint(["teacher", *parts]), question, rationale, passages
+
+    def _teach(
+        self, split: str, candidates: Mapping[str, list[Candidate]], rationales: Mapping[str, Rationale]
+    ) -> None:
+        work = list(self._taught(split, candidates, rationales))
+        missing = set(self.cache.missing([key for key, *_ in work]))
+        todo = [item for item in work if item[0] in missing]
+        if not todo:
+            return
+        from tqdm import tqdm
+
+        self.teacher.prefetch([(question, rationale, passages) for _, question, rationale, passages in todo], self.cache)
+        part: dict[str, Any] = {}
+        for key, question, rationale, passages in tqdm(todo, desc=f"{split}: teacher", unit="question"):
+            scores = self.teacher.score(question, rationale, passages)
+            name = type(self.teacher).__name__
+            if len(scores) != len(passages):
+                raise InputError(f"{name}: {len(scores)} scores for {len(passages)} passages of {question.id!r}")
+            if not all(math.isfinite(s) and -1e-6 <= s <= 1 + 1e-6 for s in scores):
+                raise InputError(f"{name}: a score of {question.id!r} is outside [0, 1]: {min(scores)}..{max(scores)}")
+            part[key] = {p.id: float(s) for p, s in zip(passages, scores, strict=True)}
+            if len(part) >= 100:
+                self.cache.put_json("teacher", part)
+                part = {}
+        self.cache.put_json("teacher", part)
+
+    def _read_examples(self, split: str) -> list[Example]:
+        questions, candidates = self._split_questions(split), self._read_candidates(split)
+        teacher: dict[str, dict[str, float]] = {}
+        if split in TAUGHT:
+            rationales = self._read_rationales(split)
+            self._check_rationales(split, rationales)
+            work = {key: question.id for key, question, _, _ in self._taught(split, candidates, rationales)}
+            stored = self.cache.get_json(work)
+            lacking = [question for key, question in work.items() if key not in stored]
+            if lacking:
+                raise InputError(_missing("teacher scores", split, lacking, len(questions)))
+            teacher = {question: stored[key] for key, question in work.items()}
+        examples = [Example(q, tuple(candidates[q.id]), teacher.get(q.id)) for q in questions]
+        if split != "train":
+            return examples
+        trainable = [e for e in examples if e.teacher is not None and len(e.candidates) >= 2]
+        alone = [e.question.id for e in examples if len(e.candidates) < 2]
+        if alone:
+            rank_zero_warn(f"train: {len(alone)} questions have fewer than 2 candidates, none to compare: {alone[:5]}")
+        if not trainable:
+            raise InputError("train: no question has a rationale and at least 2 candidates, nothing to train on")
+        return trainable
+
+    # Loaders
+
+    def train_dataloader(self) -> DataLoader[list[Group]]:
+        """Batches of ``batch_size`` questions, each with the groups that the sampler draws for this epoch."""
+        examples = self.examples["train"]
+        dataset = _Groups(examples, self.passages, self.sampler, self.seed)
+        return self._loader(dataset, self.batch_size, EpochSampler(len(examples), seed=self.seed, shuffle=True))
+
+    def loader(self, examples: Sequence[Example]) -> DataLoader[list[Group]]:
+        """All candidates of these questions, in order, on this process alone."""
+        dataset = _Groups(examples, self.passages, None, self.seed)
+        return self._loader(dataset, self.eval_batch_size, EpochSampler(len(examples), split=False))
+
+    def _eval_dataloader(self, split: str) -> Any:
+        examples = self.examples.get(split, [])
+        if not examples:
+            return []
+        dataset = _Groups(examples, self.passages, None, self.seed)
+        return self._loader(dataset, self.eval_batch_size, EpochSampler(len(examples)))
+
+    def val_dataloader(self) -> Any:
+        return self._eval_dataloader("validation")
+
+    def test_dataloader(self) -> Any:
+        return self._eval_dataloader("test")
+
+    def predict_dataloader(self) -> Any:
+        return self._eval_dataloader("predict" if "predict" in self.examples else "test")
+
+    def _loader(self, dataset: _Groups, batch_size: int, sampler: EpochSampler) -> DataLoader[list[Group]]:
+        assert self.trainer is not None, "loaders need a trainer, whose reranker makes the batches"  # noqa: S101
+        reranker: Any = self.trainer.lightning_module
+        return DataLoader(
+            dataset,
+            batch_size=batch_size,
+            sampler=sampler,
+            num_workers=self.num_workers,
+            persistent_workers=self.num_workers > 0,
+            collate_fn=partial(_collate, reranker),
+        )
+
+
+class EpochSampler(Sampler[tuple[int, int]]):
+    """Yields (epoch, index), so that groups drawn in worker processes know their epoch; splits over DDP ranks.
+
+    Lightning calls ``set_epoch``. Every rank gets the same number of items; the first ones are repeated to fill up.
+    """
+
+    def __init__(self, size: int, *, seed: int = 0, shuffle: bool = False, split: bool = True) -> None:
+        self.size = size
+        self.seed = seed
+        self.shuffle = shuffle
+        self.epoch = 0
+        distributed = split and torch.distributed.is_available() and torch.distributed.is_initialized()
+        self.ranks = torch.distributed.get_world_size() if distributed else 1
+        self.rank = torch.distributed.get_rank() if distributed else 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return math.ceil(self.size / self.ranks)
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        order = list(range(self.size))
+        if self.shuffle:
+            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+            order = torch.randperm(self.size, generator=generator).tolist()
+        total = len(self) * self.ranks
+        order = [order[i % self.size] for i in range(total)] if order else []
+        return iter([(self.epoch, index) for index in order[self.rank : total : self.ranks]])
+
+
+class _Groups(Dataset[list[Group]]):
+    """The groups of one question: drawn by the sampler, or all candidates as one group."""
+
+    def __init__(
+        self, examples: Sequence[Example], passages: Mapping[str, Passage], sampler: GroupSampler | None, seed: int
+    ) -> None:
+        self.examples = examples
+        self.passages = passages
+        self.sampler = sampler
+        self.seed = seed
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def __getitem__(self, item: tuple[int, int]) -> list[Group]:
+        if not isinstance(item, tuple):
+            raise TypeError("use Trainer(use_distributed_sampler=False): the data module splits over processes itself")
+        epoch, index = item
+        example = self.examples[index]
+        # NaN marks "no teacher": such a question is ranked, and left out of the validation loss
+        scores = {c.passage_id: math.nan if example.teacher is None else 0.0 for c in example.candidates}
+        scores.update(example.teacher or {})
+        ids = [c.passage_id for c in example.candidates]
+        if self.sampler is None:
+            selections = [list(range(len(ids)))] if ids else []
+        else:
+            # the teacher's order; equal scores stay in the retriever's
+            ids.sort(key=lambda i: -scores[i])
+            selections = self.sampler.groups(
+                [scores[i] for i in ids], seed=self.seed, epoch=epoch, question_id=example.question.id
+            )
+        return [
+            Group(
+                question=example.question,
+                passages=tuple(self.passages[ids[i]] for i in selection),
+                teacher_scores=tuple(scores[ids[i]] for i in selection),
+                labels=tuple(int(place == 0) for place in range(len(selection))),
+            )
+            for selection in selections
+        ]
+
+
+def _collate(reranker: Reranker, items: Sequence[Sequence[Group]]) -> GroupBatch:
+    return reranker.collate([group for groups in items for group in groups])
+
+
+def _missing(what: str, split: str, ids: Sequence[str], total: int, hint: str = "") -> str:
+    """The message for something that prepare would have filled, with the command."""
+    shown = ", ".join(ids[:3]) + (", ..." if len(ids) > 3 else "")
+    arguments = sys.argv[2:] if Path(sys.argv[0]).name in {"radio", "__main__.py"} else ["--config", "YOUR.yaml"]
+    command = shlex.join(["radio", "prepare", *arguments])
+    tail = f" ({hint})" if hint else ""
+    return f"{what} missing for {len(ids)} of {total} {split} questions: {shown}\n  fill them with: {command}{tail}"

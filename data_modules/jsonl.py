@@ -1,0 +1,48 @@
+"""Your own files, no code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from data_modules.base import RationaleDataModule
+from radio.formats import read_passages, read_questions
+from radio.retrieval import Precomputed
+from radio.schema import InputError, Passage, Question
+
+
+class JsonlDataModule(RationaleDataModule):
+    """Questions and corpus from JSONL files, plain or gzip (FlashRAG's formats).
+
+    Args:
+        train: questions to learn from, ``{"id", "question", "golden_answers"}`` a line.
+        validation: questions by which the best checkpoint is chosen.
+        test: questions evaluated before and after, once.
+        predict: questions for ``radio predict``; they need no answers.
+        corpus: passages, ``{"id", "contents"}`` a line; not needed when the candidate files carry their text.
+        kwargs: arguments of RationaleDataModule.
+    """
+
+    def __init__(
+        self,
+        train: str | None = None,
+        validation: str | None = None,
+        test: str | None = None,
+        predict: str | None = None,
+        corpus: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.files = {"train": train, "validation": validation, "test": test, "predict": predict}
+        self.corpus = corpus
+
+    def questions(self, split: str) -> Sequence[Question]:
+        path = self.files[split]
+        return read_questions(path, need_answers=split != "predict") if path else []
+
+    def passages_by_id(self) -> Mapping[str, Passage]:
+        if self.corpus:
+            return read_passages(self.corpus)
+        if isinstance(self.retriever, Precomputed) and (passages := self.retriever.passages()):
+            return passages
+        raise InputError("data.init_args.corpus is not set, and no candidate file carries the text of its passages")

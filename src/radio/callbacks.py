@@ -1,0 +1,253 @@
+"""Callbacks: ranking metrics, the generator in the loop, the Hugging Face export."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.utilities import rank_zero_info
+
+from radio.formats import Run, ranked, write_run
+from radio.generators import Generator, Prompt, SpanReader
+from radio.metrics import exact_match, f1, has_answer, ranking_metrics, relevance_of
+from radio.report import SYSTEMS
+from radio.rerankers import Reranker
+from radio.schema import Example, InputError
+
+
+def orders(trainer: L.Trainer, module: Reranker, split: str) -> dict[str, Run]:
+    """The rankings of the questions just evaluated, complete on every process: retriever, base and tuned reranker."""
+    data: Any = trainer.datamodule  # type: ignore[attr-defined]
+    tuned = module.ranking
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        parts: list[Run] = [{}] * torch.distributed.get_world_size()
+        torch.distributed.all_gather_object(parts, tuned)
+        tuned = {question: scores for part in parts for question, scores in part.items()}
+    # in the order of the data set, whatever the processes and the limits on batches were
+    examples = [e for e in data.examples[split] if e.question.id in tuned]
+    base = module.base_rankings.setdefault(split, {})
+    unseen = [e for e in examples if e.question.id not in base]
+    if unseen:
+        with trainer.precision_plugin.forward_context():
+            base.update(module.rank_untrained(data.loader(unseen)))
+    return {
+        "retriever": {e.question.id: {c.passage_id: c.score for c in e.candidates} for e in examples},
+        "base": {e.question.id: base[e.question.id] for e in examples},
+        "tuned": {e.question.id: tuned[e.question.id] for e in examples},
+    }
+
+
+class _Evaluation(L.Callback):
+    """Runs :meth:`evaluate` after each validation and test; its numbers go to the logger and the run folder."""
+
+    def evaluate(self, trainer: L.Trainer, module: Reranker, split: str, examples: dict[str, Example]) -> list[str]:
+        """Add per-question numbers to ``module.results`` and return the names of the metrics."""
+        raise NotImplementedError
+
+    def _run(self, trainer: L.Trainer, module: L.LightningModule, split: str) -> None:
+        if trainer.sanity_checking:
+            return
+        if not isinstance(module, Reranker):
+            raise InputError(f"{type(self).__name__} needs a radio Reranker, found {type(module).__name__}")
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        names = self.evaluate(trainer, module, split, {e.question.id: e for e in data.examples[split]})
+        for system, means in module.results.means(split).items():
+            # every process has the same numbers, because each has evaluated all questions
+            prefix = split if system == "tuned" else f"{split}/{system}"
+            module.log_dict({f"{prefix}/{name}": means[name] for name in names if name in means}, rank_zero_only=False)
+
+    def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._run(trainer, pl_module, "validation")
+
+    def on_test_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._run(trainer, pl_module, "test")
+
+    def _write(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        if trainer.is_global_zero and not trainer.sanity_checking and isinstance(module, Reranker):
+            module.results.write(Path(trainer.default_root_dir))
+
+    on_validation_end = on_test_end = _write
+
+
+class RankEvaluation(_Evaluation):
+    """Ranking metrics before and after, and the rankings as TREC runs ``<split>.<system>.trec``.
+
+    Each metric is computed against the answer-bearing passages (``ndcg@5``) and against the teacher's scores
+    (``teacher_ndcg@5``; linear gain; for ``teacher_mrr`` and the like the teacher's best passage alone is relevant),
+    the latter for questions that have a rationale.
+
+    Args:
+        metrics: ``mrr``, ``ndcg@k``, ``recall@k``, ``precision@k`` for any k.
+    """
+
+    def __init__(self, metrics: Sequence[str] = ("mrr", "ndcg@5", "recall@5", "precision@1")) -> None:
+        try:
+            ranking_metrics([], metrics)
+        except ValueError as error:
+            raise InputError(f"RankEvaluation: {error}") from None
+        self.metrics = list(metrics)
+
+    def evaluate(self, trainer: L.Trainer, module: Reranker, split: str, examples: dict[str, Example]) -> list[str]:
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        rankings = orders(trainer, module, split)
+        for system, run in rankings.items():
+            for question, scores in run.items():
+                example = examples[question]
+                order = [c.passage_id for c in ranked(scores)]
+                answers = example.question.golden_answers
+                gains = {p: float(has_answer(data.passages[p].contents, answers)) for p in order}
+                values = ranking_metrics(relevance_of(order, gains), self.metrics)
+                if example.teacher:
+                    values |= self._against_teacher(order, dict(example.teacher))
+                module.results.add(
+                    split, system, question, values, passage_ids=order, scores=[scores[p] for p in order]
+                )
+            if trainer.is_global_zero:
+                write_run(Path(trainer.default_root_dir) / f"{split}.{system}.trec", run, system)
+        return [*self.metrics, *(f"teacher_{name}" for name in self.metrics)]
+
+    def _against_teacher(self, order: list[str], teacher: dict[str, float]) -> dict[str, float]:
+        best = max(teacher.values())
+        top = {p: float(score == best) for p, score in teacher.items()}
+        values = {}
+        for name in self.metrics:
+            gains = teacher if name.startswith("ndcg") else top
+            values[f"teacher_{name}"] = ranking_metrics(relevance_of(order, gains), [name])[name]
+        return values
+
+
+class GeneratorInTheLoop(_Evaluation):
+    """Asks a generator with the top passages of each ranking: EM, F1, and whether an answer was there to be read.
+
+    Answers are kept in the data module's cache, by generator, question and passages: none is asked for twice.
+
+    Args:
+        generator: None is :class:`radio.generators.SpanReader`.
+        top_k: passages that it reads (published: 5).
+        every_n_epochs: validations during training that are skipped in between; tests are never skipped.
+    """
+
+    def __init__(self, generator: Generator | None = None, top_k: int = 5, every_n_epochs: int = 1) -> None:
+        if top_k < 1 or every_n_epochs < 1:
+            raise InputError(f"GeneratorInTheLoop: found top_k={top_k}, every_n_epochs={every_n_epochs}, expected >= 1")
+        self.generator = generator or SpanReader()
+        self.top_k = top_k
+        self.every_n_epochs = every_n_epochs
+
+    def evaluate(self, trainer: L.Trainer, module: Reranker, split: str, examples: dict[str, Example]) -> list[str]:
+        if trainer.state.fn == "fit" and (trainer.current_epoch + 1) % self.every_n_epochs:
+            return []
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        prompts: dict[tuple[str, str], Prompt] = {}
+        for system, run in orders(trainer, module, split).items():
+            for question, scores in run.items():
+                passages = tuple(data.passages[c.passage_id] for c in ranked(scores)[: self.top_k])
+                prompts[system, question] = Prompt(examples[question].question, passages)
+        # one process asks, so that nothing is paid for twice; the others wait for its answers
+        answers = self._ask(list(prompts.values()), data.cache) if trainer.is_global_zero else []
+        answers = trainer.strategy.broadcast(answers)
+        for ((system, question), prompt), answer in zip(prompts.items(), answers, strict=True):
+            golden = prompt.question.golden_answers
+            values = {
+                "em": exact_match(answer, golden),
+                "f1": f1(answer, golden),
+                "answer_in_context": float(any(has_answer(p.contents, golden) for p in prompt.passages)),
+            }
+            module.results.add(
+                split,
+                system,
+                question,
+                values,
+                question=prompt.question.question,
+                golden_answers=list(golden),
+                answer=answer,
+            )
+        return ["em", "f1", "answer_in_context"]
+
+    def _ask(self, prompts: list[Prompt], cache: Any) -> list[str]:
+        keys = [self.generator.key(prompt) for prompt in prompts]
+        missing = dict(zip(keys, prompts, strict=True))
+        for key in cache.get(keys):
+            missing.pop(key)
+        if missing:
+            from tqdm import tqdm
+
+            todo = list(missing.items())
+            with tqdm(total=len(todo), desc="generator", unit="answer", leave=False) as bar:
+                for start in range(0, len(todo), 32):
+                    part = todo[start : start + 32]
+                    answers = self.generator.answer([prompt for _, prompt in part])
+                    cache.put_json("answer", {key: a for (key, _), a in zip(part, answers, strict=True)})
+                    bar.update(len(part))
+        stored = cache.get_json(keys)
+        return [stored[key] for key in keys]
+
+
+class ExportHuggingFace(L.Callback):
+    """After training, writes the best reranker to ``export/`` of the run folder as a plain Hugging Face folder.
+
+    "Best" is what the run's ModelCheckpoint monitors; without one, the last weights are taken.
+    """
+
+    def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if not trainer.is_global_zero or trainer.fast_dev_run or not isinstance(pl_module, Reranker):  # type: ignore[attr-defined]
+            return
+        best = best_checkpoint(trainer)
+        if best:
+            state = torch.load(best, weights_only=True, map_location="cpu")["state_dict"]
+            pl_module.load_state_dict(state)
+        folder = pl_module.export(Path(trainer.default_root_dir) / "export")
+        (folder / "README.md").write_text(model_card(pl_module, trainer), encoding="utf-8")
+        rank_zero_info(f"exported the reranker to {folder}")
+
+
+def best_checkpoint(trainer: L.Trainer) -> str | None:
+    """Path of the best checkpoint, or of the last one if none is monitored."""
+    for callback in trainer.checkpoint_callbacks:
+        if isinstance(callback, ModelCheckpoint):
+            path = callback.best_model_path or callback.last_model_path
+            if path and Path(path).is_file():
+                return path
+    return None
+
+
+def model_card(module: Reranker, trainer: L.Trainer) -> str:
+    """README of the exported folder: what it is, how to load it, how it was made."""
+    kind = type(module).__name__
+    library = "SentenceTransformer" if hasattr(module, "scale") else "CrossEncoder"
+    monitored = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("validation/")}
+    rows = "\n".join(f"| {name} | {value:.4f} |" for name, value in sorted(monitored.items()))
+    return f"""---
+base_model: {module.model}
+library_name: sentence-transformers
+tags: [reranking, retrieval-augmented-generation, rationale-distillation]
+---
+
+# A {kind} fine-tuned by rationale distillation
+
+Made with [RADIO](https://arxiv.org/abs/2412.08519): `{module.model}` was trained to order the candidate passages of a
+question as a teacher does that has seen the answer and a rationale for it. Neither is needed for reranking.
+
+```python
+from sentence_transformers import {library}
+
+model = {library}("path/to/this/folder")
+```
+
+| training | |
+|---|---|
+| loss | {type(module.loss).__name__} |
+| learning rate | {module.lr:g} |
+| steps | {trainer.global_step} |
+| maximum length | {module.max_length} |
+
+Figures of the last validation (training and validation questions only; test figures are in the run folder):
+
+| metric | value |
+|---|---|
+{rows}
+"""

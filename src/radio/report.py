@@ -1,0 +1,134 @@
+"""From per-question numbers to means, intervals, paired differences, files and the table on the terminal."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from radio.formats import atomic_write, write_jsonl
+from radio.metrics import bootstrap_interval
+
+SYSTEMS = ("retriever", "base", "tuned")
+"""The retriever's order, the reranker's before training, the reranker's now."""
+
+
+class Results:
+    """Per-question numbers of one run, by split, system and question id, with the facts that belong to a prediction."""
+
+    def __init__(self) -> None:
+        self.metrics: dict[str, dict[str, dict[str, dict[str, float]]]] = defaultdict(lambda: defaultdict(dict))
+        self.facts: dict[str, dict[str, dict[str, Any]]] = defaultdict(lambda: defaultdict(dict))
+
+    def add(self, split: str, system: str, question_id: str, metrics: dict[str, float], **facts: Any) -> None:
+        """Add numbers of one question; facts (answer, passage ids) go to ``predictions.jsonl`` only."""
+        self.metrics[split][system].setdefault(question_id, {}).update(metrics)
+        self.facts[split][question_id].setdefault(system, {}).update(facts)
+
+    def clear(self, split: str) -> None:
+        """Forget a split before it is evaluated anew."""
+        self.metrics.pop(split, None)
+        self.facts.pop(split, None)
+
+    def values(self, split: str, system: str, metric: str) -> dict[str, float]:
+        """One metric of one system by question id, for those questions that have it."""
+        rows = self.metrics[split][system]
+        return {question: row[metric] for question, row in rows.items() if metric in row}
+
+    def names(self, split: str) -> list[str]:
+        """Metrics of a split in the order in which they were added."""
+        rows = (row for system in self.metrics[split].values() for row in system.values())
+        return list(dict.fromkeys(name for row in rows for name in row))
+
+    def means(self, split: str) -> dict[str, dict[str, float]]:
+        """Mean over the questions: ``means[system][metric]``."""
+        result: dict[str, dict[str, float]] = {}
+        for system in self.metrics[split]:
+            per_name = {name: list(self.values(split, system, name).values()) for name in self.names(split)}
+            result[system] = {name: sum(v) / len(v) for name, v in per_name.items() if v}
+        return result
+
+    def intervals(self, split: str) -> dict[str, dict[str, list[float]]]:
+        """95 % bootstrap interval of each mean."""
+        return {
+            system: {
+                name: list(bootstrap_interval(list(self.values(split, system, name).values()))) for name in means
+            }
+            for system, means in self.means(split).items()
+        }
+
+    def difference(self, split: str, a: str, b: str) -> dict[str, dict[str, float]]:
+        """Paired difference a - b over the questions that both have: mean, 95 % interval, number of questions."""
+        result = {}
+        for name in self.names(split):
+            first, second = self.values(split, a, name), self.values(split, b, name)
+            paired = [first[question] - second[question] for question in first if question in second]
+            if paired:
+                low, high = bootstrap_interval(paired)
+                mean = sum(paired) / len(paired)
+                result[name] = {"difference": mean, "low": low, "high": high, "questions": float(len(paired))}
+        return result
+
+    def write(self, folder: str | Path) -> None:
+        """Write ``metrics.json`` and ``predictions.jsonl``; splits of an earlier command in the folder are kept."""
+        folder = Path(folder)
+        path = folder / "metrics.json"
+        document: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+        for split in self.metrics:
+            document[split] = self.means(split)
+            document.setdefault("intervals", {})[split] = self.intervals(split)
+            document.setdefault("questions", {})[split] = max(len(v) for v in self.metrics[split].values())
+            pairs = [("tuned", "base"), ("tuned", "retriever")]
+            document.setdefault("differences", {})[split] = {
+                f"{a} - {b}": self.difference(split, a, b)
+                for a, b in pairs
+                if a in self.metrics[split] and b in self.metrics[split]
+            }
+        with atomic_write(path) as file:
+            json.dump(document, file, indent=2)
+            file.write("\n")
+        predictions = folder / "predictions.jsonl"
+        kept = []
+        if predictions.is_file():
+            rows = (json.loads(line) for line in predictions.read_text().splitlines())
+            kept = [row for row in rows if row["split"] not in self.metrics]
+        for split, questions in self.facts.items():
+            for question, systems in questions.items():
+                row = {"split": split, "question_id": question}
+                for system, facts in systems.items():
+                    row[system] = {**facts, **self.metrics[split][system][question]}
+                kept.append(row)
+        write_jsonl(predictions, kept)
+
+
+def show_table(document: dict[str, Any], split: str, *, title: str = "") -> None:
+    """Print a split of ``metrics.json`` as a table, in percent, with 95 % intervals."""
+    from rich.console import Console
+    from rich.table import Table
+
+    means, intervals = document[split], document["intervals"][split]
+    differences = document["differences"][split].get("tuned - base", {})
+    systems = [s for s in SYSTEMS if s in means]
+    questions = document["questions"][split]
+    table = Table(title=title or f"{split}: {questions} questions, in % [95 % bootstrap interval]")
+    table.add_column("metric", no_wrap=True)
+    for system in systems:
+        table.add_column(system, justify="right", no_wrap=True)
+    if differences:
+        table.add_column("tuned - base", justify="right", no_wrap=True)
+    for name in means[systems[-1]]:
+        cells = []
+        for system in systems:
+            low, high = intervals[system].get(name, (float("nan"),) * 2)
+            value = means[system].get(name)
+            cells.append("-" if value is None else f"{100 * value:.1f} [{100 * low:.1f}, {100 * high:.1f}]")
+        if differences:
+            d = differences.get(name)
+            cells.append(
+                f"{100 * d['difference']:+.1f} [{100 * d['low']:+.1f}, {100 * d['high']:+.1f}]" if d else "-"
+            )
+        table.add_row(name, *cells)
+    console = Console()
+    # a pipe or a log has no width; cells that are cut off would be of no use
+    Console(width=max(console.width, 112)).print(table)

@@ -7,7 +7,7 @@ import math
 import shlex
 import sys
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -107,23 +107,27 @@ class RationaleDataModule(L.LightningDataModule):
         """Questions of ``train``, ``validation``, ``test`` or ``predict``; an empty list if there is no such split."""
 
     @abstractmethod
-    def passages_by_id(self) -> Mapping[str, Passage]:
-        """The corpus: id -> passage. Called once."""
+    def passages(self) -> Iterable[Passage]:
+        """The corpus. Called once; ids must differ."""
 
     # Steps
 
     @cached_property
-    def passages(self) -> Mapping[str, Passage]:
-        """The corpus, by passage id."""
-        passages = self.passages_by_id()
-        if not passages:
+    def corpus(self) -> Mapping[str, Passage]:
+        """The passages by id."""
+        corpus: dict[str, Passage] = {}
+        for passage in self.passages():
+            if passage.id in corpus:
+                raise InputError(f"{type(self).__name__}: passage id {passage.id!r} is a duplicate")
+            corpus[passage.id] = passage
+        if not corpus:
             raise InputError(f"{type(self).__name__}: the corpus is empty")
-        return passages
+        return corpus
 
     @cached_property
     def _corpus_fingerprint(self) -> str:
         digest = hashlib.sha256()
-        for passage in self.passages.values():
+        for passage in self.corpus.values():
             digest.update(f"{passage.id}\0{passage.contents}\0".encode())
         return digest.hexdigest()
 
@@ -143,7 +147,7 @@ class RationaleDataModule(L.LightningDataModule):
         Raises:
             InputError: something is missing that ``prepare_data`` would have filled.
         """
-        for split in self._splits_of({"fit": "fit"}.get(stage or "", stage)):
+        for split in self._splits_of(stage):
             if split not in self.examples:
                 self.examples[split] = self._read_examples(split)
 
@@ -154,10 +158,10 @@ class RationaleDataModule(L.LightningDataModule):
             if self._split_questions(split):
                 rationales = len(self._read_rationales(split))
                 lines.append(f"{split}: {len(self._split_questions(split))} questions, {rationales} rationales")
-        return "\n".join([*lines, f"corpus: {len(self.passages)} passages", f"cache: {self.cache.path}"])
+        return "\n".join([*lines, f"corpus: {len(self.corpus)} passages", f"cache: {self.cache.path}"])
 
     def _splits_of(self, stage: str | None) -> list[str]:
-        """Splits that a stage of Lightning works on; training prepares the test split too, so that it can not fail late."""
+        """Splits a stage of Lightning works on; training prepares the test split too, so that it can not fail late."""
         if stage == "predict":
             return ["predict"] if self._split_questions("predict") else ["test"]
         wanted = {"validate": ["validation"], "test": ["test"]}.get(stage or "", TAUGHT)
@@ -197,17 +201,17 @@ class RationaleDataModule(L.LightningDataModule):
             from tqdm import tqdm
 
             k = self.train_candidates if split == "train" else self.eval_candidates
-            self.retriever.index(self.passages, self.cache)
+            self.retriever.index(self.corpus, self.cache)
             found = self.retriever.search([question for _, question in todo], k)
             part: dict[str, Any] = {}
             for (key, question), candidates in tqdm(
                 zip(todo, found, strict=True), total=len(todo), desc=f"{split}: retrieve", unit="question"
             ):
                 for candidate in candidates:
-                    if candidate.passage_id not in self.passages:
+                    if candidate.passage_id not in self.corpus:
                         raise InputError(
                             f"question {question.id!r}: candidate {candidate.passage_id!r} is not in the corpus "
-                            f"({len(self.passages)} passages); use the corpus that the candidates were made from"
+                            f"({len(self.corpus)} passages); use the corpus that the candidates were made from"
                         )
                 part[key] = [[c.passage_id, c.score] for c in candidates]
                 if len(part) >= 100:
@@ -253,7 +257,7 @@ class RationaleDataModule(L.LightningDataModule):
         return {question: Rationale(question, *stored[key]) for question, key in keys.items() if key in stored}
 
     def _check_rationales(self, split: str, rationales: Mapping[str, Rationale]) -> None:
-        """A training question needs its rationale; in the other splits it only lacks the metrics against the teacher."""
+        """A training question needs its rationale; elsewhere it only lacks metrics against the teacher."""
         questions = self._split_questions(split)
         lacking = [q.id for q in questions if q.id not in rationales]
         if split != "train" or not lacking or not self.teacher.needs_rationale:
@@ -262,7 +266,9 @@ class RationaleDataModule(L.LightningDataModule):
         message = _missing("rationale", split, lacking, len(questions), hint)
         if self.missing_rationales == "error" or len(lacking) == len(questions):
             raise InputError(f"{message}\n  or train without them: --data.init_args.missing_rationales drop")
-        rank_zero_info(f"{split}: {len(lacking)} of {len(questions)} questions have no rationale and are not trained on")
+        rank_zero_info(
+            f"{split}: {len(lacking)} of {len(questions)} questions have no rationale and are not trained on"
+        )
 
     def _taught(
         self, split: str, candidates: Mapping[str, list[Candidate]], rationales: Mapping[str, Rationale]
@@ -274,7 +280,7 @@ class RationaleDataModule(L.LightningDataModule):
             if (rationale is None and self.teacher.needs_rationale) or not candidates[question.id]:
                 continue
             passages = [
-                RetrievedPassage(c.passage_id, self.passages[c.passage_id].contents, c.rank, c.score)
+                RetrievedPassage(c.passage_id, self.corpus[c.passage_id].contents, c.rank, c.score)
                 for c in candidates[question.id]
             ]
             scores = [[p.id, p.score] for p in passages]
@@ -292,7 +298,9 @@ class RationaleDataModule(L.LightningDataModule):
             return
         from tqdm import tqdm
 
-        self.teacher.prefetch([(question, rationale, passages) for _, question, rationale, passages in todo], self.cache)
+        self.teacher.prefetch(
+            [(question, rationale, passages) for _, question, rationale, passages in todo], self.cache
+        )
         part: dict[str, Any] = {}
         for key, question, rationale, passages in tqdm(todo, desc=f"{split}: teacher", unit="question"):
             scores = self.teacher.score(question, rationale, passages)
@@ -335,19 +343,19 @@ class RationaleDataModule(L.LightningDataModule):
     def train_dataloader(self) -> DataLoader[list[Group]]:
         """Batches of ``batch_size`` questions, each with the groups that the sampler draws for this epoch."""
         examples = self.examples["train"]
-        dataset = _Groups(examples, self.passages, self.sampler, self.seed)
+        dataset = _Groups(examples, self.corpus, self.sampler, self.seed)
         return self._loader(dataset, self.batch_size, EpochSampler(len(examples), seed=self.seed, shuffle=True))
 
     def loader(self, examples: Sequence[Example]) -> DataLoader[list[Group]]:
         """All candidates of these questions, in order, on this process alone."""
-        dataset = _Groups(examples, self.passages, None, self.seed)
+        dataset = _Groups(examples, self.corpus, None, self.seed)
         return self._loader(dataset, self.eval_batch_size, EpochSampler(len(examples), split=False))
 
     def _eval_dataloader(self, split: str) -> Any:
         examples = self.examples.get(split, [])
         if not examples:
             return []
-        dataset = _Groups(examples, self.passages, None, self.seed)
+        dataset = _Groups(examples, self.corpus, None, self.seed)
         return self._loader(dataset, self.eval_batch_size, EpochSampler(len(examples)))
 
     def val_dataloader(self) -> Any:
@@ -360,7 +368,7 @@ class RationaleDataModule(L.LightningDataModule):
         return self._eval_dataloader("predict" if "predict" in self.examples else "test")
 
     def _loader(self, dataset: _Groups, batch_size: int, sampler: EpochSampler) -> DataLoader[list[Group]]:
-        assert self.trainer is not None, "loaders need a trainer, whose reranker makes the batches"  # noqa: S101
+        assert self.trainer is not None, "loaders need a trainer, whose reranker makes the batches"
         reranker: Any = self.trainer.lightning_module
         return DataLoader(
             dataset,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from data_modules.base import RationaleDataModule
@@ -34,15 +34,15 @@ class JsonlDataModule(RationaleDataModule):
     ) -> None:
         super().__init__(**kwargs)
         self.files = {"train": train, "validation": validation, "test": test, "predict": predict}
-        self.corpus = corpus
+        self._corpus_file = corpus
 
     def questions(self, split: str) -> Sequence[Question]:
         path = self.files[split]
         return read_questions(path, need_answers=split != "predict") if path else []
 
-    def passages_by_id(self) -> Mapping[str, Passage]:
-        if self.corpus:
-            return read_passages(self.corpus)
+    def passages(self) -> Iterable[Passage]:
+        if self._corpus_file:
+            return read_passages(self._corpus_file).values()
         if isinstance(self.retriever, Precomputed) and (passages := self.retriever.passages()):
-            return passages
+            return passages.values()
         raise InputError("data.init_args.corpus is not set, and no candidate file carries the text of its passages")

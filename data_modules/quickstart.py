@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,5 +28,5 @@ class QuickstartDataModule(RationaleDataModule):
     def questions(self, split: str) -> Sequence[Question]:
         return [] if split == "predict" else read_questions(FOLDER / f"{split}.jsonl")
 
-    def passages_by_id(self) -> Mapping[str, Passage]:
-        return read_passages(FOLDER / "corpus.jsonl")
+    def passages(self) -> Iterable[Passage]:
+        return read_passages(FOLDER / "corpus.jsonl").values()

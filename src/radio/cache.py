@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
+from abc import ABC
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -52,7 +53,7 @@ def _file_digest(path: Path, size: int, mtime: int) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-class Fingerprinted:
+class Fingerprinted(ABC):  # noqa: B024 -- its subclasses have abstract methods
     """A configurable part whose results are cached: public attributes make up its identity.
 
     A subclass keeps its settings in public attributes and everything else (models, clients, tables) in attributes
@@ -99,7 +100,8 @@ class Cache:
 
     def get(self, keys: Iterable[str]) -> dict[str, bytes]:
         """Values of those keys that are stored."""
-        wanted, found, db = list(dict.fromkeys(keys)), {}, self._db()
+        wanted, db = list(dict.fromkeys(keys)), self._db()
+        found: dict[str, bytes] = {}
         for start in range(0, len(wanted), 500):
             part = wanted[start : start + 500]
             query = f"SELECT key, value FROM entries WHERE key IN ({','.join('?' * len(part))})"  # noqa: S608

@@ -14,7 +14,6 @@ from lightning.pytorch.utilities import rank_zero_info
 from radio.formats import Run, ranked, write_run
 from radio.generators import Generator, Prompt, SpanReader
 from radio.metrics import exact_match, f1, has_answer, ranking_metrics, relevance_of
-from radio.report import SYSTEMS
 from radio.rerankers import Reranker
 from radio.schema import Example, InputError
 
@@ -66,11 +65,11 @@ class _Evaluation(L.Callback):
     def on_test_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._run(trainer, pl_module, "test")
 
-    def _write(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        if trainer.is_global_zero and not trainer.sanity_checking and isinstance(module, Reranker):
-            module.results.write(Path(trainer.default_root_dir))
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if trainer.is_global_zero and not trainer.sanity_checking and isinstance(pl_module, Reranker):
+            pl_module.results.write(Path(trainer.default_root_dir))
 
-    on_validation_end = on_test_end = _write
+    on_test_end = on_validation_end
 
 
 class RankEvaluation(_Evaluation):
@@ -99,7 +98,7 @@ class RankEvaluation(_Evaluation):
                 example = examples[question]
                 order = [c.passage_id for c in ranked(scores)]
                 answers = example.question.golden_answers
-                gains = {p: float(has_answer(data.passages[p].contents, answers)) for p in order}
+                gains = {p: float(has_answer(data.corpus[p].contents, answers)) for p in order}
                 values = ranking_metrics(relevance_of(order, gains), self.metrics)
                 if example.teacher:
                     values |= self._against_teacher(order, dict(example.teacher))
@@ -145,7 +144,7 @@ class GeneratorInTheLoop(_Evaluation):
         prompts: dict[tuple[str, str], Prompt] = {}
         for system, run in orders(trainer, module, split).items():
             for question, scores in run.items():
-                passages = tuple(data.passages[c.passage_id] for c in ranked(scores)[: self.top_k])
+                passages = tuple(data.corpus[c.passage_id] for c in ranked(scores)[: self.top_k])
                 prompts[system, question] = Prompt(examples[question].question, passages)
         # one process asks, so that nothing is paid for twice; the others wait for its answers
         answers = self._ask(list(prompts.values()), data.cache) if trainer.is_global_zero else []

@@ -46,7 +46,7 @@ def model_fingerprint(name: str) -> str:
     return path_fingerprint(path) if path.is_dir() else name
 
 
-def default_prefixes(name: str, prompts: Mapping[str, str]) -> tuple[str, str]:
+def default_prefixes(name: str, prompts: Mapping[str, str | None]) -> tuple[str, str]:
     """Query and passage prefix of an encoder: what its folder says, else the convention of the E5 family, else none."""
     query = prompts.get("query") or ""
     passage = prompts.get("passage") or prompts.get("document") or ""

@@ -28,7 +28,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
         opener: Any = gzip.open if zipped else open
         with opener(path, "rt", encoding="utf-8") as file:
             number = 0
-            for number, line in enumerate(file, 1):  # noqa: B007
+            for number, line in enumerate(file, 1):
                 if line.strip():
                     yield number, line
     except FileNotFoundError:
@@ -69,9 +69,7 @@ def _take(row: Mapping[str, Any], place: str, key: str, kind: type, default: Any
         found = "null" if key in row else f"only the keys {', '.join(map(repr, row)) or '(none)'}"
         raise InputError(f"{place}: key {key!r} is missing: found {found}, expected {_NAMES[kind]}")
     if isinstance(value, bool) or not isinstance(value, kind):
-        raise InputError(
-            f"{place}: key {key!r}: found {_kind(value)} ({str(value)[:60]!r}), expected {_NAMES[kind]}"
-        )
+        raise InputError(f"{place}: key {key!r}: found {_kind(value)} ({str(value)[:60]!r}), expected {_NAMES[kind]}")
     return value
 
 
@@ -151,7 +149,7 @@ def read_passages(path: str | Path) -> dict[str, Passage]:
         seen[identifier] = place
         passages[identifier] = Passage(identifier, _take(row, place, "contents", str))
     if not passages:
-        raise InputError(f"{path}: the corpus is empty, expected lines like {{\"id\": ..., \"contents\": ...}}")
+        raise InputError(f'{path}: the corpus is empty, expected lines like {{"id": ..., "contents": ...}}')
     return passages
 
 

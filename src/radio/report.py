@@ -52,9 +52,7 @@ class Results:
     def intervals(self, split: str) -> dict[str, dict[str, list[float]]]:
         """95 % bootstrap interval of each mean."""
         return {
-            system: {
-                name: list(bootstrap_interval(list(self.values(split, system, name).values()))) for name in means
-            }
+            system: {name: list(bootstrap_interval(list(self.values(split, system, name).values()))) for name in means}
             for system, means in self.means(split).items()
         }
 
@@ -95,7 +93,7 @@ class Results:
             kept = [row for row in rows if row["split"] not in self.metrics]
         for split, questions in self.facts.items():
             for question, systems in questions.items():
-                row = {"split": split, "question_id": question}
+                row: dict[str, Any] = {"split": split, "question_id": question}
                 for system, facts in systems.items():
                     row[system] = {**facts, **self.metrics[split][system][question]}
                 kept.append(row)
@@ -125,9 +123,7 @@ def show_table(document: dict[str, Any], split: str, *, title: str = "") -> None
             cells.append("-" if value is None else f"{100 * value:.1f} [{100 * low:.1f}, {100 * high:.1f}]")
         if differences:
             d = differences.get(name)
-            cells.append(
-                f"{100 * d['difference']:+.1f} [{100 * d['low']:+.1f}, {100 * d['high']:+.1f}]" if d else "-"
-            )
+            cells.append(f"{100 * d['difference']:+.1f} [{100 * d['low']:+.1f}, {100 * d['high']:+.1f}]" if d else "-")
         table.add_row(name, *cells)
     console = Console()
     # a pipe or a log has no width; cells that are cut off would be of no use

@@ -93,7 +93,8 @@ class Reranker(L.LightningModule):
         # defined: the same on every rank, and the same when a later command evaluates it again
         with isolate_rng():
             torch.manual_seed(int(os.environ.get("PL_GLOBAL_SEED", "0")))
-            return self.build()
+            # from_pretrained returns networks in evaluation mode: without dropout until someone says otherwise
+            return self.build().train()
 
     def training_step(self, batch: GroupBatch, batch_idx: int) -> Tensor:
         loss = self.loss(self(batch), batch.teacher, batch.mask)
@@ -263,15 +264,21 @@ class BiEncoder(Reranker):
 
     def collate(self, groups: Sequence[Group]) -> GroupBatch:
         query, passage = self.prefixes
+        # neighbouring questions share candidates: each distinct text is embedded once in a batch
+        questions, question_index = _distinct([g.question.question for g in groups for _ in g.passages])
+        passages, passage_index = _distinct([p.contents for g in groups for p in g.passages])
         inputs = {
-            "questions": self._tokens([query + g.question.question for g in groups]),
-            "passages": self._tokens([passage + p.contents for g in groups for p in g.passages]),
+            "questions": self._tokens([query + text for text in questions]),
+            "passages": self._tokens([passage + text for text in passages]),
+            "pairs": {"question": question_index, "passage": passage_index},
         }
         return group_batch(groups, inputs)
 
     def score(self, batch: GroupBatch) -> Tensor:
-        questions = self._embed(batch.inputs["questions"])[batch.mask.nonzero()[:, 0]]
-        return self.scale * (questions * self._embed(batch.inputs["passages"])).sum(dim=1)
+        pairs = batch.inputs["pairs"]
+        questions = self._embed(batch.inputs["questions"])[pairs["question"]]
+        passages = self._embed(batch.inputs["passages"])[pairs["passage"]]
+        return self.scale * (questions * passages).sum(dim=1)
 
     def _embed(self, tokens: dict[str, Tensor]) -> Tensor:
         embeddings = self.network(dict(tokens))["sentence_embedding"].float()
@@ -282,3 +289,9 @@ class BiEncoder(Reranker):
         self.network.max_seq_length = self.max_length
         self.network.prompts = {"query": query, "document": passage}
         self.network.save(str(folder), create_model_card=False, safe_serialization=True)
+
+
+def _distinct(texts: Sequence[str]) -> tuple[list[str], Tensor]:
+    """Distinct texts in order of appearance, and for each text its index among them."""
+    index = {text: i for i, text in enumerate(dict.fromkeys(texts))}
+    return list(index), torch.tensor([index[text] for text in texts], dtype=torch.long)

@@ -19,7 +19,7 @@ from radio.schema import Candidate, InputError, Passage, Question
 class Retriever(Fingerprinted):
     """Finds candidates. A subclass implements :meth:`search`, and :meth:`index` when it needs one."""
 
-    def index(self, passages: Mapping[str, Passage], cache: Cache) -> None:  # noqa: B027
+    def index(self, passages: Mapping[str, Passage], cache: Cache) -> None:
         """Get ready to search these passages; called once, only when something is to be searched."""
 
     @abstractmethod
@@ -103,13 +103,15 @@ class Dense(Retriever):
             self._vectors.add(vectors)
 
     def search(self, questions: Sequence[Question], k: int) -> Iterator[list[Candidate]]:
-        assert self._cache is not None, "call index() first"  # noqa: S101
+        assert self._cache is not None, "call index() first"
         for start in range(0, len(questions), 256):
             texts = [q.question for q in questions[start : start + 256]]
             queries = self.encoder.encode(texts, self._cache, query=True, title="embed questions")
             if self._faiss:
                 for scores, rows in zip(*self._vectors.search(queries, min(k, len(self._ids))), strict=True):
-                    yield [Candidate(self._ids[i], n, float(s)) for n, (s, i) in enumerate(zip(scores, rows, strict=True))]
+                    yield [
+                        Candidate(self._ids[i], n, float(s)) for n, (s, i) in enumerate(zip(scores, rows, strict=True))
+                    ]
             else:
                 for row in queries @ self._vectors.T:
                     yield top_k(row, self._ids, k)
@@ -150,5 +152,7 @@ class Precomputed(Retriever):
         for question in questions:
             if question.id not in table:
                 files = ", ".join(map(str, self.paths))
-                raise InputError(f"{files}: no candidates for question id {question.id!r}; found {len(table)} questions")
+                raise InputError(
+                    f"{files}: no candidates for question id {question.id!r}; found {len(table)} questions"
+                )
             yield table[question.id][:k]

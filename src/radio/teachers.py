@@ -30,7 +30,7 @@ class Teacher(Fingerprinted):
     ) -> list[float]:
         """One score in [0, 1] for each passage, in their order, whatever that order is."""
 
-    def prefetch(  # noqa: B027
+    def prefetch(
         self, work: Iterable[tuple[Question, Rationale | None, Sequence[RetrievedPassage]]], cache: Cache
     ) -> None:
         """Do in large batches what :meth:`score` will need for this work, and keep it in the cache (optional)."""

@@ -1,0 +1,88 @@
+"""The ``radio`` command: answers help and plain mistakes at once, and loads Lightning only for real work."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+from collections.abc import Sequence
+
+COMMANDS = {
+    "prepare": "retrieve candidates, obtain rationales, ask the teacher; fills the caches and stops",
+    "fit": "prepare, fine-tune the reranker, evaluate it before and after, export it",
+    "validate": "evaluate on the validation questions",
+    "test": "evaluate on the test questions",
+    "predict": "rerank: writes predict.trec and predict.jsonl into the run folder",
+}
+# the first part of every option of a command; deeper names are checked by the full parser
+OPTIONS = (
+    *("--config", "-c", "--name", "--overwrite", "--seed_everything", "--trainer", "--model", "--data"),
+    *("--print_config", "--help", "-h", "--ckpt_path", "--test_after_fit", "--weights_only", "--verbose"),
+    *("--return_predictions",),
+)
+HELP = """usage: radio COMMAND --config FILE [--config FILE ...] [--KEY VALUE ...]
+
+Fine-tune RAG rerankers by rationale distillation (arXiv 2412.08519).
+
+commands:
+{commands}
+
+options:
+  --config FILE         YAML; several are merged, the later one wins, and options on the command line win over files
+  --name NAME           run folder runs/NAME: config, metrics.json, rankings, predictions, export, checkpoints
+  --overwrite true      replace a finished run of that name
+  --ckpt_path FILE      checkpoint to resume (fit) or to evaluate
+  --KEY VALUE           any key of the config, for example --model.init_args.lr 2e-5 or --data.init_args.batch_size 8
+  --print_config        print the merged config and stop
+
+Try: radio fit --config configs/quickstart.yaml
+All keys: radio fit --help; of one class: radio fit --model.help CrossEncoder
+"""
+
+
+def usage_error(message: str) -> int:
+    """Print one mistake as one message."""
+    print(f"radio: error: {message}", file=sys.stderr)
+    return 2
+
+
+def _suggest(word: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def main() -> int:
+    """Entry point of the console script; returns the exit status."""
+    arguments = sys.argv[1:]
+    if not arguments or arguments[0] in {"-h", "--help", "help"}:
+        print(HELP.format(commands="\n".join(f"  {name:<12}{text}" for name, text in COMMANDS.items())), end="")
+        return 0
+    if arguments[0] in {"-V", "--version"}:
+        from radio import __version__
+
+        print(f"radio {__version__}")
+        return 0
+    command, *rest = arguments
+    if command not in COMMANDS:
+        hint = _suggest(command, list(COMMANDS)) or f"; expected one of {', '.join(COMMANDS)}"
+        return usage_error(f"unknown command {command!r}{hint}")
+    for argument in rest:
+        head = argument.split("=")[0].split(".")[0].rstrip("+")
+        if argument.startswith("--") and head not in OPTIONS:
+            return usage_error(f"unknown option {argument.split('=')[0]!r}{_suggest(head, OPTIONS)} (radio --help)")
+    # a run must not stop at the end because of a service that watches it from outside
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    from radio.schema import InputError
+
+    try:
+        from radio.cli import run
+
+        run()
+    except InputError as error:
+        return usage_error(str(error))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,200 @@
+"""LightningCLI with the commands, run folders and error messages of this project."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import sys
+import warnings
+from pathlib import Path
+from typing import Any, NoReturn
+
+import lightning as L
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
+
+# imported so that their short class names resolve in configs
+import data_modules  # noqa: F401
+import radio.callbacks
+import radio.losses  # noqa: F401
+from data_modules.base import RationaleDataModule
+from radio.__main__ import usage_error
+from radio.callbacks import best_checkpoint
+from radio.formats import atomic_write, ranked, write_jsonl, write_run
+from radio.report import show_table
+from radio.rerankers import Reranker
+from radio.schema import InputError
+
+OWNED = ("checkpoints", "export", "config.yaml", "metrics.json", "metrics.csv", "predictions.jsonl")
+"""What a run folder holds and ``--overwrite true`` replaces (and ``*.trec``)."""
+
+
+class RadioTrainer(L.Trainer):
+    """Lightning's Trainer with the command ``prepare`` and defaults that fit this project."""
+
+    def __init__(self, *args: Any, use_distributed_sampler: bool = False, **kwargs: Any) -> None:
+        # the data module splits questions over processes itself: groups must know their epoch
+        super().__init__(*args, use_distributed_sampler=use_distributed_sampler, **kwargs)
+
+    def prepare(self, model: Reranker, datamodule: RationaleDataModule) -> None:
+        """Fill the caches: candidates, rationales, teacher scores. Trains nothing and loads no reranker."""
+        datamodule.prepare_data()
+        print(datamodule.summary())
+
+
+class RadioParser(LightningArgumentParser):
+    """Errors as one message: the key path and what was expected, without the page of usage before it."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        sys.exit(usage_error(shorten(message)))
+
+
+def shorten(message: str) -> str:
+    """The lines of a jsonargparse error that say what is wrong and where."""
+    message = re.sub(r"\x1b\[[0-9;]*m", "", message)
+    message = re.sub(r"Parser key \"([^\"]+)\":", r"key '\1':", message)
+    lines = [line.rstrip() for line in message.splitlines() if line.strip()]
+    lines = [line for line in lines if not re.match(r"\s*(usage:|tip:|For more details)", line)]
+    return "\n".join(lines[:8])
+
+
+class SaveConfig(SaveConfigCallback):
+    """Writes the resolved configuration into the run folder before anything else happens."""
+
+    def save_config(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        if stage != "fit" and (Path(trainer.default_root_dir) / "config.yaml").is_file():
+            return
+        with atomic_write(Path(trainer.default_root_dir) / "config.yaml") as file:
+            file.write(self.parser.dump(self.config, skip_none=False))
+
+
+class RadioCLI(LightningCLI):
+    """``radio prepare|fit|validate|test|predict``."""
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        return {**LightningCLI.subcommands(), "prepare": {"model", "datamodule"}}
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_argument("--name", type=str, default="run", help="Name of the run: its folder is runs/NAME.")
+        parser.add_argument("--overwrite", type=bool, default=False, help="Replace a finished run of that name.")
+        parser.add_argument(
+            "--test_after_fit",
+            type=bool,
+            default=True,
+            help="Evaluate the best checkpoint on the test split at the end.",
+        )
+
+    @property
+    def run_dir(self) -> Path:
+        return Path(self.trainer.default_root_dir)
+
+    def before_instantiate_classes(self) -> None:
+        config = self.config[self.subcommand]
+        name = config.name
+        if not name or Path(name).name != name:
+            raise InputError(f"--name: found {name!r}, expected one folder name")
+        folder = Path(config.trainer.default_root_dir or "runs") / name
+        config.trainer.default_root_dir = str(folder)
+        for callback in config.trainer.callbacks or []:
+            if callback.class_path.endswith("ModelCheckpoint") and callback.init_args.get("dirpath") is None:
+                callback.init_args.dirpath = str(folder / "checkpoints")
+        if self.subcommand == "fit" and not config.trainer.fast_dev_run and not config.ckpt_path:
+            self._claim(folder, config.overwrite)
+
+    @rank_zero_only
+    def _claim(self, folder: Path, overwrite: bool) -> None:
+        """Refuse to mix two runs in one folder."""
+        # processes that Lightning starts for DDP come here too, when the first one has begun to write
+        if "LOCAL_RANK" in os.environ or not (folder / "config.yaml").is_file():
+            return
+        if not overwrite:
+            raise InputError(
+                f"{folder} already holds a run; choose another --name, or replace it with --overwrite true"
+            )
+        for path in [*(folder / name for name in OWNED), *folder.glob("*.trec")]:
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+    def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
+        config = self._get(self.config_init, "trainer")
+        if config.logger is None or config.logger is True:
+            # metrics.csv lies in the run folder itself
+            kwargs.setdefault("logger", CSVLogger(str(config.default_root_dir), name="", version=""))
+        return super().instantiate_trainer(**kwargs)
+
+    def after_fit(self) -> None:
+        if self.trainer.fast_dev_run:  # type: ignore[attr-defined]
+            return
+        best = best_checkpoint(self.trainer)
+        for split in ("validation", "test") if self.config["fit"].test_after_fit else ("validation",):
+            if self.datamodule.examples.get(split):
+                evaluate = self.trainer.validate if split == "validation" else self.trainer.test
+                # weights_only: a checkpoint of this project holds nothing else
+                evaluate(self.model, datamodule=self.datamodule, ckpt_path=best, verbose=False, weights_only=True)
+        self._show("test" if self.config["fit"].test_after_fit else "validation")
+        if (self.run_dir / "export").is_dir():
+            rank_zero_info(f"reranker: {self.run_dir / 'export'}")
+
+    def after_validate(self) -> None:
+        self._show("validation")
+
+    def after_test(self) -> None:
+        self._show("test")
+
+    @rank_zero_only
+    def _show(self, split: str) -> None:
+        path = self.run_dir / "metrics.json"
+        if not path.is_file():
+            return
+        document = json.loads(path.read_text())
+        if split in document:
+            show_table(document, split)
+            print(f"run folder: {self.run_dir}")
+
+    def after_predict(self) -> None:
+        """Write what ``predict_step`` collected: a TREC run, and JSONL with the passages' text."""
+        run = self.model.ranking
+        if not self.trainer.is_global_zero:
+            return
+        write_run(self.run_dir / "predict.trec", run, "radio")
+        questions = {e.question.id: e.question for examples in self.datamodule.examples.values() for e in examples}
+        rows = [
+            {
+                "id": question,
+                "question": questions[question].question,
+                "candidates": [
+                    {"id": c.passage_id, "score": c.score, "contents": self.datamodule.corpus[c.passage_id].contents}
+                    for c in ranked(scores)
+                ],
+            }
+            for question, scores in run.items()
+        ]
+        write_jsonl(self.run_dir / "predict.jsonl", rows)
+        print(f"reranked {len(rows)} questions: {self.run_dir / 'predict.trec'}, {self.run_dir / 'predict.jsonl'}")
+
+
+def run() -> RadioCLI:
+    """Run the command in ``sys.argv``."""
+    from transformers.utils import logging
+
+    # the loading bars and the report on missing weights: what matters of it is said elsewhere
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    warnings.filterwarnings("ignore", ".*does not have many workers.*")
+    warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
+    warnings.filterwarnings("ignore", ".*The number of training batches .* is smaller than the logging interval.*")
+    return RadioCLI(
+        Reranker,
+        RationaleDataModule,
+        save_config_callback=SaveConfig,
+        save_config_kwargs={"save_to_log_dir": False},
+        trainer_class=RadioTrainer,
+        seed_everything_default=0,
+        parser_class=RadioParser,
+        subclass_mode_model=True,
+        subclass_mode_data=True,
+        auto_configure_optimizers=False,
+    )

@@ -79,8 +79,14 @@ def main() -> int:
         from radio.cli import run
 
         run()
-    except InputError as error:
-        return usage_error(str(error))
+    except Exception as error:
+        # the parser wraps what a constructor raises
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, InputError):
+            cause = cause.__cause__ or cause.__context__
+        if cause is None:
+            raise
+        return usage_error(str(cause))
     return 0
 
 

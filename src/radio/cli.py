@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
+import inspect
 import json
 import os
 import re
 import shutil
 import sys
 import warnings
+from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,14 +22,15 @@ from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
 
 # imported so that their short class names resolve in configs
 import data_modules  # noqa: F401
-import radio.callbacks
-import radio.losses  # noqa: F401
 from data_modules.base import RationaleDataModule
 from radio.__main__ import usage_error
+from radio.cache import Fingerprinted
 from radio.callbacks import best_checkpoint
 from radio.formats import atomic_write, ranked, write_jsonl, write_run
+from radio.losses import Loss
 from radio.report import show_table
 from radio.rerankers import Reranker
+from radio.sampling import GroupSampler
 from radio.schema import InputError
 
 OWNED = ("checkpoints", "export", "config.yaml", "metrics.json", "metrics.csv", "predictions.jsonl")
@@ -46,19 +51,54 @@ class RadioTrainer(L.Trainer):
 
 
 class RadioParser(LightningArgumentParser):
-    """Errors as one message: the key path and what was expected, without the page of usage before it."""
+    """Errors as one message: what was found, where, and what was expected, without the page of usage before it."""
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        sys.exit(usage_error(shorten(message)))
+        sys.exit(usage_error(explain(message)))
 
 
-def shorten(message: str) -> str:
-    """The lines of a jsonargparse error that say what is wrong and where."""
+def explain(message: str) -> str:
+    """A jsonargparse error in terms of the user's own words: full key, what was found, the nearest names."""
     message = re.sub(r"\x1b\[[0-9;]*m", "", message)
-    message = re.sub(r"Parser key \"([^\"]+)\":", r"key '\1':", message)
-    lines = [line.rstrip() for line in message.splitlines() if line.strip()]
-    lines = [line for line in lines if not re.match(r"\s*(usage:|tip:|For more details)", line)]
-    return "\n".join(lines[:8])
+    if match := re.search(r"[Oo]ption '([^']+)' is not accepted|does not accept option '([^']+)'", message):
+        name = (match[1] or match[2]).split(".")[-1]
+        given = [a.split("=")[0] for a in sys.argv[2:] if a.split("=")[0].split(".")[-1] == name and a.startswith("--")]
+        near = difflib.get_close_matches(name, sorted(_known_options()), n=3, cutoff=0.5)
+        hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+        where = given[0] if given else f"{match[1] or match[2]!r} (in a --config file)"
+        return f"unknown option {where}{hint}"
+    key = re.search(r"Parser key \"([^\"]+)\"", message)
+    place = f"key '{key[1]}': " if key else ""
+    wrong_class = re.search(r"Expected a dot import path string: (\S+)|Given value: (\S+)\s*$", message)
+    base = re.search(r"<class '((?:radio|lightning|data_modules)\.[\w.]+)'>", message)
+    if "import path" in message and wrong_class and base:
+        module, _, name = base[1].rpartition(".")
+        known = sorted(c.__name__ for c in _subclasses(getattr(import_module(module), name)) if c.__name__[0] != "_")
+        return (
+            f"{place}found '{wrong_class[1] or wrong_class[2]}', expected a {name}: one of {', '.join(known)}, "
+            "or the import path of your own class (package.module.Class)"
+        )
+    # the lines that name a value and a type; the rest repeats them for each member of a union
+    expected = re.findall(r"Expected an? <class '(\w+)'>", message)
+    given_value = re.search(r"(?:Given value|Got value): (.*)", message)
+    if expected and given_value:
+        types = " or ".join("null" if e == "NoneType" else e for e in dict.fromkeys(expected))
+        return f"{place}found {given_value[1]!r}, expected {types}"
+    lines = [re.sub(r"Parser key \"([^\"]+)\":", r"key '\1':", line.rstrip()) for line in message.splitlines()]
+    return "\n".join([line for line in lines if line][:6])
+
+
+def _subclasses(base: type) -> Iterator[type]:
+    for found in base.__subclasses__():
+        yield found
+        yield from _subclasses(found)
+
+
+def _known_options() -> set[str]:
+    """Names of all arguments of all parts that a config can hold."""
+    bases: list[type] = [Reranker, RationaleDataModule, Loss, Fingerprinted, GroupSampler, L.Callback, L.Trainer]
+    classes = [c for base in bases for c in (base, *_subclasses(base))]
+    return {name for c in classes for name in inspect.signature(c.__init__).parameters} - {"self", "args", "kwargs"}
 
 
 class SaveConfig(SaveConfigCallback):

@@ -34,6 +34,7 @@ class Reranker(L.LightningModule):
         weight_decay: for weight matrices; biases and norms are not decayed.
         warmup_ratio: share of the steps in which the learning rate rises linearly; it then falls linearly to 0.
         max_length: tokens of question and passage together (bi-encoder: of each).
+        dropout: probability in all dropout layers; None leaves the model's own. 0 halves a training step on a CPU.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Reranker(L.LightningModule):
         weight_decay: float = 0.01,
         warmup_ratio: float = 0.1,
         max_length: int = 512,
+        dropout: float | None = None,
     ) -> None:
         super().__init__()
         self.model = model
@@ -52,6 +54,7 @@ class Reranker(L.LightningModule):
         self.weight_decay = weight_decay
         self.warmup_ratio = warmup_ratio
         self.max_length = max_length
+        self.dropout = dropout
         self.network: Any = None
         self.ranking: Run = {}
         """Scores of the current evaluation: question id -> passage id -> score."""
@@ -94,7 +97,11 @@ class Reranker(L.LightningModule):
         with isolate_rng():
             torch.manual_seed(int(os.environ.get("PL_GLOBAL_SEED", "0")))
             # from_pretrained returns networks in evaluation mode: without dropout until someone says otherwise
-            return self.build().train()
+            network = self.build().train()
+        for module in network.modules():
+            if isinstance(module, nn.Dropout) and self.dropout is not None:
+                module.p = self.dropout
+        return network
 
     def training_step(self, batch: GroupBatch, batch_idx: int) -> Tensor:
         loss = self.loss(self(batch), batch.teacher, batch.mask)
@@ -233,11 +240,12 @@ class BiEncoder(Reranker):
         weight_decay: float = 0.01,
         warmup_ratio: float = 0.1,
         max_length: int = 512,
+        dropout: float | None = None,
         scale: float = 20.0,
         query_prefix: str | None = None,
         passage_prefix: str | None = None,
     ) -> None:
-        super().__init__(model, loss, lr, weight_decay, warmup_ratio, max_length)
+        super().__init__(model, loss, lr, weight_decay, warmup_ratio, max_length, dropout)
         self.scale = scale
         self.query_prefix = query_prefix
         self.passage_prefix = passage_prefix

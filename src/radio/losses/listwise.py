@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from radio.losses.base import Loss, masked_log_softmax, mean_per_question, prepare
+from radio.schema import InputError
 
 
 class InfoNCE(Loss):
@@ -21,7 +22,7 @@ class InfoNCE(Loss):
 
     def __init__(self, temperature: float = 1.0) -> None:
         if temperature <= 0:
-            raise ValueError(f"InfoNCE: temperature: found {temperature}, expected a number above 0")
+            raise InputError(f"InfoNCE: temperature: found {temperature}, expected a number above 0")
         self.temperature = temperature
 
     def __call__(self, scores: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
@@ -46,7 +47,7 @@ class ListNet(Loss):
 
     def __init__(self, temperature: float = 1.0, teacher_temperature: float = 1.0) -> None:
         if temperature <= 0 or teacher_temperature <= 0:
-            raise ValueError(f"ListNet: found temperatures {temperature}, {teacher_temperature}, expected above 0")
+            raise InputError(f"ListNet: found temperatures {temperature}, {teacher_temperature}, expected above 0")
         self.temperature = temperature
         self.teacher_temperature = teacher_temperature
 

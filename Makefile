@@ -1,0 +1,34 @@
+# Each target makes the virtual environment that it needs. Override for example PYTHON=python3.12 or VENV=...
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+# torch first and pinned: a looser requirement of another package would fetch a second, larger build
+TORCH ?= torch==2.13.0
+
+.PHONY: quickstart test lint clean
+
+quickstart: $(VENV)/.quickstart
+	HF_HUB_OFFLINE=1 $(BIN)/radio fit --config configs/quickstart.yaml --overwrite true
+
+test: $(VENV)/.dev
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.quickstart: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install -q --disable-pip-version-check "$(TORCH)"
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[offline]"
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.quickstart
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	touch $@
+
+clean:
+	rm -rf $(VENV)

@@ -1,0 +1,149 @@
+"""A tiny but complete world: a corpus about numbered harbours, a random BERT, and the command line in this process."""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SHARED = ROOT.parent / "shared"
+
+WORDS = "harbour lamp tide keeper stone signal rope gull wind tower bell chart pilot anchor fog storm".split()
+
+
+def write_jsonl(path: Path, rows: Sequence[dict[str, Any]]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def read_jsonl(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+@dataclass
+class World:
+    """Files of a small dataset; every question has one passage with its answer and others that repeat its words."""
+
+    folder: Path
+
+    @property
+    def arguments(self) -> list[str]:
+        names = ("corpus", "train", "validation", "test")
+        files = [a for n in names for a in (f"--data.init_args.{n}", str(self.folder / f"{n}.jsonl"))]
+        return [*files, "--data.init_args.rationales.init_args.paths", str([str(self.folder / "rationales.jsonl")])]
+
+
+def make_world(folder: Path, *, topics: int = 8, seed: int = 0) -> World:
+    rng = random.Random(seed)
+    corpus, rationales = [], []
+    questions: dict[str, list[dict[str, Any]]] = {"train": [], "validation": [], "test": []}
+    for topic in range(topics):
+        place, answer = f"port{topic}", f"captain{topic}"
+        for number in range(4):
+            words = " ".join(rng.choices(WORDS, k=12))
+            text = f"The {place} {words}." + (f" Because of the fog {answer} lit it." if number == 0 else "")
+            corpus.append({"id": f"{place}-{number}", "contents": f"About {place}\n{text}"})
+        split = ("train", "train", "train", "train", "validation", "test")[topic % 6]
+        for number in range(2):
+            word = rng.choice(WORDS)
+            identifier = f"q-{topic}-{number}"
+            text = f"Who lit the {word} at {place} in case {number}?"
+            questions[split].append({"id": identifier, "question": text, "golden_answers": [answer]})
+            rationales.append({"id": identifier, "rationale": f"In fog {answer} lit the lamp so that ships came home."})
+    folder.mkdir(parents=True, exist_ok=True)
+    write_jsonl(folder / "corpus.jsonl", corpus)
+    write_jsonl(folder / "rationales.jsonl", rationales)
+    for split, rows in questions.items():
+        write_jsonl(folder / f"{split}.jsonl", rows)
+    return World(folder)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return make_world(tmp_path / "world")
+
+
+@pytest.fixture(scope="session")
+def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Folder of a random two-layer BERT with a real WordPiece tokenizer, as a hub model would look."""
+    import torch
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    folder = tmp_path_factory.mktemp("tiny_bert")
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    corpus = [" ".join(WORDS), "who lit the in case at port captain because of fog about it 0 1 2 3 4 5 6 7 8 9 ? ."]
+    tokenizer.train_from_iterator(corpus * 20, trainers.WordPieceTrainer(vocab_size=400, special_tokens=special))
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[(token, tokenizer.token_to_id(token)) for token in ("[CLS]", "[SEP]")],
+    )
+    names = dict(zip(("pad", "unk", "cls", "sep", "mask"), special, strict=True))
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, model_max_length=64, **{f"{k}_token": v for k, v in names.items()}
+    )
+    fast.save_pretrained(folder)
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=tokenizer.get_vocab_size(),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=64,
+    )
+    BertModel(config).save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture
+def radio(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Run a ``radio`` command in this process, in an empty folder; returns exit status, stdout, stderr."""
+    from radio.__main__ import main
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["radio", *arguments])
+        # Lightning's log handlers keep the stream of the test that imported it first
+        for name in [name for name in logging.root.manager.loggerDict if name.startswith("lightning")]:
+            for handler in logging.getLogger(name).handlers:
+                if isinstance(handler, logging.StreamHandler):
+                    handler.stream = sys.stderr
+        try:
+            status = main()
+        except SystemExit as stop:
+            status = int(stop.code or 0)
+        out, err = capfd.readouterr()
+        return status, out, err
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    return run
+
+
+@pytest.fixture
+def tiny_run(tiny_bert: str, world: World) -> list[str]:
+    """Arguments of a complete run on the tiny world that takes seconds."""
+    return [
+        *("--config", str(ROOT / "configs/jsonl.yaml"), "--name", "tiny"),
+        *("--trainer.accelerator", "cpu", "--trainer.max_epochs", "1", "--trainer.enable_progress_bar", "false"),
+        *("--trainer.enable_model_summary", "false"),
+        *("--model.init_args.model", tiny_bert, "--model.init_args.max_length", "48"),
+        *("--data.init_args.teacher.init_args.encoder.init_args.model", tiny_bert),
+        *("--data.init_args.teacher.init_args.encoder.init_args.max_length", "48"),
+        *("--data.init_args.train_candidates", "8", "--data.init_args.eval_candidates", "6"),
+        *world.arguments,
+    ]

@@ -1,0 +1,321 @@
+"""The command line: what a run leaves behind, that it repeats, that it survives a kill, and what mistakes look like."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import ROOT, World, make_world, read_jsonl, write_jsonl
+
+Radio = Callable[..., tuple[int, str, str]]
+MODULE = [sys.executable, "-m", "radio"]
+
+
+def test_help_and_plain_mistakes_are_answered_at_once() -> None:
+    begin = time.perf_counter()
+    done = subprocess.run([*MODULE, "--help"], capture_output=True, text=True, check=True)
+    assert "radio fit --config" in done.stdout
+    for arguments, expected in [
+        (["fitt"], "did you mean 'fit'"),
+        (["fit", "--modle.init_args.lr", "1"], "did you mean '--model'"),
+    ]:
+        done = subprocess.run([*MODULE, *arguments], capture_output=True, text=True)
+        assert done.returncode == 2
+        assert expected in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+    # three processes; importing Lightning alone would take longer
+    assert time.perf_counter() - begin < 6
+
+
+def test_help_does_not_import_lightning() -> None:
+    code = "import sys; sys.argv = ['radio', '--help']\nfrom radio.__main__ import main\nmain()\n"
+    code += "assert not {'torch', 'lightning', 'transformers'} & set(sys.modules), 'heavy import'"
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize("kind", ["BiEncoder", "CrossEncoder"])
+def test_fit_leaves_a_complete_run_folder(kind: str, radio: Radio, tiny_run: list[str], tmp_path: Path) -> None:
+    status, out, err = radio("fit", *tiny_run, "--model", kind, *tiny_run)
+    assert status == 0, err
+    run = tmp_path / "runs" / "tiny"
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert set(metrics["test"]) == {"retriever", "base", "tuned"}
+    for system in metrics["test"].values():
+        assert {"em", "f1", "answer_in_context", "mrr", "ndcg@5", "recall@5", "precision@1"} <= set(system)
+        assert all(0 <= value <= 1 for value in system.values())
+    assert "tuned - base" in metrics["differences"]["test"]
+    questions = {row["id"] for row in read_jsonl(tmp_path / "world/test.jsonl")}
+    predictions = [row for row in read_jsonl(run / "predictions.jsonl") if row["split"] == "test"]
+    assert {row["question_id"] for row in predictions} == questions
+    em = [row["tuned"]["em"] for row in predictions]
+    assert sum(em) / len(em) == pytest.approx(metrics["test"]["tuned"]["em"])
+    for system in ("retriever", "base", "tuned"):
+        lines = (run / f"test.{system}.trec").read_text().splitlines()
+        assert {line.split()[0] for line in lines} == questions
+    assert f"class_path: radio.rerankers.{kind}" in (run / "config.yaml").read_text()
+    assert {"config.json", "model.safetensors", "tokenizer.json", "README.md"} <= {
+        p.name for p in (run / "export").iterdir()
+    }
+    assert not list((run / "export").rglob("*.bin"))
+    assert "tuned - base" in out
+    checkpoint = torch.load(run / "checkpoints/best.ckpt", weights_only=True)
+    assert "hyper_parameters" not in checkpoint
+
+    # a second run does not mix with the first
+    status, _, err = radio("fit", *tiny_run, "--model", kind, *tiny_run)
+    assert status == 2
+    assert "already holds a run" in err
+    assert "--overwrite" in err
+
+    # the untrained model and the best checkpoint are evaluated again, from their files, to the same numbers
+    best = str(run / "checkpoints/best.ckpt")
+    status, _, err = radio("test", *tiny_run, "--model", kind, *tiny_run, "--ckpt_path", best)
+    assert status == 0, err
+    again = json.loads((run / "metrics.json").read_text())
+    for system in ("base", "tuned"):
+        assert again["test"][system] == pytest.approx(metrics["test"][system])
+    assert again["validation"] == metrics["validation"]
+
+
+def test_three_runs_with_one_seed_give_the_same_metrics(radio: Radio, tiny_run: list[str], tmp_path: Path) -> None:
+    found = []
+    for number in range(3):
+        # own caches: nothing is carried over
+        extra = ["--name", f"run{number}", "--data.init_args.cache_dir", f"cache{number}"]
+        status, _, err = radio("fit", *tiny_run, *extra)
+        assert status == 0, err
+        found.append(json.loads((tmp_path / f"runs/run{number}/metrics.json").read_text()))
+    assert found[0] == found[1] == found[2]
+    other = ["--name", "other", "--seed_everything", "1", "--data.init_args.seed", "1", "--model.init_args.lr", "1e-3"]
+    assert radio("fit", *tiny_run, *other)[0] == 0
+    tuned = [(tmp_path / f"runs/{name}/test.tuned.trec").read_text() for name in ("run0", "other")]
+    assert tuned[0] != tuned[1]
+
+
+COUNTING_WRITER = '''
+import os, time
+from pathlib import Path
+from radio.rationales import RationaleWriter
+from radio.schema import Rationale
+
+class CountingWriter(RationaleWriter):
+    """Notes each request in a file before it answers, as a paid API would on its bill."""
+
+    def __init__(self, bill: str, pause: float = 0.05):
+        self._bill = bill
+        self._pause = pause
+
+    def write(self, questions):
+        for question in questions:
+            with open(self._bill, "a") as file:
+                file.write(question.id + "\\n")
+            time.sleep(self._pause)
+            yield Rationale(question.id, "because " + question.golden_answers[0], model="counting")
+'''
+
+
+def test_prepare_killed_at_any_point_repeats_no_request(tiny_run: list[str], tmp_path: Path) -> None:
+    (tmp_path / "counting.py").write_text(COUNTING_WRITER)
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "HF_HUB_OFFLINE": "1"}
+    where = tiny_run.index("--data.init_args.rationales.init_args.paths")
+    common = [*tiny_run[:where], *tiny_run[where + 2 :], "--data.init_args.rationales", "counting.CountingWriter"]
+
+    def command(cache: str, bill: str) -> list[str]:
+        arguments = ["--data.init_args.rationales.init_args.bill", bill, "--data.init_args.cache_dir", cache]
+        return [*MODULE, "prepare", *common, *arguments]
+
+    def caches(folder: str) -> dict[str, bytes]:
+        with sqlite3.connect(tmp_path / folder / "radio.sqlite") as db:
+            return dict(db.execute("SELECT key, value FROM entries").fetchall())
+
+    def start(cache: str, bill: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            command(cache, bill), cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+
+    whole = start("whole", "whole.txt")
+    output, _ = whole.communicate()
+    assert whole.returncode == 0, output.decode()
+    bill = tmp_path / "killed.txt"
+    for requests in (1, 4, 9):
+        process = start("killed", "killed.txt")
+        while process.poll() is None and (not bill.exists() or len(bill.read_text().split()) < requests):
+            time.sleep(0.005)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL
+    process = start("killed", "killed.txt")
+    output, _ = process.communicate()
+    assert process.returncode == 0, output.decode()
+    asked = bill.read_text().split()
+    # only a request that was in flight when its process died may have to be made again
+    assert len(asked) - len(set(asked)) <= 3
+    assert sorted(set(asked)) == sorted((tmp_path / "whole.txt").read_text().split())
+    assert caches("killed") == caches("whole")
+    # a complete cache asks for nothing
+    subprocess.run(command("killed", "killed.txt"), cwd=tmp_path, env=environment, check=True, capture_output=True)
+    assert bill.read_text().split() == asked
+
+
+def test_predict_needs_neither_answers_nor_rationales(radio: Radio, tiny_run: list[str], tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "new.jsonl", [{"id": "n1", "question": "Who lit the lamp at port3?"}])
+    where = tiny_run.index("--data.init_args.rationales.init_args.paths")
+    arguments = [*tiny_run[:where], *tiny_run[where + 2 :], "--data.init_args.predict", str(tmp_path / "new.jsonl")]
+    status, out, err = radio("predict", *arguments)
+    assert status == 0, err
+    run = (tmp_path / "runs/tiny/predict.trec").read_text().splitlines()
+    assert len(run) == 6
+    assert {line.split()[0] for line in run} == {"n1"}
+    scores = [float(line.split()[4]) for line in run]
+    assert scores == sorted(scores, reverse=True)
+    (row,) = read_jsonl(tmp_path / "runs/tiny/predict.jsonl")
+    assert [c["id"] for c in row["candidates"]] == [line.split()[2] for line in run]
+    assert all(c["contents"] for c in row["candidates"])
+
+    # its own output is a candidate file, and so is the TREC run
+    for file in ("predict.jsonl", "predict.trec"):
+        candidates = json.dumps([str(tmp_path / "runs/tiny" / file)])
+        extra = ["--data.init_args.retriever", "Precomputed", "--data.init_args.retriever.init_args.paths", candidates]
+        status, _, err = radio("predict", *arguments, *extra, "--name", "again")
+        assert status == 0, err
+        assert (tmp_path / "runs/again/predict.trec").read_text().splitlines() == run
+
+
+def break_line(name: str, line: str) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        path = folder / name
+        lines = path.read_text().splitlines()
+        lines[1] = line
+        path.write_text("\n".join(lines) + "\n")
+
+    return change
+
+
+def same_question(folder: Path) -> None:
+    first = read_jsonl(folder / "train.jsonl")[0]
+    rows = read_jsonl(folder / "test.jsonl")
+    write_jsonl(folder / "test.jsonl", [*rows, {**first, "id": "copy", "question": first["question"].upper()}])
+
+
+def strange_candidates(folder: Path) -> None:
+    rows = [q for split in ("train", "validation", "test") for q in read_jsonl(folder / f"{split}.jsonl")]
+    write_jsonl(folder / "run.jsonl", [{"id": q["id"], "candidate_ids": ["port0-0", "nowhere"]} for q in rows])
+
+
+MISTAKES: dict[str, tuple[Callable[[Path], object], list[str], list[str]]] = {
+    "missing file": (lambda f: (f / "train.jsonl").unlink(), [], ["train.jsonl", "no such file"]),
+    "broken JSON": (break_line("train.jsonl", '{"id": "a", '), [], ["train.jsonl:2", "not valid JSON"]),
+    "missing field": (
+        break_line("train.jsonl", '{"id": "a", "golden_answers": ["b"]}'),
+        [],
+        ["train.jsonl:2", "'question' is missing", "'golden_answers'"],
+    ),
+    "wrong type": (
+        break_line("train.jsonl", '{"id": "a", "question": "b?", "golden_answers": "c"}'),
+        [],
+        ["train.jsonl:2", "'golden_answers'", "found a string", "expected a list"],
+    ),
+    "empty answers": (
+        break_line("validation.jsonl", '{"id": "a", "question": "b?", "golden_answers": []}'),
+        [],
+        ["validation.jsonl:2", "'golden_answers'", "empty", "'a'"],
+    ),
+    "duplicate id": (
+        break_line("corpus.jsonl", '{"id": "port0-0", "contents": "b"}'),
+        [],
+        ["corpus.jsonl:2", "'port0-0' is a duplicate", "corpus.jsonl:1"],
+    ),
+    "empty corpus": (lambda f: (f / "corpus.jsonl").write_text(""), [], ["corpus.jsonl", "corpus is empty"]),
+    "absent candidate": (
+        strange_candidates,
+        [
+            "--data.init_args.retriever",
+            "Precomputed",
+            "--data.init_args.retriever.init_args.paths",
+            "[world/run.jsonl]",
+        ],
+        ["'nowhere' is not in the corpus", "q-0-0"],
+    ),
+    "same question in two splits": (same_question, [], ["q-0-0", "copy", "two splits"]),
+    "missing rationale": (
+        lambda f: write_jsonl(f / "rationales.jsonl", read_jsonl(f / "rationales.jsonl")[1:]),
+        ["--data.init_args.missing_rationales", "error"],
+        ["rationale missing for 1 of", "q-0-0", "radio prepare --config", "rationales.jsonl"],
+    ),
+    "unknown class": (lambda f: None, ["--model.init_args.loss", "InfoNCEE"], ["'InfoNCEE'", "InfoNCE", "loss"]),
+    "unknown model class": (lambda f: None, ["--model", "CrosEncoder"], ["'CrosEncoder'", "CrossEncoder"]),
+    "unknown option": (lambda f: None, ["--model.init_args.lrr", "1"], ["--model.init_args.lrr", "'lr'"]),
+    "unknown trainer option": (lambda f: None, ["--trainer.max_epocs", "1"], ["--trainer.max_epocs", "max_epochs"]),
+    "wrong option type": (lambda f: None, ["--trainer.max_epochs", "many"], ["max_epochs", "many"]),
+    "missing config": (lambda f: None, ["--config", "nowhere.yaml"], ["nowhere.yaml"]),
+    "missing model": (lambda f: None, ["--model.init_args.model", "./nowhere"], ["./nowhere", "no such folder"]),
+    "bad value": (
+        lambda f: None,
+        ["--model.init_args.loss.init_args.teacher_temperature", "0"],
+        ["ListNet", "0.0", "above 0"],
+    ),
+    "bad metric": (
+        lambda f: None,
+        ["--trainer.callbacks+", "RankEvaluation", "--trainer.callbacks.init_args.metrics", "[ndgc@5]"],
+        ["ndgc@5", "ndcg@k"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_gives_one_clear_message_and_exit_status_2(
+    name: str, radio: Radio, tiny_run: list[str], tmp_path: Path
+) -> None:
+    change, extra, expected = MISTAKES[name]
+    change(tmp_path / "world")
+    status, _, err = radio("fit", *tiny_run, *extra)
+    message = err[err.rindex("radio: error:") :]
+    assert status == 2
+    assert "Traceback" not in err
+    for part in expected:
+        assert part in message, message
+    assert len(message.splitlines()) <= 8, message
+    assert re.search(r"^radio: error: ", message)
+
+
+def test_an_unknown_key_in_a_config_file_names_file_and_key(radio: Radio, tiny_run: list[str], tmp_path: Path) -> None:
+    (tmp_path / "wrong.yaml").write_text("model:\n  init_args:\n    learning_rate: 1\n")
+    status, _, err = radio("fit", *tiny_run, "--config", "wrong.yaml")
+    assert status == 2
+    assert "learning_rate" in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.slow
+def test_two_processes_train_and_evaluate_every_question(tiny_run: list[str], tmp_path: Path) -> None:
+    make_world(tmp_path / "world", topics=13)
+    devices = ["--trainer.devices", "2", "--trainer.strategy", "ddp", "--data.init_args.batch_size", "4"]
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(
+        [*MODULE, "fit", *tiny_run, *devices], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    run = tmp_path / "runs/tiny"
+    for split in ("validation", "test"):
+        questions = {row["id"] for row in read_jsonl(tmp_path / f"world/{split}.jsonl")}
+        for system in ("retriever", "base", "tuned"):
+            found = {line.split()[0] for line in (run / f"{split}.{system}.trec").read_text().splitlines()}
+            assert found == questions
+    assert (run / "export/model.safetensors").is_file()
+
+
+def test_world_fixture_is_what_its_docstring_says(world: World) -> None:
+    corpus = read_jsonl(world.folder / "corpus.jsonl")
+    for question in read_jsonl(world.folder / "train.jsonl"):
+        assert sum(question["golden_answers"][0] in row["contents"] for row in corpus) == 1
+    assert ROOT.joinpath("pyproject.toml").is_file()

@@ -171,7 +171,7 @@ def test_predict_needs_neither_answers_nor_rationales(radio: Radio, tiny_run: li
     write_jsonl(tmp_path / "new.jsonl", [{"id": "n1", "question": "Who lit the lamp at port3?"}])
     where = tiny_run.index("--data.init_args.rationales.init_args.paths")
     arguments = [*tiny_run[:where], *tiny_run[where + 2 :], "--data.init_args.predict", str(tmp_path / "new.jsonl")]
-    status, out, err = radio("predict", *arguments)
+    status, _, err = radio("predict", *arguments)
     assert status == 0, err
     run = (tmp_path / "runs/tiny/predict.trec").read_text().splitlines()
     assert len(run) == 6
@@ -242,7 +242,7 @@ MISTAKES: dict[str, tuple[Callable[[Path], object], list[str], list[str]]] = {
             "--data.init_args.retriever",
             "Precomputed",
             "--data.init_args.retriever.init_args.paths",
-            "[world/run.jsonl]",
+            "world/run.jsonl",
         ],
         ["'nowhere' is not in the corpus", "q-0-0"],
     ),

@@ -60,12 +60,12 @@ class RadioParser(LightningArgumentParser):
 def explain(message: str) -> str:
     """A jsonargparse error in terms of the user's own words: full key, what was found, the nearest names."""
     message = re.sub(r"\x1b\[[0-9;]*m", "", message)
-    if match := re.search(r"[Oo]ption '([^']+)' is not accepted|does not accept option '([^']+)'", message):
-        name = (match[1] or match[2]).split(".")[-1]
+    if match := re.search(r"(?:Option '|accept option '|unrecognized arguments: --)([^' =]+)", message):
+        name = match[1].split(".")[-1]
         given = [a.split("=")[0] for a in sys.argv[2:] if a.split("=")[0].split(".")[-1] == name and a.startswith("--")]
         near = difflib.get_close_matches(name, sorted(_known_options()), n=3, cutoff=0.5)
         hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
-        where = given[0] if given else f"{match[1] or match[2]!r} (in a --config file)"
+        where = given[0] if given else f"{match[1]!r} (in a --config file)"
         return f"unknown option {where}{hint}"
     key = re.search(r"Parser key \"([^\"]+)\"", message)
     place = f"key '{key[1]}': " if key else ""
@@ -88,7 +88,7 @@ def explain(message: str) -> str:
     return "\n".join([line for line in lines if line][:6])
 
 
-def _subclasses(base: type) -> Iterator[type]:
+def _subclasses(base: type[Any]) -> Iterator[type[Any]]:
     for found in base.__subclasses__():
         yield found
         yield from _subclasses(found)
@@ -96,9 +96,9 @@ def _subclasses(base: type) -> Iterator[type]:
 
 def _known_options() -> set[str]:
     """Names of all arguments of all parts that a config can hold."""
-    bases: list[type] = [Reranker, RationaleDataModule, Loss, Fingerprinted, GroupSampler, L.Callback, L.Trainer]
+    bases: list[type[Any]] = [Reranker, RationaleDataModule, Loss, Fingerprinted, GroupSampler, L.Callback, L.Trainer]
     classes = [c for base in bases for c in (base, *_subclasses(base))]
-    return {name for c in classes for name in inspect.signature(c.__init__).parameters} - {"self", "args", "kwargs"}
+    return {name for c in classes for name in inspect.signature(c).parameters} - {"self", "args", "kwargs"}
 
 
 class SaveConfig(SaveConfigCallback):

@@ -251,7 +251,12 @@ class BiEncoder(Reranker):
         self.passage_prefix = passage_prefix
 
     def build(self) -> nn.Module:
-        return load_encoder(self.model, device="cpu")
+        network: nn.Module = load_encoder(self.model, device="cpu")
+        for name, parameter in network.named_parameters():
+            # BERT's own pooler takes no part in the embedding; DDP would wait for its gradient
+            if ".pooler." in name:
+                parameter.requires_grad_(False)
+        return network
 
     @cached_property
     def prefixes(self) -> tuple[str, str]:

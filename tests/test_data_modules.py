@@ -66,7 +66,7 @@ def test_setup_reads_what_prepare_data_stored(world: World) -> None:
 
 
 def test_setup_without_prepare_names_the_command(world: World) -> None:
-    with pytest.raises(InputError, match="candidates missing for .*\n.*radio prepare"):
+    with pytest.raises(InputError, match=r"candidates missing for .*\n.*radio prepare"):
         module(world).setup("fit")
 
 
@@ -93,7 +93,7 @@ def test_questions_without_a_rationale_are_an_error_or_left_out_by_choice(world:
     dropped.setup("fit")
     assert rows[0]["id"] not in {e.question.id for e in dropped.examples["train"]}
     write_jsonl(world.folder / "rationales.jsonl", [])
-    with pytest.raises(InputError, match="rationale missing for all|rationale missing for"):
+    with pytest.raises(InputError, match="rationale missing for"):
         module(world, missing_rationales="drop").prepare_data()
 
 

@@ -175,7 +175,7 @@ def test_e5_prefixes_are_found_by_name_and_can_be_set() -> None:
 
 
 def test_a_missing_model_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="nowhere.*no such folder"):
+    with pytest.raises(InputError, match=r"nowhere.*no such folder"):
         CrossEncoder(f"{tmp_path}/nowhere").configure_model()
 
 

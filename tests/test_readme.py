@@ -1,0 +1,100 @@
+"""The README's commands and examples are run as they stand there."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, World, read_jsonl
+
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, flags=re.DOTALL)
+# what makes a run of the README small: nothing that it shows is left out
+SMALL = ["--trainer.max_epochs", "1", "--trainer.enable_progress_bar", "false", "--trainer.accelerator", "cpu"]
+
+Radio = Callable[..., tuple[int, str, str]]
+
+
+def blocks(language: str, containing: str) -> list[str]:
+    found = [text for kind, text in BLOCKS if kind == language and containing in text]
+    assert found, f"the README shows no {language} block with {containing!r}"
+    return found
+
+
+def commands(text: str) -> list[list[str]]:
+    lines = text.replace("\\\n", " ").splitlines()
+    return [shlex.split(line, comments=True) for line in lines if line.startswith("radio ")]
+
+
+def test_make_targets_of_the_readme_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    targets = {target for text in blocks("bash", "make ") for target in re.findall(r"^make (\w+)", text, re.MULTILINE)}
+    assert {"quickstart", "test"} <= targets
+    for target in targets:
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE)
+    # the first command of the README is the command of make quickstart
+    assert "radio fit --config configs/quickstart.yaml" in makefile
+
+
+def test_every_command_of_the_readme_runs(
+    radio: Radio, world: World, tiny_bert: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for path in world.folder.iterdir():
+        path.rename(tmp_path / path.name)
+    (tmp_path / "configs").symlink_to(ROOT / "configs")
+    rows = [{key: row[key] for key in ("id", "question")} for row in read_jsonl(tmp_path / "test.jsonl")]
+    (tmp_path / "new_questions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    for name, text in python_files().items():
+        (tmp_path / name).write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    tiny = ["--model.init_args.model", tiny_bert, "--model.init_args.max_length", "48"]
+    encoder = [
+        *("--data.init_args.teacher.init_args.encoder.init_args.model", tiny_bert),
+        *("--data.init_args.teacher.init_args.encoder.init_args.max_length", "48"),
+    ]
+    blend = [argument.replace("teacher.init_args.", "teacher.init_args.rationale.init_args.") for argument in encoder]
+    seen = 0
+    for text in blocks("bash", "radio "):
+        for _, command, *arguments in commands(text):
+            seen += 1
+            quickstart = any("quickstart" in argument for argument in arguments)
+            limit = ["--data.init_args.max_questions", "{train: 8, validation: 2, test: 2}"] if quickstart else []
+            model = [] if any("export" in argument for argument in arguments) else tiny
+            small = [*SMALL, *model, *(blend if quickstart else encoder), *limit]
+            status, _, err = radio(command, *arguments, *small)
+            assert status == 0, f"radio {command} {' '.join(arguments)}\n{err}"
+    assert seen >= 5
+
+
+def python_files() -> dict[str, str]:
+    """Blocks that start with a comment naming their file."""
+    found = {}
+    for text in blocks("python", "# my_"):
+        match = re.match(r"# (\w+\.py)\n", text)
+        if match:
+            found[match[1]] = text
+    return found
+
+
+@pytest.mark.parametrize("name", ["my_dataset.py", "my_loss.py", "my_reranker.py"])
+def test_example_classes_import(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(python_files()[name])
+    subprocess.run([sys.executable, name], cwd=tmp_path, check=True)
+
+
+def test_loading_example_runs_on_an_export(tiny_bert: str, tmp_path: Path) -> None:
+    from radio.rerankers import BiEncoder
+
+    reranker = BiEncoder(tiny_bert, max_length=48)
+    reranker.configure_model()
+    reranker.export(tmp_path / "runs/quickstart/export")
+    (text,) = blocks("python", "from sentence_transformers")
+    subprocess.run([sys.executable, "-c", text], cwd=tmp_path, check=True, env={**os.environ, "HF_HUB_OFFLINE": "1"})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -96,8 +95,7 @@ def wrong_header(data: bytes) -> bytes:
 @pytest.mark.parametrize("damage", [cut_off, wrong_checksum, wrong_body, wrong_header], ids=lambda x: x.__name__)
 def test_a_damaged_gzip_file_is_named(reader: Reader, damage: Callable[[bytes], bytes], tmp_path: Path) -> None:
     path = tmp_path / "data.jsonl.gz"
-    # the blank lines are read, and skipped, before the damage is met
-    path.write_bytes(damage(gzip.compress(b"\n" + os.urandom(0) + b" \n" * 5000)))
+    path.write_bytes(damage(gzip.compress(b" \n" * 5000)))
     assert message(reader, path).startswith(f"{path}: the gzip file is damaged or cut off")
 
 
@@ -370,9 +368,8 @@ def test_candidates_are_ranked_by_score_and_carry_their_passages(file: Callable[
 def test_candidates_that_were_put_in_by_hand_are_left_out(file: Callable[..., Path]) -> None:
     rows = [("found", ["bm25"]), ("both", ["gold", "bm25"]), ("injected", ["gold"]), ("unknown", [])]
     entries = [{"id": name, "score": 1.0, "from": origin, "contents": name} for name, origin in rows]
-    candidates, passages = read_candidates(file(json.dumps({"id": "q1", "candidates": entries})))
+    candidates, _ = read_candidates(file(json.dumps({"id": "q1", "candidates": entries})))
     assert [(c.passage_id, c.rank) for c in candidates["q1"]] == [("found", 0), ("both", 1), ("unknown", 2)]
-    assert "injected" in passages
 
 
 def test_candidates_from_a_trec_run_equal_those_from_jsonl(file: Callable[..., Path]) -> None:

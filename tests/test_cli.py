@@ -102,6 +102,24 @@ def test_three_runs_with_one_seed_give_the_same_metrics(radio: Radio, tiny_run: 
     assert tuned[0] != tuned[1]
 
 
+def test_training_in_bf16_gives_an_fp32_export(radio: Radio, tiny_run: list[str], tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+
+    status, _, err = radio("fit", *tiny_run, "--trainer.precision", "bf16-mixed")
+    assert status == 0, err
+    weights = load_file(tmp_path / "runs/tiny/export/model.safetensors")
+    assert {w.dtype for w in weights.values() if w.is_floating_point()} == {torch.float32}
+
+
+def test_differences_are_logged_with_their_interval(radio: Radio, tiny_run: list[str], tmp_path: Path) -> None:
+    assert radio("fit", *tiny_run)[0] == 0
+    header = (tmp_path / "runs/tiny/metrics.csv").read_text().splitlines()[0].split(",")
+    for name in ("em", "f1", "answer_in_context", "ndcg@5"):
+        for column in ("", "base/", "retriever/"):
+            assert f"validation/{column}{name}" in header
+        assert {f"test/tuned-base/{name}{end}" for end in ("", "/low", "/high")} <= set(header)
+
+
 COUNTING_WRITER = '''
 import os, time
 from pathlib import Path

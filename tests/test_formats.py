@@ -188,7 +188,11 @@ def test_a_broken_line_is_named(
         (read_rationales, '{"rationale": "why"}', ["'question' is missing", "expected a string"]),
         (read_rationales, '{"question_id": 1.5, "rationale": "why"}', ["'question_id'", "found a number"]),
         (read_rationales, '{"id": "2", "rationale": "why", "usage": 3}', ["'usage'", "found a number", "an object"]),
-        (read_rationales, '{"id": "1", "rationale": "other"}', ["second, different rationale for '1'", "one a question"]),
+        (
+            read_rationales,
+            '{"id": "1", "rationale": "other"}',
+            ["second, different rationale for '1'", "one a question"],
+        ),
         # candidates
         (read_candidates, '{"id": "2"}', ["'candidates' is missing", "only the keys 'id'", "expected a list"]),
         (read_candidates, '{"id": "2", "candidates": {}}', ["'candidates'", "found an object", "expected a list"]),

@@ -70,7 +70,7 @@ def main() -> int:
         head = argument.split("=")[0].split(".")[0].rstrip("+")
         if argument.startswith("--") and head not in OPTIONS:
             return usage_error(f"unknown option {argument.split('=')[0]!r}{_suggest(head, OPTIONS)} (radio --help)")
-    # a run must not stop at the end because of a service that watches it from outside
+    # set before the libraries that read them are imported
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     from radio.schema import InputError

@@ -57,7 +57,12 @@ class _Evaluation(L.Callback):
         for system, means in module.results.means(split).items():
             # every process has the same numbers, because each has evaluated all questions
             prefix = split if system == "tuned" else f"{split}/{system}"
-            module.log_dict({f"{prefix}/{name}": means[name] for name in names if name in means}, rank_zero_only=False)
+            module.log_dict({f"{prefix}/{name}": means[name] for name in names if name in means})
+        for name, paired in module.results.difference(split, "tuned", "base", names).items():
+            prefix = f"{split}/tuned-base/{name}"
+            module.log_dict(
+                {prefix: paired["difference"], f"{prefix}/low": paired["low"], f"{prefix}/high": paired["high"]}
+            )
 
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._run(trainer, pl_module, "validation")

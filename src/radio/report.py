@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +21,13 @@ class Results:
     def __init__(self) -> None:
         self.metrics: dict[str, dict[str, dict[str, dict[str, float]]]] = defaultdict(lambda: defaultdict(dict))
         self.facts: dict[str, dict[str, dict[str, Any]]] = defaultdict(lambda: defaultdict(dict))
+        self._unwritten = False
 
     def add(self, split: str, system: str, question_id: str, metrics: dict[str, float], **facts: Any) -> None:
         """Add numbers of one question; facts (answer, passage ids) go to ``predictions.jsonl`` only."""
+        self._unwritten = True
         self.metrics[split][system].setdefault(question_id, {}).update(metrics)
         self.facts[split][question_id].setdefault(system, {}).update(facts)
-
-    def clear(self, split: str) -> None:
-        """Forget a split before it is evaluated anew."""
-        self.metrics.pop(split, None)
-        self.facts.pop(split, None)
 
     def values(self, split: str, system: str, metric: str) -> dict[str, float]:
         """One metric of one system by question id, for those questions that have it."""
@@ -56,10 +54,10 @@ class Results:
             for system, means in self.means(split).items()
         }
 
-    def difference(self, split: str, a: str, b: str) -> dict[str, dict[str, float]]:
+    def difference(self, split: str, a: str, b: str, names: Sequence[str] | None = None) -> dict[str, dict[str, float]]:
         """Paired difference a - b over the questions that both have: mean, 95 % interval, number of questions."""
         result = {}
-        for name in self.names(split):
+        for name in self.names(split) if names is None else names:
             first, second = self.values(split, a, name), self.values(split, b, name)
             paired = [first[question] - second[question] for question in first if question in second]
             if paired:
@@ -70,6 +68,9 @@ class Results:
 
     def write(self, folder: str | Path) -> None:
         """Write ``metrics.json`` and ``predictions.jsonl``; splits of an earlier command in the folder are kept."""
+        if not self._unwritten:
+            return
+        self._unwritten = False
         folder = Path(folder)
         path = folder / "metrics.json"
         document: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}

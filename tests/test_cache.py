@@ -153,6 +153,8 @@ def test_a_pickled_cache_reads_the_same_store(cache: Cache) -> None:
 
 def damaged(path: Path) -> None:
     Cache(path).put("kind", {f"key-{i}": bytes(500) for i in range(500)})
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     data = path.read_bytes()
     # the first page stays whole: the file still looks like a database
     path.write_bytes(data[:4096] + b"\xff" * (len(data) - 4096))

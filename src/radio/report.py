@@ -128,4 +128,4 @@ def show_table(document: dict[str, Any], split: str, *, title: str = "") -> None
         table.add_row(name, *cells)
     console = Console()
     # a pipe or a log has no width; cells that are cut off would be of no use
-    Console(width=max(console.width, 112)).print(table)
+    Console(width=max(console.width, 124)).print(table)

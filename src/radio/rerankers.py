@@ -230,22 +230,18 @@ class BiEncoder(Reranker):
         scale: turns cosines into logits that a softmax at temperature 1 can use.
         query_prefix: put before questions; None takes what the model's folder says, or E5's.
         passage_prefix: put before passages; None as above.
+        kwargs: arguments of Reranker.
     """
 
     def __init__(
         self,
         model: str = "intfloat/e5-base-v2",
-        loss: Loss | None = None,
-        lr: float = 6e-5,
-        weight_decay: float = 0.01,
-        warmup_ratio: float = 0.1,
-        max_length: int = 512,
-        dropout: float | None = None,
         scale: float = 20.0,
         query_prefix: str | None = None,
         passage_prefix: str | None = None,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(model, loss, lr, weight_decay, warmup_ratio, max_length, dropout)
+        super().__init__(model, **kwargs)
         self.scale = scale
         self.query_prefix = query_prefix
         self.passage_prefix = passage_prefix

@@ -45,6 +45,18 @@ def test_it_finds_years_numbers_and_names(question: str, answer: str) -> None:
     assert ask(question, MARLOW, DUNMORE) == answer
 
 
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("In which year did the Skerry bridge open?", "1905"),
+        ("Who designed the Skerry bridge?", "Ines Moreau"),
+    ],
+)
+def test_the_kind_of_answer_counts_more_than_a_near_word(question: str, answer: str) -> None:
+    text = "The Skerry bridge is 600 metres long, with four towers. It opened in 1905; Ines Moreau of Lyon designed it."
+    assert ask(question, Passage("p", text)) == answer
+
+
 def test_it_trusts_the_order_of_the_passages() -> None:
     question = "When was the lighthouse built?"
     assert ask(question, MARLOW, DUNMORE) == "1871"

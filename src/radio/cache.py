@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sqlite3
+import time
 from abc import ABC
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -68,6 +70,23 @@ class Fingerprinted(ABC):  # noqa: B024 -- its subclasses have abstract methods
         return fingerprint([type(self).__module__, type(self).__qualname__, self.version, settings])
 
 
+_INHERITED: list[sqlite3.Connection] = []
+"""Connections of the parent of a forked process, kept because SQLite forbids even to close them there."""
+
+
+def _use_wal(db: sqlite3.Connection) -> None:
+    """Switch to WAL; SQLite's busy timeout does not cover the lock of this switch, so wait by hand."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+
+
 class Cache:
     """SQLite store safe for several processes; each ``put`` is one transaction, so a kill loses nothing finished.
 
@@ -78,25 +97,31 @@ class Cache:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self._connection: sqlite3.Connection | None = None
+        self._owner = 0
 
     def _db(self) -> sqlite3.Connection:
-        if self._connection is None:
+        if self._connection is None or self._owner != os.getpid():
+            if self._connection is not None:
+                _INHERITED.append(self._connection)
             self.path.parent.mkdir(parents=True, exist_ok=True)
             try:
                 # autocommit plus explicit transactions; a writer waits for another process instead of failing
                 db = sqlite3.connect(self.path, timeout=60, isolation_level=None)
-                db.execute("PRAGMA journal_mode=WAL")
+                _use_wal(db)
                 db.execute("PRAGMA synchronous=NORMAL")
                 db.execute(
                     "CREATE TABLE IF NOT EXISTS entries (key TEXT PRIMARY KEY, kind TEXT NOT NULL, value BLOB NOT NULL,"
                     " created TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP) WITHOUT ROWID"
                 )
             except sqlite3.DatabaseError as error:
-                raise InputError(
-                    f"{self.path}: cannot use this file as the cache ({error}); move it away or choose another folder"
-                ) from None
-            self._connection = db
+                raise self._unusable(error) from None
+            self._connection, self._owner = db, os.getpid()
         return self._connection
+
+    def _unusable(self, error: Exception) -> InputError:
+        return InputError(
+            f"{self.path}: cannot use this file as the cache ({error}); move it away or choose another folder"
+        )
 
     def get(self, keys: Iterable[str]) -> dict[str, bytes]:
         """Values of those keys that are stored."""
@@ -105,7 +130,10 @@ class Cache:
         for start in range(0, len(wanted), 500):
             part = wanted[start : start + 500]
             query = f"SELECT key, value FROM entries WHERE key IN ({','.join('?' * len(part))})"  # noqa: S608
-            found.update(db.execute(query, part).fetchall())
+            try:
+                found.update(db.execute(query, part).fetchall())
+            except sqlite3.DatabaseError as error:
+                raise self._unusable(error) from None
         return found
 
     def put(self, kind: str, items: Mapping[str, bytes]) -> None:
@@ -137,4 +165,4 @@ class Cache:
 
     def __getstate__(self) -> dict[str, Any]:
         # a connection belongs to its process: data loader workers and DDP ranks open their own
-        return {"path": self.path, "_connection": None}
+        return {"path": self.path, "_connection": None, "_owner": 0}

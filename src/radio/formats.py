@@ -7,6 +7,7 @@ import json
 import math
 import os
 import tempfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,10 +36,12 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
         raise InputError(f"{path}: no such file (relative paths start at {Path.cwd()})") from None
     except IsADirectoryError:
         raise InputError(f"{path}: this is a folder, expected a file") from None
-    except (EOFError, gzip.BadGzipFile) as error:
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise InputError(f"{path}: the gzip file is damaged or cut off ({error})") from None
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 text ({error})") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
 
 
 def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -70,16 +73,26 @@ def _take(row: Mapping[str, Any], place: str, key: str, kind: type, default: Any
         raise InputError(f"{place}: key {key!r} is missing: found {found}, expected {_NAMES[kind]}")
     if isinstance(value, bool) or not isinstance(value, kind):
         raise InputError(f"{place}: key {key!r}: found {_kind(value)} ({str(value)[:60]!r}), expected {_NAMES[kind]}")
+    if isinstance(value, str):
+        _check_text(value, place, key)
     return value
 
 
-def _take_id(row: Mapping[str, Any], place: str) -> str:
-    value = row.get("id")
+def _check_text(value: str, place: str, key: str) -> None:
+    """Half of a surrogate pair, as a text cut at a fixed length ends, cannot be hashed or written."""
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"{place}: key {key!r}: found a broken character ({error}), expected valid Unicode") from None
+
+
+def _take_id(row: Mapping[str, Any], place: str, key: str = "id") -> str:
+    value = row.get(key)
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    text: str = _take(row, place, "id", str)
+    text: str = _take(row, place, key, str)
     if not text or text.split() != [text]:
-        raise InputError(f"{place}: key 'id': found {text!r}, expected a non-empty string without white space")
+        raise InputError(f"{place}: key {key!r}: found {text!r}, expected a non-empty string without white space")
     return text
 
 
@@ -88,6 +101,7 @@ def _take_strings(row: Mapping[str, Any], place: str, key: str) -> tuple[str, ..
     for value in values:
         if not isinstance(value, str):
             raise InputError(f"{place}: key {key!r}: found {_kind(value)} in the list, expected strings only")
+        _check_text(value, place, key)
     return tuple(values)
 
 
@@ -170,13 +184,11 @@ def read_rationales(path: str | Path) -> tuple[dict[str, Rationale], dict[str, R
         text = _take(row, place, key, str).strip()
         if not text:
             raise InputError(f"{place}: key {key!r} is empty, expected the rationale")
-        if "question_id" in row:
-            row = {**row, "id": row["question_id"]}
         model = _take(row, place, "model", str, default="recorded")
         prompt = _take(row, place, "prompt", str, default="")
         usage = _take(row, place, "usage", dict, default={})
-        if "id" in row:
-            identifier, table = _take_id(row, place), by_id
+        if "question_id" in row or "id" in row:
+            identifier, table = _take_id(row, place, "question_id" if "question_id" in row else "id"), by_id
             record = Rationale(identifier, text, model, prompt, usage)
         else:
             identifier, table = normalise_question(_take(row, place, "question", str)), by_text
@@ -226,12 +238,14 @@ def read_candidates(path: str | Path) -> tuple[dict[str, list[Candidate]], dict[
                 raise InputError(f"{spot}: passage id {identifier!r} stands twice in the list")
             if "contents" in entry:
                 passages[identifier] = Passage(identifier, _take(entry, spot, "contents", str))
-            origin = entry.get("from") or []
+            origin = _take_strings(entry, spot, "from")
             if "gold" in origin and "bm25" not in origin:
                 continue
             score = entry.get("score")
             if score is not None and (isinstance(score, bool) or not isinstance(score, int | float)):
                 raise InputError(f"{spot}: key 'score': found {_kind(score)}, expected a number")
+            if score is not None and not math.isfinite(score):
+                raise InputError(f"{spot}: key 'score': found {score}, expected a finite number")
             scores_by_id[identifier] = 1 / (1 + position) if score is None else float(score)
         result[question] = ranked(scores_by_id)
     return result, passages
@@ -263,7 +277,10 @@ def read_run(path: str | Path) -> Run:
             score = math.nan
         if not math.isfinite(score):
             raise InputError(f"{path}:{number}: column 5: found {columns[4]!r}, expected a finite score")
-        run.setdefault(columns[0], {})[columns[2]] = score
+        scores = run.setdefault(columns[0], {})
+        if columns[2] in scores:
+            raise InputError(f"{path}:{number}: passage id {columns[2]!r} stands twice for question {columns[0]!r}")
+        scores[columns[2]] = score
     return run
 
 

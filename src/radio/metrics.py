@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+import regex
 from numpy.typing import NDArray
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
@@ -43,7 +44,8 @@ def _f1(found: str, golden: str) -> float:
 
 def tokens(text: str) -> list[str]:
     """Unicode word tokens as DPR compares them: decomposed (NFD), lower case."""
-    return re.findall(r"\w+", unicodedata.normalize("NFD", text).lower())
+    # combining marks belong to the word; the standard library's \w would split at them
+    return regex.findall(r"[\p{L}\p{N}\p{M}]+", unicodedata.normalize("NFD", text).lower())
 
 
 def has_answer(contents: str, golden_answers: Sequence[str]) -> bool:

@@ -109,9 +109,8 @@ class Dense(Retriever):
             queries = self.encoder.encode(texts, self._cache, query=True, title="embed questions")
             if self._faiss:
                 for scores, rows in zip(*self._vectors.search(queries, min(k, len(self._ids))), strict=True):
-                    yield [
-                        Candidate(self._ids[i], n, float(s)) for n, (s, i) in enumerate(zip(scores, rows, strict=True))
-                    ]
+                    order = np.lexsort((rows, -scores))
+                    yield [Candidate(self._ids[rows[i]], n, float(scores[i])) for n, i in enumerate(order)]
             else:
                 for row in queries @ self._vectors.T:
                     yield top_k(row, self._ids, k)

@@ -58,7 +58,7 @@ class RationaleSimilarity(Teacher):
         self._cache: Cache | None = None
         try:
             template.format(question="", answers="", rationale="")
-        except (KeyError, IndexError, ValueError) as error:
+        except (KeyError, IndexError, ValueError, AttributeError, TypeError) as error:
             raise InputError(
                 f"RationaleSimilarity: template {template!r} has an unknown field ({error}); "
                 "expected {question}, {answers} and {rationale}"

@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,13 @@ import torch
 from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor, nn
 
-from radio.batching import group_batch, scatter
-from radio.encoders import default_prefixes, load_encoder, resolve_model
+from radio.batching import scatter
+from radio.cache import Cache
+from radio.encoders import resolve_model
 from radio.formats import Run
 from radio.losses import InfoNCE, Loss
 from radio.report import Results
-from radio.schema import Group, GroupBatch, InputError
+from radio.schema import Group, GroupBatch, InputError, Passage
 
 
 class Reranker(L.LightningModule):
@@ -74,6 +75,14 @@ class Reranker(L.LightningModule):
     def score(self, batch: GroupBatch) -> Tensor:
         """Flat scores ``[N]`` of the pairs in the order of ``batch.mask``, higher is better."""
 
+    def index(self, passages: Mapping[str, Passage], cache: Cache) -> None:
+        """Compute what is needed once for each passage, before anything is scored; nothing by default.
+
+        Args:
+            passages: every candidate of the command's questions, by id.
+            cache: where to keep it.
+        """
+
     @cached_property
     def tokenizer(self) -> Any:
         from transformers import AutoTokenizer
@@ -104,6 +113,7 @@ class Reranker(L.LightningModule):
         return network
 
     def training_step(self, batch: GroupBatch, batch_idx: int) -> Tensor:
+        self.loss.progress = self.trainer.global_step / max(1, self.trainer.estimated_stepping_batches)
         loss = self.loss(self(batch), batch.teacher, batch.mask)
         self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.question_ids))
         return loss
@@ -185,122 +195,3 @@ class Reranker(L.LightningModule):
         """What :meth:`export` writes; override when the network has no ``save_pretrained``."""
         self.network.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
-
-
-class CrossEncoder(Reranker):
-    """Question and passage read together; one logit (``AutoModelForSequenceClassification``).
-
-    A checkpoint without such a head, for example a plain encoder, gets a new one.
-    """
-
-    def build(self) -> nn.Module:
-        from transformers import AutoModelForSequenceClassification
-
-        try:
-            network: nn.Module = AutoModelForSequenceClassification.from_pretrained(
-                resolve_model(self.model), num_labels=1, dtype=torch.float32
-            )
-        except OSError as error:
-            raise InputError(f"model {self.model!r} cannot be loaded: {str(error).splitlines()[0]}") from None
-        return network
-
-    def collate(self, groups: Sequence[Group]) -> GroupBatch:
-        questions = [g.question.question for g in groups for _ in g.passages]
-        passages = [p.contents for g in groups for p in g.passages]
-        pairs = self.tokenizer(
-            questions, passages, truncation=True, max_length=self.max_length, padding=True, return_tensors="pt"
-        )
-        return group_batch(groups, {"pairs": dict(pairs)})
-
-    def score(self, batch: GroupBatch) -> Tensor:
-        logits: Tensor = self.network(**batch.inputs["pairs"]).logits
-        return logits.squeeze(-1)
-
-    def save(self, folder: Path) -> None:
-        # so that sentence_transformers.CrossEncoder returns these logits, cut at this length
-        self.network.config.sentence_transformers = {"activation_fn": "torch.nn.modules.linear.Identity"}
-        self.tokenizer.model_max_length = self.max_length
-        super().save(folder)
-
-
-class BiEncoder(Reranker):
-    """Question and passage embedded apart by one sentence-transformers model; score = ``scale`` times cosine.
-
-    Args:
-        scale: turns cosines into logits that a softmax at temperature 1 can use.
-        query_prefix: put before questions; None takes what the model's folder says, or E5's.
-        passage_prefix: put before passages; None as above.
-        kwargs: arguments of Reranker.
-    """
-
-    def __init__(
-        self,
-        model: str = "intfloat/e5-base-v2",
-        scale: float = 20.0,
-        query_prefix: str | None = None,
-        passage_prefix: str | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(model, **kwargs)
-        self.scale = scale
-        self.query_prefix = query_prefix
-        self.passage_prefix = passage_prefix
-
-    def build(self) -> nn.Module:
-        network: nn.Module = load_encoder(self.model, device="cpu")
-        for name, parameter in network.named_parameters():
-            # BERT's own pooler takes no part in the embedding; DDP would wait for its gradient
-            if ".pooler." in name:
-                parameter.requires_grad_(False)
-        return network
-
-    @cached_property
-    def prefixes(self) -> tuple[str, str]:
-        """Query and passage prefix in use."""
-        import json
-
-        path = Path(resolve_model(self.model)) / "config_sentence_transformers.json"
-        prompts = json.loads(path.read_text()).get("prompts", {}) if path.is_file() else {}
-        query, passage = default_prefixes(self.model, prompts)
-        return (
-            query if self.query_prefix is None else self.query_prefix,
-            passage if self.passage_prefix is None else self.passage_prefix,
-        )
-
-    def _tokens(self, texts: list[str]) -> dict[str, Tensor]:
-        tokens = self.tokenizer(texts, truncation=True, max_length=self.max_length, padding=True, return_tensors="pt")
-        return dict(tokens)
-
-    def collate(self, groups: Sequence[Group]) -> GroupBatch:
-        query, passage = self.prefixes
-        # neighbouring questions share candidates: each distinct text is embedded once in a batch
-        questions, question_index = _distinct([g.question.question for g in groups for _ in g.passages])
-        passages, passage_index = _distinct([p.contents for g in groups for p in g.passages])
-        inputs = {
-            "questions": self._tokens([query + text for text in questions]),
-            "passages": self._tokens([passage + text for text in passages]),
-            "pairs": {"question": question_index, "passage": passage_index},
-        }
-        return group_batch(groups, inputs)
-
-    def score(self, batch: GroupBatch) -> Tensor:
-        pairs = batch.inputs["pairs"]
-        questions = self._embed(batch.inputs["questions"])[pairs["question"]]
-        passages = self._embed(batch.inputs["passages"])[pairs["passage"]]
-        return self.scale * (questions * passages).sum(dim=1)
-
-    def _embed(self, tokens: dict[str, Tensor]) -> Tensor:
-        embeddings = self.network(dict(tokens))["sentence_embedding"].float()
-        return nn.functional.normalize(embeddings, dim=1)
-
-    def save(self, folder: Path) -> None:
-        query, passage = self.prefixes
-        self.network.max_seq_length = self.max_length
-        self.network.prompts = {"query": query, "document": passage}
-        self.network.save(str(folder), create_model_card=False, safe_serialization=True)
-
-
-def _distinct(texts: Sequence[str]) -> tuple[list[str], Tensor]:
-    """Distinct texts in order of appearance, and for each text its index among them."""
-    index = {text: i for i, text in enumerate(dict.fromkeys(texts))}
-    return list(index), torch.tensor([index[text] for text in texts], dtype=torch.long)

@@ -8,6 +8,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from radio.schema import InputError
+
 
 class Loss(ABC):
     """A callable on tensors: no model, no tokenizer, no batch object.
@@ -16,6 +18,12 @@ class Loss(ABC):
     when it has something to compare (a valid item, or a pair); the loss is the mean over those questions, and 0, with
     zero gradients, when there is none.
     """
+
+    shift_invariant: ClassVar[bool] = True
+    """Whether adding a constant to all scores of a question leaves the value as it is."""
+
+    progress: float = 0.0
+    """Share of the training steps that lie behind, set by the reranker before each step; schedules read it."""
 
     @abstractmethod
     def __call__(self, scores: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
@@ -35,15 +43,76 @@ def prepare(scores: Tensor, targets: Tensor, mask: Tensor) -> tuple[Tensor, Tens
     return torch.where(mask, scores.to(dtype), zero), torch.where(mask, targets.to(dtype), zero), mask.bool()
 
 
+def positive_number(loss: Loss, **settings: float) -> None:
+    """Refuse settings that are not above 0.
+
+    Raises:
+        InputError: names the loss, the setting and the value.
+    """
+    for name, value in settings.items():
+        if not value > 0:
+            raise InputError(f"{type(loss).__name__}: {name}: found {value}, expected a number above 0")
+
+
 def mean_per_question(values: Tensor, valid: Tensor) -> Tensor:
     """Mean over the valid entries of each question, then over the questions that have one; ``[B, ...]`` -> scalar."""
+    counts = valid.flatten(1).sum(1, keepdim=True)
+    per_entry = values.flatten(1) / counts.clamp(min=1)
+    return sum_per_question(per_entry, valid.flatten(1))
+
+
+def sum_per_question(values: Tensor, valid: Tensor) -> Tensor:
+    """Sum over the valid entries of each question, then mean over the questions that have one."""
     values = torch.where(valid, values, torch.zeros_like(values)).flatten(1).sum(1)
-    counts = valid.flatten(1).sum(1)
-    return (values / counts.clamp(min=1)).sum() / (counts > 0).sum().clamp(min=1)
+    return values.sum() / valid.flatten(1).any(1).sum().clamp(min=1)
 
 
 def masked_log_softmax(scores: Tensor, mask: Tensor) -> Tensor:
-    """Log-softmax over the valid items ``[B, G]``; padded entries come out as 0 and take no part."""
+    """Log-softmax over the valid items (last dimension); padded entries come out as 0 and take no part."""
     # a large finite number: -inf would turn an all-padded row into NaN, in its gradients too
     filled = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
-    return torch.where(mask, filled.log_softmax(dim=1), torch.zeros_like(scores))
+    return torch.where(mask, filled.log_softmax(dim=-1), torch.zeros_like(scores))
+
+
+def gaps(values: Tensor) -> Tensor:
+    """``v_i - v_j`` for all pairs, ``[B, G]`` -> ``[B, G, G]``."""
+    return values[:, :, None] - values[:, None, :]
+
+
+def both(mask: Tensor) -> Tensor:
+    """Pairs of two different real items, ``[B, G]`` -> ``[B, G, G]``."""
+    pairs = mask[:, :, None] & mask[:, None, :]
+    return pairs & ~torch.eye(mask.shape[1], dtype=torch.bool, device=mask.device)
+
+
+def ordered(targets: Tensor, mask: Tensor) -> Tensor:
+    """Pairs (i, j) of real items that the teacher orders, ``t_i > t_j``; ``[B, G]`` -> ``[B, G, G]``."""
+    return (targets[:, :, None] > targets[:, None, :]) & both(mask)
+
+
+def contrasted(targets: Tensor, mask: Tensor) -> Tensor:
+    """Real items of the questions in which the teacher orders any two, ``[B, G]``."""
+    return mask & ordered(targets, mask).flatten(1).any(1)[:, None]
+
+
+def ranks(values: Tensor, mask: Tensor) -> Tensor:
+    """1-based ranks by decreasing value, ``[B, G]``; equal values share the mean of their ranks."""
+    pairs = both(mask)
+    before = values[:, None, :] > values[:, :, None]
+    tied = values[:, None, :] == values[:, :, None]
+    return 1.0 + ((before & pairs).to(values.dtype) + 0.5 * (tied & pairs).to(values.dtype)).sum(2)
+
+
+def soft_ranks(scores: Tensor, mask: Tensor, temperature: float) -> Tensor:
+    """Differentiable 1-based ranks ``1 + sum_j sigmoid((s_j - s_i) / T)``, ``[B, G]`` (Qin et al. 2010, eq. 12)."""
+    beats = torch.sigmoid(-gaps(scores) / temperature)
+    return 1.0 + torch.where(both(mask), beats, torch.zeros_like(beats)).sum(2)
+
+
+def gain_and_ideal(targets: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Gains ``2^t - 1`` ``[B, G]`` (0 where padded) and the DCG of the teacher's order ``[B, 1]``, at least 1e-9."""
+    gains = torch.where(mask, torch.exp2(targets) - 1, torch.zeros_like(targets))
+    best = gains.sort(dim=1, descending=True).values
+    positions = torch.arange(targets.shape[1], device=targets.device, dtype=targets.dtype)
+    ideal = (best / torch.log2(positions + 2)).sum(1, keepdim=True)
+    return gains, ideal.clamp(min=1e-9)

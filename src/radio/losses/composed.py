@@ -1,0 +1,115 @@
+"""Losses made of losses: weighted sums with schedules, and protection from a noisy teacher."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from radio.losses.base import Loss, masked_log_softmax, positive_number, prepare
+from radio.schema import InputError
+
+
+class WeightedSum(Loss):
+    """``sum_k w_k loss_k``, each weight constant or moving over the training.
+
+    Args:
+        losses: by a name of your choice, so that one entry can be overridden on the command line.
+        weights: for each name a number, or ``[first, last]``: from the first step to the last in a straight line
+            (KL early, InfoNCE late: ``{kl: [1, 0], nce: [0, 1]}``). A name without a weight has weight 1.
+    """
+
+    def __init__(self, losses: dict[str, Loss], weights: dict[str, float | list[float]] | None = None) -> None:
+        self.losses = losses
+        self.weights: dict[str, float | list[float]] = {**dict.fromkeys(losses, 1.0), **(weights or {})}
+        unknown = set(self.weights) - set(losses)
+        if not losses or unknown:
+            raise InputError(f"WeightedSum: weights for {sorted(unknown)}, losses are {sorted(losses)}")
+        for name, weight in self.weights.items():
+            if isinstance(weight, list) and len(weight) != 2:
+                raise InputError(f"WeightedSum: weights.{name}: found {weight}, expected a number or [first, last]")
+
+    @property
+    def shift_invariant(self) -> bool:  # type: ignore[override]
+        return all(loss.shift_invariant for loss in self.losses.values())
+
+    def weight(self, name: str) -> float:
+        """The weight of a loss at the current progress."""
+        weight = self.weights[name]
+        if isinstance(weight, list):
+            first, last = weight
+            return first + (last - first) * min(1.0, self.progress)
+        return weight
+
+    def __call__(self, scores: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
+        for loss in self.losses.values():
+            loss.progress = self.progress
+        # a loss of weight 0 is not asked: its gradient would be 0 times what may be infinite
+        parts = [w * loss(scores, targets, mask) for n, loss in self.losses.items() if (w := self.weight(n))]
+        return torch.stack(parts).sum() if parts else scores.sum() * 0
+
+
+class NoisyTeacher(Loss):
+    """Another loss, made to trust the teacher less: smoothed targets, and questions weighted by its confidence.
+
+    Smoothed: ``t' = (1 - e) t + e mean(t)``, the mean over the question's candidates (label smoothing, Szegedy et al.,
+    arXiv 1512.00567, section 7; the order stays, so losses that see the order alone do not change). Weighted:
+    ``sum_q w_q loss_q / sum_q w_q``, where ``w_q`` in [0, 1] is the ``margin`` between the best target and the next, or
+    1 minus the normalised ``entropy`` of ``softmax(t / T)``. A question whose targets all tie has weight 0.
+
+    Args:
+        loss: the loss to protect.
+        smoothing: e in [0, 1).
+        confidence: ``margin``, ``entropy``, or None for equal weights.
+        temperature: T > 0 of the entropy.
+    """
+
+    def __init__(
+        self,
+        loss: Loss,
+        smoothing: float = 0.0,
+        confidence: Literal["margin", "entropy"] | None = "margin",
+        temperature: float = 0.1,
+    ) -> None:
+        self.loss = loss
+        self.smoothing = smoothing
+        self.confidence = confidence
+        self.temperature = temperature
+        positive_number(self, temperature=temperature)
+        if not 0 <= smoothing < 1:
+            raise InputError(f"NoisyTeacher: smoothing: found {smoothing}, expected 0 <= smoothing < 1")
+        if confidence not in ("margin", "entropy", None):
+            raise InputError(f"NoisyTeacher: confidence: found {confidence!r}, expected margin, entropy or null")
+
+    @property
+    def shift_invariant(self) -> bool:  # type: ignore[override]
+        return self.loss.shift_invariant
+
+    def __call__(self, scores: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
+        self.loss.progress = self.progress
+        _, targets, mask = prepare(scores, targets, mask)
+        mean = targets.sum(1, keepdim=True) / mask.sum(1, keepdim=True).clamp(min=1)
+        smooth = torch.where(mask, (1 - self.smoothing) * targets + self.smoothing * mean, targets)
+        if self.confidence is None:
+            return self.loss(scores, smooth, mask)
+        weights = self._confidence(targets, mask)
+        used = [i for i, weight in enumerate(weights.tolist()) if weight > 0]
+        if not used:
+            return prepare(scores, targets, mask)[0].sum() * 0
+        each = [self.loss(scores[i : i + 1], smooth[i : i + 1], mask[i : i + 1]) for i in used]
+        return (torch.stack(each) * weights[used]).sum() / weights.sum()
+
+    def _confidence(self, targets: Tensor, mask: Tensor) -> Tensor:
+        """Weights ``[B]`` in [0, 1]; 0 where fewer than two items are."""
+        count = mask.sum(1)
+        if targets.shape[1] < 2:
+            return torch.zeros_like(count, dtype=targets.dtype)
+        if self.confidence == "margin":
+            best = targets.masked_fill(~mask, torch.finfo(targets.dtype).min).topk(2, dim=1).values
+            weights = best[:, 0] - best[:, 1]
+        else:
+            logs = masked_log_softmax(targets / self.temperature, mask)
+            entropy = -torch.where(mask, logs.exp() * logs, torch.zeros_like(logs)).sum(1)
+            weights = 1 - entropy / count.clamp(min=2).to(entropy.dtype).log()
+        return torch.where(count > 1, weights, torch.zeros_like(weights)).clamp(0, 1)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import lightning as L
 import torch
@@ -112,11 +113,18 @@ class Reranker(L.LightningModule):
                 module.p = self.dropout
         return network
 
-    def training_step(self, batch: GroupBatch, batch_idx: int) -> Tensor:
+    def on_train_batch_start(self, batch: GroupBatch, batch_idx: int) -> None:
+        # dropout depends on seed, epoch, step and rank alone: a resumed run draws what an uninterrupted one would
+        run = os.environ.get("PL_GLOBAL_SEED", "0")
+        torch.manual_seed(crc32(f"{run}/{self.current_epoch}/{batch_idx}/{self.global_rank}".encode()))
+
+    def training_step(self, batch: GroupBatch, batch_idx: int) -> dict[str, Tensor]:
+        """The loss, and the scores ``[B, G]`` for callbacks that watch them."""
         self.loss.progress = self.trainer.global_step / max(1, self.trainer.estimated_stepping_batches)
-        loss = self.loss(self(batch), batch.teacher, batch.mask)
+        scores = self(batch)
+        loss = self.loss(scores, batch.teacher, batch.mask)
         self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.question_ids))
-        return loss
+        return {"loss": loss, "scores": scores.detach()}
 
     def validation_step(self, batch: GroupBatch, batch_idx: int) -> None:
         scores = self._rank(batch)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -26,8 +27,8 @@ def scatter(flat: Tensor, mask: Tensor) -> Tensor:
     return torch.zeros(mask.shape, dtype=torch.float32, device=flat.device).masked_scatter(mask, flat.float())
 
 
-def group_batch(groups: Sequence[Group], inputs: dict[str, dict[str, Tensor]]) -> GroupBatch:
-    """A batch from groups and the token tensors that a reranker made of them."""
+def group_batch(groups: Sequence[Group], inputs: dict[str, dict[str, Any]]) -> GroupBatch:
+    """A batch from groups and the tokens that a reranker made of them."""
     teacher, mask = pad([g.teacher_scores for g in groups])
     labels, _ = pad([g.labels for g in groups])
     return GroupBatch(

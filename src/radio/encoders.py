@@ -136,14 +136,16 @@ class Encoder(Fingerprinted):
             with tqdm(total=len(missing), desc=title, unit="text") as bar:
                 for start in range(0, len(missing), part):
                     chunk = missing[start : start + part]
-                    vectors = self._encode_now(model, [prefix + by_key[key] for key in chunk])
+                    vectors = self._encode_now(model, [prefix + by_key[key] for key in chunk], query)
                     cache.put("embedding", {k: v.tobytes() for k, v in zip(chunk, vectors, strict=True)})
                     bar.update(len(chunk))
         stored = cache.get(keys)
         return np.stack([np.frombuffer(stored[key], dtype=np.float32) for key in keys])
 
-    def _encode_now(self, model: Any, texts: list[str]) -> NDArray[np.float32]:
-        vectors: NDArray[np.float32] = model.encode(
+    def _encode_now(self, model: Any, texts: list[str], query: bool) -> NDArray[np.float32]:
+        # a folder may hold one model for questions and one for passages
+        encode = model.encode_query if query else model.encode_document
+        vectors: NDArray[np.float32] = encode(
             texts, prompt="", batch_size=self._batch_size, show_progress_bar=False, normalize_embeddings=True
         )
         return np.ascontiguousarray(vectors, dtype=np.float32)

@@ -100,7 +100,7 @@ class GroupBatch:
     """A batch of B groups of at most G passages, N in all.
 
     Args:
-        inputs: token tensors of the N pairs (or questions and passages), flat, as the reranker's ``collate`` made them.
+        inputs: tokens of the N pairs (or questions and passages), as the reranker's ``collate`` made them.
         teacher: float32 ``[B, G]``, 0 where padded, NaN where unknown.
         labels: float32 ``[B, G]``, 1 for positives.
         mask: bool ``[B, G]``, True for real passages; flat item n is the n-th True in row-major order.
@@ -108,7 +108,7 @@ class GroupBatch:
         passage_ids: B lists of ids, unpadded.
     """
 
-    inputs: dict[str, dict[str, Tensor]]
+    inputs: dict[str, dict[str, Any]]
     teacher: Tensor
     labels: Tensor
     mask: Tensor

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from radio.batching import group_batch
 from radio.encoders import resolve_model
+from radio.packing import enable, pack, run, run_padded
 from radio.rerankers.base import Reranker
 from radio.schema import Group, GroupBatch, InputError
 
@@ -17,7 +18,9 @@ from radio.schema import Group, GroupBatch, InputError
 class CrossEncoder(Reranker):
     """Question and passage read together; one logit (``AutoModelForSequenceClassification``).
 
-    A checkpoint without such a head, for example a plain encoder, gets a new one.
+    A checkpoint without such a head, for example a plain encoder, gets a new one. The pairs of a step are computed
+    longest first, without padding where the architecture allows it, else in chunks of similar length
+    (:mod:`radio.packing`).
     """
 
     def build(self) -> nn.Module:
@@ -29,19 +32,22 @@ class CrossEncoder(Reranker):
             )
         except OSError as error:
             raise InputError(f"model {self.model!r} cannot be loaded: {str(error).splitlines()[0]}") from None
+        self._packed = enable(network, first_token_only=True)
         return network
 
     def collate(self, groups: Sequence[Group]) -> GroupBatch:
         questions = [g.question.question for g in groups for _ in g.passages]
         passages = [p.contents for g in groups for p in g.passages]
-        pairs = self.tokenizer(
-            questions, passages, truncation=True, max_length=self.max_length, padding=True, return_tensors="pt"
-        )
-        return group_batch(groups, {"pairs": dict(pairs)})
+        if not questions:
+            return group_batch(groups, {})
+        row, where = pack(self.tokenizer(questions, passages, truncation=True, max_length=self.max_length))
+        return group_batch(groups, {"pairs": row, "order": {"where": where}})
 
     def score(self, batch: GroupBatch) -> Tensor:
-        logits: Tensor = self.network(**batch.inputs["pairs"]).logits
-        return logits.squeeze(-1)
+        row = batch.inputs["pairs"]
+        outputs = run(self.network, row) if self._packed else run_padded(self.network, row, self.tokenizer.pad_token_id)
+        logits = torch.cat([output.logits.squeeze(-1) for output, _ in outputs])
+        return logits[batch.inputs["order"]["where"]]
 
     def save(self, folder: Path) -> None:
         # so that sentence_transformers.CrossEncoder returns these logits, cut at this length

@@ -1,0 +1,272 @@
+"""Padding-free passes through Hugging Face encoders: sequences stand end to end and attend only to themselves.
+
+All that works on single tokens (projections, norms, feed-forward) sees one long row without padding, cut into chunks
+that fit the processor's cache; attention sees each sequence alone. It goes through the extension point that
+transformers has for attention, so the model's own code and weights are used, and the results are those of the padded
+pass up to rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.utils.rnn import pad_sequence
+
+NAME = "radio_packed"
+"""Under which the attention is registered with transformers."""
+
+CPU_TOKENS = 1500
+"""Tokens in a chunk on a CPU, where activations that stay in the cache are worth more than large products."""
+
+Row = dict[str, Any]
+"""A packed batch: flat int tensors ``[T]`` such as ``input_ids``, and ``lengths``, a list of N ints that sum to T."""
+
+
+def pack(tokens: Mapping[str, Sequence[Sequence[int]]]) -> tuple[Row, Tensor]:
+    """Tokenised sequences end to end, longest first, and where each went: ``sorted[where]`` is the given order."""
+    lengths = [len(ids) for ids in tokens["input_ids"]]
+    order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
+    row: Row = {
+        name: torch.tensor([value for i in order for value in values[i]], dtype=torch.long)
+        for name, values in tokens.items()
+        if name != "attention_mask"
+    }
+    row["lengths"] = [lengths[i] for i in order]
+    return row, torch.tensor(order, dtype=torch.long).argsort()
+
+
+def chunks(row: Row) -> Iterator[Row]:
+    """Parts of a packed batch, whole sequences in each: of :data:`CPU_TOKENS` on a CPU, all in one on a GPU."""
+    device = row["input_ids"].device
+    start = begin = size = 0
+    for i, length in enumerate([*row["lengths"], CPU_TOKENS + 1]):
+        last = i == len(row["lengths"])
+        if size and (last or (device.type == "cpu" and size + length > CPU_TOKENS)):
+            part = {k: v[begin : begin + size] for k, v in row.items() if k != "lengths"}
+            yield part | {"lengths": row["lengths"][start:i]}
+            start, begin, size = i, begin + size, 0
+        size += length
+
+
+def enable(model: Any, *, first_token_only: bool) -> bool:
+    """Let a BERT-like model (BERT, RoBERTa, XLM-RoBERTa, ELECTRA, CamemBERT) take packed batches; else return False.
+
+    Padded calls go on working.
+
+    Args:
+        model: a transformers model, with or without a head.
+        first_token_only: the head reads the first token, so the last layer computes that one alone, exactly.
+    """
+    layers = getattr(getattr(getattr(model, "base_model", None), "encoder", None), "layer", None)
+    if layers is None or not all(hasattr(layer, "feed_forward_chunk") for layer in layers):
+        return False
+    if not hasattr(getattr(layers[-1].attention, "self", None), "query"):
+        return False
+    _register()
+    model.set_attn_implementation(NAME)
+    if first_token_only:
+        layers[-1].forward = partial(_first_token_layer, layers[-1])
+    for module in model.modules():
+        if type(module) is nn.Dropout:
+            module.__class__ = Dropout
+    return True
+
+
+def run(network: Any, row: Row) -> Iterator[tuple[Any, list[int]]]:
+    """The network's output for each chunk of a packed batch, and the lengths of the chunk's sequences."""
+    # all tokens at once: the gradient of the embedding matrix is as large as the matrix, whatever the chunk
+    words = network.get_input_embeddings()(row["input_ids"])[None]
+    first = getattr(network.base_model.embeddings.position_embeddings, "padding_idx", None)
+    start = 0
+    for part in chunks(row):
+        lengths = part["lengths"]
+        size = sum(lengths)
+        rest = {k: v[None] for k, v in part.items() if k not in ("lengths", "input_ids")}
+        # RoBERTa counts positions from its padding index on
+        positions = torch.cat([torch.arange(n) for n in lengths]) + (0 if first is None else first + 1)
+        yield (
+            network(
+                inputs_embeds=words[:, start : start + size],
+                position_ids=positions[None].to(words.device, non_blocking=True),
+                packed_lengths=lengths,
+                **rest,
+            ),
+            lengths,
+        )
+        start += size
+
+
+def run_padded(network: Any, row: Row, padding: int) -> Iterator[tuple[Any, list[int]]]:
+    """As :func:`run`, for any other architecture: each chunk padded to its longest sequence."""
+    for part in chunks(row):
+        lengths = part.pop("lengths")
+        part["attention_mask"] = torch.ones_like(part["input_ids"])
+        columns = {
+            name: pad_sequence(
+                list(torch.split(values, lengths)), True, padding_value=padding if name == "input_ids" else 0
+            )
+            for name, values in part.items()
+        }
+        yield network(**columns), lengths
+
+
+def attend(
+    query: Tensor, key: Tensor, value: Tensor, lengths: Sequence[int], *, dropout: float = 0.0, scale: float
+) -> Tensor:
+    """Attention of each sequence to itself.
+
+    Args:
+        query: ``[1, heads, T, d]``, or ``[1, heads, N, d]``: one query for each of the N sequences.
+        key: ``[1, heads, T, d]``.
+        value: ``[1, heads, T, d]``.
+        lengths: of the N sequences, sum T.
+        dropout: probability.
+        scale: factor of the products.
+
+    Returns:
+        ``[1, T or N, heads, d]``.
+    """
+    single = query.shape[2] != key.shape[2]
+    if query.is_cuda:
+        way = _varlen if not dropout and query.dtype in (torch.float16, torch.bfloat16) else _padded
+        return way(query, key, value, lengths, single, dropout, scale)
+    sizes = list(lengths)
+    parts = zip(
+        torch.split(query, [1] * len(sizes) if single else sizes, dim=2),
+        torch.split(key, sizes, dim=2),
+        torch.split(value, sizes, dim=2),
+        strict=True,
+    )
+    return torch.cat([_one(q, k, v, dropout, scale) for q, k, v in parts], dim=2).transpose(1, 2)
+
+
+def _one(query: Tensor, key: Tensor, value: Tensor, dropout: float, scale: float) -> Tensor:
+    if not dropout:
+        return scaled_dot_product_attention(query, key, value, scale=scale)
+    # torch has no fused attention with dropout for CPUs, and its own dropout is slow there
+    weights = ((query * scale) @ key.transpose(-1, -2)).softmax(dim=-1)
+    return fast_dropout(weights, dropout) @ value
+
+
+def _padded(
+    query: Tensor, key: Tensor, value: Tensor, lengths: Sequence[int], single: bool, dropout: float, scale: float
+) -> Tensor:
+    """One call for all sequences, keys padded to the longest: for GPUs where :func:`_varlen` does not apply."""
+    count = torch.tensor(lengths, device=key.device)
+    mask = torch.arange(int(max(lengths)), device=key.device) < count[:, None]
+
+    def spread(x: Tensor) -> Tensor:
+        rows = pad_sequence(list(torch.split(x[0].transpose(0, 1), list(lengths))), batch_first=True)
+        return rows.transpose(1, 2)
+
+    queries = query[0].transpose(0, 1)[:, :, None] if single else spread(query)
+    out = scaled_dot_product_attention(
+        queries, spread(key), spread(value), attn_mask=mask[:, None, None, :], dropout_p=dropout, scale=scale
+    ).transpose(1, 2)
+    return (out[:, 0] if single else out[mask])[None]
+
+
+def _varlen(
+    query: Tensor, key: Tensor, value: Tensor, lengths: Sequence[int], single: bool, dropout: float, scale: float
+) -> Tensor:
+    """Flash attention over sequences of different lengths, without padding: CUDA, 16-bit, no dropout."""
+    from torch.nn.attention.varlen import varlen_attn
+
+    ends = torch.tensor([0, *lengths], dtype=torch.int32).cumsum(0, dtype=torch.int32).to(key.device, non_blocking=True)
+    ones = torch.arange(len(lengths) + 1, dtype=torch.int32, device=key.device)
+    q, k, v = (x[0].transpose(0, 1).contiguous() for x in (query, key, value))
+    longest = max(lengths)
+    out: Any = varlen_attn(q, k, v, ones if single else ends, ends, 1 if single else longest, longest, scale=scale)
+    return out[None]  # type: ignore[no-any-return]
+
+
+def _attention(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    packed_lengths: Sequence[int] | None = None,
+    **kwargs: Any,
+) -> tuple[Tensor, None]:
+    """What transformers calls in each layer."""
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    if packed_lengths is None:
+        from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+        return sdpa_attention_forward(module, query, key, value, attention_mask, dropout, scale, **kwargs)
+    return attend(query, key, value, packed_lengths, dropout=dropout, scale=scale), None
+
+
+def _register() -> None:
+    from transformers import AttentionInterface
+    from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, AttentionMaskInterface
+
+    AttentionInterface.register(NAME, _attention)
+    AttentionMaskInterface.register(NAME, ALL_MASK_ATTENTION_FUNCTIONS["sdpa"])
+
+
+def _first_token_layer(
+    layer: Any, hidden: Tensor, *args: Any, packed_lengths: Sequence[int] | None = None, **kwargs: Any
+) -> Tensor:
+    """The last layer for the first token of each sequence, ``[1, T, H]`` -> ``[N, 1, H]``, which is what heads read."""
+    if packed_lengths is None:
+        whole: Callable[..., Tensor] = type(layer).forward
+        return whole(layer, hidden, *args, **kwargs)
+    attention = layer.attention.self
+    starts = torch.tensor([0, *packed_lengths[:-1]], device=hidden.device).cumsum(0)
+    first = hidden[:, starts]
+
+    def heads(x: Tensor) -> Tensor:
+        return x.view(*x.shape[:-1], -1, attention.attention_head_size).transpose(1, 2)
+
+    context = attend(
+        heads(attention.query(first)),
+        heads(attention.key(hidden)),
+        heads(attention.value(hidden)),
+        packed_lengths,
+        dropout=attention.dropout.p if attention.training else 0.0,
+        scale=attention.scaling,
+    )
+    out: Tensor = layer.feed_forward_chunk(layer.attention.output(context.flatten(2), first))
+    return out.transpose(0, 1)
+
+
+class Dropout(nn.Dropout):
+    """Dropout with a quarter of the random numbers: torch's takes most of a training step on a CPU."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        if not self.training or not self.p or input.device.type != "cpu" or self.p >= 1:
+            return super().forward(input)
+        return fast_dropout(input, self.p)
+
+
+def fast_dropout(x: Tensor, probability: float) -> Tensor:
+    """Dropout in steps of 1/65536 of probability, four decisions from each random 64-bit number."""
+    dropped = round(probability * 65536)
+    numbers = torch.empty((x.numel() + 3) // 4, dtype=torch.int64, device=x.device).random_(-(2**63), None)
+    keep = numbers.view(torch.int16)[: x.numel()].view(x.shape) >= dropped - 32768
+    kept: Tensor = _Masked.apply(x, keep, 65536 / (65536 - dropped))  # type: ignore[no-untyped-call]
+    return kept
+
+
+class _Masked(torch.autograd.Function):
+    """``x * keep * scale``, which remembers one byte for each element."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, keep: Tensor, scale: float) -> Tensor:
+        ctx.save_for_backward(keep)
+        ctx.scale = scale
+        return (x * keep).mul_(scale)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        (keep,) = ctx.saved_tensors
+        return (gradients[0] * keep).mul_(ctx.scale), None, None

@@ -199,3 +199,46 @@ def test_real_questions_run_end_to_end(radio, tmp_path: Path) -> None:  # type: 
     )
     assert status == 0, err
     assert "tuned - base" in out
+
+
+def test_question_side_alone_trains_against_fixed_passages_and_exports_both(tiny_bert: str, tmp_path: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    from radio.cache import Cache
+
+    groups = [group(0, TEXTS), group(1, TEXTS[::-1])]
+    passages = {p.id: p for p in group(0, TEXTS).passages}
+    groups = [Group(g.question, tuple(passages.values()), g.teacher_scores, g.labels) for g in groups]
+    cache = Cache(tmp_path / "cache.sqlite")
+    settings = {"max_length": 48, "train_side": "question", "query_prefix": "q: ", "passage_prefix": "p: "}
+    reranker = BiEncoder(tiny_bert, **settings)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="has no embedding"):
+        reranker.collate(groups)
+    reranker.index(passages, cache)
+    reranker.configure_model()
+    batch = reranker.collate(groups)
+    before = scores(reranker.eval(), groups)
+    optimizer = torch.optim.AdamW(reranker.train().parameters(), lr=1e-3)
+    for _ in range(3):
+        reranker.loss(reranker(batch), batch.teacher, batch.mask).backward()
+        optimizer.step()
+    tuned = scores(reranker.eval(), groups)
+    assert not torch.allclose(tuned, before, atol=1e-3)
+
+    folder = reranker.export(tmp_path / "export")
+    other = SentenceTransformer(str(folder), device="cpu")
+    for row, g in zip(tuned, groups, strict=True):
+        unit = {"convert_to_tensor": True, "normalize_embeddings": True}
+        question = other.encode_query([g.question.question], **unit)
+        vectors = other.encode_document([p.contents for p in g.passages], **unit)
+        torch.testing.assert_close(20 * (question @ vectors.T)[0], row, atol=1e-4, rtol=0)
+    # the corpus keeps its old embeddings, and the folder is a model of this project again
+    given = SentenceTransformer(tiny_bert, device="cpu")
+    given.max_seq_length = 48
+    old = given.encode(["p: " + TEXTS[0]], convert_to_tensor=True, normalize_embeddings=True)
+    torch.testing.assert_close(other.encode_document([TEXTS[0]], **unit), old)
+    again = ready(BiEncoder, str(folder), train_side="question")
+    again.index(passages, cache)
+    torch.testing.assert_close(scores(again, groups), tuned, atol=1e-4, rtol=0)
+    with pytest.raises(InputError, match="train_side to question"):
+        ready(BiEncoder, str(folder))

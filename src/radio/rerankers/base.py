@@ -84,12 +84,16 @@ class Reranker(L.LightningModule):
             cache: where to keep it.
         """
 
+    def tokenizer_folder(self) -> str:
+        """Where the tokenizer is, if not beside the model."""
+        return resolve_model(self.model)
+
     @cached_property
     def tokenizer(self) -> Any:
         from transformers import AutoTokenizer
 
         try:
-            return AutoTokenizer.from_pretrained(resolve_model(self.model))
+            return AutoTokenizer.from_pretrained(self.tokenizer_folder())
         except OSError as error:
             raise InputError(f"model {self.model!r} cannot be loaded: {str(error).splitlines()[0]}") from None
 

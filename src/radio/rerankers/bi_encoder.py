@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -76,11 +77,16 @@ class BiEncoder(Reranker):
             vectors = encoder.encode(list(missing.values()), cache, title="embed passages")
             self._vectors.update(zip(missing, torch.from_numpy(vectors), strict=True))
 
+    def tokenizer_folder(self) -> str:
+        folder = resolve_model(self.model)
+        router = Path(folder) / "router_config.json"
+        if router.is_file():
+            return str(Path(folder) / json.loads(router.read_text())["structure"]["query"][0])
+        return folder
+
     @cached_property
     def prefixes(self) -> tuple[str, str]:
         """Query and passage prefix in use."""
-        import json
-
         path = Path(resolve_model(self.model)) / "config_sentence_transformers.json"
         prompts = json.loads(path.read_text()).get("prompts", {}) if path.is_file() else {}
         query, passage = default_prefixes(self.model, prompts)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import lightning as L
+import torch
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
@@ -38,9 +39,14 @@ OWNED = ("checkpoints", "export", "config.yaml", "metrics.json", "metrics.csv", 
 
 
 class RadioTrainer(L.Trainer):
-    """Lightning's Trainer with the command ``prepare`` and defaults that fit this project."""
+    """Lightning's Trainer with the command ``prepare`` and defaults that fit this project.
+
+    Without a ``precision`` it takes bf16-mixed on a GPU or CPU that computes in bf16, else 32-true.
+    """
 
     def __init__(self, *args: Any, use_distributed_sampler: bool = False, **kwargs: Any) -> None:
+        if kwargs.get("precision") is None:
+            kwargs["precision"] = default_precision(kwargs.get("accelerator", "auto"))
         # the data module splits questions over processes itself: groups must know their epoch
         super().__init__(*args, use_distributed_sampler=use_distributed_sampler, **kwargs)
 
@@ -48,6 +54,16 @@ class RadioTrainer(L.Trainer):
         """Fill the caches: candidates, rationales, teacher scores. Trains nothing and loads no reranker."""
         datamodule.prepare_data()
         print(datamodule.summary())
+
+
+def default_precision(accelerator: Any) -> str:
+    """``bf16-mixed`` where the hardware has instructions for it (elsewhere it is emulated, and slower), else fp32."""
+    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
+        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
+    if accelerator == "cpu" or (accelerator == "auto" and not torch.backends.mps.is_available()):
+        able = torch.cpu.get_capabilities()
+        return "bf16-mixed" if able.get("avx512_bf16") or able.get("amx_bf16") else "32-true"
+    return "32-true"
 
 
 class RadioParser(LightningArgumentParser):

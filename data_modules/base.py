@@ -10,13 +10,13 @@ from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import lightning as L
-import torch
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader
 
+from data_modules.loading import EpochSampler, Groups, TrainLoader, collate
 from radio.cache import Cache, fingerprint
 from radio.formats import normalise_question
 from radio.rationales import RationaleWriter
@@ -26,7 +26,6 @@ from radio.schema import (
     Candidate,
     Example,
     Group,
-    GroupBatch,
     InputError,
     Passage,
     Question,
@@ -34,9 +33,6 @@ from radio.schema import (
     RetrievedPassage,
 )
 from radio.teachers import Blend, Teacher
-
-if TYPE_CHECKING:
-    from radio.rerankers import Reranker
 
 TAUGHT = ("train", "validation", "test")
 """Splits that need answers and have teacher scores; ``predict`` needs neither."""
@@ -96,6 +92,7 @@ class RationaleDataModule(L.LightningDataModule):
         self.cache = Cache(Path(cache_dir) / "radio.sqlite")
         self.examples: dict[str, list[Example]] = {}
         self._questions: dict[str, list[Question]] = {}
+        self._resumed: dict[str, Any] = {}
         unknown = set(self.max_questions) - {*TAUGHT, "predict"}
         if unknown:
             raise InputError(f"max_questions: found {unknown}, expected train, validation, test or predict")
@@ -343,20 +340,36 @@ class RationaleDataModule(L.LightningDataModule):
     def train_dataloader(self) -> DataLoader[list[Group]]:
         """Batches of ``batch_size`` questions, each with the groups that the sampler draws for this epoch."""
         examples = self.examples["train"]
-        dataset = _Groups(examples, self.corpus, self.sampler, self.seed)
-        return self._loader(dataset, self.batch_size, EpochSampler(len(examples), seed=self.seed, shuffle=True))
+        dataset = Groups(examples, self.corpus, self.sampler, self.seed)
+        sampler = EpochSampler(len(examples), seed=self.seed, shuffle=True)
+        assert self.trainer is not None
+        return TrainLoader(
+            self.trainer,
+            dataset,
+            sampler,
+            eval_batch_size=self.eval_batch_size,
+            student=self._resumed.get("student"),
+            batch_size=self.batch_size,
+            **self._options(),
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the training loader needs to go on, for the checkpoint."""
+        loader = self.trainer.train_dataloader if self.trainer else None
+        return loader.state_dict() if isinstance(loader, TrainLoader) else {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._resumed = state_dict
 
     def loader(self, examples: Sequence[Example]) -> DataLoader[list[Group]]:
         """All candidates of these questions, in order, on this process alone."""
-        dataset = _Groups(examples, self.corpus, None, self.seed)
-        return self._loader(dataset, self.eval_batch_size, EpochSampler(len(examples), split=False))
+        return self._eval_loader(examples, EpochSampler(len(examples), split=False))
 
     def _eval_dataloader(self, split: str) -> Any:
         examples = self.examples.get(split, [])
         if not examples:
             return []
-        dataset = _Groups(examples, self.corpus, None, self.seed)
-        return self._loader(dataset, self.eval_batch_size, EpochSampler(len(examples)))
+        return self._eval_loader(examples, EpochSampler(len(examples)))
 
     def val_dataloader(self) -> Any:
         return self._eval_dataloader("validation")
@@ -367,94 +380,21 @@ class RationaleDataModule(L.LightningDataModule):
     def predict_dataloader(self) -> Any:
         return self._eval_dataloader("predict" if "predict" in self.examples else "test")
 
-    def _loader(self, dataset: _Groups, batch_size: int, sampler: EpochSampler) -> DataLoader[list[Group]]:
+    def _eval_loader(self, examples: Sequence[Example], sampler: EpochSampler) -> DataLoader[list[Group]]:
+        dataset = Groups(examples, self.corpus, None, self.seed)
+        return DataLoader(dataset, batch_size=self.eval_batch_size, sampler=sampler, **self._options())
+
+    def _options(self) -> dict[str, Any]:
+        """What all loaders have in common."""
         assert self.trainer is not None, "loaders need a trainer, whose reranker makes the batches"
         reranker: Any = self.trainer.lightning_module
-        return DataLoader(
-            dataset,
-            batch_size=batch_size,
-            sampler=sampler,
-            num_workers=self.num_workers,
-            persistent_workers=self.num_workers > 0,
-            collate_fn=partial(_collate, reranker),
-        )
-
-
-class EpochSampler(Sampler[tuple[int, int]]):
-    """Yields (epoch, index), so that groups drawn in worker processes know their epoch; splits over DDP ranks.
-
-    Lightning calls ``set_epoch``. Every rank gets the same number of items; the first ones are repeated to fill up.
-    """
-
-    def __init__(self, size: int, *, seed: int = 0, shuffle: bool = False, split: bool = True) -> None:
-        self.size = size
-        self.seed = seed
-        self.shuffle = shuffle
-        self.epoch = 0
-        distributed = split and torch.distributed.is_available() and torch.distributed.is_initialized()
-        self.ranks = torch.distributed.get_world_size() if distributed else 1
-        self.rank = torch.distributed.get_rank() if distributed else 0
-
-    def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return math.ceil(self.size / self.ranks)
-
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        order = list(range(self.size))
-        if self.shuffle:
-            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
-            order = torch.randperm(self.size, generator=generator).tolist()
-        total = len(self) * self.ranks
-        order = [order[i % self.size] for i in range(total)] if order else []
-        return iter([(self.epoch, index) for index in order[self.rank : total : self.ranks]])
-
-
-class _Groups(Dataset[list[Group]]):
-    """The groups of one question: drawn by the sampler, or all candidates as one group."""
-
-    def __init__(
-        self, examples: Sequence[Example], passages: Mapping[str, Passage], sampler: GroupSampler | None, seed: int
-    ) -> None:
-        self.examples = examples
-        self.passages = passages
-        self.sampler = sampler
-        self.seed = seed
-
-    def __len__(self) -> int:
-        return len(self.examples)
-
-    def __getitem__(self, item: tuple[int, int]) -> list[Group]:
-        if not isinstance(item, tuple):
-            raise TypeError("use Trainer(use_distributed_sampler=False): the data module splits over processes itself")
-        epoch, index = item
-        example = self.examples[index]
-        # NaN marks "no teacher": such a question is ranked, and left out of the validation loss
-        scores = {c.passage_id: math.nan if example.teacher is None else 0.0 for c in example.candidates}
-        scores.update(example.teacher or {})
-        ids = [c.passage_id for c in example.candidates]
-        if self.sampler is None:
-            selections = [list(range(len(ids)))] if ids else []
-        else:
-            # the teacher's order; equal scores stay in the retriever's
-            ids.sort(key=lambda i: -scores[i])
-            selections = self.sampler.groups(
-                [scores[i] for i in ids], seed=self.seed, epoch=epoch, question_id=example.question.id
-            )
-        return [
-            Group(
-                question=example.question,
-                passages=tuple(self.passages[ids[i]] for i in selection),
-                teacher_scores=tuple(scores[ids[i]] for i in selection),
-                labels=tuple(int(place == 0) for place in range(len(selection))),
-            )
-            for selection in selections
-        ]
-
-
-def _collate(reranker: Reranker, items: Sequence[Sequence[Group]]) -> GroupBatch:
-    return reranker.collate([group for groups in items for group in groups])
+        used = {c.passage_id for examples in self.examples.values() for e in examples for c in e.candidates}
+        reranker.index({i: passage for i, passage in self.corpus.items() if i in used}, self.cache)
+        return {
+            "num_workers": self.num_workers,
+            "persistent_workers": self.num_workers > 0,
+            "collate_fn": partial(collate, reranker),
+        }
 
 
 def _missing(what: str, split: str, ids: Sequence[str], total: int, hint: str = "") -> str:

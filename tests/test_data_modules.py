@@ -12,7 +12,7 @@ import pytest
 from conftest import ROOT, World, read_jsonl, write_jsonl
 
 from data_modules import JsonlDataModule, RationaleDataModule
-from data_modules.base import EpochSampler, _Groups
+from data_modules.loading import EpochSampler, Groups
 from radio.encoders import Encoder
 from radio.rationales import Recorded
 from radio.retrieval import BM25
@@ -105,7 +105,7 @@ def test_evaluation_questions_need_no_rationale(world: World) -> None:
     data.prepare_data()
     data.setup("fit")
     assert all(e.teacher is None for e in data.examples["test"])
-    groups = _Groups(data.examples["test"], data.corpus, None, 0)[0, 0]
+    groups = Groups(data.examples["test"], data.corpus, None, 0)[0, 0]
     assert all(math.isnan(score) for score in groups[0].teacher_scores)
 
 
@@ -136,7 +136,7 @@ def test_groups_depend_on_seed_epoch_and_question_only(world: World, sampler: An
     data.setup("fit")
 
     def drawn(seed: int, epoch: int, examples: list[Any]) -> dict[str, Any]:
-        groups = _Groups(examples, data.corpus, sampler, seed)
+        groups = Groups(examples, data.corpus, sampler, seed)
         return {e.question.id: groups[epoch, i] for i, e in enumerate(examples)}
 
     examples = data.examples["train"]

@@ -6,15 +6,25 @@ import random
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import ClassVar
 
 from radio.schema import InputError
 
 Selection = list[int]
-"""Positions in the teacher's order (0 = best); the first one is the positive, the others are negatives."""
+"""Positions in the teacher's order (0 = best): first the positives (mostly one), then the negatives."""
 
 
 class GroupSampler(ABC):
-    """Draws the groups of one question for one epoch. A subclass implements :meth:`select`."""
+    """Draws the groups of one question for one epoch. A subclass implements :meth:`select`.
+
+    A sampler that sets ``needs_student`` implements ``select(scores, rng, student)`` instead: ``student`` are the
+    reranker's own scores of the same candidates, renewed before each epoch.
+    """
+
+    needs_student: ClassVar[bool] = False
+
+    positives: int = 1
+    """How many positions at the head of each selection are positives; the last position never is."""
 
     @abstractmethod
     def select(self, scores: Sequence[float], rng: random.Random) -> list[Selection]:
@@ -25,11 +35,38 @@ class GroupSampler(ABC):
             rng: seeded by (seed, epoch, question id): the same on every machine and process.
         """
 
-    def groups(self, scores: Sequence[float], *, seed: int, epoch: int, question_id: str) -> list[Selection]:
+    def groups(
+        self,
+        scores: Sequence[float],
+        *,
+        seed: int,
+        epoch: int,
+        question_id: str,
+        student: Sequence[float] | None = None,
+    ) -> list[Selection]:
         """The groups of a question in an epoch; fewer than two candidates make none (the data module reports it)."""
         if len(scores) < 2:
             return []
-        return self.select(scores, random.Random(f"{seed}/{epoch}/{question_id}"))
+        rng = random.Random(f"{seed}/{epoch}/{question_id}")
+        if self.needs_student:
+            return self.select(scores, rng, student)  # type: ignore[call-arg]
+        return self.select(scores, rng)
+
+
+def _check(sampler: GroupSampler, **settings: tuple[float | None, float]) -> None:
+    """Refuse settings below their lowest value; None is left out.
+
+    Raises:
+        InputError: names the sampler, the setting and the value.
+    """
+    for name, (value, lowest) in settings.items():
+        if value is not None and not value >= lowest:
+            raise InputError(f"{type(sampler).__name__}: {name}: found {value}, expected at least {lowest}")
+
+
+def _draw(pool: Sequence[int], count: int | None, rng: random.Random) -> Selection:
+    """``count`` of these positions at random, in order; None, or fewer than that, takes all."""
+    return list(pool) if count is None or count >= len(pool) else sorted(rng.sample(pool, count))
 
 
 class Shift(GroupSampler):
@@ -92,19 +129,133 @@ class Iteration(GroupSampler):
 
 
 class FullList(GroupSampler):
-    """All candidates (or the first ``depth`` and a random draw of the rest) in one group, for listwise losses.
+    """All candidates in one group, for listwise losses; at least two, whatever there is.
 
     Args:
         size: largest group; beyond it, a random sample that keeps the best candidate. None takes all.
     """
 
     def __init__(self, size: int | None = None) -> None:
-        if size is not None and size < 2:
-            raise InputError(f"FullList: size: found {size}, expected at least 2")
+        _check(self, size=(size, 2))
         self.size = size
 
     def select(self, scores: Sequence[float], rng: random.Random) -> list[Selection]:
-        others = list(range(1, len(scores)))
-        if self.size is not None and len(others) > self.size - 1:
-            others = sorted(rng.sample(others, self.size - 1))
-        return [[0, *others]]
+        return [[0, *_draw(range(1, len(scores)), None if self.size is None else self.size - 1, rng)]]
+
+
+class AllNegatives(GroupSampler):
+    """The best candidate against every candidate from rank ``skip`` on.
+
+    Without a candidate that low, the lowest one is the negative.
+
+    Args:
+        skip: 0-based rank of the first negative; the ranks between it and the positive, which may be true positives
+            that the teacher missed, are left out.
+        negatives: most negatives, drawn at random each epoch; None takes all.
+    """
+
+    def __init__(self, skip: int = 1, negatives: int | None = None) -> None:
+        _check(self, skip=(skip, 1), negatives=(negatives, 1))
+        self.skip = skip
+        self.negatives = negatives
+
+    def select(self, scores: Sequence[float], rng: random.Random) -> list[Selection]:
+        lowest = len(scores) - 1
+        return [[0, *_draw(range(min(self.skip, lowest), lowest + 1), self.negatives, rng)]]
+
+
+class TopVsRandom(GroupSampler):
+    """A positive drawn from the top of the order against negatives drawn from below it, anew each epoch.
+
+    With too few candidates the top shrinks until one is below it; with fewer than ``negatives`` below, all are taken.
+
+    Args:
+        top: candidates that may be the positive.
+        negatives: negatives of a group.
+    """
+
+    def __init__(self, top: int = 3, negatives: int = 6) -> None:
+        _check(self, top=(top, 1), negatives=(negatives, 1))
+        self.top = top
+        self.negatives = negatives
+
+    def select(self, scores: Sequence[float], rng: random.Random) -> list[Selection]:
+        top = min(self.top, len(scores) - 1)
+        return [[rng.randrange(top), *_draw(range(top, len(scores)), self.negatives, rng)]]
+
+
+class TeacherMargin(GroupSampler):
+    """The best candidate against those that the teacher scores clearly lower: a guard against false negatives.
+
+    A candidate within ``margin`` of the best is no negative (as the positive-aware mining of Moreira et al., arXiv
+    2407.15831, its absolute margin). When all are, the lowest candidate is the only negative.
+
+    Args:
+        margin: a negative's teacher score is lower than the positive's by more than this; scores are in [0, 1].
+        negatives: most negatives, drawn at random each epoch; None takes all.
+    """
+
+    def __init__(self, margin: float = 0.1, negatives: int | None = None) -> None:
+        _check(self, margin=(margin, 0), negatives=(negatives, 1))
+        self.margin = margin
+        self.negatives = negatives
+
+    def select(self, scores: Sequence[float], rng: random.Random) -> list[Selection]:
+        return [[0, *_draw(_outside(scores, self.margin), self.negatives, rng)]]
+
+
+def _outside(scores: Sequence[float], margin: float, skip: int = 1) -> Selection:
+    """Ranks from ``skip`` on that lie more than ``margin`` below the best; the lowest one if there is none."""
+    ranks = [rank for rank in range(skip, len(scores)) if scores[0] - scores[rank] > margin]
+    return ranks or [len(scores) - 1]
+
+
+class MultiPositive(GroupSampler):
+    """The best few candidates, all positives, against negatives drawn from below them, anew each epoch.
+
+    With too few candidates the lowest stays a negative; with fewer than ``negatives`` below, all are taken.
+
+    Args:
+        positives: positives of a group. A loss that picks its own, such as InfoNCE, needs the same number.
+        negatives: negatives of a group.
+    """
+
+    def __init__(self, positives: int = 2, negatives: int = 6) -> None:
+        _check(self, positives=(positives, 1), negatives=(negatives, 1))
+        self.positives = positives
+        self.negatives = negatives
+
+    def select(self, scores: Sequence[float], rng: random.Random) -> list[Selection]:
+        best = min(self.positives, len(scores) - 1)
+        return [[*range(best), *_draw(range(best, len(scores)), self.negatives, rng)]]
+
+
+class HardNegatives(GroupSampler):
+    """The best candidate against those that the reranker in training now scores highest (Xiong et al., ANCE, arXiv
+    2007.00808), outside a guard against false negatives.
+
+    All candidates of all training questions are scored by the current weights before each epoch, which costs one
+    forward pass over them. With fewer than ``negatives`` outside the guard, all of them are taken; with none, the
+    lowest candidate is the only negative. Equal scores stay in the teacher's order.
+
+    Args:
+        negatives: negatives of a group.
+        margin: a negative's teacher score is lower than the positive's by more than this; scores are in [0, 1].
+        skip: 0-based rank of the first candidate that may be a negative.
+    """
+
+    needs_student = True
+
+    def __init__(self, negatives: int = 6, margin: float = 0.1, skip: int = 1) -> None:
+        _check(self, negatives=(negatives, 1), margin=(margin, 0), skip=(skip, 1))
+        self.negatives = negatives
+        self.margin = margin
+        self.skip = skip
+
+    def select(
+        self, scores: Sequence[float], rng: random.Random, student: Sequence[float] | None = None
+    ) -> list[Selection]:
+        if student is None or len(student) != len(scores):
+            raise ValueError("HardNegatives needs the student's score of every candidate")
+        hardest = sorted(_outside(scores, self.margin, self.skip), key=lambda rank: -student[rank])
+        return [[0, *hardest[: self.negatives]]]

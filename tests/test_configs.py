@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from conftest import ROOT
+
+import radio.losses
 
 CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
 
@@ -52,9 +55,13 @@ def test_config_builds_the_classes_that_it_names(path: Path, monkeypatch: pytest
                 kinds = [type(c).__name__ for c in found.callbacks]
                 assert thing in kinds
                 break
-            found = getattr(found, name)
+            found = found[name] if isinstance(found, dict) else getattr(found, name)
         else:
             assert type(found).__name__ == thing
+    if path.parent.name == "losses":
+        # of the loss that the overlay replaces no setting stays, not even one of the same name
+        loss = yaml.safe_load(path.read_text())["model"]["init_args"]["loss"]
+        assert _settings(built["model"].loss) == _settings(_loss(loss))
 
 
 def _named(node: object, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], str]]:
@@ -71,3 +78,22 @@ def _named(node: object, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ..
         for item in node:
             result.append((path, item["class_path"]))
     return result
+
+
+def _loss(node: Any) -> Any:
+    """What the file says, built without a command line."""
+    if isinstance(node, dict) and "class_path" in node:
+        return getattr(radio.losses, node["class_path"])(**_loss(node.get("init_args", {})))
+    return {key: _loss(value) for key, value in node.items()} if isinstance(node, dict) else node
+
+
+def _settings(value: Any) -> Any:
+    if isinstance(value, radio.losses.Loss):
+        return type(value).__name__, _settings(vars(value))
+    return {key: _settings(part) for key, part in value.items()} if isinstance(value, dict) else value
+
+
+def test_every_loss_has_an_overlay() -> None:
+    overlays = [yaml.safe_load(path.read_text()) for path in CONFIGS if path.parent.name == "losses"]
+    named = [overlay["model"]["init_args"]["loss"]["class_path"] for overlay in overlays]
+    assert sorted(named) == sorted(set(radio.losses.__all__) - {"Loss"})

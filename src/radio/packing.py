@@ -101,6 +101,23 @@ def run(network: Any, row: Row) -> Iterator[tuple[Any, list[int]]]:
         start += size
 
 
+def sentence_embeddings(network: Any, row: Row) -> Tensor:
+    """Embeddings ``[N, dim]`` of a packed batch by a sentence-transformers model whose encoder is enabled."""
+    parts = []
+    for output, lengths in run(network[0].auto_model, row):
+        tokens = torch.split(output.last_hidden_state[0], lengths)
+        ones = [torch.ones(n, dtype=torch.long, device=tokens[0].device) for n in lengths]
+        features = {
+            "token_embeddings": pad_sequence(list(tokens), batch_first=True),
+            "attention_mask": pad_sequence(ones, batch_first=True),
+        }
+        # pooling, and what may follow it, as the model's folder says
+        for module in list(network)[1:]:
+            features = module(features)
+        parts.append(features["sentence_embedding"])
+    return torch.cat(parts)
+
+
 def run_padded(network: Any, row: Row, padding: int) -> Iterator[tuple[Any, list[int]]]:
     """As :func:`run`, for any other architecture: each chunk padded to its longest sequence."""
     for part in chunks(row):

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from radio.losses.base import Loss, masked_log_softmax, positive_number, prepare
+from radio.losses.base import Loss, contrasted, masked_log_softmax, positive_number, prepare
 from radio.schema import InputError
 
 
@@ -24,8 +24,10 @@ class WeightedSum(Loss):
         self.losses = losses
         self.weights: dict[str, float | list[float]] = {**dict.fromkeys(losses, 1.0), **(weights or {})}
         unknown = set(self.weights) - set(losses)
-        if not losses or unknown:
-            raise InputError(f"WeightedSum: weights for {sorted(unknown)}, losses are {sorted(losses)}")
+        if not losses:
+            raise InputError(f"WeightedSum: losses: found {losses}, expected at least one")
+        if unknown:
+            raise InputError(f"WeightedSum: weights: found {sorted(unknown)}, expected names among {sorted(losses)}")
         for name, weight in self.weights.items():
             if isinstance(weight, list) and len(weight) != 2:
                 raise InputError(f"WeightedSum: weights.{name}: found {weight}, expected a number or [first, last]")
@@ -45,6 +47,8 @@ class WeightedSum(Loss):
     def __call__(self, scores: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
         for loss in self.losses.values():
             loss.progress = self.progress
+        # once for all: gradients in bf16 would lose digits as they add up
+        scores, targets, mask = prepare(scores, targets, mask)
         # a loss of weight 0 is not asked: its gradient would be 0 times what may be infinite
         parts = [w * loss(scores, targets, mask) for n, loss in self.losses.items() if (w := self.weight(n))]
         return torch.stack(parts).sum() if parts else scores.sum() * 0
@@ -112,4 +116,5 @@ class NoisyTeacher(Loss):
             logs = masked_log_softmax(targets / self.temperature, mask)
             entropy = -torch.where(mask, logs.exp() * logs, torch.zeros_like(logs)).sum(1)
             weights = 1 - entropy / count.clamp(min=2).to(entropy.dtype).log()
-        return torch.where(count > 1, weights, torch.zeros_like(weights)).clamp(0, 1)
+        # of tied targets the entropy is log(count) but for rounding
+        return torch.where(contrasted(targets, mask).any(1), weights, torch.zeros_like(weights)).clamp(0, 1)

@@ -23,6 +23,8 @@ from radio.encoders import resolve_model
 from radio.formats import Run
 from radio.losses import InfoNCE, Loss
 from radio.report import Results
+from radio.rerankers import tuning
+from radio.rerankers.tuning import LoRA
 from radio.schema import Group, GroupBatch, InputError, Passage
 
 
@@ -37,6 +39,10 @@ class Reranker(L.LightningModule):
         warmup_ratio: share of the steps in which the learning rate rises linearly; it then falls linearly to 0.
         max_length: tokens of question and passage together (bi-encoder: of each).
         dropout: probability in all dropout layers; None leaves the model's own. 0 halves a training step on a CPU.
+        lora: train low-rank adapters instead of the body's weights; the export holds them merged.
+        freeze: names or glob patterns of parts that are not trained, for example ``embeddings`` or ``layer.[0-5]``.
+        gradient_checkpointing: recompute activations in the backward pass: less memory, more time.
+        compile: compile the network (``torch.compile``); its first steps take minutes.
     """
 
     def __init__(
@@ -48,6 +54,10 @@ class Reranker(L.LightningModule):
         warmup_ratio: float = 0.1,
         max_length: int = 512,
         dropout: float | None = None,
+        lora: LoRA | None = None,
+        freeze: Sequence[str] = (),
+        gradient_checkpointing: bool = False,
+        compile: bool = False,
     ) -> None:
         super().__init__()
         self.model = model
@@ -57,7 +67,13 @@ class Reranker(L.LightningModule):
         self.warmup_ratio = warmup_ratio
         self.max_length = max_length
         self.dropout = dropout
+        self.lora = lora
+        self.frozen = list(freeze)
+        self.gradient_checkpointing = gradient_checkpointing
+        self.compiled = compile
         self.network: Any = None
+        self._packed = False
+        """Whether the network takes batches without padding (:mod:`radio.packing`); a subclass's ``build`` sets it."""
         self.ranking: Run = {}
         """Scores of the current evaluation: question id -> passage id -> score."""
         self.base_rankings: dict[str, Run] = {}
@@ -99,23 +115,41 @@ class Reranker(L.LightningModule):
 
     def forward(self, batch: GroupBatch) -> Tensor:
         """Scores in fp32 ``[B, G]``, 0 where padded."""
+        if not any(batch.passage_ids):
+            return torch.zeros(batch.mask.shape, device=batch.mask.device)
         return scatter(self.score(batch), batch.mask)
 
     def configure_model(self) -> None:
         if self.network is None:
-            self.network = self._fresh_network()
+            self.network = self._fresh_network(tuned=True)
 
-    def _fresh_network(self) -> nn.Module:
+    def _fresh_network(self, *, tuned: bool = False) -> nn.Module:
         # a head that the checkpoint lacks is drawn from the run's seed alone, so that the untrained model is well
         # defined: the same on every rank, and the same when a later command evaluates it again
         with isolate_rng():
             torch.manual_seed(int(os.environ.get("PL_GLOBAL_SEED", "0")))
             # from_pretrained returns networks in evaluation mode: without dropout until someone says otherwise
             network = self.build().train()
-        for module in network.modules():
-            if isinstance(module, nn.Dropout) and self.dropout is not None:
-                module.p = self.dropout
+            for module in network.modules():
+                if isinstance(module, nn.Dropout) and self.dropout is not None:
+                    module.p = self.dropout
+            if tuned:
+                self._tune(network)
+        # packed batches differ in every step in what a compiled network takes for constants
+        self._packed = self._packed and not self.compiled
         return network
+
+    def _tune(self, network: nn.Module) -> None:
+        """What only a network that is trained needs; none of it changes the scores before the first step."""
+        tuning.freeze(network, self.frozen)
+        if self.lora:
+            tuning.add_lora(network, self.lora)
+        if not any(parameter.requires_grad for parameter in network.parameters()):
+            raise InputError(f"freeze: {', '.join(self.frozen)} leaves nothing to train")
+        if self.gradient_checkpointing:
+            tuning.checkpoint_activations(network)
+        if self.compiled:
+            tuning.compile_bodies(network)
 
     def on_train_batch_start(self, batch: GroupBatch, batch_idx: int) -> None:
         # dropout depends on seed, epoch, step and rank alone: a resumed run draws what an uninterrupted one would
@@ -193,13 +227,17 @@ class Reranker(L.LightningModule):
         folder = Path(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+        tuned = self.network
         try:
+            if self.lora:
+                self.network = tuning.without_lora(tuned)
             self.save(work)
             work.chmod(0o755)
             if folder.exists():
                 shutil.rmtree(folder)
             work.rename(folder)
         finally:
+            self.network = tuned
             shutil.rmtree(work, ignore_errors=True)
         return folder
 

@@ -10,12 +10,11 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pad_sequence
 
 from radio.batching import group_batch
 from radio.cache import Cache
 from radio.encoders import Encoder, default_prefixes, load_encoder, resolve_model
-from radio.packing import enable, pack, run, run_padded
+from radio.packing import enable, pack, run_padded, sentence_embeddings
 from radio.rerankers.base import Reranker
 from radio.schema import Group, GroupBatch, InputError, Passage
 
@@ -73,7 +72,8 @@ class BiEncoder(Reranker):
         """Embed the passages once, if they are not trained."""
         missing = {i: p.contents for i, p in passages.items() if i not in self._vectors}
         if self.train_side == "question" and missing:
-            encoder = Encoder(self.model, passage_prefix=self.prefixes[1], max_length=self.max_length)
+            # with the same settings as a retriever's or teacher's encoder, its cached embeddings serve
+            encoder = Encoder(self.model, self.query_prefix, self.passage_prefix, self.max_length)
             vectors = encoder.encode(list(missing.values()), cache, title="embed passages")
             self._vectors.update(zip(missing, torch.from_numpy(vectors), strict=True))
 
@@ -128,23 +128,12 @@ class BiEncoder(Reranker):
     def _embed(self, tokens: dict[str, Any]) -> Tensor:
         """Unit-length embeddings ``[number of texts, dim]``, fp32."""
         row = {name: value for name, value in tokens.items() if name != "where"}
-        parts = []
-        if self._packed:
-            for output, lengths in run(self.network[0].auto_model, row):
-                rows = output.last_hidden_state[0].split(lengths)
-                ones = [torch.ones(n, dtype=torch.long, device=rows[0].device) for n in lengths]
-                features = {
-                    "token_embeddings": pad_sequence(list(rows), batch_first=True),
-                    "attention_mask": pad_sequence(ones, batch_first=True),
-                }
-                # pooling, and what may follow it, as the model's folder says
-                for module in list(self.network)[1:]:
-                    features = module(features)
-                parts.append(features["sentence_embedding"])
-        else:
-            for features, _ in run_padded(lambda **x: self.network(x), row, self.tokenizer.pad_token_id):
-                parts.append(features["sentence_embedding"])
-        return nn.functional.normalize(torch.cat(parts).float(), dim=1)[tokens["where"]]
+        vectors = sentence_embeddings(self.network, row) if self._packed else self._padded(row)
+        return nn.functional.normalize(vectors.float(), dim=1)[tokens["where"]]
+
+    def _padded(self, row: dict[str, Any]) -> Tensor:
+        outputs = run_padded(lambda **x: self.network(x), row, self.tokenizer.pad_token_id)
+        return torch.cat([features["sentence_embedding"] for features, _ in outputs])
 
     def save(self, folder: Path) -> None:
         query, passage = self.prefixes

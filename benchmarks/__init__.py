@@ -1,0 +1,1 @@
+"""Speed of this project against other libraries that do the same work; see :mod:`benchmarks.speed`."""

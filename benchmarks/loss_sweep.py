@@ -1,0 +1,138 @@
+"""All losses on the Natural Questions subset of ``../shared/data``: ``python -m benchmarks.loss_sweep``.
+
+Each loss, with the settings of its file in ``configs/losses/``, trains the question side of MiniLM for one epoch. Its
+learning rate is chosen on training questions that are held out (nDCG@5, seed 0); then it is trained with three seeds
+and evaluated on the dev questions, which nothing was chosen on. The test split is not touched. Finished runs are kept
+in ``runs/loss_sweep/`` and not repeated. Writes ``docs/losses.md``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+DATA = ROOT.parent / "shared" / "data"
+WORK = ROOT / "runs" / "loss_sweep"
+RATES = (1e-5, 3e-5, 1e-4)
+SEEDS = (1, 2, 3)
+HELD_OUT = 150
+
+
+def split_training(questions: int) -> dict[str, Path]:
+    """The training questions that have a rationale, the last of them held out."""
+    with (DATA / "rationales/nq/train.jsonl").open() as file:
+        known = {json.loads(line)["id"] for line in file}
+    rows = [line for line in (DATA / "dataset/nq/train.jsonl").open() if json.loads(line)["id"] in known][:questions]
+    files = {"train": WORK / "train.jsonl", "held_out": WORK / "held_out.jsonl"}
+    WORK.mkdir(parents=True, exist_ok=True)
+    files["train"].write_text("".join(rows[:-HELD_OUT]))
+    files["held_out"].write_text("".join(rows[-HELD_OUT:]))
+    return {**files, "dev": DATA / "dataset/nq/dev.jsonl"}
+
+
+def fit(loss: str, files: dict[str, Path], evaluated: str, rate: float, seed: int) -> Path:
+    """One run through the command line's own entry; returns its folder."""
+    from radio.__main__ import main
+
+    name = f"{loss}-{evaluated}-{rate:g}-{seed}"
+    folder = WORK / name
+    if (folder / "metrics.json").is_file():
+        return folder
+    candidates = [str(DATA / f"candidates/nq/{part}.jsonl.gz") for part in ("train", "dev")]
+    overlay = [] if loss == "published" else ["--config", str(ROOT / f"configs/losses/{loss}.yaml")]
+    sampler = "shift" if loss == "published" else "full_list"
+    sys.argv = [
+        *("radio", "fit", "--config", str(ROOT / "benchmarks/loss_sweep.yaml"), *overlay),
+        *("--config", str(ROOT / f"configs/samplers/{sampler}.yaml")),
+        *("--name", name, "--seed_everything", str(seed), "--data.init_args.seed", str(seed)),
+        *("--trainer.default_root_dir", str(WORK), "--data.init_args.cache_dir", str(WORK / "cache")),
+        *("--model.init_args.lr", str(rate)),
+        *("--data.init_args.retriever.init_args.paths", json.dumps(candidates)),
+        *("--data.init_args.rationales.init_args.paths", str(DATA / "rationales/nq/train.jsonl")),
+        *("--data.init_args.train", str(files["train"])),
+        *("--data.init_args.validation", str(files[evaluated])),
+    ]
+    status = main()
+    if status:
+        raise SystemExit(f"{name}: exit status {status}")
+    return folder
+
+
+def per_question(folder: Path, system: str, metric: str) -> dict[str, float]:
+    rows = map(json.loads, (folder / "predictions.jsonl").read_text().splitlines())
+    return {row["question_id"]: row[system][metric] for row in rows}
+
+
+def summary(folders: list[Path], system: str, metric: str) -> tuple[np.ndarray, list[float]]:
+    """Per-question values averaged over the seeds, and the mean of each seed."""
+    runs = [per_question(folder, system, metric) for folder in folders]
+    values = np.array([[run[question] for run in runs] for question in runs[0]])
+    return values.mean(1), [float(x) for x in values.mean(0)]
+
+
+def interval(values: np.ndarray) -> str:
+    """Mean in percent with its 95 % bootstrap interval over the questions."""
+    from radio.metrics import bootstrap_interval
+
+    low, high = bootstrap_interval(values.tolist())
+    return f"{100 * values.mean():.1f} [{100 * low:.1f}, {100 * high:.1f}]"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--questions", type=int, default=1000, help="training questions with a rationale")
+    parser.add_argument("--losses", nargs="*", help="names of files in configs/losses; default: all")
+    options = parser.parse_args()
+    if not DATA.is_dir():
+        raise SystemExit(f"{DATA} is not there: the sweep needs the shared Natural Questions subset")
+    files = split_training(options.questions)
+    losses = options.losses or ["published", *sorted(path.stem for path in (ROOT / "configs/losses").glob("*.yaml"))]
+    rows: list[dict[str, Any]] = []
+    folders: list[Path] = []
+    for loss in losses:
+        tried = {rate: summary([fit(loss, files, "held_out", rate, 0)], "tuned", "ndcg@5")[0].mean() for rate in RATES}
+        rate = max(tried, key=lambda r: tried[r])
+        folders = [fit(loss, files, "dev", rate, seed) for seed in SEEDS]
+        row: dict[str, Any] = {"loss": loss, "rate": rate}
+        for metric in ("ndcg@5", "precision@1", "em", "f1"):
+            tuned, seeds = summary(folders, "tuned", metric)
+            row[metric] = tuned
+            row[f"{metric}/difference"] = tuned - summary(folders, "base", metric)[0]
+            row[f"{metric}/spread"] = max(seeds) - min(seeds)
+        rows.append(row)
+        print(loss, rate, interval(row["ndcg@5"]), interval(row["ndcg@5/difference"]), flush=True)
+    write(rows, folders, options.questions)
+
+
+def write(rows: list[dict[str, Any]], folders: list[Path], questions: int) -> None:
+    """The page, best difference first."""
+    rows.sort(key=lambda row: -row["ndcg@5/difference"].mean())
+    lines = [
+        "| loss | lr | nDCG@5 | - base | spread | EM | - base | F1 - base |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name in ("retriever", "base"):
+        ndcg, em = (summary(folders[:1], name, metric)[0] for metric in ("ndcg@5", "em"))
+        lines.append(f"| *{name}* | | {interval(ndcg)} | | | {interval(em)} | | |")
+    for row in rows:
+        lines.append(
+            f"| {row['loss']} | {row['rate']:g} | {interval(row['ndcg@5'])} | {interval(row['ndcg@5/difference'])} "
+            f"| {100 * row['ndcg@5/spread']:.1f} | {interval(row['em'])} | {interval(row['em/difference'])} "
+            f"| {interval(row['f1/difference'])} |"
+        )
+    count = len(rows[0]["em"])
+    page = ROOT / "docs" / "losses.md"
+    head = page.read_text().split("<!-- table -->")[0] if page.is_file() else "# Losses compared\n\n"
+    facts = f"{questions - HELD_OUT} training questions, {count} dev questions, seeds {', '.join(map(str, SEEDS))}."
+    page.write_text(f"{head}<!-- table -->\n{facts}\n\n" + "\n".join(lines) + "\n")
+    print(f"written: {page}")
+
+
+if __name__ == "__main__":
+    main()

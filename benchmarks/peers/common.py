@@ -1,0 +1,91 @@
+"""What the workers share: arguments, data, clock, report. It imports nothing but the standard library and torch.
+
+A worker is one process in the environment of its library. The last line that it prints is a JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+Group = dict[str, Any]
+
+
+def arguments() -> argparse.Namespace:
+    """Parse the command line, and set the threads."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--groups", type=Path, required=True, help="JSONL of benchmarks.groups")
+    parser.add_argument("--model", type=Path, required=True, help="folder of benchmarks.model")
+    parser.add_argument("--task", choices=["train", "rank"], required=True)
+    parser.add_argument("--questions", type=int, default=8, help="in one optimizer step")
+    parser.add_argument("--steps", type=int, default=10, help="that are timed")
+    parser.add_argument("--warmup", type=int, default=2, help="steps before them")
+    parser.add_argument("--dtype", choices=["fp32", "bf16"], default="fp32")
+    parser.add_argument("--dropout", choices=["default", "0"], default="default", help="subfolder of the model")
+    parser.add_argument("--max-length", type=int, default=512)
+    parser.add_argument("--threads", type=int, default=2)
+    args = parser.parse_args()
+    args.model = str(args.model / args.dropout)
+
+    import torch
+
+    torch.set_num_threads(args.threads)
+    return args
+
+
+def read_groups(args: argparse.Namespace) -> tuple[list[Group], list[Group]]:
+    """Groups of the warm-up, and of the timed steps."""
+    groups = [json.loads(line) for line in args.groups.read_text().splitlines()]
+    first, last = args.questions * args.warmup, args.questions * (args.warmup + args.steps)
+    if len(groups) < last:
+        raise SystemExit(f"{args.groups} has {len(groups)} groups, expected {last}")
+    return groups[:first], groups[first:last]
+
+
+def pairs(groups: list[Group]) -> list[tuple[str, str]]:
+    """Question and passage, for all candidates."""
+    return [(group["question"], passage) for group in groups for passage in group["all_passages"]]
+
+
+class Clock:
+    """Seconds from one step to the next, whatever happens in between, and the memory that they take."""
+
+    def __init__(self) -> None:
+        self.times: list[float] = []
+        self.losses: list[float] = []
+        self.rss_before = 0.0
+
+    def start(self) -> None:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        self.rss_before = pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+        self.times = [time.perf_counter()]
+
+    def tick(self) -> None:
+        self.times.append(time.perf_counter())
+
+    def report(self, args: argparse.Namespace, package: str, scores: list[float] | None = None) -> None:
+        """Print the result. ``scores``: of the timed pairs, where the task is to rank."""
+        seconds = [b - a for a, b in zip(self.times, self.times[1:], strict=False)]
+        # ranking is one timed call after one call that warms up
+        seconds = seconds[args.warmup :] if args.task == "train" else seconds[1:]
+        _, groups = read_groups(args)
+        count = sum(len(g["passages" if args.task == "train" else "all_passages"]) for g in groups)
+        if args.task == "train" and (len(seconds) != args.steps or len(self.losses) != args.steps + args.warmup):
+            raise RuntimeError(f"{len(seconds)} steps and {len(self.losses)} losses, expected {args.steps} steps")
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+        result = {
+            "peer": package,
+            "version": version(package),
+            "pairs_per_s": count / sum(seconds),
+            "step_seconds": seconds,
+            "peak_rss_mib": peak,
+            "step_rss_mib": peak - self.rss_before,
+            "losses": self.losses,
+        }
+        print("\n" + json.dumps(result if scores is None else result | {"scores": scores}), flush=True)

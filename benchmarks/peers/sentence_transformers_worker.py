@@ -1,0 +1,62 @@
+"""sentence-transformers: CrossEncoderTrainer with ListNetLoss; CrossEncoder.predict.
+
+The labels of the list are so far apart that the softmax of ListNetLoss makes the positive 1 and the others 0, which is
+InfoNCE over the group. The loss tokenises, and runs the pairs in parts as large as the batch (8), its default.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from typing import Any
+
+import torch
+from common import Clock, arguments, pairs, read_groups
+from datasets import Dataset
+from hugging_face import Timer, training_arguments
+from sentence_transformers import CrossEncoder
+from sentence_transformers.base.sampler import DefaultBatchSampler
+from sentence_transformers.cross_encoder import CrossEncoderTrainer, CrossEncoderTrainingArguments
+from sentence_transformers.cross_encoder.losses import ListNetLoss
+from torch.utils.data import SequentialSampler
+
+
+def in_order(dataset: Any, batch_size: int, drop_last: bool, **kwargs: Any) -> DefaultBatchSampler:
+    """The file's order, so that all libraries have the same steps."""
+    return DefaultBatchSampler(SequentialSampler(dataset), batch_size=batch_size, drop_last=drop_last)
+
+
+def main() -> None:
+    args, clock = arguments(), Clock()
+    warmup, timed = read_groups(args)
+    if args.task == "rank":
+        kwargs = {"dtype": torch.bfloat16} if args.dtype == "bf16" else {}
+        model = CrossEncoder(args.model, max_length=args.max_length, device="cpu", model_kwargs=kwargs)
+        clock.start()
+        model.predict(pairs(warmup), activation_fn=torch.nn.Identity(), show_progress_bar=False)
+        clock.tick()
+        scores = model.predict(pairs(timed), activation_fn=torch.nn.Identity(), show_progress_bar=False)
+        clock.tick()
+        clock.report(args, "sentence-transformers", scores.tolist())
+        return
+    groups = warmup + timed
+    model = CrossEncoder(args.model, num_labels=1, max_length=args.max_length, device="cpu")
+    data = {
+        "query": [group["question"] for group in groups],
+        "docs": [group["passages"] for group in groups],
+        "labels": [[1000.0] + [0.0] * (len(group["passages"]) - 1) for group in groups],
+    }
+    loss = ListNetLoss(model)
+    loss.register_forward_hook(lambda module, inputs, output: clock.losses.append(output.item()))
+    with tempfile.TemporaryDirectory() as folder:
+        CrossEncoderTrainer(
+            model=model,
+            args=CrossEncoderTrainingArguments(**training_arguments(args, folder), batch_sampler=in_order),
+            train_dataset=Dataset.from_dict(data),
+            loss=loss,
+            callbacks=[Timer(clock)],
+        ).train()
+    clock.report(args, "sentence-transformers")
+
+
+if __name__ == "__main__":
+    main()

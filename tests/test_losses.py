@@ -433,8 +433,9 @@ def plackett_luce_oracle(loss: Loss, scores: Sequence[float], targets: Sequence[
     return total
 
 
-def ideal_dcg(targets: Sequence[float]) -> float:
-    return sum((2**t - 1) / math.log2(1 + place) for place, t in enumerate(sorted(targets, reverse=True), 1))
+def ideal_dcg(targets: Sequence[float], k: int | None = None) -> float:
+    best = sorted(targets, reverse=True)[:k]
+    return sum((2**t - 1) / math.log2(1 + place) for place, t in enumerate(best, 1))
 
 
 def lambda_oracle(loss: Loss, scores: Sequence[float], targets: Sequence[float]) -> float | None:
@@ -442,13 +443,15 @@ def lambda_oracle(loss: Loss, scores: Sequence[float], targets: Sequence[float])
     if len(set(targets)) < 2:
         return None
     rank = [float(r) for r in rankdata([-score for score in scores])]
-    gain = [(2**target - 1) / ideal_dcg(targets) for target in targets]
+    # equal scores may stand on the best of the ranks that they share
+    first = [float(r) for r in rankdata([-score for score in scores], method="min")]
+    gain = [(2**target - 1) / ideal_dcg(targets, loss.k) for target in targets]
     values = []
     for i in range(len(scores)):
         for j in range(len(scores)):
             if i == j or (loss.weighting != "ndcg_loss1" and targets[i] <= targets[j]):
                 continue
-            if loss.k is not None and rank[i] > loss.k and rank[j] > loss.k:
+            if loss.k is not None and first[i] > loss.k and first[j] > loss.k:
                 continue
             apart = max(1.0, abs(rank[i] - rank[j]))
             delta = abs(1 / math.log2(1 + apart) - 1 / math.log2(1 + apart + 1))
@@ -620,8 +623,17 @@ def test_lambda_loss_with_k_of_the_whole_list_is_that_without() -> None:
         full, values = LambdaLoss(weighting)(scores, targets, MASK), []
         for k in range(1, 6):
             values.append(float(LambdaLoss(weighting, k=k)(scores, targets, MASK)))
-        assert values == sorted(values)
-        assert values[0] < values[-1] == pytest.approx(float(full))
+        assert values[-1] == pytest.approx(float(full))
+        # more pairs with k; the weights shrink with maxDCG@k
+        assert weighting != "none" or values == sorted(values)
+        assert values[0] != pytest.approx(float(full))
+
+
+def test_lambda_loss_with_k_learns_from_scores_that_all_tie() -> None:
+    targets, everything = torch.tensor([[0.9, 0.5, 0.3, 0.1]]), torch.ones(1, 4, dtype=torch.bool)
+    value, gradient = value_and_gradient(LambdaLoss(k=1), torch.zeros(1, 4), targets, everything)
+    assert value > 0
+    assert (gradient != 0).all()
 
 
 def test_the_weights_of_lambda_loss_carry_no_gradient() -> None:

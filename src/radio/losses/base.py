@@ -104,15 +104,15 @@ def ranks(values: Tensor, mask: Tensor) -> Tensor:
 
 
 def soft_ranks(scores: Tensor, mask: Tensor, temperature: float) -> Tensor:
-    """Differentiable 1-based ranks ``1 + sum_j sigmoid((s_j - s_i) / T)``, ``[B, G]`` (Qin et al. 2010, eq. 12)."""
+    """Differentiable 1-based ranks ``1 + sum_j sigmoid((s_j - s_i) / T)``, ``[B, G]`` (Qin et al. 2010)."""
     beats = torch.sigmoid(-gaps(scores) / temperature)
     return 1.0 + torch.where(both(mask), beats, torch.zeros_like(beats)).sum(2)
 
 
-def gain_and_ideal(targets: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Gains ``2^t - 1`` ``[B, G]`` (0 where padded) and the DCG of the teacher's order ``[B, 1]``, at least 1e-9."""
+def gain_and_ideal(targets: Tensor, mask: Tensor, k: int | None = None) -> tuple[Tensor, Tensor]:
+    """Gains ``2^t - 1`` ``[B, G]`` (0 where padded) and the DCG@k of the teacher's order ``[B, 1]``, at least 1e-9."""
     gains = torch.where(mask, torch.exp2(targets) - 1, torch.zeros_like(targets))
-    best = gains.sort(dim=1, descending=True).values
-    positions = torch.arange(targets.shape[1], device=targets.device, dtype=targets.dtype)
+    best = gains.sort(dim=1, descending=True).values[:, :k]
+    positions = torch.arange(best.shape[1], device=targets.device, dtype=targets.dtype)
     ideal = (best / torch.log2(positions + 2)).sum(1, keepdim=True)
     return gains, ideal.clamp(min=1e-9)

@@ -96,7 +96,8 @@ class KLDivergence(_Distribution):
     """Kullback-Leibler divergence between teacher p and student q over the list: 0 when they agree.
 
     Forward ``sum_i p_i log(p_i / q_i)`` covers all that the teacher likes; reverse ``sum_i q_i log(q_i / p_i)`` keeps
-    away from what it dislikes (Hinton et al., arXiv 1503.02531, section 2; Gu et al., arXiv 2306.08543, eq. 2).
+    away from what it dislikes (Hinton et al., arXiv 1503.02531, section 2; Gu et al., arXiv 2306.08543, eq. 1). Not
+    multiplied by the temperatures' product: weigh it where it is mixed with another loss.
 
     Args:
         temperature: T_s > 0 of the student's softmax.

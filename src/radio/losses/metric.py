@@ -29,13 +29,13 @@ Weighting = Literal["ndcg_loss1", "ndcg_loss2", "ndcg_loss2++", "lambda_rank", "
 class LambdaLoss(Loss):
     """Pairwise logistic losses, weighted by what a swap would cost in NDCG.
 
-    ``sum over pairs of w_ij log2(1 + exp(-sigma (s_i - s_j)))`` (Wang et al., CIKM 2018, section 4). With ranks r of
-    the current scores, gains ``G = (2^t - 1) / maxDCG`` and discounts ``D(r) = log2(1 + r)``, the weights are
+    ``sum over pairs of w_ij log2(1 + exp(-sigma (s_i - s_j)))`` (Wang et al., CIKM 2018). With ranks r of
+    the current scores, gains ``G = (2^t - 1) / maxDCG@k`` and discounts ``D(r) = log2(1 + r)``, the weights are
 
-    - ``ndcg_loss1`` (eq. 14): ``G_i / D(r_i)``, over all pairs;
-    - ``ndcg_loss2`` (eq. 16): ``|G_i - G_j| d_ij``, ``d_ij = |1 / D(|r_i - r_j|) - 1 / D(|r_i - r_j| + 1)|``;
-    - ``lambda_rank`` (eq. 13; Burges et al., NIPS 2006): ``|G_i - G_j| |1 / D(r_i) - 1 / D(r_j)|``;
-    - ``ndcg_loss2++`` (eq. 17): ``|G_i - G_j| (|1 / D(r_i) - 1 / D(r_j)| + mu d_ij)``;
+    - ``ndcg_loss1``: ``G_i / D(r_i)``, over all pairs;
+    - ``ndcg_loss2``: ``|G_i - G_j| d_ij``, ``d_ij = |1 / D(|r_i - r_j|) - 1 / D(|r_i - r_j| + 1)|``;
+    - ``lambda_rank`` (Burges et al., NIPS 2006): ``|G_i - G_j| |1 / D(r_i) - 1 / D(r_j)|``;
+    - ``ndcg_loss2++``: ``|G_i - G_j| (|1 / D(r_i) - 1 / D(r_j)| + mu d_ij)``;
     - ``none``: 1;
 
     the last four over pairs with ``t_i > t_j``. Weights carry no gradient. Equal scores share the mean of their ranks,
@@ -67,11 +67,14 @@ class LambdaLoss(Loss):
         if self.weighting == "ndcg_loss1":
             valid = both(mask) & valid.flatten(1).any(1)[:, None, None]
         if self.k is not None:
-            valid = valid & ((place <= self.k)[:, :, None] | (place <= self.k)[:, None, :])
+            # equal scores could stand on the best of the ranks that they share
+            tied = ((scores[:, :, None] == scores[:, None, :]) & both(mask)).sum(2)
+            inside = place - tied / 2 <= self.k
+            valid = valid & (inside[:, :, None] | inside[:, None, :])
         return sum_per_question(self._weights(targets, mask, place) * wrong, valid)
 
     def _weights(self, targets: Tensor, mask: Tensor, place: Tensor) -> Tensor:
-        gains, ideal = gain_and_ideal(targets, mask)
+        gains, ideal = gain_and_ideal(targets, mask, self.k)
         gains = gains / ideal
         discount = 1 / torch.log2(1 + place)
         if self.weighting == "none":
@@ -89,7 +92,7 @@ class ApproxNDCG(Loss):
     """1 - NDCG with differentiable ranks.
 
     ``1 - sum_i (2^t_i - 1) / log2(1 + r_i) / maxDCG`` with ``r_i = 1 + sum_j sigmoid((s_j - s_i) / T)`` (Qin et al.,
-    Information Retrieval 13, 2010, eq. 10-12; T = 1 / alpha). Lies in [0, 1). A question in which all targets tie does
+    Information Retrieval 13, 2010; T = 1 / alpha). Lies in [0, 1). A question in which all targets tie does
     not count.
 
     Args:
@@ -113,7 +116,7 @@ class NeuralNDCG(Loss):
 
     The row-softmax ``P_i = softmax_j(((n + 1 - 2i) s_j - sum_k |s_j - s_k|) / T)`` relaxes the permutation that sorts
     the scores (Grover et al., ICLR 2019, eq. 5); Sinkhorn scaling makes its columns sum to one as well; the gains that
-    it brings to each position are discounted as in NDCG (Pobrotyn & Białobrzeski, arXiv 2102.07831, eq. 7-8). Scaling
+    it brings to each position are discounted as in NDCG (Pobrotyn & Białobrzeski, arXiv 2102.07831). Scaling
     scores and T together changes nothing. A question in which all targets tie does not count.
 
     Args:
@@ -148,7 +151,7 @@ class ADRMSE(Loss):
     """Squared error of differentiable ranks, discounted by the teacher's rank.
 
     ``1 / n sum_i (r_i - q_i)^2 / log2(1 + r_i)`` with r the rank of item i in the teacher's order (ties share their
-    mean) and ``q_i = 1 + sum_j sigmoid((s_j - s_i) / T)`` (Schlatt et al., Rank-DistiLLM, arXiv 2405.07920, eq. 2).
+    mean) and ``q_i = 1 + sum_j sigmoid((s_j - s_i) / T)`` (Schlatt et al., Rank-DistiLLM, arXiv 2405.07920).
     Scaling scores and T together changes nothing. A question in which all targets tie does not count.
 
     Args:

@@ -41,10 +41,11 @@ class RankNet(Loss):
 class MarginMSE(Loss):
     """The student's margin between two candidates learns to equal the teacher's.
 
-    ``mean over pairs of ((s_i - s_j) - (t_i - t_j))^2`` (Hofstätter et al., arXiv 2010.02666, eq. 4).
+    ``mean over pairs of ((s_i - s_j) - (t_i - t_j))^2`` (Hofstätter et al., arXiv 2010.02666, section 4).
 
     Args:
-        pairs: ``all`` that the teacher orders, or ``best``: the teacher's best against each other one, as in the paper.
+        pairs: ``all`` that the teacher orders, or ``best``: the teacher's best against each other one; in the paper the
+            passage judged relevant takes its place.
         scale: of the teacher's margins, > 0: targets lie in [0, 1], a reranker's scores spread further.
     """
 
@@ -90,7 +91,8 @@ class PairwiseLogistic(Loss):
     """RankNet on the pairs of which the teacher is sure, each weighted by how sure it is.
 
     ``sum of w_ij log(1 + exp(-(s_i - s_j) / T)) / sum of w_ij`` over pairs with ``t_i - t_j > threshold``, where
-    ``w_ij = t_i - t_j`` (Burges et al., ICML 2005, eq. 3; gap weights as in Wang et al., CIKM 2018, section 3).
+    ``w_ij = t_i - t_j`` (Burges et al., ICML 2005, eq. 3; the weights are those of ARP-Loss2 in Wang et al., CIKM 2018,
+    normalised).
 
     Args:
         temperature: T > 0.

@@ -1,4 +1,4 @@
-"""Adapters, frozen parts, checkpointed activations, compilation: what they train, and that scores stay what they are."""
+"""Adapters, frozen parts, checkpointed activations, compilation: what they train; scores stay as they are."""
 
 from __future__ import annotations
 

@@ -26,7 +26,10 @@ def make_decoder(folder: Path, kind: str) -> str:
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    corpus = [" ".join(WORDS), "yes\nno\nYes\nuser\nsystem\nassistant Query: Document: Instruct: Judge whether the"] * 20
+    corpus = [
+        " ".join(WORDS),
+        "yes\nno\nYes\nuser\nsystem\nassistant Query: Document: Instruct: Judge whether the",
+    ] * 20
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     tokenizer.train_from_iterator(corpus, trainers.BpeTrainer(vocab_size=480, initial_alphabet=alphabet))
     tokenizer.add_special_tokens(SPECIAL)
@@ -172,7 +175,7 @@ def published_gemma(folder: Path, texts: list[tuple[str, str]], max_length: int)
 
     end = ids("\n") + ids(prompt)
     rows = [
-        ([tokenizer.bos_token_id, *ids(f"A: {query}")] + ids("\n") + ids(f"B: {passage}"))[: max_length - len(end)]
+        [tokenizer.bos_token_id, *ids(f"A: {query}"), *ids("\n"), *ids(f"B: {passage}")][: max_length - len(end)]
         for query, passage in texts
     ]
     inputs = tokenizer.pad({"input_ids": [row + end for row in rows]}, padding=True, return_tensors="pt")
@@ -254,7 +257,7 @@ def test_own_prompt_shapes_are_read_from_the_command_line(decoder: str) -> None:
     parser.add_subclass_arguments(Reranker, "model")
     shape = '{"parts": ["{instruction}: {question} {passage}"], "positive": "yes", "instruction": "Judge"}'
     arguments = ["--model=YesNoLM", f"--model.model={decoder}", f"--model.prompt={shape}", "--model.max_length=64"]
-    model = parser.instantiate_classes(parser.parse_args(arguments)).model
+    model = parser.instantiate(parser.parse_args(arguments)).model
     model.configure_model()
     assert model.tokenizer.decode(prompts(model, one("who", "what"))[0]) == "Judge: who what"
 

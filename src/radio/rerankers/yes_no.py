@@ -180,7 +180,7 @@ class YesNoLM(Reranker):
         """One prompt; the part of the passage loses its end where all would be too long."""
         excess = max(0, sum(map(len, parts)) - self.max_length)
         cut = ["{passage}" in part for part in self.prompt.parts]
-        return [t for ids, c in zip(parts, cut, strict=True) for t in (ids[: len(ids) - excess] if c else ids)]
+        return [t for ids, c in zip(parts, cut, strict=True) for t in (ids[: max(0, len(ids) - excess)] if c else ids)]
 
     def score(self, batch: GroupBatch) -> Tensor:
         network = self.network

@@ -242,3 +242,11 @@ def test_question_side_alone_trains_against_fixed_passages_and_exports_both(tiny
     torch.testing.assert_close(scores(again, groups), tuned, atol=1e-4, rtol=0)
     with pytest.raises(InputError, match="train_side to question"):
         ready(BiEncoder, str(folder))
+
+
+def test_the_code_of_the_model_card_loads_the_folder(reranker: Reranker, tmp_path: Path) -> None:
+    folder = reranker.export(tmp_path / "export")
+    code = reranker.usage().replace("path/to/this/folder", str(folder))
+    names = {"questions": QUESTIONS, "passages": TEXTS}
+    exec(code, names)
+    assert type(names["model"]).__module__.startswith("sentence_transformers")

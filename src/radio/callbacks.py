@@ -357,19 +357,18 @@ class ExportHuggingFace(L.Callback):
 
 
 def best_checkpoint(trainer: L.Trainer) -> str | None:
-    """Path of the best checkpoint, or of the last one if none is monitored."""
-    for callback in trainer.checkpoint_callbacks:
-        if isinstance(callback, ModelCheckpoint):
-            path = callback.best_model_path or callback.last_model_path
-            if path and Path(path).is_file():
-                return path
+    """Path of the best checkpoint by the first monitored metric, or of the last one if none is monitored."""
+    callbacks = [c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint)]
+    for callback in sorted(callbacks, key=lambda c: c.monitor is None):
+        path = callback.best_model_path or callback.last_model_path
+        if path and Path(path).is_file():
+            return path
     return None
 
 
 def model_card(module: Reranker, trainer: L.Trainer) -> str:
     """README of the exported folder: what it is, how to load it, how it was made."""
     kind = type(module).__name__
-    library = "SentenceTransformer" if hasattr(module, "scale") else "CrossEncoder"
     monitored = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("validation/")}
     rows = "\n".join(f"| {name} | {value:.4f} |" for name, value in sorted(monitored.items()))
     return f"""---
@@ -384,9 +383,7 @@ Made with [RADIO](https://arxiv.org/abs/2412.08519): `{module.model}` was traine
 question as a teacher does that has seen the answer and a rationale for it. Neither is needed for reranking.
 
 ```python
-from sentence_transformers import {library}
-
-model = {library}("path/to/this/folder")
+{module.usage()}
 ```
 
 | training | |

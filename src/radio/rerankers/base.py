@@ -27,6 +27,9 @@ from radio.rerankers import tuning
 from radio.rerankers.tuning import LoRA
 from radio.schema import Group, GroupBatch, InputError, Passage
 
+FOLDER = "path/to/this/folder"
+"""What an exported folder is called in its model card."""
+
 
 class Reranker(L.LightningModule):
     """A reranker with its distillation loss. A subclass implements :meth:`build`, :meth:`collate`, :meth:`score`.
@@ -221,6 +224,10 @@ class Reranker(L.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         # Lightning's CLI would let them override the config of a later run silently
         checkpoint.pop("hyper_parameters", None)
+
+    def usage(self) -> str:
+        """Python that loads an exported folder with another library, for its model card."""
+        return f"from {type(self).__module__} import {type(self).__name__}\n\nmodel = {type(self).__name__}({FOLDER!r})"
 
     def export(self, folder: str | Path) -> Path:
         """Write a plain Hugging Face folder (safetensors, tokenizer), complete or not at all."""

@@ -15,7 +15,7 @@ from radio.batching import group_batch
 from radio.cache import Cache
 from radio.encoders import Encoder, default_prefixes, load_encoder, resolve_model
 from radio.packing import enable, pack, run_padded, sentence_embeddings
-from radio.rerankers.base import Reranker
+from radio.rerankers.base import FOLDER, Reranker
 from radio.schema import Group, GroupBatch, InputError, Passage
 
 
@@ -134,6 +134,12 @@ class BiEncoder(Reranker):
     def _padded(self, row: dict[str, Any]) -> Tensor:
         outputs = run_padded(lambda **x: self.network(x), row, self.tokenizer.pad_token_id)
         return torch.cat([features["sentence_embedding"] for features, _ in outputs])
+
+    def usage(self) -> str:
+        return (
+            f"from sentence_transformers import SentenceTransformer\n\nmodel = SentenceTransformer({FOLDER!r})\n"
+            "similarity = model.similarity(model.encode_query(questions), model.encode_document(passages))"
+        )
 
     def save(self, folder: Path) -> None:
         query, passage = self.prefixes

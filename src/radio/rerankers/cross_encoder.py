@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from radio.batching import group_batch
 from radio.encoders import resolve_model
 from radio.packing import enable, pack, run, run_padded
-from radio.rerankers.base import Reranker
+from radio.rerankers.base import FOLDER, Reranker
 from radio.schema import Group, GroupBatch, InputError
 
 
@@ -48,6 +48,9 @@ class CrossEncoder(Reranker):
         outputs = run(self.network, row) if self._packed else run_padded(self.network, row, self.tokenizer.pad_token_id)
         logits = torch.cat([output.logits.squeeze(-1) for output, _ in outputs])
         return logits[batch.inputs["order"]["where"]]
+
+    def usage(self) -> str:
+        return f"from sentence_transformers import CrossEncoder\n\nmodel = CrossEncoder({FOLDER!r})"
 
     def save(self, folder: Path) -> None:
         # so that sentence_transformers.CrossEncoder returns these logits, cut at this length

@@ -15,7 +15,7 @@ from torch.nn.utils.rnn import pad_sequence
 from radio.batching import group_batch
 from radio.encoders import resolve_model
 from radio.packing import enable, pack, run, run_padded
-from radio.rerankers.base import Reranker
+from radio.rerankers.base import FOLDER, Reranker
 from radio.rerankers.bi_encoder import _distinct
 from radio.schema import Group, GroupBatch, InputError
 
@@ -160,6 +160,9 @@ class LateInteraction(Reranker):
                 kept += list(features["attention_mask"].bool())
         where = tokens["where"]
         return pad_sequence(vectors, batch_first=True).float()[where], pad_sequence(kept, batch_first=True)[where]
+
+    def usage(self) -> str:
+        return f"from sentence_transformers import MultiVectorEncoder\n\nmodel = MultiVectorEncoder({FOLDER!r})"
 
     def save(self, folder: Path) -> None:
         self.network.save(str(folder), create_model_card=False, safe_serialization=True)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from radio.batching import group_batch
 from radio.encoders import resolve_model
 from radio.packing import pack, run_padded
-from radio.rerankers.base import Reranker
+from radio.rerankers.base import FOLDER, Reranker
 from radio.schema import Group, GroupBatch, InputError
 
 
@@ -198,6 +198,17 @@ class YesNoLM(Reranker):
             logits = nn.functional.linear(hidden, weight, bias)
         scores = logits[:, 0] - logits[:, 1] if logits.shape[1] > 1 else logits[:, 0]
         return scores[batch.inputs["order"]["where"]]
+
+    def usage(self) -> str:
+        text = "".join(self.prompt.parts).replace("{instruction}", self.instruction)
+        words = [repr(word) for word in (self.prompt.positive, self.prompt.negative) if word is not None]
+        return (
+            "from transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
+            f"model = AutoModelForCausalLM.from_pretrained({FOLDER!r})\n"
+            f"tokenizer = AutoTokenizer.from_pretrained({FOLDER!r})\n"
+            f"prompt = {text!r}\n"
+            f"# score: the logit after the prompt of {' minus that of '.join(words)}"
+        )
 
     def save(self, folder: Path) -> None:
         # the published recipes read the logits at the last position; transformers saves what it was given at first

@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from signal import SIGTERM
 from typing import Any, NoReturn
 
 import lightning as L
@@ -20,6 +21,7 @@ import torch
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 # imported so that their short class names resolve in configs
 import data_modules  # noqa: F401
@@ -242,15 +244,20 @@ def run() -> RadioCLI:
     warnings.filterwarnings("ignore", ".*does not have many workers.*")
     warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
     warnings.filterwarnings("ignore", ".*The number of training batches .* is smaller than the logging interval.*")
-    return RadioCLI(
-        Reranker,
-        RationaleDataModule,
-        save_config_callback=SaveConfig,
-        save_config_kwargs={"save_to_log_dir": False},
-        trainer_class=RadioTrainer,
-        seed_everything_default=0,
-        parser_class=RadioParser,
-        subclass_mode_model=True,
-        subclass_mode_data=True,
-        auto_configure_optimizers=False,
-    )
+    try:
+        return RadioCLI(
+            Reranker,
+            RationaleDataModule,
+            save_config_callback=SaveConfig,
+            save_config_kwargs={"save_to_log_dir": False},
+            trainer_class=RadioTrainer,
+            seed_everything_default=0,
+            parser_class=RadioParser,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            auto_configure_optimizers=False,
+        )
+    except SIGTERMException:
+        # Lightning would end with status 0, as if all had been done
+        print("radio: terminated; resume with --ckpt_path runs/NAME/checkpoints/last.ckpt", file=sys.stderr)
+        raise SystemExit(128 + SIGTERM) from None

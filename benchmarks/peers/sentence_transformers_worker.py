@@ -1,7 +1,8 @@
 """sentence-transformers: CrossEncoderTrainer with ListNetLoss; CrossEncoder.predict.
 
 The labels of the list are so far apart that the softmax of ListNetLoss makes the positive 1 and the others 0, which is
-InfoNCE over the group. The loss tokenises, and runs the pairs in parts as large as the batch (8), its default.
+InfoNCE over the group. The loss tokenises, and takes all pairs of a step at once, which its documentation offers and
+which is a third faster here than its default (8 pairs at a time), at the price of memory.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def main() -> None:
         "docs": [group["passages"] for group in groups],
         "labels": [[1000.0] + [0.0] * (len(group["passages"]) - 1) for group in groups],
     }
-    loss = ListNetLoss(model)
+    loss = ListNetLoss(model, mini_batch_size=-1)
     loss.register_forward_hook(lambda module, inputs, output: clock.losses.append(output.item()))
     with tempfile.TemporaryDirectory() as folder:
         CrossEncoderTrainer(

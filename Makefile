@@ -5,13 +5,19 @@ BIN := $(VENV)/bin
 # torch first and pinned: a looser requirement of another package would fetch a second, larger build
 TORCH ?= torch==2.13.0
 
-.PHONY: quickstart test lint clean
+.PHONY: quickstart test test-quick lint clean
 
 quickstart: $(VENV)/.quickstart
 	HF_HUB_OFFLINE=1 $(BIN)/radio fit --config configs/quickstart.yaml --overwrite true
 
+# one thread a process, a process a core: threads that compete for a core wait for each other in every operation
+PYTEST := HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
+
 test: $(VENV)/.dev
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
+	$(PYTEST)
+
+test-quick: $(VENV)/.dev
+	$(PYTEST) -m "not slow"
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -7,6 +7,7 @@ import math
 import shlex
 import sys
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -19,7 +20,7 @@ from torch.utils.data import DataLoader
 from data_modules.loading import EpochSampler, Groups, TrainLoader, collate
 from radio.cache import Cache, fingerprint
 from radio.formats import normalise_question
-from radio.rationales import RationaleWriter
+from radio.rationales import CHECKS, QualityChecks, RationaleWriter, Request, fill, read
 from radio.retrieval import Dense, Retriever
 from radio.sampling import GroupSampler, Shift
 from radio.schema import (
@@ -47,6 +48,10 @@ class RationaleDataModule(L.LightningDataModule):
     Args:
         retriever: finds the candidates; None is dense retrieval with e5-base-v2, as published.
         rationales: writes or reads the rationales; None where the teacher needs none.
+        rationale_splits: splits whose rationales are written; training needs only ``train``, the others lack the
+            metrics against the teacher without.
+        rationale_filters: checks that a rationale must pass to count, of :data:`radio.rationales.CHECKS`.
+        rationale_checks: limits and models of these checks.
         teacher: scores the candidates; None is the published blend with bge-m3.
         sampler: draws the groups; None is the published shift.
         train_candidates: candidates for each training question (published: 50).
@@ -64,6 +69,9 @@ class RationaleDataModule(L.LightningDataModule):
         self,
         retriever: Retriever | None = None,
         rationales: RationaleWriter | None = None,
+        rationale_splits: Sequence[str] = TAUGHT,
+        rationale_filters: Sequence[str] = ("empty", "refusal", "truncated"),
+        rationale_checks: QualityChecks | None = None,
         teacher: Teacher | None = None,
         sampler: GroupSampler | None = None,
         train_candidates: int = 50,
@@ -79,6 +87,9 @@ class RationaleDataModule(L.LightningDataModule):
         super().__init__()
         self.retriever = retriever or Dense()
         self.rationales = rationales
+        self.rationale_splits = tuple(rationale_splits)
+        self.rationale_filters = tuple(rationale_filters)
+        self.rationale_checks = rationale_checks or QualityChecks()
         self.teacher = teacher or Blend()
         self.sampler = sampler or Shift()
         self.train_candidates = train_candidates
@@ -93,9 +104,9 @@ class RationaleDataModule(L.LightningDataModule):
         self.examples: dict[str, list[Example]] = {}
         self._questions: dict[str, list[Question]] = {}
         self._resumed: dict[str, Any] = {}
-        unknown = set(self.max_questions) - {*TAUGHT, "predict"}
-        if unknown:
-            raise InputError(f"max_questions: found {unknown}, expected train, validation, test or predict")
+        _only("max_questions", self.max_questions, (*TAUGHT, "predict"))
+        _only("rationale_splits", self.rationale_splits, TAUGHT)
+        _only("rationale_filters", self.rationale_filters, CHECKS)
 
     # What a subclass gives
 
@@ -132,11 +143,13 @@ class RationaleDataModule(L.LightningDataModule):
         """Retrieve, obtain rationales and teacher scores for the splits that the command needs."""
         splits = self._splits_of(self.trainer.state.fn if self.trainer else None)
         self._check_splits()
-        for split in splits:
-            candidates = self._retrieve(split)
-            if split in TAUGHT and candidates:
-                rationales = self._write_rationales(split)
-                self._teach(split, candidates, rationales)
+        candidates = {split: self._retrieve(split) for split in splits}
+        taught = {split: found for split, found in candidates.items() if split in TAUGHT and found}
+        self._write_rationales(taught)
+        for split, found in taught.items():
+            rationales = self._read_rationales(split, found)
+            self._check_rationales(split, rationales)
+            self._teach(split, found, rationales)
 
     def setup(self, stage: str | None = None) -> None:
         """Build the examples of each split from the caches.
@@ -153,7 +166,7 @@ class RationaleDataModule(L.LightningDataModule):
         lines = []
         for split in TAUGHT:
             if self._split_questions(split):
-                rationales = len(self._read_rationales(split))
+                rationales = len(self._read_rationales(split, self._read_candidates(split)))
                 lines.append(f"{split}: {len(self._split_questions(split))} questions, {rationales} rationales")
         return "\n".join([*lines, f"corpus: {len(self.corpus)} passages", f"cache: {self.cache.path}"])
 
@@ -228,30 +241,39 @@ class RationaleDataModule(L.LightningDataModule):
             for question, key in zip(questions, keys, strict=True)
         }
 
-    def _write_rationales(self, split: str) -> dict[str, Rationale]:
-        """Rationales of each question, from the cache or the writer; each is stored as soon as it is there."""
-        if self.rationales is not None and self.teacher.needs_rationale:
-            from tqdm import tqdm
-
-            keys = {q.id: self.rationales.key(q) for q in self._split_questions(split)}
-            missing = set(self.cache.missing(list(keys.values())))
-            todo = [q for q in self._split_questions(split) if keys[q.id] in missing]
-            if todo:
-                for rationale in tqdm(
-                    self.rationales.write(todo), total=len(todo), desc=f"{split}: rationales", unit="question"
-                ):
-                    row = [rationale.text, rationale.model, rationale.prompt, dict(rationale.usage)]
-                    self.cache.put_json("rationale", {keys[rationale.question_id]: row})
-        rationales = self._read_rationales(split)
-        self._check_rationales(split, rationales)
-        return rationales
-
-    def _read_rationales(self, split: str) -> dict[str, Rationale]:
+    def _rationale_requests(self, split: str, candidates: Mapping[str, list[Candidate]]) -> list[Request]:
+        """What to ask the writer for each question of a split."""
         if self.rationales is None or not self.teacher.needs_rationale:
-            return {}
-        keys = {q.id: self.rationales.key(q) for q in self._split_questions(split)}
-        stored = self.cache.get_json(keys.values())
-        return {question: Rationale(question, *stored[key]) for question, key in keys.items() if key in stored}
+            return []
+        requests = []
+        for question in self._split_questions(split):
+            shown = candidates[question.id][: self.rationales.passages_shown]
+            passages = tuple(self.corpus[candidate.passage_id] for candidate in shown)
+            requests.append(Request(self.rationales.key(question, passages), question, passages))
+        return requests
+
+    def _write_rationales(self, candidates: Mapping[str, Mapping[str, list[Candidate]]]) -> None:
+        """Ask for the rationales that are missing in these splits; each is stored as soon as it is there."""
+        splits = [split for split in candidates if split in self.rationale_splits]
+        requests = [r for split in splits for r in self._rationale_requests(split, candidates[split])]
+        if requests and self.rationales is not None:
+            fill(self.rationales, requests, self.cache, self.cache.path.parent / "failures.jsonl", "rationales")
+
+    def _read_rationales(self, split: str, candidates: Mapping[str, list[Candidate]]) -> dict[str, Rationale]:
+        """Rationales of a split that the cache has and that pass the filters, by question id."""
+        requests = self._rationale_requests(split, candidates)
+        found = read({request.question.id: request.key for request in requests}, self.cache)
+        items = [
+            (r.question, found[r.question.id], [self.corpus[c.passage_id] for c in candidates[r.question.id]])
+            for r in requests
+            if r.question.id in found
+        ]
+        failed = self.rationale_checks.run(items, self.cache, self.rationale_filters)
+        dropped = Counter(name for names in failed.values() for name in names)
+        if dropped:
+            counts = ", ".join(f"{count} {name}" for name, count in dropped.most_common())
+            rank_zero_info(f"{split}: {sum(map(bool, failed.values()))} of {len(found)} rationales left out: {counts}")
+        return {question: rationale for question, rationale in found.items() if not failed.get(question)}
 
     def _check_rationales(self, split: str, rationales: Mapping[str, Rationale]) -> None:
         """A training question needs its rationale; elsewhere it only lacks metrics against the teacher."""
@@ -316,7 +338,7 @@ class RationaleDataModule(L.LightningDataModule):
         questions, candidates = self._split_questions(split), self._read_candidates(split)
         teacher: dict[str, dict[str, float]] = {}
         if split in TAUGHT:
-            rationales = self._read_rationales(split)
+            rationales = self._read_rationales(split, candidates)
             self._check_rationales(split, rationales)
             work = {key: question.id for key, question, _, _ in self._taught(split, candidates, rationales)}
             stored = self.cache.get_json(work)
@@ -395,6 +417,12 @@ class RationaleDataModule(L.LightningDataModule):
             "persistent_workers": self.num_workers > 0,
             "collate_fn": partial(collate, reranker),
         }
+
+
+def _only(key: str, found: Iterable[str], known: Sequence[str]) -> None:
+    unknown = sorted(set(found) - set(known))
+    if unknown:
+        raise InputError(f"{key}: found {', '.join(unknown)}, expected some of {', '.join(known)}")
 
 
 def _missing(what: str, split: str, ids: Sequence[str], total: int, hint: str = "") -> str:

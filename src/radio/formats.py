@@ -170,7 +170,7 @@ def read_passages(path: str | Path) -> dict[str, Passage]:
 def read_rationales(path: str | Path) -> tuple[dict[str, Rationale], dict[str, Rationale]]:
     """Read rationales by question id, and by question text for rows that carry no id.
 
-    Rows are ``{"id" or "question_id", "rationale"}`` with optional ``"model"``, ``"prompt"``, ``"usage"``; the
+    Rows are ``{"id" or "question_id", "rationale"}`` with optional ``"model"``, ``"prompt"``, ``"usage"``, ``"outcome"``; the
     published rows ``{"question", "golden_answers", "reason"}`` have no id and join by :func:`normalise_question`.
 
     Raises:
@@ -182,17 +182,18 @@ def read_rationales(path: str | Path) -> tuple[dict[str, Rationale], dict[str, R
     for place, row in _rows(path):
         key = "reason" if "reason" in row and "rationale" not in row else "rationale"
         text = _take(row, place, key, str).strip()
-        if not text:
+        if not text and row.get("outcome") != "refused":
             raise InputError(f"{place}: key {key!r} is empty, expected the rationale")
         model = _take(row, place, "model", str, default="recorded")
         prompt = _take(row, place, "prompt", str, default="")
         usage = _take(row, place, "usage", dict, default={})
+        outcome = _take(row, place, "outcome", str, default="written")
         if "question_id" in row or "id" in row:
             identifier, table = _take_id(row, place, "question_id" if "question_id" in row else "id"), by_id
-            record = Rationale(identifier, text, model, prompt, usage)
+            record = Rationale(identifier, text, model, prompt, usage, outcome)
         else:
             identifier, table = normalise_question(_take(row, place, "question", str)), by_text
-            record = Rationale("", text, model, prompt, usage)
+            record = Rationale("", text, model, prompt, usage, outcome)
         if identifier in table and table[identifier].text != text:
             raise InputError(f"{place}: a second, different rationale for {identifier!r}; expected one a question")
         table[identifier] = record

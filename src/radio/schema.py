@@ -70,6 +70,11 @@ class Rationale:
     prompt: str = ""
     """Fingerprint of the prompt template."""
     usage: Mapping[str, int] = field(default_factory=dict)
+    """Tokens: ``input``, ``output``, ``cache_read``, ``cache_write``."""
+    outcome: str = "written"
+    """``written``, ``refused`` (the model declined) or ``truncated`` (cut off at the limit of tokens)."""
+    response: Mapping[str, Any] = field(default_factory=dict)
+    """The answer of the server as it was sent."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 COMMANDS = {
     "prepare": "retrieve candidates, obtain rationales, ask the teacher; fills the caches and stops",
@@ -13,12 +13,16 @@ COMMANDS = {
     "validate": "evaluate on the validation questions",
     "test": "evaluate on the test questions",
     "predict": "rerank: writes predict.trec and predict.jsonl into the run folder",
+    "rationales report": "quality of the rationales: checks, lengths, support; a table and a page with plots",
+    "rationales review": "look at rationales one by one in the browser and mark them",
+    "cache": "info, export, import, prune: look after the store of rationales and answers",
 }
 # the first part of every option of a command; deeper names are checked by the full parser
 OPTIONS = (
     *("--config", "-c", "--name", "--overwrite", "--seed_everything", "--trainer", "--model", "--data"),
     *("--print_config", "--help", "-h", "--ckpt_path", "--test_after_fit", "--weights_only", "--verbose"),
     *("--return_predictions",),
+    *("--split", "--output", "--annotator", "--port", "--limit"),  # of the commands about rationales
 )
 HELP = """usage: radio COMMAND --config FILE [--config FILE ...] [--KEY VALUE ...]
 
@@ -55,15 +59,23 @@ def main() -> int:
     """Entry point of the console script; returns the exit status."""
     arguments = sys.argv[1:]
     if not arguments or arguments[0] in {"-h", "--help", "help"}:
-        print(HELP.format(commands="\n".join(f"  {name:<12}{text}" for name, text in COMMANDS.items())), end="")
+        print(HELP.format(commands="\n".join(f"  {name:<19}{text}" for name, text in COMMANDS.items())), end="")
         return 0
     if arguments[0] in {"-V", "--version"}:
         from radio import __version__
 
         print(f"radio {__version__}")
         return 0
+    if arguments[0] == "cache":
+        return _guarded(lambda: _cache(arguments[1:]))
+    if arguments[0] == "rationales":
+        # Lightning's parser knows commands of one word
+        if arguments[1:2] not in (["report"], ["review"]):
+            return usage_error(f"rationales: found {' '.join(arguments[1:2]) or 'nothing'}, expected report or review")
+        arguments = ["rationales_" + arguments[1], *arguments[2:]]
+        sys.argv[1:] = arguments
     command, *rest = arguments
-    if command not in COMMANDS:
+    if command.replace("_", " ") not in COMMANDS:
         hint = _suggest(command, list(COMMANDS)) or f"; expected one of {', '.join(COMMANDS)}"
         return usage_error(f"unknown command {command!r}{hint}")
     for argument in rest:
@@ -73,12 +85,28 @@ def main() -> int:
     # set before the libraries that read them are imported
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    return _guarded(_lightning)
+
+
+def _cache(arguments: Sequence[str]) -> int:
+    from radio.cache_command import main
+
+    return main(arguments)
+
+
+def _lightning() -> int:
+    from radio.cli import run
+
+    run()
+    return 0
+
+
+def _guarded(command: Callable[[], int]) -> int:
+    """The exit status of a command; a mistake of the user becomes one message."""
     from radio.schema import InputError
 
     try:
-        from radio.cli import run
-
-        run()
+        return command()
     except Exception as error:
         # the parser wraps what a constructor raises
         cause: BaseException | None = error
@@ -87,7 +115,6 @@ def main() -> int:
         if cause is None:
             raise
         return usage_error(str(cause))
-    return 0
 
 
 if __name__ == "__main__":

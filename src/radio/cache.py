@@ -159,6 +159,24 @@ class Cache:
         found = self.get(keys)
         return [key for key in dict.fromkeys(keys) if key not in found]
 
+    def items_json(self, kind: str) -> list[tuple[str, Any]]:
+        """Keys and values of a kind; for kinds that have few."""
+        rows = self._db().execute("SELECT key, value FROM entries WHERE kind = ?", (kind,)).fetchall()
+        return [(key, json.loads(value)) for key, value in rows]
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Remove entries, all or none."""
+        db = self._db()
+        with db:
+            db.executemany("DELETE FROM entries WHERE key = ?", [(key,) for key in keys])
+
+    def query(self, sql: str, arguments: Sequence[Any] = ()) -> sqlite3.Cursor:
+        """Rows of a query on ``entries (key, kind, value, created)``, for what looks after the file."""
+        try:
+            return self._db().execute(sql, arguments)
+        except sqlite3.DatabaseError as error:
+            raise self._unusable(error) from None
+
     def count(self) -> dict[str, int]:
         """Number of entries of each kind."""
         return dict(self._db().execute("SELECT kind, COUNT(*) FROM entries GROUP BY kind ORDER BY kind").fetchall())

@@ -57,6 +57,45 @@ class RadioTrainer(L.Trainer):
         datamodule.prepare_data()
         print(datamodule.summary())
 
+    def rationales_report(
+        self, model: Reranker, datamodule: RationaleDataModule, split: str = "train", output: str | None = None
+    ) -> None:
+        """Show what the rationales of a split are worth.
+
+        Args:
+            split: train, validation or test.
+            output: folder for the page and the numbers; the run folder if not given.
+        """
+        from radio.rationales.report import rationale_report
+
+        page = rationale_report(datamodule, split, Path(output or self.default_root_dir))
+        print(f"report: {page}")
+
+    def rationales_review(
+        self,
+        model: Reranker,
+        datamodule: RationaleDataModule,
+        split: str = "train",
+        annotator: str = "me",
+        port: int = 0,
+        limit: int | None = None,
+        output: str | None = None,
+    ) -> None:
+        """Serve the rationales of a split to a browser on this machine, to be marked by a person.
+
+        Args:
+            split: train, validation or test.
+            annotator: name of the person; the marks are in the file of that name.
+            port: of the page; 0 takes a free one.
+            limit: only the first n questions.
+            output: folder of the marks; ``reviews`` in the run folder if not given.
+        """
+        from radio.rationales.review import review, review_items
+
+        datamodule.setup("fit")
+        folder = Path(output) if output else Path(self.default_root_dir) / "reviews"
+        review(review_items(datamodule, split)[:limit], folder, annotator, port)
+
 
 def default_precision(accelerator: Any) -> str:
     """``bf16-mixed`` where the hardware has instructions for it (elsewhere it is emulated, and slower), else fp32."""
@@ -134,7 +173,8 @@ class RadioCLI(LightningCLI):
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
-        return {**LightningCLI.subcommands(), "prepare": {"model", "datamodule"}}
+        own = ("prepare", "rationales_report", "rationales_review")
+        return {**LightningCLI.subcommands(), **{name: {"model", "datamodule"} for name in own}}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--name", type=str, default="run", help="Name of the run: its folder is runs/NAME.")

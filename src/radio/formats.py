@@ -44,7 +44,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
 
 
-def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """JSON objects of a JSONL file, each with its place ``file:line`` for error messages."""
     for number, line in _lines(path):
         place = f"{path}:{number}"
@@ -117,7 +117,7 @@ def read_questions(path: str | Path, *, need_answers: bool = True) -> list[Quest
     path = Path(path)
     seen: dict[str, str] = {}
     questions = []
-    for place, row in _rows(path):
+    for place, row in rows(path):
         identifier = _take_id(row, place)
         if identifier in seen:
             raise InputError(f"{place}: id {identifier!r} is a duplicate, first used at {seen[identifier]}")
@@ -156,7 +156,7 @@ def read_passages(path: str | Path) -> dict[str, Passage]:
     path = Path(path)
     seen: dict[str, str] = {}
     passages = {}
-    for place, row in _rows(path):
+    for place, row in rows(path):
         identifier = _take_id(row, place)
         if identifier in seen:
             raise InputError(f"{place}: id {identifier!r} is a duplicate, first used at {seen[identifier]}")
@@ -170,8 +170,9 @@ def read_passages(path: str | Path) -> dict[str, Passage]:
 def read_rationales(path: str | Path) -> tuple[dict[str, Rationale], dict[str, Rationale]]:
     """Read rationales by question id, and by question text for rows that carry no id.
 
-    Rows are ``{"id" or "question_id", "rationale"}`` with optional ``"model"``, ``"prompt"``, ``"usage"``, ``"outcome"``; the
-    published rows ``{"question", "golden_answers", "reason"}`` have no id and join by :func:`normalise_question`.
+    Rows are ``{"id" or "question_id", "rationale"}``, optionally with ``"model"``, ``"prompt"``, ``"usage"`` and
+    ``"outcome"``; the published rows ``{"question", "golden_answers", "reason"}`` have no id and join by
+    :func:`normalise_question`.
 
     Raises:
         InputError: broken line, missing key, wrong type, empty text or a duplicate.
@@ -179,7 +180,7 @@ def read_rationales(path: str | Path) -> tuple[dict[str, Rationale], dict[str, R
     path = Path(path)
     by_id: dict[str, Rationale] = {}
     by_text: dict[str, Rationale] = {}
-    for place, row in _rows(path):
+    for place, row in rows(path):
         key = "reason" if "reason" in row and "rationale" not in row else "rationale"
         text = _take(row, place, key, str).strip()
         if not text and row.get("outcome") != "refused":
@@ -217,7 +218,7 @@ def read_candidates(path: str | Path) -> tuple[dict[str, list[Candidate]], dict[
         return {question: ranked(scores) for question, scores in run.items()}, {}
     result: dict[str, list[Candidate]] = {}
     passages: dict[str, Passage] = {}
-    for place, row in _rows(path):
+    for place, row in rows(path):
         question = _take_id(row, place)
         if question in result:
             raise InputError(f"{place}: question id {question!r} is a duplicate")

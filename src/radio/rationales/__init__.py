@@ -1,6 +1,23 @@
 """Rationales: why the golden answers are right; who writes them, what they are worth, and how to look at them."""
 
+from radio.rationales.anthropic import AnthropicWriter
 from radio.rationales.base import Failure, RationaleWriter, Recorded, Request, fill, read
 from radio.rationales.checks import CHECKS, QualityChecks
+from radio.rationales.local import TransformersWriter
+from radio.rationales.openai import OpenAIWriter
+from radio.rationales.prompts import PromptTemplate
 
-__all__ = ["CHECKS", "Failure", "QualityChecks", "RationaleWriter", "Recorded", "Request", "fill", "read"]
+__all__ = [
+    "CHECKS",
+    "AnthropicWriter",
+    "Failure",
+    "OpenAIWriter",
+    "PromptTemplate",
+    "QualityChecks",
+    "RationaleWriter",
+    "Recorded",
+    "Request",
+    "TransformersWriter",
+    "fill",
+    "read",
+]

@@ -45,7 +45,7 @@ class RationaleWriter(Fingerprinted):
         """Cache key of the rationale: the same question, answers and settings never cost a second request."""
         shown = [[passage.id, passage.contents] for passage in passages]
         parts = [self.fingerprint(), question.question, question.golden_answers, question.choices]
-        return fingerprint([KIND, *parts, *([shown] if shown else [])])
+        return fingerprint(["rationale/2", *parts, *([shown] if shown else [])])
 
     @abstractmethod
     def write(self, requests: Sequence[Request], cache: Cache) -> Iterator[Rationale | Failure]:
@@ -101,7 +101,7 @@ class Recorded(RationaleWriter):
         # by the row itself, not by the file: adding rows to a file leaves the others where they are
         found = self._find(question)
         row = [found.text, found.outcome] if found and found.outcome != "written" else found.text if found else None
-        return fingerprint(["recorded", question.id, question.question, row])
+        return fingerprint(["recorded/2", question.id, question.question, row])
 
     def write(self, requests: Sequence[Request], cache: Cache) -> Iterator[Rationale]:
         for request in requests:

@@ -47,30 +47,33 @@ _STOP_WORDS = frozenset(
     "answer answered answers answering called choice correct correctly known named option question questions right "
     "said true".split()
 )
-_NUMBERS = "zero one two three four five six seven eight nine ten eleven twelve".split()
+_DIGITS = {
+    name: str(number)
+    for number, name in enumerate("zero one two three four five six seven eight nine ten eleven twelve".split())
+}
 _POLARITY = frozenset("yes no true false not right wrong".split())
 """Words of answers that a rationale gives by what it says, not by the word."""
 
 # Only what a model says of itself, in the first person and in the case of a sentence: "I Can't Explain" and "I'm
 # Sorry" are songs, "I cannot be divided" is a proof, and "There is not enough evidence" may be why the answer is right.
-_CANNOT = r"(?:can(?:'t|not| not)|could(?:n't| not)|won't|will not|(?:am|'m) (?:not able|unable) to|must decline to)"
+_SORRY = r"(?:I(?:'m| am) (?:\w+ )?sorry|[Ss]orry|I apologi[sz]e|My apologies)"
+_CANNOT = r"(?:can(?:'t|not| not)|could(?:n't| not)|won't|will not|(?:am|'m) (?:not able|unable) to)"
 _DO = (
-    r"(?:help\b(?: you| with| here|[.,;]|$)|assist|provide|verify|confirm|answer|comply|fulfil|respond|complete|write|"
+    r"(?:help(?: you| with| here|[.,;]|$)|assist|provide|verify|confirm|answer|comply|fulfil|respond|complete|write|"
     r"give|offer|generate|produce|create|explain|justify|support|determine|find|access|browse|discuss|share|engage|"
     r"continue|say\b|do (?:that|this|so)\b|in good conscience)"
 )
-_WILL_NOT = (
-    rf"(?:[Ii](?: simply| really| also)? ?{_CANNOT} (?:\w+ly )?{_DO}"
-    r"|[Ii] (?:must|have to|need to|will have to) (?:respectfully )?(?:decline|refuse)"
-    r"|[Ii](?:'m| am) not (?:comfortable|allowed|permitted|in a position)"
-    r"|[Ii] (?:do not|don't) (?:have (?:access|enough|sufficient|the ability|any information)|feel comfortable))"
+_DECLINE = (
+    rf"[Ii](?: simply| really| also)? ?(?:{_CANNOT} (?:\w+ly )?{_DO}"
+    r"|(?:must|have to|need to|will have to) (?:respectfully )?(?:decline|refuse)"
+    r"|(?:'m| am) not (?:comfortable|allowed|permitted|in a position)"
+    r"|(?:do not|don't) (?:know|have (?:access|enough|sufficient|the ability|any information)|feel comfortable)\b)"
 )
 _REFUSAL = regex.compile(
     r"[\s*_#>-]*(?:(?:Rationale|Answer|Response): *)?"
     r"(?:As an? (?:AI|artificial intelligence|(?:large )?language model)\b[\w ]{0,30},? (?:I|it is not|it's not|my)\b"
-    r"|(?:I(?:'m| am) (?:\w+ )?sorry|[Ss]orry|I apologi[sz]e|My apologies)[,.]? but\b"
-    rf"|(?:(?:I(?:'m| am) (?:\w+ )?(?:sorry|afraid)|[Ss]orry|I apologi[sz]e|My apologies|Unfortunately)[,.]? (?:that )?)?"
-    rf"{_WILL_NOT})"
+    rf"|{_SORRY}[,.]? but\b"
+    rf"|(?:(?:{_SORRY}|I(?:'m| am) (?:\w+ )?afraid|Unfortunately)[,.]? (?:that )?)?{_DECLINE})"
 )
 
 
@@ -82,8 +85,7 @@ def words(text: str) -> list[str]:
 
 def _stems(text: str) -> list[str]:
     """Words without common English endings, small numbers as digits: "refuted" is as good as "REFUTES"."""
-    digits = {name: str(number) for number, name in enumerate(_NUMBERS)}
-    return [digits.get(word) or _SUFFIX.sub("", word) for word in words(text)]
+    return [_DIGITS.get(word) or _SUFFIX.sub("", word) for word in words(text)]
 
 
 def _content(text: str) -> set[str]:
@@ -99,9 +101,9 @@ def refuses(text: str) -> bool:
 def mentions_answer(text: str, question: Question) -> bool:
     """Whether a text says one of the golden answers, or there is none that could be looked for.
 
-    It stands there as a run of words, or at least 60 % of its content words do in any order (a long answer is seldom
-    repeated word for word); of a multiple choice the letter counts too, where it is used as one ("so B is correct").
-    Yes, no, true and false can not be looked for.
+    It stands there as a run of words, or its content words do in any order (half of them, if there are more than two:
+    a long answer is seldom repeated word for word); of a multiple choice the letter counts too, where it is used as
+    one ("so B is correct"). Yes, no, true and false can not be looked for.
     """
     letters = {chr(ord("A") + i): choice for i, choice in enumerate(question.choices)}
     golden = set(question.golden_answers)
@@ -120,7 +122,7 @@ def mentions_answer(text: str, question: Question) -> bool:
         content = _content(answer)
         if set(words(answer)) <= _POLARITY or f" {' '.join(_stems(answer))} " in run:
             return True
-        if content and len(content & found) >= 0.6 * len(content):
+        if content and len(content & found) >= (len(content) / 2 if len(content) > 2 else len(content)):
             return True
     return not known
 
@@ -261,7 +263,7 @@ class QualityChecks(Fingerprinted):
     - ``empty``: there is no text. ``refusal``: the model declined, by its own word or by how the text begins.
       ``truncated``: the text was cut off at the limit of tokens.
     - ``no_answer``: no golden answer is mentioned (:func:`mentions_answer`).
-    - ``repeats``: it has too few content words beyond those of the question, its choices and its answers.
+    - ``repeats``: it has too few content words beyond those of the question and its answers.
     - ``too_long``: too many words.
     - ``contradicts``: a judge finds that it contradicts the answers.
     - ``unsupported``: no candidate passage is similar enough.
@@ -333,7 +335,9 @@ class QualityChecks(Fingerprinted):
         return {q.id: [name for name in names if tests[name](q, r)] for q, r, _ in items}
 
     def _repeats(self, question: Question, rationale: Rationale) -> bool:
-        given = " ".join([question.question, *question.golden_answers, *question.choices])
+        # of many aliases only those that are said: the others would only take words away
+        said = [a for a in question.golden_answers if has_answer(rationale.text, [a])] or question.golden_answers
+        given = " ".join([question.question, *said])
         return len(_content(rationale.text) - set(_stems(given))) < self.min_new_words
 
     @property

@@ -8,77 +8,27 @@ from __future__ import annotations
 
 import hmac
 import json
-import os
 import re
 import secrets
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import cached_property
+from dataclasses import asdict
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from itertools import combinations
 from pathlib import Path
-from threading import Lock
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from radio.cache import fingerprint
 from radio.rationales.base import read
 from radio.rationales.checks import CHECKS
+from radio.rationales.marks import MARKS, Mark, ReviewCandidate, ReviewItem, Reviews, agreement
 from radio.schema import InputError
-
-MARKS = ("correct", "partly", "wrong", "leaks")
-"""What a reviewer can say of a rationale; ``leaks`` is one that gives the answer away without a reason for it."""
 
 PAGE = Path(__file__).with_name("review.html")
 MAX_BODY = 64 * 1024
 """Bytes of the largest request; a mark with a long note has a few thousand."""
-
-Key = tuple[str, str]
-"""Question id and fingerprint: a mark belongs to one text of the rationale and does not count for another."""
-
-
-@dataclass(frozen=True, slots=True)
-class ReviewCandidate:
-    """A passage as the page shows it; ``score`` is the retriever's, ``teacher`` lies in [0, 1] or is unknown."""
-
-    id: str
-    title: str
-    text: str
-    score: float
-    teacher: float | None = None
-
-
-@dataclass(frozen=True)
-class ReviewItem:
-    """One rationale to review, with its question, its best candidates and the names of the checks that it fails."""
-
-    id: str
-    question: str
-    golden_answers: tuple[str, ...]
-    choices: tuple[str, ...]
-    rationale: str
-    model: str = "recorded"
-    failed: tuple[str, ...] = ()
-    candidates: tuple[ReviewCandidate, ...] = ()
-
-    @cached_property
-    def key(self) -> Key:
-        return self.id, fingerprint([self.question, self.golden_answers, self.rationale])
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """What one person says of one rationale; ``mark`` is None where there is only a note, or nothing (any more)."""
-
-    mark: str | None = None
-    note: str = ""
-    time: str = ""
-    """UTC, ISO 8601."""
 
 
 def review_items(
@@ -90,10 +40,10 @@ def review_items(
     (the model declined) are not. A teacher score that the cache lacks is None.
 
     Args:
-        datamodule: a :class:`data_modules.base.RationaleDataModule`, prepared; nothing is asked, loaded or written.
+        datamodule: a :class:`data_modules.base.RationaleDataModule`, prepared; no rationale is asked for.
         split: ``train``, ``validation`` or ``test``.
         top_k: candidates to show.
-        checks: which checks to make; None is the data module's ``rationale_filters``.
+        checks: which checks to make, some of which load a model; None is the data module's ``rationale_filters``.
 
     Raises:
         InputError: the candidates are not in the cache, or no rationale is.
@@ -112,11 +62,11 @@ def review_items(
     rows = [(q, found[q.id], [corpus[c.passage_id] for c in candidates[q.id]]) for q in questions]
     names = datamodule.rationale_filters if checks is None else checks
     failed = datamodule.rationale_checks.run(rows, datamodule.cache, names)
-    keys = {key: question.id for key, question, *_ in datamodule._taught(split, candidates, found)}
-    teacher = {keys[key]: scores for key, scores in datamodule.cache.get_json(keys).items()}
+    keys = {question.id: key for key, question, *_ in datamodule._taught(split, candidates, found)}
+    teacher = datamodule.cache.get_json(keys.values())
     items = []
     for question, rationale, passages in rows:
-        scores = teacher.get(question.id, {})
+        scores = teacher.get(keys.get(question.id, ""), {})
         shown = tuple(
             ReviewCandidate(passage.id, passage.title, passage.text, candidate.score, scores.get(passage.id))
             for candidate, passage in zip(candidates[question.id][:top_k], passages, strict=False)
@@ -126,163 +76,7 @@ def review_items(
     return items
 
 
-def read_marks(path: Path) -> dict[Key, Mark]:
-    """The latest mark of each rationale in one person's file; a last line that a crash cut off is ignored.
-
-    Raises:
-        InputError: another line is not a mark.
-    """
-    marks: dict[Key, Mark] = {}
-    lines = path.read_bytes().splitlines(keepends=True)
-    for number, line in enumerate(lines, 1):
-        try:
-            row = json.loads(line)
-            mark, *texts = (row[name] for name in ("mark", "id", "rationale", "note", "time"))
-            if mark not in (None, *MARKS) or not all(isinstance(text, str) for text in texts):
-                raise ValueError
-        except (ValueError, KeyError, TypeError):
-            if number == len(lines) and not line.endswith(b"\n"):
-                break
-            raise InputError(
-                f"{path}:{number}: found {line[:80]!r}, expected a JSON object with id, rationale, note and time "
-                f"(strings) and mark ({', '.join(MARKS)} or null)"
-            ) from None
-        identifier, text, note, time = texts
-        marks[identifier, text] = Mark(mark, note, time)
-    return marks
-
-
-class Reviews:
-    """One person's marks, in ``folder/ANNOTATOR.jsonl``: rows are only added, the latest of a rationale counts.
-
-    Rows are ``{"id", "rationale", "mark", "note", "annotator", "time"}`` with the fingerprint of the rationale; the
-    row of a mark that was taken back has null for it.
-
-    Raises:
-        InputError: the name is no plain file name, the file is damaged, or the same person reviews there already.
-    """
-
-    def __init__(self, folder: Path, annotator: str) -> None:
-        from filelock import FileLock, Timeout
-
-        # starts with a letter or digit, so that it can be neither a hidden file nor an option of a command
-        if not re.fullmatch(r"\w[\w.-]{0,99}", annotator):
-            raise InputError(
-                f"annotator: found {annotator!r}, expected a plain name of at most 100 letters, digits, '_', '-' or '.'"
-            )
-        self.folder, self.annotator = folder, annotator
-        self.path = folder / f"{annotator}.jsonl"
-        self._lock = Lock()
-        self._history: list[tuple[Key, Mark]] = []
-        self._claim = FileLock(folder / f".{annotator}.lock", timeout=0)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._claim.acquire()
-            # unbuffered: a row is with the operating system in one write, or not at all
-            self._file = self.path.open("ab", buffering=0)
-        except Timeout:
-            raise InputError(f"{self.path}: {annotator!r} is reviewing there already; end that review first") from None
-        except OSError as error:
-            raise InputError(f"{self.path}: cannot be written ({error.strerror})") from None
-        try:
-            self._repair()
-            self.marks = read_marks(self.path)
-        except InputError:
-            self.close()
-            raise
-
-    def _repair(self) -> None:
-        """End the last line, so that the next row starts on a new one; what a crash cut off goes."""
-        data = self.path.read_bytes()
-        whole, newline, tail = data.rpartition(b"\n")
-        if not tail:
-            return
-        try:
-            json.loads(tail)
-            self._file.write(b"\n")
-        except ValueError:
-            self._file.truncate(len(whole + newline))
-
-    def put(self, key: Key, mark: str | None, note: str = "") -> Mark:
-        """Set the mark of a rationale; it is on disk when this returns. The same mark again adds no row."""
-        with self._lock:
-            before = self.marks.get(key, Mark())
-            if (before.mark, before.note) == (mark, note):
-                return before
-            self._history.append((key, before))
-            try:
-                return self._write(key, mark, note)
-            except OSError:
-                self._history.pop()
-                raise
-
-    def undo(self) -> Key | None:
-        """Put back what was there before the last change of this session; returns whose, None if there was none."""
-        with self._lock:
-            if not self._history:
-                return None
-            key, before = self._history[-1]
-            self._write(key, before.mark, before.note)
-            self._history.pop()
-            return key
-
-    def _write(self, key: Key, mark: str | None, note: str) -> Mark:
-        time = datetime.now(UTC).isoformat(timespec="seconds")
-        row = {"id": key[0], "rationale": key[1], "mark": mark, "note": note, "annotator": self.annotator, "time": time}
-        line = json.dumps(row, ensure_ascii=False).encode() + b"\n"
-        size = os.fstat(self._file.fileno()).st_size
-        try:
-            if self._file.write(line) != len(line):
-                raise OSError("the disk is full")
-            os.fsync(self._file.fileno())
-        except OSError:
-            self._file.truncate(size)
-            raise
-        self.marks[key] = Mark(mark, note, time)
-        return self.marks[key]
-
-    def everyone(self) -> dict[str, dict[Key, Mark]]:
-        """The marks of all who review in the folder, by name."""
-        files = sorted(path for path in self.folder.glob("*.jsonl") if path != self.path)
-        return dict(sorted({**{path.stem: read_marks(path) for path in files}, self.annotator: self.marks}.items()))
-
-    def close(self) -> None:
-        self._file.close()
-        self._claim.release()
-
-
-def agreement(items: Sequence[ReviewItem], everyone: Mapping[str, Mapping[Key, Mark]]) -> dict[str, Any]:
-    """How far the reviewers agree about these items.
-
-    Returns:
-        ``marked``: name -> number of marks; ``pairs``: for each two people with items in common ``annotators``,
-        ``common``, ``agree`` (share, in [0, 1]) and Cohen's ``kappa`` (None where both know one and the same mark only,
-        since chance alone would agree as well); ``disagreements``: ``index``, ``id``, ``question``, ``marks`` by name.
-    """
-    from sklearn.metrics import cohen_kappa_score
-
-    given = {
-        name: {n: mark for n, item in enumerate(items) if (mark := marks.get(item.key, Mark()).mark)}
-        for name, marks in everyone.items()
-    }
-    pairs = []
-    for first, second in combinations(given, 2):
-        common = sorted(given[first].keys() & given[second].keys())
-        if not common:
-            continue
-        a, b = [given[first][n] for n in common], [given[second][n] for n in common]
-        share = sum(x == y for x, y in zip(a, b, strict=True)) / len(common)
-        kappa = float(cohen_kappa_score(a, b)) if len({*a, *b}) > 1 else None
-        pairs.append({"annotators": [first, second], "common": len(common), "agree": share, "kappa": kappa})
-    apart = []
-    for n, item in enumerate(items):
-        marks = {name: found[n] for name, found in given.items() if n in found}
-        if len(set(marks.values())) > 1:
-            apart.append({"index": n, "id": item.id, "question": item.question, "marks": marks})
-    return {"marked": {name: len(found) for name, found in given.items()}, "pairs": pairs, "disagreements": apart}
-
-
-class _Refused(Exception):
+class _HttpError(Exception):
     """A request that is not answered, with the HTTP status."""
 
     def __init__(self, status: HTTPStatus, message: str) -> None:
@@ -322,12 +116,10 @@ class ReviewServer(ThreadingHTTPServer):
 
     def item(self, number: str) -> dict[str, Any]:
         if not re.fullmatch(r"[0-9]{1,9}", number) or int(number) >= len(self.items):
-            raise _Refused(HTTPStatus.NOT_FOUND, f"item: found {number!r}, expected 0..{len(self.items) - 1}")
+            raise _HttpError(HTTPStatus.NOT_FOUND, f"item: found {number!r}, expected 0..{len(self.items) - 1}")
         item, own = self.items[int(number)], self._own(self.items[int(number)])
-        fields = ("id", "question", "golden_answers", "choices", "rationale", "model", "failed")
-        candidates = [{name: getattr(c, name) for name in ReviewCandidate.__slots__} for c in item.candidates]
         about = {"index": int(number), "fingerprint": item.key[1], "mark": own.mark, "note": own.note}
-        return {**{name: getattr(item, name) for name in fields}, "candidates": candidates, **about}
+        return {**asdict(item), **about}
 
     def mark(self, body: Mapping[str, Any]) -> dict[str, Any]:
         identifier, text, mark, note = (body.get(name) for name in ("id", "rationale", "mark", "note"))
@@ -340,10 +132,10 @@ class ReviewServer(ThreadingHTTPServer):
         except UnicodeEncodeError:
             raise InputError("note: found half a character, expected valid Unicode") from None
         if not isinstance(identifier, str) or identifier not in self.index:
-            raise _Refused(HTTPStatus.NOT_FOUND, f"id: found {str(identifier)[:60]!r}, expected that of a question")
+            raise _HttpError(HTTPStatus.NOT_FOUND, f"id: found {str(identifier)[:60]!r}, expected that of a question")
         key = self.items[self.index[identifier]].key
         if text != key[1]:
-            raise _Refused(HTTPStatus.CONFLICT, f"the rationale of {identifier!r} is another one now; read it again")
+            raise _HttpError(HTTPStatus.CONFLICT, f"the rationale of {identifier!r} is another one now; read it again")
         self.reviews.put(key, mark, note)
         return {"id": identifier, "mark": mark, "note": note}
 
@@ -375,6 +167,7 @@ class _Handler(BaseHTTPRequestHandler):
     server_version = "radio"
     sys_version = ""
     timeout = 30
+    disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
         self._respond()
@@ -386,7 +179,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             # the body is read whatever follows: the connection of an unread one breaks before the answer is there
             self._send(HTTPStatus.OK, *self._answer(self._body()))
-        except _Refused as refused:
+        except _HttpError as refused:
             self.send_error(refused.status, str(refused))
         except InputError as error:
             self.send_error(HTTPStatus.BAD_REQUEST, str(error))
@@ -399,10 +192,10 @@ class _Handler(BaseHTTPRequestHandler):
             return b""
         length = self.headers.get("Content-Length", "")
         if not re.fullmatch(r"[0-9]{1,12}", length):
-            raise _Refused(HTTPStatus.LENGTH_REQUIRED, "expected a Content-Length")
+            raise _HttpError(HTTPStatus.LENGTH_REQUIRED, "expected a Content-Length")
         body = self.rfile.read(min(int(length), 16 * MAX_BODY))
         if int(length) > MAX_BODY:
-            raise _Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"found {length} bytes, expected at most {MAX_BODY}")
+            raise _HttpError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"found {length} bytes, expected at most {MAX_BODY}")
         return body
 
     def _answer(self, body: bytes) -> tuple[str, str, str]:
@@ -410,11 +203,11 @@ class _Handler(BaseHTTPRequestHandler):
         url = urlsplit(self.path)
         # the name alone: another port is a tunnel (ssh -L), another name a page elsewhere that has it point here
         if self.headers.get("Host", "").rpartition(":")[0] not in ("127.0.0.1", "localhost"):
-            raise _Refused(HTTPStatus.FORBIDDEN, "Host: expected 127.0.0.1 or localhost")
+            raise _HttpError(HTTPStatus.FORBIDDEN, "Host: expected 127.0.0.1 or localhost")
         page = (self.command, url.path) == ("GET", "/")
         token = parse_qs(url.query).get("token", [""])[0] if page else self.headers.get("X-Token", "")
         if not hmac.compare_digest(token.encode(), self.server.token.encode()):
-            raise _Refused(HTTPStatus.FORBIDDEN, "wrong token: open the address that radio rationales review printed")
+            raise _HttpError(HTTPStatus.FORBIDDEN, "wrong token: open the address that radio rationales review printed")
         if page:
             nonce = secrets.token_urlsafe(16)
             return PAGE.read_text("utf-8").replace("{{nonce}}", nonce), "text/html", nonce
@@ -441,17 +234,18 @@ class _Handler(BaseHTTPRequestHandler):
                 if not isinstance(row, dict):
                     raise InputError("found something else, expected a JSON object")
                 return server.mark(row)
-        raise _Refused(HTTPStatus.NOT_FOUND, f"{self.command} {path[:60]}: no such thing here")
+        raise _HttpError(HTTPStatus.NOT_FOUND, f"{self.command} {path[:60]}: no such thing here")
 
     def _send(self, status: HTTPStatus, content: str, kind: str, nonce: str = "") -> None:
         data = content.encode()
-        allowed = f"script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'; img-src data:"
-        rules = "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        policy = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        if nonce:
+            policy += f"; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'; img-src data:"
         with suppress(ConnectionError):  # the page was closed meanwhile
             self.send_response(status)
             self.send_header("Content-Type", f"{kind}; charset=utf-8")
             self.send_header("Content-Length", str(len(data)))
-            self.send_header("Content-Security-Policy", f"default-src 'none'; {allowed if nonce else ''}; {rules}")
+            self.send_header("Content-Security-Policy", policy)
             self.send_header("Cache-Control", "no-store")
             self.send_header("Referrer-Policy", "no-referrer")
             self.send_header("X-Content-Type-Options", "nosniff")

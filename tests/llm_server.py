@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 KEY = "sk-test-4f1c9a70"
-MODELS = ("claude-test", "gpt-test", "gpt-4o-mini")
+MODELS = ("claude-test", "gpt-test", "gpt-4o-mini", "claude-haiku-4-5")
 FAULTS = ("429", "500", "529", "drop", "stall", "truncate", "refusal")
 
 

@@ -1,4 +1,4 @@
-"""The README's commands and examples are run as they stand there."""
+"""The commands and examples of the README and of docs/ are run as they stand there."""
 
 from __future__ import annotations
 
@@ -13,9 +13,17 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT, World, read_jsonl
+from llm_server import KEY, serve
 
-README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, flags=re.DOTALL)
+PAGES = ("README.md", "docs/rationales.md")
+
+
+def fenced(page: str) -> list[tuple[str, str]]:
+    """Language and text of each block of code."""
+    return re.findall(r"```(\w+)\n(.*?)```", (ROOT / page).read_text(), flags=re.DOTALL)
+
+
+BLOCKS = fenced("README.md")
 # what makes a run of the README small: nothing that it shows is left out
 SMALL = ["--trainer.max_epochs", "1", "--trainer.enable_progress_bar", "false", "--trainer.accelerator", "cpu"]
 
@@ -43,8 +51,9 @@ def test_make_targets_of_the_readme_exist() -> None:
     assert "radio fit --config configs/quickstart.yaml" in makefile
 
 
-def test_every_command_of_the_readme_runs(
-    radio: Radio, world: World, tiny_bert: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("page", PAGES)
+def test_every_command_of_a_page_runs(
+    page: str, radio: Radio, world: World, tiny_bert: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for path in world.folder.iterdir():
         path.rename(tmp_path / path.name)
@@ -52,7 +61,7 @@ def test_every_command_of_the_readme_runs(
     rows = [{key: row[key] for key in ("id", "question")} for row in read_jsonl(tmp_path / "test.jsonl")]
     (tmp_path / "new_questions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     monkeypatch.setenv("WANDB_MODE", "offline")
-    for name, text in python_files().items():
+    for name, text in python_files(page).items():
         (tmp_path / name).write_text(text)
     monkeypatch.syspath_prepend(str(tmp_path))
     tiny = ["--model.init_args.model", tiny_bert, "--model.init_args.max_length", "48"]
@@ -62,22 +71,28 @@ def test_every_command_of_the_readme_runs(
     ]
     blend = [argument.replace("teacher.init_args.", "teacher.init_args.rationale.init_args.") for argument in encoder]
     seen = 0
-    for text in blocks("bash", "radio "):
-        for _, command, *arguments in commands(text):
-            seen += 1
-            quickstart = any("quickstart" in argument for argument in arguments)
-            limit = ["--data.init_args.max_questions", "{train: 8, validation: 2, test: 2}"] if quickstart else []
-            model = [] if any("export" in argument for argument in arguments) else tiny
-            small = [*SMALL, *model, *(blend if quickstart else encoder), *limit]
-            status, _, err = radio(command, *arguments, *small)
-            assert status == 0, f"radio {command} {' '.join(arguments)}\n{err}"
+    with serve(tmp_path / "provider") as provider:
+        monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", provider.url)
+        for text in [text for kind, text in fenced(page) if kind == "bash"]:
+            for _, command, *arguments in commands(text):
+                # the page of a review is served until Ctrl-C: test_rationale_review.py
+                if "review" in arguments:
+                    continue
+                seen += 1
+                quickstart = any("quickstart" in argument for argument in arguments)
+                limit = ["--data.init_args.max_questions", "{train: 8, validation: 2, test: 2}"] if quickstart else []
+                model = [] if any("export" in argument for argument in arguments) else tiny
+                small = [*SMALL, *model, *(blend if quickstart else encoder), *limit] if command != "cache" else []
+                status, _, err = radio(command, *arguments, *small)
+                assert status == 0, f"radio {command} {' '.join(arguments)}\n{err}"
     assert seen >= 5
 
 
-def python_files() -> dict[str, str]:
+def python_files(page: str = "README.md") -> dict[str, str]:
     """Blocks that start with a comment naming their file."""
     found = {}
-    for text in blocks("python", "# my_"):
+    for text in [text for kind, text in fenced(page) if kind == "python"]:
         match = re.match(r"# (\w+\.py)\n", text)
         if match:
             found[match[1]] = text

@@ -22,7 +22,6 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from radio.rationales.base import read
-from radio.rationales.checks import CHECKS
 from radio.rationales.marks import MARKS, Mark, ReviewCandidate, ReviewItem, Reviews, agreement
 from radio.schema import InputError
 
@@ -31,9 +30,7 @@ MAX_BODY = 64 * 1024
 """Bytes of the largest request; a mark with a long note has a few thousand."""
 
 
-def review_items(
-    datamodule: Any, split: str, top_k: int = 5, checks: Sequence[str] | None = CHECKS
-) -> list[ReviewItem]:
+def review_items(datamodule: Any, split: str, top_k: int = 5, checks: Sequence[str] | None = None) -> list[ReviewItem]:
     """The rationales of a split that the cache has, with the ``top_k`` best candidates and the teacher's scores.
 
     Rationales that fail the data module's filters are among them, since those are worth a look; such without any text
@@ -43,7 +40,7 @@ def review_items(
         datamodule: a :class:`data_modules.base.RationaleDataModule`, prepared; no rationale is asked for.
         split: ``train``, ``validation`` or ``test``.
         top_k: candidates to show.
-        checks: which checks to make, some of which load a model; None is the data module's ``rationale_filters``.
+        checks: which checks to make; None makes all for which the data module's ``rationale_checks`` have a model.
 
     Raises:
         InputError: the candidates are not in the cache, or no rationale is.
@@ -60,8 +57,7 @@ def review_items(
     corpus = datamodule.corpus
     questions = [request.question for request in requests if request.question.id in found]
     rows = [(q, found[q.id], [corpus[c.passage_id] for c in candidates[q.id]]) for q in questions]
-    names = datamodule.rationale_filters if checks is None else checks
-    failed = datamodule.rationale_checks.run(rows, datamodule.cache, names)
+    failed = datamodule.rationale_checks.run(rows, datamodule.cache, checks)
     keys = {question.id: key for key, question, *_ in datamodule._taught(split, candidates, found)}
     teacher = datamodule.cache.get_json(keys.values())
     items = []

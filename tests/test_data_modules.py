@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,9 @@ from conftest import ROOT, World, read_jsonl, write_jsonl
 
 from data_modules import JsonlDataModule, RationaleDataModule
 from data_modules.loading import EpochSampler, Groups
+from radio.cache import Cache
 from radio.encoders import Encoder
-from radio.rationales import Recorded
+from radio.rationales import Failure, RationaleWriter, Recorded, Request
 from radio.retrieval import BM25
 from radio.sampling import FullList, Iteration, Shift
 from radio.schema import InputError, Passage, Question, Rationale, RetrievedPassage
@@ -216,3 +217,80 @@ def test_only_the_command_line_imports_data_modules() -> None:
                 names.add(node.module or "")
         imported = any(name.split(".")[0] == "data_modules" for name in names)
         assert imported == (path.name == "cli.py"), path
+
+
+class Rows(RationaleWriter):
+    """Writes what it is told, and remembers the questions that it was asked and the passages that it was shown."""
+
+    def __init__(self, outcomes: dict[str, str] | None = None, shown: int = 0) -> None:
+        self._outcomes = outcomes or {}
+        self._asked: list[str] = []
+        self._shown: list[int] = []
+        self.passages_shown = shown
+
+    def write(self, requests: Sequence[Request], cache: Cache) -> Iterator[Rationale | Failure]:
+        for request in requests:
+            question = request.question.id
+            self._asked.append(question)
+            self._shown.append(len(request.passages))
+            outcome = self._outcomes.get(question, "written")
+            if outcome == "failed":
+                yield Failure(question, "the line was cut")
+            else:
+                yield Rationale(question, "" if outcome == "refused" else "In fog the lamp is lit.", outcome=outcome)
+
+
+def ids(world: World, split: str) -> list[str]:
+    return [row["id"] for row in read_jsonl(world.folder / f"{split}.jsonl")]
+
+
+def test_only_the_chosen_splits_are_written(world: World) -> None:
+    writer = Rows()
+    module(world, rationales=writer, rationale_splits=["train"]).prepare_data()
+    assert sorted(writer._asked) == sorted(ids(world, "train"))
+    module(world, rationales=writer).prepare_data()
+    assert sorted(writer._asked) == sorted(ids(world, "train") + ids(world, "validation") + ids(world, "test"))
+    with pytest.raises(InputError, match="rationale_splits: found dev, expected some of train, validation, test"):
+        module(world, rationale_splits=["dev"])
+
+
+def test_candidates_are_shown_to_a_writer_that_wants_them(world: World) -> None:
+    writer = Rows(shown=2)
+    data = module(world, rationales=writer)
+    data.prepare_data()
+    assert set(writer._shown) == {2}
+    data.setup("fit")
+    assert all(e.teacher for e in data.examples["train"])
+
+
+def test_what_failed_is_listed_and_asked_for_again(world: World) -> None:
+    first = ids(world, "train")[0]
+    data = module(world, rationales=Rows({first: "failed"}))
+    with pytest.raises(InputError, match=f"rationale missing for 1 of .*{first}"):
+        data.prepare_data()
+    failures = data.cache.path.parent / "failures.jsonl"
+    assert read_jsonl(failures) == [{"id": first, "error": "the line was cut"}]
+    writer = Rows()
+    module(world, rationales=writer).prepare_data()
+    assert writer._asked == [first]
+    assert not failures.exists()
+
+
+@pytest.mark.parametrize(("outcome", "check"), [("refused", "refusal"), ("truncated", "truncated")])
+def test_rationales_that_fail_a_check_do_not_teach(outcome: str, check: str, world: World) -> None:
+    first = ids(world, "train")[0]
+    writer = Rows({first: outcome})
+    with pytest.raises(InputError, match="rationale missing for 1 of"):
+        module(world, rationales=writer).prepare_data()
+    data = module(world, rationales=writer, missing_rationales="drop")
+    data.prepare_data()
+    data.setup("fit")
+    assert writer._asked.count(first) == 1, "it has been answered"
+    assert first not in {e.question.id for e in data.examples["train"]}
+    others = [name for name in ("empty", "refusal", "truncated") if name != check]
+    kept = module(world, rationales=writer, rationale_filters=others)
+    kept.prepare_data()
+    kept.setup("fit")
+    assert first in {e.question.id for e in kept.examples["train"]}
+    with pytest.raises(InputError, match="rationale_filters: found lies, expected some of empty, refusal"):
+        module(world, rationale_filters=["lies"])

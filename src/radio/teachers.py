@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from radio.cache import Cache, Fingerprinted
 from radio.encoders import Encoder
+from radio.metrics import has_answer
 from radio.schema import InputError, Question, Rationale, RetrievedPassage
 
 
@@ -102,6 +103,54 @@ class RetrievalScore(Teacher):
         self, question: Question, rationale: Rationale | None, passages: Sequence[RetrievedPassage]
     ) -> list[float]:
         return min_max([p.score for p in passages])
+
+
+class AnswerMatch(Teacher):
+    """1 for a passage that contains a golden answer, else 0: supervision by the answers alone, with no language model.
+
+    The honest rival of rationale distillation, which sees the same answers; also the gate of :class:`Gated`.
+    """
+
+    needs_rationale = False
+
+    def score(
+        self, question: Question, rationale: Rationale | None, passages: Sequence[RetrievedPassage]
+    ) -> list[float]:
+        return [float(has_answer(p.contents, question.golden_answers)) for p in passages]
+
+
+class Gated(Teacher):
+    """A teacher's scores where a gate is open, ``floor`` times them where it is closed.
+
+    With :class:`AnswerMatch` as the gate, no passage without the answer is above one with it that is as similar.
+
+    Args:
+        teacher: what is gated.
+        gate: a teacher whose score is the opening, 0 to 1.
+        floor: what is left of a score behind a closed gate, in [0, 1].
+    """
+
+    def __init__(self, teacher: Teacher | None = None, gate: Teacher | None = None, floor: float = 0.5) -> None:
+        if not 0 <= floor <= 1:
+            raise InputError(f"Gated: floor: found {floor}, expected a number between 0 and 1")
+        self.teacher = teacher or RationaleSimilarity()
+        self.gate = gate or AnswerMatch()
+        self.floor = floor
+        self.needs_rationale = self.teacher.needs_rationale or self.gate.needs_rationale
+
+    def prefetch(
+        self, work: Iterable[tuple[Question, Rationale | None, Sequence[RetrievedPassage]]], cache: Cache
+    ) -> None:
+        work = list(work)
+        self.teacher.prefetch(work, cache)
+        self.gate.prefetch(work, cache)
+
+    def score(
+        self, question: Question, rationale: Rationale | None, passages: Sequence[RetrievedPassage]
+    ) -> list[float]:
+        scores = self.teacher.score(question, rationale, passages)
+        gates = self.gate.score(question, rationale, passages)
+        return [s * (self.floor + (1 - self.floor) * g) for s, g in zip(scores, gates, strict=True)]
 
 
 class Blend(Teacher):

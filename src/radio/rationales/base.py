@@ -129,13 +129,14 @@ def to_row(question: Question, rationale: Rationale) -> dict[str, Any]:
 
 
 def from_row(question_id: str, row: Mapping[str, Any]) -> Rationale:
-    """The rationale of a cache entry, for the question that asks (another may have the same text and answers)."""
-    return Rationale(
-        question_id, row["rationale"], row["model"], row["prompt"], row["usage"], row["outcome"], row["response"]
-    )
+    """The rationale of a cache entry, for the question that asks (another may have the same text and answers).
+
+    The server's answer stays in the cache: a million of them would fill the memory.
+    """
+    return Rationale(question_id, row["rationale"], row["model"], row["prompt"], row["usage"], row["outcome"])
 
 
-def read(writer: RationaleWriter, keys: Mapping[str, str], cache: Cache) -> dict[str, Rationale]:
+def read(keys: Mapping[str, str], cache: Cache) -> dict[str, Rationale]:
     """Rationales that the cache has: ``keys`` maps question ids to cache keys; returns question id -> rationale."""
     stored = cache.get_json(keys.values())
     return {question: from_row(question, stored[key]) for question, key in keys.items() if key in stored}

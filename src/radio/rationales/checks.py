@@ -375,5 +375,5 @@ class QualityChecks(Fingerprinted):
 
 
 def _within(key: str, value: float, low: float, high: float | None = None) -> None:
-    if value < low or (high is not None and value > high):
+    if not (low <= value and (high is None or value <= high)):
         raise InputError(f"{key}: found {value}, expected {f'{low} or more' if high is None else f'{low} to {high}'}")

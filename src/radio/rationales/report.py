@@ -101,7 +101,7 @@ def _measure(datamodule: Any, split: str) -> tuple[dict[str, Any], list[dict[str
     similar = {question for question, support in best.items() if support.similarity >= checks.min_similarity}
     usage: Counter[str] = Counter()
     for rationale in found.values():
-        usage.update(rationale.usage)
+        usage.update({name: tokens for name, tokens in rationale.usage.items() if isinstance(tokens, int)})
     numbers: dict[str, Any] = {
         "questions": len(questions),
         "rationales": len(found),

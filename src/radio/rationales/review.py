@@ -43,8 +43,10 @@ def review_items(datamodule: Any, split: str, top_k: int = 5, checks: Sequence[s
         checks: which checks to make; None makes all for which the data module's ``rationale_checks`` have a model.
 
     Raises:
-        InputError: the candidates are not in the cache, or no rationale is.
+        InputError: a split without questions, candidates that are not in the cache, or no rationale there.
     """
+    if not datamodule._split_questions(split):
+        raise InputError(f"split: found {split!r}, expected one of the splits that have questions")
     candidates = datamodule._read_candidates(split)
     requests = datamodule._rationale_requests(split, candidates)
     found = read({request.question.id: request.key for request in requests}, datamodule.cache)
@@ -276,6 +278,8 @@ def review(
     Raises:
         InputError: the name, the port or the folder cannot be used, or a file of marks is damaged.
     """
+    if not items:
+        raise InputError("review: found no rationale, expected at least one")
     reviews = Reviews(folder, annotator)
     try:
         reviews.everyone()  # a damaged file of somebody else shows now rather than in the middle

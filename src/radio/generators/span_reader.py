@@ -1,46 +1,13 @@
-"""Generators: answer a question from the passages they are given."""
+"""A reader of rules, without weights."""
 
 from __future__ import annotations
 
 import math
 import re
-from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
-from radio.cache import Fingerprinted, fingerprint
-from radio.schema import Passage, Question
-
-
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """What a generator is asked: a question and the passages to read, best first."""
-
-    question: Question
-    passages: tuple[Passage, ...]
-
-
-class Generator(Fingerprinted):
-    """Answers prompts. A subclass implements :meth:`answer`; the golden answers are not for its eyes."""
-
-    @abstractmethod
-    def answer(self, prompts: Sequence[Prompt]) -> list[str]:
-        """One answer for each prompt, in order; an empty string means no answer."""
-
-    def key(self, prompt: Prompt) -> str:
-        """Cache key: the same generator, question and passages in the same order are asked once."""
-        question = prompt.question
-        return fingerprint(
-            [
-                "answer",
-                self.fingerprint(),
-                question.question,
-                question.choices,
-                [passage.contents for passage in prompt.passages],
-            ]
-        )
-
+from radio.generators.base import Generator, Prompt
 
 _STOPWORDS = frozenset(
     """a about above after again all also although always am among an and any are as at be because been before being

@@ -1,0 +1,173 @@
+"""A neural reader that copies a span from the passages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from radio.cache import fingerprint
+from radio.encoders import model_fingerprint, resolve_model
+from radio.generators.base import Generator, Prompt
+from radio.metrics import normalise_answer
+from radio.schema import InputError, Passage
+
+Spans = list[tuple[str, float]]
+"""The best spans of a passage and their probabilities."""
+
+
+class ExtractiveReader(Generator):
+    """Any ``AutoModelForQuestionAnswering``: the best span over the passages, those first in the order trusted most.
+
+    A long passage is read in overlapping windows. Span logits of different passages cannot be compared (each passage
+    was a training example of its own), so they are normalised over the ``spans`` best spans of each passage: a span
+    of the passage at 0-based rank r counts ``rank_discount ** r`` times its probability there, and equal answers
+    (after normalisation, as EM does) add up over the passages.
+
+    Args:
+        model: transformers name or folder.
+        max_length: tokens of question and window.
+        stride: tokens that two windows of a passage share.
+        max_answer_tokens: longest span.
+        spans: best spans of a passage that are kept.
+        rank_discount: in [0, 1]; 0 reads the first passage alone, 1 trusts all alike.
+        batch_size: windows computed together.
+        device: for example ``cuda``; None takes the best there is.
+
+    Raises:
+        InputError: the model cannot be loaded.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        max_length: int = 384,
+        stride: int = 96,
+        max_answer_tokens: int = 20,
+        spans: int = 10,
+        rank_discount: float = 0.5,
+        batch_size: int = 32,
+        device: str | None = None,
+    ) -> None:
+        if not 0 <= rank_discount <= 1:
+            raise InputError(f"ExtractiveReader: rank_discount: found {rank_discount}, expected 0 to 1")
+        self.model = model
+        self.max_length = max_length
+        self.stride = stride
+        self.max_answer_tokens = max_answer_tokens
+        self.spans = spans
+        self.rank_discount = rank_discount
+        self._batch_size = batch_size
+        self._device = device
+        self._identity: str | None = None
+        self._loaded: tuple[Any, Any] | None = None
+        # rankings that are compared share most of their passages
+        self._read: dict[tuple[str, str], Spans] = {}
+
+    def fingerprint(self) -> str:
+        if self._identity is None:
+            self._identity = fingerprint([super().fingerprint(), model_fingerprint(self.model)])
+        return self._identity
+
+    def answer(self, prompts: Sequence[Prompt]) -> list[str]:
+        pairs = {(p.question.question, passage.contents): passage for p in prompts for passage in self._shown(p)}
+        todo = [pair for pair in pairs if pair not in self._read]
+        self._read.update(
+            zip(todo, self._spans_of([(question, pairs[question, c]) for question, c in todo]), strict=True)
+        )
+        return [self._best(prompt) for prompt in prompts]
+
+    def _shown(self, prompt: Prompt) -> Sequence[Passage]:
+        return prompt.passages[:1] if self.rank_discount == 0 else prompt.passages
+
+    def _best(self, prompt: Prompt) -> str:
+        totals: dict[str, float] = {}
+        texts: dict[str, str] = {}
+        for rank, passage in enumerate(self._shown(prompt)):
+            for text, probability in self._read[prompt.question.question, passage.contents]:
+                key = normalise_answer(text)
+                if key:
+                    totals[key] = totals.get(key, 0.0) + self.rank_discount**rank * probability
+                    texts.setdefault(key, text)
+        # on a tie the one met first: the order of the passages decides
+        return texts[max(totals, key=lambda key: totals[key])] if totals else ""
+
+    def _load(self) -> tuple[Any, Any]:
+        if self._loaded is None:
+            import torch
+            from transformers import AutoModelForQuestionAnswering, AutoTokenizer
+
+            path = resolve_model(self.model)
+            try:
+                tokenizer = AutoTokenizer.from_pretrained(path, use_fast=True)
+                network = AutoModelForQuestionAnswering.from_pretrained(path, dtype=torch.float32)
+            except (OSError, ValueError) as error:
+                raise InputError(f"model {self.model!r} cannot be loaded: {str(error).splitlines()[0]}") from None
+            device = self._device or ("cuda" if torch.cuda.is_available() else "cpu")
+            self._loaded = tokenizer, network.to(device).eval()
+        return self._loaded
+
+    def _spans_of(self, pairs: Sequence[tuple[str, Passage]]) -> list[Spans]:
+        """The best spans of each passage; probabilities add up to 1 over those that are kept."""
+        import torch
+
+        if not pairs:
+            return []
+        tokenizer, network = self._load()
+        # title and text are one line, as readers are trained; offsets point into this text
+        texts = [passage.contents.replace("\n", " ") for _, passage in pairs]
+        encoded = tokenizer(
+            [question for question, _ in pairs],
+            texts,
+            truncation="only_second",
+            max_length=self.max_length,
+            stride=self.stride,
+            return_overflowing_tokens=True,
+            return_offsets_mapping=True,
+        )
+        owners = encoded["overflow_to_sample_mapping"]
+        found: list[dict[tuple[int, int], float]] = [{} for _ in pairs]
+        order = sorted(range(len(owners)), key=lambda i: len(encoded["input_ids"][i]))
+        names = [name for name in tokenizer.model_input_names if name in encoded]
+        for start in range(0, len(order), self._batch_size):
+            part = order[start : start + self._batch_size]
+            batch = tokenizer.pad({name: [encoded[name][i] for i in part] for name in names}, return_tensors="pt")
+            with torch.inference_mode():
+                output = network(**{name: tensor.to(network.device) for name, tensor in batch.items()})
+            starts, ends = output.start_logits.float().cpu(), output.end_logits.float().cpu()
+            for row, i in enumerate(part):
+                inside = torch.tensor([s == 1 for s in encoded.sequence_ids(i)])
+                width = len(inside)
+                for left, right, score in self._best_spans(starts[row, :width], ends[row, :width], inside):
+                    offsets = encoded["offset_mapping"][i]
+                    place = (offsets[left][0], offsets[right][1])
+                    # windows overlap: the same place may be found twice
+                    known = found[owners[i]]
+                    known[place] = max(score, known.get(place, score))
+        return [self._normalised(text, spans) for text, spans in zip(texts, found, strict=True)]
+
+    def _best_spans(self, starts: Any, ends: Any, inside: Any) -> list[tuple[int, int, float]]:
+        """First and last token and score of the best spans in a window; logits ``[L]``."""
+        pairs = starts[:, None] + ends[None, :]
+        # from the question or padding, backwards, or too long
+        allowed = (inside[:, None] & inside[None, :]).triu().tril(self.max_answer_tokens - 1)
+        scores = pairs.masked_fill(~allowed, float("-inf"))
+        best = scores.flatten().topk(min(self.spans, scores.numel()))
+        width = len(inside)
+        return [
+            (index // width, index % width, value)
+            for value, index in zip(best.values.tolist(), best.indices.tolist(), strict=True)
+            if value != float("-inf")
+        ]
+
+    def _normalised(self, text: str, spans: dict[tuple[int, int], float]) -> Spans:
+        import numpy as np
+
+        kept = sorted(spans.items(), key=lambda item: -item[1])[: self.spans]
+        if not kept:
+            return []
+        logits = np.array([score for _, score in kept])
+        weights = np.exp(logits - logits.max())
+        return [
+            (text[start:end].strip(), float(weight))
+            for ((start, end), _), weight in zip(kept, weights / weights.sum(), strict=True)
+        ]

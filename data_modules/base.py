@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader
 
 from data_modules.loading import EpochSampler, Groups, TrainLoader, collate
 from radio.cache import Cache, fingerprint
+from radio.corpus import DiskCorpus
 from radio.formats import normalise_question
 from radio.rationales import CHECKS, QualityChecks, RationaleWriter, Request, fill, read
 from radio.retrieval import Dense, Retriever
@@ -115,16 +116,19 @@ class RationaleDataModule(L.LightningDataModule):
         """Questions of ``train``, ``validation``, ``test`` or ``predict``; an empty list if there is no such split."""
 
     @abstractmethod
-    def passages(self) -> Iterable[Passage]:
-        """The corpus. Called once; ids must differ."""
+    def passages(self) -> DiskCorpus | Iterable[Passage]:
+        """The corpus. Called once; ids must differ. A :class:`radio.corpus.DiskCorpus` stays on disk."""
 
     # Steps
 
     @cached_property
     def corpus(self) -> Mapping[str, Passage]:
         """The passages by id."""
+        passages = self.passages()
+        if isinstance(passages, DiskCorpus):
+            return passages
         corpus: dict[str, Passage] = {}
-        for passage in self.passages():
+        for passage in passages:
             if passage.id in corpus:
                 raise InputError(f"{type(self).__name__}: passage id {passage.id!r} is a duplicate")
             corpus[passage.id] = passage
@@ -134,6 +138,8 @@ class RationaleDataModule(L.LightningDataModule):
 
     @cached_property
     def _corpus_fingerprint(self) -> str:
+        if isinstance(self.corpus, DiskCorpus):
+            return self.corpus.fingerprint
         digest = hashlib.sha256()
         for passage in self.corpus.values():
             digest.update(f"{passage.id}\0{passage.contents}\0".encode())

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from data_modules.base import RationaleDataModule
-from radio.formats import read_passages, read_questions
+from radio.corpus import DiskCorpus
+from radio.formats import read_questions
 from radio.retrieval import Precomputed
 from radio.schema import InputError, Passage, Question
 
@@ -19,7 +20,8 @@ class JsonlDataModule(RationaleDataModule):
         validation: questions by which the best checkpoint is chosen.
         test: questions evaluated before and after, once.
         predict: questions for ``radio predict``; they need no answers.
-        corpus: passages, ``{"id", "contents"}`` a line; not needed when the candidate files carry their text.
+        corpus: passages, ``{"id", "contents"}`` a line (or Parquet), in one file or several; they stay on disk. Not
+            needed when the candidate files carry their text.
         kwargs: arguments of RationaleDataModule.
     """
 
@@ -29,20 +31,20 @@ class JsonlDataModule(RationaleDataModule):
         validation: str | None = None,
         test: str | None = None,
         predict: str | None = None,
-        corpus: str | None = None,
+        corpus: str | list[str] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.files = {"train": train, "validation": validation, "test": test, "predict": predict}
-        self._corpus_file = corpus
+        self._corpus_files = [corpus] if isinstance(corpus, str) else corpus or []
 
     def questions(self, split: str) -> Sequence[Question]:
         path = self.files[split]
         return read_questions(path, need_answers=split != "predict") if path else []
 
-    def passages(self) -> Iterable[Passage]:
-        if self._corpus_file:
-            return read_passages(self._corpus_file).values()
+    def passages(self) -> DiskCorpus | Iterable[Passage]:
+        if self._corpus_files:
+            return DiskCorpus(self._corpus_files, self.cache.path.parent / "corpus")
         if isinstance(self.retriever, Precomputed) and (passages := self.retriever.passages()):
             return passages.values()
         raise InputError("data.init_args.corpus is not set, and no candidate file carries the text of its passages")

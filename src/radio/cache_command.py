@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from radio.cache import Cache
-from radio.formats import atomic_write, normalise_question, rows
+from radio.formats import atomic_write, normalise_question, read_rows
 from radio.schema import InputError
 
 PAID = ("rationale", "answer")
@@ -148,7 +148,7 @@ def _import(cache: Cache, path: Path) -> tuple[int, int]:
         part.clear()
         return len(fresh)
 
-    for place, row in rows(path):
+    for place, row in read_rows(path):
         lacking = [name for name in ("key", "kind") if not isinstance(row.get(name), str)]
         if lacking:
             raise InputError(

@@ -8,7 +8,7 @@ import math
 import os
 import tempfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -44,7 +44,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
 
 
-def rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def read_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """JSON objects of a JSONL file, each with its place ``file:line`` for error messages."""
     for number, line in _lines(path):
         place = f"{path}:{number}"
@@ -106,45 +106,53 @@ def _take_strings(row: Mapping[str, Any], place: str, key: str) -> tuple[str, ..
 
 
 def read_questions(path: str | Path, *, need_answers: bool = True) -> list[Question]:
-    """Read questions: JSONL ``{"id", "question", "golden_answers", ["choices"], ["metadata"]}``.
+    """Read questions: JSONL, a line as :func:`take_questions` reads it."""
+    questions = take_questions(read_rows(Path(path)), need_answers=need_answers)
+    if not questions:
+        raise InputError(f"{path}: the file holds no question")
+    return questions
+
+
+def take_questions(rows: Iterable[tuple[str, Mapping[str, Any]]], *, need_answers: bool = True) -> list[Question]:
+    """Questions of rows ``{"id", "question", "golden_answers", ["choices"], ["metadata"]}``, each with its place.
 
     A multiple-choice row may give its answer as the 0-based index into ``choices`` (FlashRAG's convention).
 
     Raises:
-        InputError: broken line, missing key, wrong type, empty answers (unless ``need_answers`` is off), duplicate
-            id, or no question at all.
+        InputError: missing key, wrong type, empty answers (unless ``need_answers`` is off) or duplicate id.
     """
-    path = Path(path)
     seen: dict[str, str] = {}
     questions = []
-    for place, row in rows(path):
-        identifier = _take_id(row, place)
-        if identifier in seen:
-            raise InputError(f"{place}: id {identifier!r} is a duplicate, first used at {seen[identifier]}")
-        seen[identifier] = place
-        text = _take(row, place, "question", str).strip()
-        if not text:
-            raise InputError(f"{place}: key 'question' is empty, expected the text of the question")
-        choices = _take_strings(row, place, "choices")
-        index = row.get("golden_answers")
-        index = index[0] if isinstance(index, list) and len(index) == 1 else index
-        if choices and isinstance(index, int) and not isinstance(index, bool):
-            if not 0 <= index < len(choices):
-                raise InputError(f"{place}: key 'golden_answers': found index {index}, expected 0..{len(choices) - 1}")
-            answers: tuple[str, ...] = (choices[index],)
-        else:
-            if need_answers:
-                _take(row, place, "golden_answers", list)
-            answers = tuple(a for a in _take_strings(row, place, "golden_answers") if a.strip())
-        if need_answers and not answers:
-            raise InputError(
-                f"{place}: key 'golden_answers' of question {identifier!r} is empty, expected at least one answer"
-            )
-        metadata = _take(row, place, "metadata", dict, default={})
-        questions.append(Question(identifier, text, answers, choices, metadata))
-    if not questions:
-        raise InputError(f"{path}: the file holds no question")
+    for place, row in rows:
+        question = _take_question(row, place, need_answers)
+        if question.id in seen:
+            raise InputError(f"{place}: id {question.id!r} is a duplicate, first used at {seen[question.id]}")
+        seen[question.id] = place
+        questions.append(question)
     return questions
+
+
+def _take_question(row: Mapping[str, Any], place: str, need_answers: bool) -> Question:
+    identifier = _take_id(row, place)
+    text = _take(row, place, "question", str).strip()
+    if not text:
+        raise InputError(f"{place}: key 'question' is empty, expected the text of the question")
+    choices = _take_strings(row, place, "choices")
+    index = row.get("golden_answers")
+    index = index[0] if isinstance(index, list) and len(index) == 1 else index
+    if choices and isinstance(index, int) and not isinstance(index, bool):
+        if not 0 <= index < len(choices):
+            raise InputError(f"{place}: key 'golden_answers': found index {index}, expected 0..{len(choices) - 1}")
+        answers: tuple[str, ...] = (choices[index],)
+    else:
+        if need_answers:
+            _take(row, place, "golden_answers", list)
+        answers = tuple(a for a in _take_strings(row, place, "golden_answers") if a.strip())
+    if need_answers and not answers:
+        raise InputError(
+            f"{place}: key 'golden_answers' of question {identifier!r} is empty, expected at least one answer"
+        )
+    return Question(identifier, text, answers, choices, _take(row, place, "metadata", dict, default={}))
 
 
 def read_passages(path: str | Path) -> dict[str, Passage]:
@@ -156,15 +164,20 @@ def read_passages(path: str | Path) -> dict[str, Passage]:
     path = Path(path)
     seen: dict[str, str] = {}
     passages = {}
-    for place, row in rows(path):
+    for place, row in read_rows(path):
         identifier = _take_id(row, place)
         if identifier in seen:
             raise InputError(f"{place}: id {identifier!r} is a duplicate, first used at {seen[identifier]}")
         seen[identifier] = place
-        passages[identifier] = Passage(identifier, _take(row, place, "contents", str))
+        passages[identifier] = take_passage(row, place)
     if not passages:
         raise InputError(f'{path}: the corpus is empty, expected lines like {{"id": ..., "contents": ...}}')
     return passages
+
+
+def take_passage(row: Mapping[str, Any], place: str) -> Passage:
+    """The passage of a row ``{"id", "contents"}``."""
+    return Passage(_take_id(row, place), _take(row, place, "contents", str))
 
 
 def read_rationales(path: str | Path) -> tuple[dict[str, Rationale], dict[str, Rationale]]:
@@ -180,7 +193,7 @@ def read_rationales(path: str | Path) -> tuple[dict[str, Rationale], dict[str, R
     path = Path(path)
     by_id: dict[str, Rationale] = {}
     by_text: dict[str, Rationale] = {}
-    for place, row in rows(path):
+    for place, row in read_rows(path):
         key = "reason" if "reason" in row and "rationale" not in row else "rationale"
         text = _take(row, place, key, str).strip()
         if not text and row.get("outcome") != "refused":
@@ -218,7 +231,7 @@ def read_candidates(path: str | Path) -> tuple[dict[str, list[Candidate]], dict[
         return {question: ranked(scores) for question, scores in run.items()}, {}
     result: dict[str, list[Candidate]] = {}
     passages: dict[str, Passage] = {}
-    for place, row in rows(path):
+    for place, row in read_rows(path):
         question = _take_id(row, place)
         if question in result:
             raise InputError(f"{place}: question id {question!r} is a duplicate")

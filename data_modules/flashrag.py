@@ -1,0 +1,107 @@
+"""Datasets in FlashRAG's format, from the hub or from a local folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, ClassVar
+
+from data_modules.base import RationaleDataModule
+from radio.corpus import DiskCorpus
+from radio.formats import read_questions, take_questions
+from radio.rationales import RationaleWriter, Recorded
+from radio.retrieval import Precomputed, Retriever
+from radio.schema import InputError, Passage, Question
+
+REPOSITORY = "RUC-NLPIR/FlashRAG_datasets"
+
+
+class FlashRAGDataModule(RationaleDataModule):
+    """A dataset of FlashRAG's collection; a subclass names it. Splits: ``train``, ``dev`` (validation), ``test``.
+
+    With ``path``, a local folder holds ``dataset/NAME/SPLIT.jsonl`` (or ``NAME/SPLIT.jsonl``, as a clone of the hub
+    repository does), and where they are there ``candidates/NAME/*``, ``rationales/NAME/train.jsonl`` and
+    ``corpus/*``. Without, questions are streamed from the hub. Retriever, rationales and corpus that are given win
+    over what the folder has.
+
+    Args:
+        path: local folder; None takes the hub.
+        corpus: files of passages (JSONL, gzip, Parquet); they stay on disk.
+        repository: dataset repository on the hub.
+        revision: its commit, tag or branch.
+        retriever: as in RationaleDataModule; None takes the folder's candidates, else the published one.
+        rationales: as in RationaleDataModule; None takes the folder's.
+        kwargs: arguments of RationaleDataModule.
+
+    Raises:
+        InputError: the folder has no such dataset.
+    """
+
+    dataset: ClassVar[str] = ""
+    """Its name in the collection."""
+    splits: ClassVar[dict[str, str]] = {"train": "train", "validation": "dev", "test": "test"}
+
+    def __init__(
+        self,
+        path: str | None = None,
+        corpus: str | list[str] | None = None,
+        repository: str = REPOSITORY,
+        revision: str = "main",
+        retriever: Retriever | None = None,
+        rationales: RationaleWriter | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self.path = Path(path) if path else None
+        self.repository, self.revision = repository, revision
+        self._corpus_files = [corpus] if isinstance(corpus, str) else corpus or self._found("corpus/*")
+        candidates = self._found(f"candidates/{self.dataset}/*")
+        recorded = self._found(f"rationales/{self.dataset}/train.jsonl")
+        retriever = retriever or (Precomputed(candidates) if candidates else None)
+        rationales = rationales or (Recorded(recorded) if recorded else None)
+        super().__init__(retriever=retriever, rationales=rationales, **kwargs)
+
+    def _found(self, pattern: str) -> list[str]:
+        return sorted(map(str, self.path.glob(pattern))) if self.path else []
+
+    def questions(self, split: str) -> Sequence[Question]:
+        name = self.splits.get(split)
+        if name is None:
+            return []
+        questions = self._local(name) if self.path else self._hub(name, self.max_questions.get(split))
+        return [self.convert(question) for question in questions]
+
+    def convert(self, question: Question) -> Question:
+        """The question as this dataset asks it; a subclass may change it."""
+        return question
+
+    def _local(self, split: str) -> list[Question]:
+        assert self.path is not None
+        folders = [self.path / "dataset" / self.dataset, self.path / self.dataset]
+        for folder in folders:
+            if (folder / f"{split}.jsonl").is_file():
+                return read_questions(folder / f"{split}.jsonl")
+        if not any(folder.is_dir() for folder in folders):
+            raise InputError(f"{self.path}: found neither dataset/{self.dataset} nor {self.dataset} in this folder")
+        return []
+
+    def _hub(self, split: str, limit: int | None) -> list[Question]:
+        from datasets import get_dataset_split_names, load_dataset
+
+        place = f"{self.repository}@{self.revision}: {self.dataset}/{split}"
+        try:
+            names = get_dataset_split_names(self.repository, self.dataset, revision=self.revision)
+            if split not in names:
+                return []
+            rows = load_dataset(self.repository, self.dataset, split=split, revision=self.revision, streaming=True)
+            found: Iterator[Any] = islice(rows, limit)
+            return take_questions((f"{place}: row {number}", row) for number, row in enumerate(found, 1))
+        except (OSError, ValueError) as error:
+            raise InputError(f"{place}: cannot be loaded ({str(error).splitlines()[0]}); or give a path") from None
+
+    def passages(self) -> DiskCorpus | Iterable[Passage]:
+        if isinstance(self.retriever, Precomputed) and (passages := self.retriever.passages()):
+            return passages.values()
+        if self._corpus_files:
+            return DiskCorpus(self._corpus_files, self.cache.path.parent / "corpus")
+        raise InputError("data.init_args.corpus is not set, and no candidate file carries the text of its passages")

@@ -1,0 +1,172 @@
+"""A corpus on disk: passages by id, memory-mapped, whatever their number."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from radio.cache import fingerprint, path_fingerprint
+from radio.formats import read_rows, take_passage
+from radio.schema import InputError, Passage
+
+BATCH = 10_000
+"""Passages read or written together."""
+
+
+class DiskCorpus(Mapping[str, Passage]):
+    """The passages of JSONL (plain or gzip) or Parquet files, read through Arrow's memory map.
+
+    The first use writes them into ``folder``, under a name that is the fingerprint of the files; later ones open that.
+    In memory are only the pages that are read: an id is found by binary search over sorted 64-bit hashes, which are
+    memory-mapped too (12 bytes a passage).
+
+    Args:
+        paths: the files, in order.
+        folder: where the Arrow file and the table of ids are kept.
+
+    Raises:
+        InputError: broken row, missing key, duplicate id, or no passage at all.
+    """
+
+    def __init__(self, paths: Sequence[str | Path], folder: str | Path) -> None:
+        from datasets import Dataset
+
+        self.paths = [Path(path) for path in paths]
+        home = Path(folder) / fingerprint([1, [path_fingerprint(path) for path in self.paths]])[:16]
+        if not home.is_dir():
+            _build(self.paths, home)
+        self._rows = Dataset.from_file(str(home / "passages.arrow"))
+        self._hashes: NDArray[np.uint64] = np.load(home / "hashes.npy", mmap_mode="r")
+        self._places: NDArray[np.uint32] = np.load(home / "rows.npy", mmap_mode="r")
+        self.fingerprint: str = json.loads((home / "facts.json").read_text())["fingerprint"]
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, identifier: str) -> Passage:
+        wanted = np.uint64(_hash(identifier))
+        place = int(np.searchsorted(self._hashes, wanted))
+        # more than one id may have the same hash
+        while place < len(self._hashes) and self._hashes[place] == wanted:
+            row = self._rows[int(self._places[place])]
+            if row["id"] == identifier:
+                return Passage(row["id"], row["contents"])
+            place += 1
+        raise KeyError(identifier)
+
+    def __iter__(self) -> Iterator[str]:
+        for batch in self._rows.select_columns(["id"]).iter(BATCH):
+            yield from batch["id"]
+
+    def values(self) -> Any:
+        """Passages in the order of the files, one batch in memory at a time."""
+        return _Passages(self._rows)
+
+
+class _Passages:
+    """What ``DiskCorpus.values()`` returns; may be iterated again and again."""
+
+    def __init__(self, rows: Any) -> None:
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[Passage]:
+        for batch in self._rows.iter(BATCH):
+            for identifier, contents in zip(batch["id"], batch["contents"], strict=True):
+                yield Passage(identifier, contents)
+
+
+def _hash(identifier: str) -> int:
+    import xxhash
+
+    return xxhash.xxh3_64_intdigest(identifier.encode())
+
+
+def _passages(path: Path) -> Iterator[tuple[str, Passage]]:
+    """Passages of a file, each with its place for error messages."""
+    if path.suffix != ".parquet":
+        for place, row in read_rows(path):
+            yield place, take_passage(row, place)
+        return
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        file = pq.ParquetFile(path)
+        number = 0
+        for batch in file.iter_batches(BATCH):
+            for row in batch.to_pylist():
+                number += 1
+                place = f"{path}: row {number}"
+                yield place, take_passage(row, place)
+    except pa.ArrowInvalid as error:
+        raise InputError(f"{path}: not a Parquet file, or a damaged one ({error})") from None
+
+
+def _build(paths: Iterable[Path], home: Path) -> None:
+    """Write the Arrow file and the table of ids; complete or not at all."""
+    from datasets import Features, Value
+    from datasets.arrow_writer import ArrowWriter
+    from tqdm import tqdm
+
+    home.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=f".{home.name}.", dir=home.parent))
+    digest = hashlib.sha256()
+    hashes: list[NDArray[np.uint64]] = []
+    part: list[int] = []
+    features = Features({"id": Value("string"), "contents": Value("string")})
+    try:
+        with ArrowWriter(path=str(work / "passages.arrow"), features=features, writer_batch_size=BATCH) as writer:
+            for path in paths:
+                for _, passage in tqdm(_passages(path), desc=f"read {path.name}", unit="passage"):
+                    writer.write({"id": passage.id, "contents": passage.contents})
+                    digest.update(f"{passage.id}\0{passage.contents}\0".encode())
+                    part.append(_hash(passage.id))
+                    if len(part) >= BATCH:
+                        hashes.append(np.array(part, dtype=np.uint64))
+                        part.clear()
+            writer.finalize()
+        hashes.append(np.array(part, dtype=np.uint64))
+        table = np.concatenate(hashes)
+        if not len(table):
+            shown = ", ".join(map(str, paths))
+            raise InputError(f'{shown}: the corpus is empty, expected lines like {{"id": ..., "contents": ...}}')
+        order = np.argsort(table, kind="stable").astype(np.uint32)
+        table = table[order]
+        _refuse_duplicates(work / "passages.arrow", table, order, paths)
+        np.save(work / "hashes.npy", table)
+        np.save(work / "rows.npy", order)
+        (work / "facts.json").write_text(json.dumps({"fingerprint": digest.hexdigest(), "passages": len(table)}))
+        try:
+            work.rename(home)
+        except OSError:
+            # another process was faster
+            if not home.is_dir():
+                raise
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _refuse_duplicates(
+    arrow: Path, hashes: NDArray[np.uint64], rows: NDArray[np.uint32], paths: Iterable[Path]
+) -> None:
+    from datasets import Dataset
+
+    ids = Dataset.from_file(str(arrow)).select_columns(["id"])
+    for place in np.flatnonzero(hashes[1:] == hashes[:-1]):
+        first, second = int(rows[place]), int(rows[place + 1])
+        if ids[first]["id"] == ids[second]["id"]:
+            shown = ", ".join(map(str, paths))
+            raise InputError(
+                f"{shown}: id {ids[first]['id']!r} is a duplicate: passage {second + 1}, first used by {first + 1}"
+            )

@@ -1,9 +1,11 @@
 """Data modules: one for each dataset, with its rationale cache."""
 
 from data_modules.base import RationaleDataModule
+from data_modules.fever import FEVERDataModule
 from data_modules.flashrag import FlashRAGDataModule
 from data_modules.hotpot_qa import HotpotQADataModule
 from data_modules.jsonl import JsonlDataModule
+from data_modules.mmlu import MMLUDataModule
 from data_modules.musique import MuSiQueDataModule
 from data_modules.natural_questions import NaturalQuestionsDataModule
 from data_modules.pop_qa import PopQADataModule
@@ -13,9 +15,11 @@ from data_modules.two_wiki import TwoWikiMultihopQADataModule
 from data_modules.web_questions import WebQuestionsDataModule
 
 __all__ = [
+    "FEVERDataModule",
     "FlashRAGDataModule",
     "HotpotQADataModule",
     "JsonlDataModule",
+    "MMLUDataModule",
     "MuSiQueDataModule",
     "NaturalQuestionsDataModule",
     "PopQADataModule",

@@ -206,7 +206,7 @@ class RationaleDataModule(L.LightningDataModule):
     def _candidate_keys(self, split: str) -> list[str]:
         k = self.train_candidates if split == "train" else self.eval_candidates
         parts = ["candidates", self.retriever.fingerprint(), self._corpus_fingerprint, k]
-        return [fingerprint([*parts, q.id, q.question]) for q in self._split_questions(split)]
+        return [fingerprint([*parts, q.id, q.query]) for q in self._split_questions(split)]
 
     def _retrieve(self, split: str) -> dict[str, list[Candidate]]:
         """Candidates of each question, from the cache or the retriever."""

@@ -69,7 +69,11 @@ class FlashRAGDataModule(RationaleDataModule):
         if name is None:
             return []
         questions = self._local(name) if self.path else self._hub(name, self.max_questions.get(split))
-        return [self.convert(question) for question in questions]
+        return [self.convert(question) for question in questions if self.keep(question)]
+
+    def keep(self, question: Question) -> bool:
+        """Whether the question is part of this dataset."""
+        return True
 
     def convert(self, question: Question) -> Question:
         """The question as this dataset asks it; a subclass may change it."""

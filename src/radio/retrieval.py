@@ -70,7 +70,7 @@ class BM25(Retriever):
         self._index.index(self._tokens([p.contents for p in passages.values()]), show_progress=False)
 
     def search(self, questions: Sequence[Question], k: int) -> Iterator[list[Candidate]]:
-        for tokens in self._tokens([q.question for q in questions]):
+        for tokens in self._tokens([q.query for q in questions]):
             known = [t for t in tokens if t in self._index.vocab_dict]
             scores = self._index.get_scores(known) if known else np.zeros(len(self._ids), dtype=np.float32)
             yield top_k(scores, self._ids, k)
@@ -105,7 +105,7 @@ class Dense(Retriever):
     def search(self, questions: Sequence[Question], k: int) -> Iterator[list[Candidate]]:
         assert self._cache is not None, "call index() first"
         for start in range(0, len(questions), 256):
-            texts = [q.question for q in questions[start : start + 256]]
+            texts = [q.query for q in questions[start : start + 256]]
             queries = self.encoder.encode(texts, self._cache, query=True, title="embed questions")
             if self._faiss:
                 for scores, rows in zip(*self._vectors.search(queries, min(k, len(self._ids))), strict=True):

@@ -23,6 +23,13 @@ class Question:
     golden_answers: tuple[str, ...] = ()
     choices: tuple[str, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    search: str = ""
+    """What retrievers and rerankers are given, where that is not the question alone."""
+
+    @property
+    def query(self) -> str:
+        """The text that passages are ranked for."""
+        return self.search or self.question
 
 
 @dataclass(frozen=True, slots=True)

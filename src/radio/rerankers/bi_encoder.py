@@ -102,7 +102,7 @@ class BiEncoder(Reranker):
     def collate(self, groups: Sequence[Group]) -> GroupBatch:
         query, passage = self.prefixes
         # neighbouring questions share candidates: each distinct text is embedded once in a batch
-        questions, question_index = _distinct([g.question.question for g in groups for _ in g.passages])
+        questions, question_index = _distinct([g.question.query for g in groups for _ in g.passages])
         if self.train_side == "question":
             ids, passage_index = _distinct([p.id for g in groups for p in g.passages])
             lacking = [i for i in ids if i not in self._vectors]

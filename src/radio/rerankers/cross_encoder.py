@@ -36,7 +36,7 @@ class CrossEncoder(Reranker):
         return network
 
     def collate(self, groups: Sequence[Group]) -> GroupBatch:
-        questions = [g.question.question for g in groups for _ in g.passages]
+        questions = [g.question.query for g in groups for _ in g.passages]
         passages = [p.contents for g in groups for p in g.passages]
         if not questions:
             return group_batch(groups, {})

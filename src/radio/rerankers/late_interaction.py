@@ -109,7 +109,7 @@ class LateInteraction(Reranker):
         return self.network.tokenizer
 
     def collate(self, groups: Sequence[Group]) -> GroupBatch:
-        questions, question_index = _distinct([g.question.question for g in groups for _ in g.passages])
+        questions, question_index = _distinct([g.question.query for g in groups for _ in g.passages])
         texts, passage_index = _distinct([p.contents for g in groups for p in g.passages])
         if not texts:
             return group_batch(groups, {})

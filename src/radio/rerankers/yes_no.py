@@ -167,7 +167,7 @@ class YesNoLM(Reranker):
         passages = [p.contents for g in groups for p in g.passages]
         if not passages:
             return group_batch(groups, {})
-        questions = [g.question.question for g in groups]
+        questions = [g.question.query for g in groups]
         for i, ids in enumerate(self._tokens(questions)):
             if len(ids) > self._room // 2:
                 questions[i] = self.tokenizer.decode(ids[: self._room // 2])

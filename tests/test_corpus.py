@@ -1,0 +1,108 @@
+"""A corpus on disk: the same passages as in memory, found by id, whatever the files."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import multiprocessing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import write_jsonl
+
+from radio import corpus as module
+from radio.corpus import DiskCorpus
+from radio.schema import InputError, Passage
+
+ROWS = [{"id": f"p{n}", "contents": f'"Title {n}"\nText é {n}', "source": ["x"]} for n in range(25)]
+PASSAGES = [Passage(row["id"], row["contents"]) for row in ROWS]  # type: ignore[arg-type]
+
+
+def write(folder: Path, kind: str, rows: list[dict[str, Any]]) -> Path:
+    path = folder / {"jsonl": "c.jsonl", "gzip": "c.jsonl.gz", "parquet": "c.parquet"}[kind]
+    if kind == "parquet":
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    elif kind == "gzip":
+        path.write_bytes(gzip.compress("".join(json.dumps(row) + "\n" for row in rows).encode()))
+    else:
+        write_jsonl(path, rows)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "gzip", "parquet"])
+def test_passages_are_found_by_id_and_come_in_order(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BATCH", 7)
+    path = write(tmp_path, kind, ROWS)
+    for _ in range(2):
+        corpus = DiskCorpus([path], tmp_path / "kept")
+        assert list(corpus) == [p.id for p in PASSAGES]
+        assert list(corpus.values()) == list(corpus.values()) == PASSAGES
+        assert [corpus[p.id] for p in reversed(PASSAGES)] == PASSAGES[::-1]
+        assert len(corpus) == len(corpus.values()) == 25
+        assert "p3" in corpus
+        assert "p99" not in corpus
+        with pytest.raises(KeyError):
+            corpus["p99"]
+    assert len(list((tmp_path / "kept").iterdir())) == 1
+
+
+def test_ids_with_the_same_hash_are_kept_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_hash", lambda identifier: len(identifier))
+    corpus = DiskCorpus([write(tmp_path, "jsonl", ROWS)], tmp_path)
+    assert [corpus[p.id] for p in PASSAGES] == PASSAGES
+    assert "p00" not in corpus
+
+
+def test_the_fingerprint_is_that_of_the_passages_and_not_of_the_files(tmp_path: Path) -> None:
+    whole = DiskCorpus([write(tmp_path, "gzip", ROWS)], tmp_path)
+    first, second = tmp_path / "1.jsonl", tmp_path / "2.jsonl"
+    write_jsonl(first, ROWS[:10])
+    write_jsonl(second, ROWS[10:])
+    assert DiskCorpus([first, second], tmp_path).fingerprint == whole.fingerprint
+    assert DiskCorpus([second, first], tmp_path).fingerprint != whole.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([*ROWS, ROWS[3]], r"id 'p3' is a duplicate: passage 26, first used by 4"),
+        ([*ROWS, {"id": "q"}], r"c\.jsonl:26: key 'contents' is missing"),
+        ([*ROWS, {"id": "q", "contents": 5}], r"c\.jsonl:26: key 'contents': found a number"),
+        ([], "the corpus is empty"),
+    ],
+)
+def test_a_broken_file_is_named_and_nothing_is_left(rows: list[dict[str, Any]], message: str, tmp_path: Path) -> None:
+    path = write(tmp_path, "jsonl", rows)
+    with pytest.raises(InputError, match=message):
+        DiskCorpus([path], tmp_path / "kept")
+    assert list((tmp_path / "kept").iterdir()) == []
+
+
+def test_a_damaged_parquet_file_and_a_wrong_column_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "c.parquet"
+    path.write_bytes(b"PAR1 no")
+    with pytest.raises(InputError, match=r"c\.parquet: not a Parquet file, or a damaged one"):
+        DiskCorpus([path], tmp_path / "kept")
+    path = write(tmp_path, "parquet", [{"id": "a", "text": "b"}])
+    with pytest.raises(InputError, match=r"c\.parquet: row 1: key 'contents' is missing: found only the keys 'id'"):
+        DiskCorpus([path], tmp_path / "kept")
+
+
+def _build(path: Path, folder: Path) -> None:
+    assert len(DiskCorpus([path], folder)) == 25
+
+
+def test_processes_that_build_it_together_do_not_disturb_each_other(tmp_path: Path) -> None:
+    path = write(tmp_path, "jsonl", ROWS)
+    context = multiprocessing.get_context("spawn")
+    workers = [context.Process(target=_build, args=(path, tmp_path / "kept")) for _ in range(3)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert [worker.exitcode for worker in workers] == [0, 0, 0]
+    assert len(list((tmp_path / "kept").iterdir())) == 1

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import ROOT
 from llm_server import KEY, serve
 
 from radio.cache import Cache
@@ -279,6 +280,18 @@ def test_expired_and_rejected_requests_of_a_batch_are_failures_that_the_next_run
         assert Counter(server.stats()["answered"].values()) == {1: 10, 2: 2}
 
 
+def test_a_batch_that_is_gone_is_a_failure_and_asked_for_anew(tmp_path: Path) -> None:
+    with serve(tmp_path / "first") as server:
+        made = batches(server.url)
+        key = made.key(questions(1)[0])
+    cache = Cache(tmp_path / "radio.sqlite")
+    cache.put_json("batch", {"b": {"id": "msgbatch_gone", "keys": [key], "time": "2026-01-01T00:00:00+00:00"}})
+    with serve(tmp_path / "second") as server:
+        assert ask(batches(server.url), questions(1), tmp_path)["failed"] == 1
+        assert "msgbatch_gone is no longer at the server" in failures(tmp_path)["q0"]
+        assert ask(batches(server.url), questions(1), tmp_path)["written"] == 1
+
+
 def test_no_batch_is_submitted_that_could_exceed_max_cost(tmp_path: Path) -> None:
     with serve(tmp_path) as server:
         made = batches(server.url, batch_size=20, max_cost=0.03)
@@ -323,12 +336,16 @@ def test_only_what_changes_the_answer_changes_the_key(change: str) -> None:
 Radio = Callable[..., tuple[int, str, str]]
 
 
-def test_a_key_reaches_no_file(radio: Radio, tiny_run: list[str], tmp_path: Path) -> None:
+def test_a_key_reaches_no_file(
+    radio: Radio, tiny_run: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with serve(tmp_path / "server", "--faults", "0.2", "--kinds", "500", "drop") as server:
         arguments = [*tiny_run, "--data.init_args.rationales", "AnthropicWriter"]
         index = arguments.index("--data.init_args.rationales.init_args.paths")
         del arguments[index : index + 2]
         arguments += ["--data.init_args.rationales.init_args.model", "claude-test"]
+        arguments += ["--config", str(ROOT / "configs/loggers/wandb.yaml")]
+        monkeypatch.setenv("WANDB_MODE", "offline")
         arguments += ["--data.init_args.rationales.init_args.base_url", server.url]
         status, out, err = radio("fit", *arguments, "--data.init_args.cache_dir", str(tmp_path / "cache"))
     assert status == 0, err
@@ -337,6 +354,7 @@ def test_a_key_reaches_no_file(radio: Radio, tiny_run: list[str], tmp_path: Path
     texts |= {str(path): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     assert any(name.endswith("radio.sqlite") for name in texts)
     assert any(name.endswith("config.yaml") for name in texts)
+    assert any(name.endswith(".wandb") for name in texts)
     assert [name for name, text in texts.items() if KEY.encode() in text] == []
 
 

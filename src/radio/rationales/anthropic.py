@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from types import ModuleType
 from typing import Any, Literal, TypeVar
 
@@ -21,6 +22,10 @@ CACHEABLE = 1024
 
 BATCH = "batch"
 """The kind of the cache's entries that stand for batches in flight."""
+
+
+class _Gone(Exception):
+    """The server knows no such batch."""
 
 
 class AnthropicWriter(ApiWriter):
@@ -129,7 +134,15 @@ class AnthropicWriter(ApiWriter):
         total = len(waiting)
         while waiting:
             for name, row in list(waiting.items()):
-                batch = self._patiently(lambda row=row: client.messages.batches.retrieve(row["id"]))
+                try:
+                    batch = self._patiently(lambda row=row: client.messages.batches.retrieve(row["id"]))
+                except _Gone:
+                    # results are kept for some weeks only; the next run asks anew
+                    message = f"batch {row['id']} is no longer at the server"
+                    yield from (self._failure(wanted[key], message) for key in row["keys"] if key in wanted)
+                    cache.delete([name])
+                    del waiting[name]
+                    continue
                 counts = batch.request_counts
                 done = counts.succeeded + counts.errored + counts.canceled + counts.expired
                 self._progress = f", batch {total - len(waiting) + 1} of {total}: {done:,} of {len(row['keys']):,}"
@@ -188,10 +201,10 @@ class AnthropicWriter(ApiWriter):
         """The id of a batch that the server took just before this process was killed; None if it did not."""
         # clocks differ; the number of requests and, once they are there, the results say whether it is the one
         earliest = datetime.fromisoformat(row["time"]) - timedelta(minutes=5)
-        for batch in self._patiently(lambda: list(client.messages.batches.list(limit=100))):
+        for batch in self._patiently(lambda: _since(client, earliest)):
             counts = batch.request_counts
             size = counts.processing + counts.succeeded + counts.errored + counts.canceled + counts.expired
-            if batch.id in known or size != len(row["keys"]) or batch.created_at < earliest:
+            if batch.id in known or size != len(row["keys"]):
                 continue
             while batch.processing_status != "ended":
                 time.sleep(self._poll_seconds)
@@ -230,6 +243,10 @@ class AnthropicWriter(ApiWriter):
         for attempt in range(self._retries + 1):
             try:
                 return call()
+            except self.sdk.NotFoundError as error:
+                if paid:
+                    raise InputError(self.problem(error).message) from None
+                raise _Gone from None
             except (self.sdk.APIError, OSError, ValueError) as error:
                 problem = self.problem(error)
                 unclear = paid and not isinstance(error, self.sdk.APIStatusError) and not problem.unreachable
@@ -239,6 +256,11 @@ class AnthropicWriter(ApiWriter):
                 self._retried += 1
                 time.sleep(problem.wait or min(60.0, 0.5 * 2**attempt))
         raise AssertionError("unreachable")
+
+
+def _since(client: Any, earliest: datetime) -> list[Any]:
+    """The batches at the server that were made after a time; it lists the newest first."""
+    return list(takewhile(lambda batch: batch.created_at >= earliest, client.messages.batches.list(limit=100)))
 
 
 def reply(message: Any) -> Reply:

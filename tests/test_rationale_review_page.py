@@ -206,10 +206,10 @@ def test_filters_and_jumps(browser: Any, server: ReviewServer) -> None:
     assert page.text("others") == "ann: wrong · ben: correct"
     page.choose("all")
     page.press("g")
-    page.press("4\n")
+    page.press("4", "\ue007")
     page.at("q-3")
     page.press("g")
-    page.press("q-0\n")
+    page.press("q-0", "\ue007")
     page.at("q-0")
     page.press("x")
     assert not browser.find_elements("css selector", "details[open]")

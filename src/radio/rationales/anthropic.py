@@ -24,7 +24,7 @@ BATCH = "batch"
 """The kind of the cache's entries that stand for batches in flight."""
 
 
-class _Gone(Exception):
+class _GoneError(Exception):
     """The server knows no such batch."""
 
 
@@ -136,10 +136,10 @@ class AnthropicWriter(ApiWriter):
             for name, row in list(waiting.items()):
                 try:
                     batch = self._patiently(lambda row=row: client.messages.batches.retrieve(row["id"]))
-                except _Gone:
+                except _GoneError:
                     # results are kept for some weeks only; the next run asks anew
                     message = f"batch {row['id']} is no longer at the server"
-                    yield from (self._failure(wanted[key], message) for key in row["keys"] if key in wanted)
+                    yield from (self._lost(wanted[key], message) for key in row["keys"] if key in wanted)
                     cache.delete([name])
                     del waiting[name]
                     continue
@@ -206,11 +206,15 @@ class AnthropicWriter(ApiWriter):
             size = counts.processing + counts.succeeded + counts.errored + counts.canceled + counts.expired
             if batch.id in known or size != len(row["keys"]):
                 continue
-            while batch.processing_status != "ended":
-                time.sleep(self._poll_seconds)
-                batch = self._patiently(lambda batch=batch: client.messages.batches.retrieve(batch.id))
-            results = self._patiently(lambda batch=batch: client.messages.batches.results(batch.id))
-            if next(iter(results)).custom_id in row["keys"]:
+            try:
+                while batch.processing_status != "ended":
+                    time.sleep(self._poll_seconds)
+                    batch = self._patiently(lambda batch=batch: client.messages.batches.retrieve(batch.id))
+                results = client.messages.batches.results
+                first = self._patiently(lambda batch=batch: next(iter(results(batch.id))))
+            except _GoneError:
+                continue
+            if first.custom_id in row["keys"]:
                 return str(batch.id)
         return None
 
@@ -229,14 +233,26 @@ class AnthropicWriter(ApiWriter):
                     else:
                         error = getattr(getattr(result.result, "error", None), "error", None)
                         said = self._clean(getattr(error, "message", "")) or "no answer"
-                        yield self._failure(request, f"batch {row['id']}: {result.result.type}: {said}")
+                        yield self._lost(request, f"batch {row['id']}: {result.result.type}: {said}")
                 return
-            except (self.sdk.APIError, OSError, ValueError) as error:
+            except self._errors as error:
                 problem = self.problem(error)
                 if problem.fatal or attempt == self._retries:
                     raise InputError(problem.message) from None
                 self._retried += 1
                 time.sleep(problem.wait or min(60.0, 0.5 * 2**attempt))
+
+    def _lost(self, request: Request, message: str) -> Failure:
+        # not _failure: a batch is over, and giving up after many in a row would keep the rest of it from being read
+        self._failed += 1
+        return Failure(request.question.id, message)
+
+    @property
+    def _errors(self) -> tuple[type[Exception], ...]:
+        """What a call may raise, and the reading of a stream of results, whose errors the SDK does not wrap."""
+        import httpx2
+
+        return (self.sdk.APIError, httpx2.HTTPError, OSError, ValueError)
 
     def _patiently(self, call: Callable[[], T], *, paid: bool = False) -> T:
         """The call's result, after as many tries as it takes; ``paid`` is not repeated if it may have been accepted."""
@@ -246,8 +262,8 @@ class AnthropicWriter(ApiWriter):
             except self.sdk.NotFoundError as error:
                 if paid:
                     raise InputError(self.problem(error).message) from None
-                raise _Gone from None
-            except (self.sdk.APIError, OSError, ValueError) as error:
+                raise _GoneError from None
+            except self._errors as error:
                 problem = self.problem(error)
                 unclear = paid and not isinstance(error, self.sdk.APIStatusError) and not problem.unreachable
                 if problem.fatal or not problem.retry or unclear or attempt == self._retries:

@@ -210,8 +210,7 @@ class AnthropicWriter(ApiWriter):
                 while batch.processing_status != "ended":
                     time.sleep(self._poll_seconds)
                     batch = self._patiently(lambda batch=batch: client.messages.batches.retrieve(batch.id))
-                results = client.messages.batches.results
-                first = self._patiently(lambda batch=batch: next(iter(results(batch.id))))
+                first = self._patiently(lambda batch=batch: next(iter(client.messages.batches.results(batch.id))))
             except _GoneError:
                 continue
             if first.custom_id in row["keys"]:

@@ -141,7 +141,7 @@ def application(provider: Provider) -> Any:
         fault = provider.fault()
         if "too long" in question:
             return error(400, "invalid_request_error", "prompt is too long", api)
-        if fault:
+        if fault and fault != "refusal":
             provider.faults[fault] += 1
         if args.latency:
             await asyncio.sleep(args.latency * (0.5 + random.random()))
@@ -172,6 +172,7 @@ def application(provider: Provider) -> Any:
         await response.write(data)
         await response.write_eof()
         provider.answered[question] += 1
+        provider.faults["refusal"] += fault == "refusal"
         return response
 
     @routes.post("/v1/messages")

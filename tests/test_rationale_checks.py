@@ -185,7 +185,7 @@ def test_of_a_multiple_choice_text_and_letter_count(text: str, expected: bool, g
 
 def test_the_article_a_is_not_the_letter_of_a_choice() -> None:
     question = Question("q1", "Which is largest?", ("Mars",), ("Mars", "Jupiter"))
-    assert not mentions_answer("A planet of gas is largest, because A gas is light.", question)
+    assert not mentions_answer("A planet of gas is largest, since gas is light. A star is larger.", question)
     assert mentions_answer("Rock is heavy, so option A.", question)
 
 

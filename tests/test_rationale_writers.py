@@ -88,7 +88,7 @@ def test_rationales_are_written_once_and_kept_with_all_that_the_server_said(api:
 def test_a_thousand_questions_survive_a_server_of_which_a_third_of_the_replies_fail(api: str, tmp_path: Path) -> None:
     asked = questions(1000)
     with serve(tmp_path, "--faults", "0.3", "--latency", "0.02") as server:
-        made = writer(api, server.url, concurrency=100, timeout=1.5, retries=12)
+        made = writer(api, server.url, concurrency=100, timeout=5.0, retries=12)
         outcomes = ask(made, asked, tmp_path)
         stats = server.stats()
     assert set(stats["faults"]) == set("429 500 529 drop stall truncate refusal".split()), "every fault happened"
@@ -199,32 +199,24 @@ def test_the_budget_of_requests_a_minute_is_kept(tmp_path: Path) -> None:
 
 def test_two_processes_that_start_together_pay_once(tmp_path: Path) -> None:
     with serve(tmp_path, "--latency", "0.05") as server:
-        command = [sys.executable, __file__, "fill", "openai", server.url, str(tmp_path), "100"]
+        command = [sys.executable, __file__, "openai", server.url, str(tmp_path), "100"]
         both = [subprocess.Popen(command) for _ in range(2)]
         assert [process.wait(60) for process in both] == [0, 0]
         assert set(server.stats()["answered"].values()) == {1}
     assert len(rows(tmp_path)) == 100
 
 
-def killed(command: list[str], times: int, longest: float) -> None:
-    """Start the command again and again and kill it -9 after a random time; then let it finish."""
-    rng = random.Random(1)
-    for _ in range(times):
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        assert process.stdout is not None
-        process.stdout.readline()  # imports are done, work begins
-        time.sleep(rng.uniform(0, longest))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        process.stdout.close()
-    assert subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
+def killed(way: str, url: str, folder: Path, count: int, longest: float) -> None:
+    """Start to write, kill -9 after at most ``longest`` seconds, 50 times over; then let it finish."""
+    command = [sys.executable, __file__, way, url, str(folder), str(count), str(longest)]
+    assert subprocess.run(command, stdout=subprocess.DEVNULL).returncode == 0
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("api", APIS)
 def test_kill_9_at_fifty_moments_loses_no_answer(api: str, tmp_path: Path) -> None:
     with serve(tmp_path, "--faults", "0.3", "--kinds", "429", "500", "drop", "--latency", "0.05") as server:
-        killed([sys.executable, __file__, "fill", api, server.url, str(tmp_path), "1500"], 50, 0.6)
+        killed(api, server.url, tmp_path, 1500, 0.8)
         answered = server.stats()["answered"]
     assert {row["question"] for row in rows(tmp_path)} == set(answered)
     assert len(answered) == 1500
@@ -239,7 +231,7 @@ def test_kill_9_at_fifty_moments_loses_no_answer(api: str, tmp_path: Path) -> No
 def test_kill_9_pays_for_no_batch_twice(tmp_path: Path) -> None:
     options = ("--batch-seconds", "1.0", "--faults", "0.2", "--kinds", "500", "drop", "truncate")
     with serve(tmp_path, *options) as server:
-        killed([sys.executable, __file__, "fill", "batches", server.url, str(tmp_path), "1000"], 50, 0.5)
+        killed("batches", server.url, tmp_path, 1000, 0.5)
         stats = server.stats()
     assert set(stats["answered"].values()) == {1}
     assert {row["question"] for row in rows(tmp_path)} == set(stats["answered"])
@@ -358,14 +350,28 @@ def test_a_key_reaches_no_file(
     assert [name for name, text in texts.items() if KEY.encode() in text] == []
 
 
-if __name__ == "__main__":
-    # what the tests above run in processes of their own, and kill
-    _, api, url, folder, count = sys.argv[1:]
+def main(way: str, url: str, folder: str, count: str, longest: str = "") -> int:
+    """What the tests above run in a process of its own, and kill."""
     os.environ.update(ANTHROPIC_API_KEY=KEY, OPENAI_API_KEY=KEY)
-    if api == "batches":
-        mine: ApiWriter = batches(url, batch_size=250)
-    else:
-        mine = writer(api, url, timeout=5.0, retries=20)
-    mine.sdk.AsyncClient  # noqa: B018 -- imported before the clock runs
-    print("ready", flush=True)
-    ask(mine, questions(int(count)), Path(folder))
+
+    def work() -> None:
+        mine = batches(url, batch_size=250) if way == "batches" else writer(way, url, timeout=10.0, retries=20)
+        ask(mine, questions(int(count)), Path(folder))
+
+    rng = random.Random(1)
+    # a fork has all modules loaded, so that the kill falls into the work and not into the imports
+    _ = AnthropicWriter().sdk.AsyncAnthropic, OpenAIWriter().sdk.AsyncOpenAI
+    for _ in range(50 if longest else 0):
+        child = os.fork()
+        if child == 0:
+            work()
+            os._exit(0)
+        time.sleep(rng.uniform(0, float(longest)))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    work()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

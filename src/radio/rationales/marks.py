@@ -202,7 +202,7 @@ def agreement(items: Sequence[ReviewItem], everyone: Mapping[str, Mapping[Key, M
         ``common``, ``agree`` (share, in [0, 1]) and Cohen's ``kappa`` (None where both know one and the same mark only,
         since chance alone would agree as well); ``disagreements``: ``index``, ``id``, ``question``, ``marks`` by name.
     """
-    from sklearn.metrics import cohen_kappa_score
+    from sklearn.metrics import cohen_kappa_score  # type: ignore[import-untyped]
 
     given = {
         name: {n: mark for n, item in enumerate(items) if (mark := marks.get(item.key, Mark()).mark)}

@@ -17,7 +17,7 @@ import numpy as np
 from radio.encoders import Encoder
 from radio.formats import atomic_write, write_jsonl
 from radio.metrics import has_answer
-from radio.rationales.base import from_row
+from radio.rationales.base import read
 from radio.rationales.checks import CHECKS, QualityChecks, Support, best_passages, words
 from radio.schema import InputError, Passage, Question, Rationale
 from radio.teachers import Teacher
@@ -81,8 +81,7 @@ def _measure(datamodule: Any, split: str) -> tuple[dict[str, Any], list[dict[str
         raise InputError(f"split: found {split!r}, expected one of the splits that have questions")
     candidates = datamodule._read_candidates(split)
     requests = datamodule._rationale_requests(split, candidates)
-    stored = datamodule.cache.get_json(request.key for request in requests)
-    found = {r.question.id: from_row(r.question.id, stored[r.key]) for r in requests if r.key in stored}
+    found = read({request.question.id: request.key for request in requests}, datamodule.cache)
     corpus: Mapping[str, Passage] = datamodule.corpus
     passages = {q.id: [corpus[c.passage_id] for c in candidates[q.id]] for q in questions}
     items = [(q, found[q.id], passages[q.id]) for q in questions if q.id in found]

@@ -92,7 +92,6 @@ class RadioTrainer(L.Trainer):
         """
         from radio.rationales.review import review, review_items
 
-        datamodule.setup("fit")
         folder = Path(output) if output else Path(self.default_root_dir) / "reviews"
         review(review_items(datamodule, split)[:limit], folder, annotator, port)
 

@@ -36,6 +36,9 @@ from radio.schema import (
 )
 from radio.teachers import Blend, Teacher
 
+OPTIONS = ("--config", "-c", "--name", "--seed_everything", "--trainer", "--model", "--data")
+"""What all commands take."""
+
 TAUGHT = ("train", "validation", "test")
 """Splits that need answers and have teacher scores; ``predict`` needs neither."""
 
@@ -431,10 +434,22 @@ def _only(key: str, found: Iterable[str], known: Sequence[str]) -> None:
         raise InputError(f"{key}: found {', '.join(unknown)}, expected some of {', '.join(known)}")
 
 
+def _own(arguments: Sequence[str]) -> list[str]:
+    """Those arguments of another command that ``prepare`` has too."""
+    kept: list[str] = []
+    known = False
+    for argument in arguments:
+        if argument.startswith("-"):
+            known = argument.split("=")[0].split(".")[0].rstrip("+") in OPTIONS
+        if known:
+            kept.append(argument)
+    return kept
+
+
 def _missing(what: str, split: str, ids: Sequence[str], total: int, hint: str = "") -> str:
     """The message for something that prepare would have filled, with the command."""
     shown = ", ".join(ids[:3]) + (", ..." if len(ids) > 3 else "")
-    arguments = sys.argv[2:] if Path(sys.argv[0]).name in {"radio", "__main__.py"} else ["--config", "YOUR.yaml"]
+    arguments = _own(sys.argv[2:]) if Path(sys.argv[0]).name in {"radio", "__main__.py"} else ["--config", "YOUR.yaml"]
     command = shlex.join(["radio", "prepare", *arguments])
     tail = f" ({hint})" if hint else ""
     return f"{what} missing for {len(ids)} of {total} {split} questions: {shown}\n  fill them with: {command}{tail}"

@@ -71,7 +71,8 @@ class AnthropicWriter(ApiWriter):
     def connect(self) -> Any:
         import anthropic
 
-        return self._client(anthropic.AsyncAnthropic)
+        # aiohttp costs half the processor time of the SDK's default transport
+        return self._client(anthropic.AsyncAnthropic, http_client=anthropic.DefaultAioHttpClient())
 
     def body(self, text: str) -> dict[str, Any]:
         """The body of a message request; a long fixed prefix is marked for the provider's prompt cache."""

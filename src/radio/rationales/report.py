@@ -27,13 +27,9 @@ EXAMPLES = 5
 
 
 def rationale_report(datamodule: Any, split: str, folder: Path) -> Path:
-    """What the command does: report on one split, say where the page is, and return its path."""
+    """Report on one split; returns the path of the page."""
     report(datamodule, [split], folder)
-    page = Path(folder) / "rationales.html"
-    print(
-        f"page with plots and examples: {page}\nall rationales with their failed checks: {page.with_suffix('.jsonl')}"
-    )
-    return page
+    return Path(folder) / "rationales.html"
 
 
 def report(datamodule: Any, splits: Sequence[str], folder: str | Path) -> dict[str, Any]:

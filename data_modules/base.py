@@ -174,19 +174,19 @@ class RationaleDataModule(L.LightningDataModule):
         """One line for each split: questions, candidates, rationales."""
         lines = []
         for split in TAUGHT:
-            if self._split_questions(split):
-                rationales = len(self._read_rationales(split, self._read_candidates(split)))
-                lines.append(f"{split}: {len(self._split_questions(split))} questions, {rationales} rationales")
+            if self.split_questions(split):
+                rationales = len(self._read_rationales(split, self.read_candidates(split)))
+                lines.append(f"{split}: {len(self.split_questions(split))} questions, {rationales} rationales")
         return "\n".join([*lines, f"corpus: {len(self.corpus)} passages", f"cache: {self.cache.path}"])
 
     def _splits_of(self, stage: str | None) -> list[str]:
         """Splits a stage of Lightning works on; training prepares the test split too, so that it can not fail late."""
         if stage == "predict":
-            return ["predict"] if self._split_questions("predict") else ["test"]
+            return ["predict"] if self.split_questions("predict") else ["test"]
         wanted = {"validate": ["validation"], "test": ["test"]}.get(stage or "", TAUGHT)
-        return [split for split in wanted if self._split_questions(split)]
+        return [split for split in wanted if self.split_questions(split)]
 
-    def _split_questions(self, split: str) -> list[Question]:
+    def split_questions(self, split: str) -> list[Question]:
         if split not in self._questions:
             questions = list(self.questions(split))
             if split in self.max_questions:
@@ -197,7 +197,7 @@ class RationaleDataModule(L.LightningDataModule):
     def _check_splits(self) -> None:
         seen: dict[str, tuple[str, str]] = {}
         for split in TAUGHT:
-            for question in self._split_questions(split):
+            for question in self.split_questions(split):
                 text = normalise_question(question.question)
                 other, identifier = seen.setdefault(text, (split, question.id))
                 if other != split:
@@ -209,11 +209,11 @@ class RationaleDataModule(L.LightningDataModule):
     def _candidate_keys(self, split: str) -> list[str]:
         k = self.train_candidates if split == "train" else self.eval_candidates
         parts = ["candidates", self.retriever.fingerprint(), self._corpus_fingerprint, k]
-        return [fingerprint([*parts, q.id, q.query]) for q in self._split_questions(split)]
+        return [fingerprint([*parts, q.id, q.query]) for q in self.split_questions(split)]
 
     def _retrieve(self, split: str) -> dict[str, list[Candidate]]:
         """Candidates of each question, from the cache or the retriever."""
-        questions, keys = self._split_questions(split), self._candidate_keys(split)
+        questions, keys = self.split_questions(split), self._candidate_keys(split)
         missing = set(self.cache.missing(keys))
         todo = [(key, question) for key, question in zip(keys, questions, strict=True) if key in missing]
         if todo:
@@ -237,10 +237,10 @@ class RationaleDataModule(L.LightningDataModule):
                     self.cache.put_json("candidates", part)
                     part = {}
             self.cache.put_json("candidates", part)
-        return self._read_candidates(split)
+        return self.read_candidates(split)
 
-    def _read_candidates(self, split: str) -> dict[str, list[Candidate]]:
-        questions, keys = self._split_questions(split), self._candidate_keys(split)
+    def read_candidates(self, split: str) -> dict[str, list[Candidate]]:
+        questions, keys = self.split_questions(split), self._candidate_keys(split)
         stored = self.cache.get_json(keys)
         lacking = [q.id for q, key in zip(questions, keys, strict=True) if key not in stored]
         if lacking:
@@ -250,12 +250,12 @@ class RationaleDataModule(L.LightningDataModule):
             for question, key in zip(questions, keys, strict=True)
         }
 
-    def _rationale_requests(self, split: str, candidates: Mapping[str, list[Candidate]]) -> list[Request]:
+    def rationale_requests(self, split: str, candidates: Mapping[str, list[Candidate]]) -> list[Request]:
         """What to ask the writer for each question of a split."""
         if self.rationales is None or not self.teacher.needs_rationale:
             return []
         requests = []
-        for question in self._split_questions(split):
+        for question in self.split_questions(split):
             shown = candidates[question.id][: self.rationales.passages_shown]
             passages = tuple(self.corpus[candidate.passage_id] for candidate in shown)
             requests.append(Request(self.rationales.key(question, passages), question, passages))
@@ -264,13 +264,13 @@ class RationaleDataModule(L.LightningDataModule):
     def _write_rationales(self, candidates: Mapping[str, Mapping[str, list[Candidate]]]) -> None:
         """Ask for the rationales that are missing in these splits; each is stored as soon as it is there."""
         splits = [split for split in candidates if split in self.rationale_splits]
-        requests = [r for split in splits for r in self._rationale_requests(split, candidates[split])]
+        requests = [r for split in splits for r in self.rationale_requests(split, candidates[split])]
         if requests and self.rationales is not None:
             fill(self.rationales, requests, self.cache, self.cache.path.parent / "failures.jsonl", "rationales")
 
     def _read_rationales(self, split: str, candidates: Mapping[str, list[Candidate]]) -> dict[str, Rationale]:
         """Rationales of a split that the cache has and that pass the filters, by question id."""
-        requests = self._rationale_requests(split, candidates)
+        requests = self.rationale_requests(split, candidates)
         found = read({request.question.id: request.key for request in requests}, self.cache)
         items = [
             (r.question, found[r.question.id], [self.corpus[c.passage_id] for c in candidates[r.question.id]])
@@ -286,7 +286,7 @@ class RationaleDataModule(L.LightningDataModule):
 
     def _check_rationales(self, split: str, rationales: Mapping[str, Rationale]) -> None:
         """A training question needs its rationale; elsewhere it only lacks metrics against the teacher."""
-        questions = self._split_questions(split)
+        questions = self.split_questions(split)
         lacking = [q.id for q in questions if q.id not in rationales]
         if split != "train" or not lacking or not self.teacher.needs_rationale:
             return
@@ -298,12 +298,12 @@ class RationaleDataModule(L.LightningDataModule):
             f"{split}: {len(lacking)} of {len(questions)} questions have no rationale and are not trained on"
         )
 
-    def _taught(
+    def taught(
         self, split: str, candidates: Mapping[str, list[Candidate]], rationales: Mapping[str, Rationale]
     ) -> Iterator[tuple[str, Question, Rationale | None, list[RetrievedPassage]]]:
         """Cache key and work of the teacher for each question that can be taught."""
         identity = self.teacher.fingerprint()
-        for question in self._split_questions(split):
+        for question in self.split_questions(split):
             rationale = rationales.get(question.id)
             if (rationale is None and self.teacher.needs_rationale) or not candidates[question.id]:
                 continue
@@ -319,7 +319,7 @@ class RationaleDataModule(L.LightningDataModule):
     def _teach(
         self, split: str, candidates: Mapping[str, list[Candidate]], rationales: Mapping[str, Rationale]
     ) -> None:
-        work = list(self._taught(split, candidates, rationales))
+        work = list(self.taught(split, candidates, rationales))
         missing = set(self.cache.missing([key for key, *_ in work]))
         todo = [item for item in work if item[0] in missing]
         if not todo:
@@ -344,12 +344,12 @@ class RationaleDataModule(L.LightningDataModule):
         self.cache.put_json("teacher", part)
 
     def _read_examples(self, split: str) -> list[Example]:
-        questions, candidates = self._split_questions(split), self._read_candidates(split)
+        questions, candidates = self.split_questions(split), self.read_candidates(split)
         teacher: dict[str, dict[str, float]] = {}
         if split in TAUGHT:
             rationales = self._read_rationales(split, candidates)
             self._check_rationales(split, rationales)
-            work = {key: question.id for key, question, _, _ in self._taught(split, candidates, rationales)}
+            work = {key: question.id for key, question, _, _ in self.taught(split, candidates, rationales)}
             stored = self.cache.get_json(work)
             lacking = [question for key, question in work.items() if key not in stored]
             if lacking:

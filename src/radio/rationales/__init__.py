@@ -2,7 +2,7 @@
 
 from radio.rationales.anthropic import AnthropicWriter
 from radio.rationales.base import Failure, RationaleWriter, Recorded, Request, fill, read
-from radio.rationales.checks import CHECKS, QualityChecks
+from radio.rationales.checks import CHECKS, Judge, NLIJudge, QualityChecks
 from radio.rationales.local import TransformersWriter
 from radio.rationales.openai import OpenAIWriter
 from radio.rationales.prompts import PromptTemplate
@@ -11,6 +11,8 @@ __all__ = [
     "CHECKS",
     "AnthropicWriter",
     "Failure",
+    "Judge",
+    "NLIJudge",
     "OpenAIWriter",
     "PromptTemplate",
     "QualityChecks",

@@ -301,15 +301,14 @@ class ApiWriter(RationaleWriter):
     def problem(self, error: Exception) -> Problem:
         """What an exception of the SDK, or of reading its answer, means."""
         url = self._base_url or "the provider"
+        causes = list(_causes(error))
+        # the transports name it differently; none of them got a connection at all
+        if any("Connect" in type(cause).__name__ and "Connection" not in type(cause).__name__ for cause in causes):
+            return Problem(self._clean(f"cannot reach {url} ({causes[-1]})"), retry=True, unreachable=True)
         if isinstance(error, TimeoutError | self.sdk.APITimeoutError):
             return Problem(f"no answer within {self._timeout:g} s from {url}", retry=True)
         if isinstance(error, self.sdk.APIConnectionError):
-            cause: BaseException = error
-            while cause.__cause__ is not None:
-                cause = cause.__cause__
-            unreachable = isinstance(cause, ConnectionRefusedError) or "Connect" in type(error.__cause__).__name__
-            message = f"cannot reach {url}" if unreachable else f"the connection to {url} broke"
-            return Problem(self._clean(f"{message} ({cause or error})"), retry=True, unreachable=unreachable)
+            return Problem(self._clean(f"the connection to {url} broke ({causes[-1]})"), retry=True)
         if isinstance(error, self.sdk.APIStatusError):
             return self._status_problem(error, url)
         return Problem(self._clean(f"unreadable answer from {url} ({type(error).__name__}: {error})"), retry=True)
@@ -351,6 +350,14 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
             if seconds >= 0:
                 return min(seconds, 600.0)
     return None
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """What an error was raised from, the error itself first."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__
 
 
 def _first(error: BaseException) -> BaseException:

@@ -72,11 +72,11 @@ def _measure(datamodule: Any, split: str) -> tuple[dict[str, Any], list[dict[str
             "rationales report: found no use for rationales in this configuration, expected data.init_args.rationales "
             "and a teacher that needs them"
         )
-    questions: list[Question] = datamodule._split_questions(split)
+    questions: list[Question] = datamodule.split_questions(split)
     if not questions:
         raise InputError(f"split: found {split!r}, expected one of the splits that have questions")
-    candidates = datamodule._read_candidates(split)
-    requests = datamodule._rationale_requests(split, candidates)
+    candidates = datamodule.read_candidates(split)
+    requests = datamodule.rationale_requests(split, candidates)
     found = read({request.question.id: request.key for request in requests}, datamodule.cache)
     corpus: Mapping[str, Passage] = datamodule.corpus
     passages = {q.id: [corpus[c.passage_id] for c in candidates[q.id]] for q in questions}

@@ -45,10 +45,10 @@ def review_items(datamodule: Any, split: str, top_k: int = 5, checks: Sequence[s
     Raises:
         InputError: a split without questions, candidates that are not in the cache, or no rationale there.
     """
-    if not datamodule._split_questions(split):
+    if not datamodule.split_questions(split):
         raise InputError(f"split: found {split!r}, expected one of the splits that have questions")
-    candidates = datamodule._read_candidates(split)
-    requests = datamodule._rationale_requests(split, candidates)
+    candidates = datamodule.read_candidates(split)
+    requests = datamodule.rationale_requests(split, candidates)
     found = read({request.question.id: request.key for request in requests}, datamodule.cache)
     found = {identifier: rationale for identifier, rationale in found.items() if rationale.text.strip()}
     if not found:
@@ -60,7 +60,7 @@ def review_items(datamodule: Any, split: str, top_k: int = 5, checks: Sequence[s
     questions = [request.question for request in requests if request.question.id in found]
     rows = [(q, found[q.id], [corpus[c.passage_id] for c in candidates[q.id]]) for q in questions]
     failed = datamodule.rationale_checks.run(rows, datamodule.cache, checks)
-    keys = {question.id: key for key, question, *_ in datamodule._taught(split, candidates, found)}
+    keys = {question.id: key for key, question, *_ in datamodule.taught(split, candidates, found)}
     teacher = datamodule.cache.get_json(keys.values())
     items = []
     for question, rationale, passages in rows:

@@ -187,6 +187,7 @@ class RationaleDataModule(L.LightningDataModule):
         return [split for split in wanted if self.split_questions(split)]
 
     def split_questions(self, split: str) -> list[Question]:
+        """Questions of a split, at most ``max_questions`` of them; read once."""
         if split not in self._questions:
             questions = list(self.questions(split))
             if split in self.max_questions:
@@ -240,6 +241,11 @@ class RationaleDataModule(L.LightningDataModule):
         return self.read_candidates(split)
 
     def read_candidates(self, split: str) -> dict[str, list[Candidate]]:
+        """Candidates of each question of a split, best first, from the cache.
+
+        Raises:
+            InputError: the cache lacks some.
+        """
         questions, keys = self.split_questions(split), self._candidate_keys(split)
         stored = self.cache.get_json(keys)
         lacking = [q.id for q, key in zip(questions, keys, strict=True) if key not in stored]

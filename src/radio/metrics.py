@@ -8,6 +8,7 @@ import string
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
 import regex
@@ -50,9 +51,14 @@ def tokens(text: str) -> list[str]:
 
 def has_answer(contents: str, golden_answers: Sequence[str]) -> bool:
     """Whether a golden answer stands in the text as a run of tokens (DPR, Karpukhin et al., EMNLP 2020)."""
-    # spaces at both ends: token borders, not substrings
-    text = f" {' '.join(tokens(contents))} "
+    text = _spaced_tokens(contents)
     return any(words and f" {' '.join(words)} " in text for words in map(tokens, golden_answers))
+
+
+@lru_cache(maxsize=20_000)  # each evaluation looks at the same passages
+def _spaced_tokens(text: str) -> str:
+    # spaces at both ends: token borders, not substrings
+    return f" {' '.join(tokens(text))} "
 
 
 def reciprocal_rank(relevance: Sequence[float]) -> float:

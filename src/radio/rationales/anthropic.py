@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import takewhile
 from types import ModuleType
 from typing import Any, Literal, TypeVar
@@ -136,7 +137,7 @@ class AnthropicWriter(ApiWriter):
         while waiting:
             for name, row in list(waiting.items()):
                 try:
-                    batch = self._patiently(lambda row=row: client.messages.batches.retrieve(row["id"]))
+                    batch = self._patiently(partial(client.messages.batches.retrieve, row["id"]))
                 except _GoneError:
                     # results are kept for some weeks only; the next run asks anew
                     message = f"batch {row['id']} is no longer at the server"
@@ -210,8 +211,8 @@ class AnthropicWriter(ApiWriter):
             try:
                 while batch.processing_status != "ended":
                     time.sleep(self._poll_seconds)
-                    batch = self._patiently(lambda batch=batch: client.messages.batches.retrieve(batch.id))
-                first = self._patiently(lambda batch=batch: next(iter(client.messages.batches.results(batch.id))))
+                    batch = self._patiently(partial(client.messages.batches.retrieve, batch.id))
+                first = self._patiently(partial(_first_result, client, batch.id))
             except _GoneError:
                 continue
             if first.custom_id in row["keys"]:
@@ -272,6 +273,10 @@ class AnthropicWriter(ApiWriter):
                 self._retried += 1
                 time.sleep(problem.wait or min(60.0, 0.5 * 2**attempt))
         raise AssertionError("unreachable")
+
+
+def _first_result(client: Any, batch: str) -> Any:
+    return next(iter(client.messages.batches.results(batch)))
 
 
 def _since(client: Any, earliest: datetime) -> list[Any]:

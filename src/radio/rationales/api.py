@@ -316,7 +316,7 @@ class ApiWriter(RationaleWriter):
     def _status_problem(self, error: Any, url: str) -> Problem:
         status = error.status_code
         body = error.body if isinstance(error.body, dict) else {}
-        inner = body.get("error") if isinstance(body.get("error"), dict) else body
+        inner: Mapping[str, Any] = body["error"] if isinstance(body.get("error"), dict) else body
         said = self._clean(str(inner.get("message") or error.message))
         code = " ".join(str(inner.get(key, "")) for key in ("type", "code"))
         empty = status == 402 or any(word in f"{code} {said}".lower() for word in QUOTA)

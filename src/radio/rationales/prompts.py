@@ -69,4 +69,5 @@ class PromptTemplate:
         )
         answers = " or ".join(dict.fromkeys(question.golden_answers))
         fields = {"question": question.question, "answers": answers, "choices": choices, "passages": shown}
-        return self.user.format_map(fields)
+        text: str = self.user.format_map(fields)
+        return text

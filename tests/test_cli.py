@@ -337,3 +337,40 @@ def test_world_fixture_is_what_its_docstring_says(world: World) -> None:
     for question in read_jsonl(world.folder / "train.jsonl"):
         assert sum(question["golden_answers"][0] in row["contents"] for row in corpus) == 1
     assert ROOT.joinpath("pyproject.toml").is_file()
+
+
+def test_rationales_are_reported_and_reviewed_by_command(radio: Radio, tiny_run: list[str], tmp_path: Path) -> None:
+    from urllib.error import HTTPError
+    from urllib.request import urlopen
+
+    assert radio("prepare", *tiny_run)[0] == 0
+    status, out, err = radio("rationales", "report", *tiny_run, "--split", "validation")
+    assert status == 0, err
+    page = tmp_path / "runs/tiny/rationales.html"
+    assert str(page.relative_to(tmp_path)) in out
+    assert "<html" in page.read_text()
+    assert len(read_jsonl(page.with_suffix(".jsonl"))) == 2
+
+    command = [*MODULE, "rationales", "review", *tiny_run, "--annotator", "ada", "--limit", "3"]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    line = next(line for line in process.stdout if line.startswith("review: "))
+    url = line.split()[1]
+    assert b"<!doctype html>" in urlopen(url).read()
+    with pytest.raises(HTTPError, match="403"):
+        urlopen(url.split("?")[0])
+    process.send_signal(signal.SIGINT)
+    assert "0 of 3 marked: runs/tiny/reviews/ada.jsonl" in process.stdout.read()
+    assert process.wait(30) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["rationales"], "rationales: found nothing, expected report or review"),
+        (["rationales", "revue"], "rationales: found revue, expected report or review"),
+    ],
+)
+def test_an_unknown_command_about_rationales_is_answered(arguments: list[str], message: str, radio: Radio) -> None:
+    status, _, err = radio(*arguments)
+    assert (status, err) == (2, f"radio: error: {message}\n")

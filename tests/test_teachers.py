@@ -11,7 +11,7 @@ import pytest
 from radio.cache import Cache
 from radio.encoders import Encoder
 from radio.schema import InputError, Question, Rationale, RetrievedPassage
-from radio.teachers import Blend, RationaleSimilarity, RetrievalScore, Teacher, min_max
+from radio.teachers import AnswerMatch, Blend, Gated, RationaleSimilarity, RetrievalScore, Teacher, min_max
 
 QUESTION = Question("q1", "Why do ships ring a bell in fog?", ("to warn other ships", "as a warning"))
 RATIONALE = Rationale(
@@ -196,3 +196,30 @@ def test_equal_passages_get_equal_scores(encoder: Encoder, cache: Cache) -> None
 def test_scoring_before_the_cache_is_known_says_what_to_call(encoder: Encoder) -> None:
     with pytest.raises(RuntimeError, match="prefetch"):
         RationaleSimilarity(encoder).score(QUESTION, RATIONALE, passages())
+
+
+def test_answer_match_marks_the_passages_that_hold_an_answer(cache: Cache) -> None:
+    question = Question("q", "What is bread baked from?", ("flour", "white"))
+    teacher = AnswerMatch()
+    assert teacher.score(question, None, passages()) == [0, 0, 0, 1, 1]
+    assert not teacher.needs_rationale
+
+
+def test_a_closed_gate_leaves_the_floor_of_a_score() -> None:
+    question = Question("q", "What is bread baked from?", ("flour",))
+    gated = Gated(Fixed([0.2, 1.0, 0.4, 0.6, 0.8]), AnswerMatch(), floor=0.25)
+    assert gated.score(question, None, passages()) == pytest.approx([0.05, 0.25, 0.1, 0.15, 0.8])
+    assert not gated.needs_rationale
+    assert Gated(Fixed([0.3] * 5), floor=1.0).score(question, None, passages()) == [0.3] * 5
+    with pytest.raises(InputError, match="Gated: floor: found -1"):
+        Gated(floor=-1)
+
+
+def test_a_gate_passes_on_what_is_to_be_embedded(encoder: Encoder, cache: Cache) -> None:
+    inner, gated = RationaleSimilarity(encoder), Gated(RationaleSimilarity(encoder), Fixed([1, 1, 0, 1, 1]), floor=0)
+    work = [(QUESTION, RATIONALE, passages())]
+    inner.prefetch(work, cache)
+    gated.prefetch(work, cache)
+    plain = inner.score(QUESTION, RATIONALE, passages())
+    assert gated.score(QUESTION, RATIONALE, passages()) == [*plain[:2], 0, *plain[3:]]
+    assert gated.needs_rationale

@@ -26,7 +26,7 @@ class ExtractiveReader(Generator):
     Args:
         model: transformers name or folder.
         max_length: tokens of question and window.
-        stride: tokens that two windows of a passage share.
+        stride: tokens that two windows of a passage share, less than half of ``max_length``.
         max_answer_tokens: longest span.
         spans: best spans of a passage that are kept.
         rank_discount: in [0, 1]; 0 reads the first passage alone, 1 trusts all alike.
@@ -34,7 +34,7 @@ class ExtractiveReader(Generator):
         device: for example ``cuda``; None takes the best there is.
 
     Raises:
-        InputError: the model cannot be loaded.
+        InputError: ``stride`` is half of ``max_length`` or more, or the model cannot be loaded.
     """
 
     def __init__(
@@ -50,6 +50,8 @@ class ExtractiveReader(Generator):
     ) -> None:
         if not 0 <= rank_discount <= 1:
             raise InputError(f"ExtractiveReader: rank_discount: found {rank_discount}, expected 0 to 1")
+        if not 0 <= 2 * stride < max_length:
+            raise InputError(f"ExtractiveReader: stride: found {stride}, expected less than half of {max_length}")
         self.model = model
         self.max_length = max_length
         self.stride = stride
@@ -116,7 +118,7 @@ class ExtractiveReader(Generator):
         # title and text are one line, as readers are trained; offsets point into this text
         texts = [passage.contents.replace("\n", " ") for _, passage in pairs]
         encoded = tokenizer(
-            [question for question, _ in pairs],
+            [self._cut(question) for question, _ in pairs],
             texts,
             truncation="only_second",
             max_length=self.max_length,
@@ -144,6 +146,13 @@ class ExtractiveReader(Generator):
                     known = found[owners[i]]
                     known[place] = max(score, known.get(place, score))
         return [self._normalised(text, spans) for text, spans in zip(texts, found, strict=True)]
+
+    def _cut(self, question: str) -> str:
+        """The question, at most as long as leaves half of a window to the passage."""
+        tokenizer, _ = self._load()
+        limit = self.max_length // 2 - 4
+        tokens = tokenizer(question, add_special_tokens=False)["input_ids"]
+        return question if len(tokens) <= limit else str(tokenizer.decode(tokens[:limit]))
 
     def _best_spans(self, starts: Any, ends: Any, inside: Any) -> list[tuple[int, int, float]]:
         """First and last token and score of the best spans in a window; logits ``[L]``."""

@@ -1,0 +1,153 @@
+"""Datasets in FlashRAG's format: from a local folder, and from a repository in the hub's layout."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import SHARED, write_jsonl
+
+import data_modules
+from data_modules import (
+    FEVERDataModule,
+    FlashRAGDataModule,
+    MMLUDataModule,
+    MuSiQueDataModule,
+    NaturalQuestionsDataModule,
+    PopQADataModule,
+    TriviaQADataModule,
+    TwoWikiMultihopQADataModule,
+)
+from radio.rationales import Recorded
+from radio.retrieval import BM25, Precomputed
+from radio.schema import InputError
+from radio.teachers import RetrievalScore
+
+KINDS = [
+    kind
+    for kind in vars(data_modules).values()
+    if isinstance(kind, type) and issubclass(kind, FlashRAGDataModule) and kind is not FlashRAGDataModule
+]
+ROWS = [
+    {"id": "train_0", "question": "who lit the lamp", "golden_answers": ["Ada"], "metadata": {"hops": 2}},
+    {"id": "train_1", "question": "who rang the bell", "golden_answers": ["Bo", "Bob"], "metadata": {"hops": 3}},
+]
+
+
+def module(kind: type[FlashRAGDataModule], folder: Path, **options: Any) -> FlashRAGDataModule:
+    return kind(cache_dir=str(folder / "cache"), teacher=RetrievalScore(), **options)
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> str:
+    """A dataset repository as the hub has it: a card that lists the configurations, and a folder for each."""
+    folder = tmp_path / "repository"
+    for name in [kind.dataset for kind in KINDS]:
+        (folder / name).mkdir(parents=True)
+        for split in ("train", "test"):
+            write_jsonl(folder / name / f"{split}.jsonl", [{**r, "id": r["id"].replace("train", split)} for r in ROWS])
+    configs = [
+        {
+            "config_name": kind.dataset,
+            "data_files": [{"split": s, "path": f"{kind.dataset}/{s}.jsonl"} for s in ("train", "test")],
+        }
+        for kind in KINDS
+    ]
+    # JSON is YAML
+    (folder / "README.md").write_text(f"---\n{json.dumps({'configs': configs})}\n---\n")
+    return str(folder)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_questions_come_from_the_hub_by_name(kind: type[FlashRAGDataModule], hub: str, tmp_path: Path) -> None:
+    data = module(kind, tmp_path, repository=hub, max_questions={"test": 1})
+    train = data.questions("train")
+    assert [(q.id, q.golden_answers) for q in train] == [("train_0", ("Ada",)), ("train_1", ("Bo", "Bob"))]
+    assert [q.query for q in train] == ["who lit the lamp", "who rang the bell"]
+    assert train[0].metadata["hops"] == 2
+    assert [q.id for q in data.questions("test")] == ["test_0"]
+    assert data.questions("validation") == data.questions("predict") == []
+
+
+def test_a_repository_that_cannot_be_loaded_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    data = module(NaturalQuestionsDataModule, tmp_path, repository=str(tmp_path / "nowhere"))
+    with pytest.raises(InputError, match=r"nowhere@main: nq/train: cannot be loaded .* or give a path"):
+        data.questions("train")
+
+
+@pytest.mark.parametrize("layout", ["nq", "dataset/nq"])
+def test_a_local_folder_brings_what_it_has(layout: str, tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    for name in (layout, "candidates/nq", "rationales/nq", "corpus"):
+        (folder / name).mkdir(parents=True)
+    write_jsonl(folder / layout / "train.jsonl", ROWS)
+    write_jsonl(folder / "corpus/c.jsonl", [{"id": f"p{n}", "contents": f"T\nlamp {n}"} for n in range(3)])
+    bare = module(NaturalQuestionsDataModule, tmp_path, path=str(folder), retriever=BM25())
+    assert [q.id for q in bare.questions("train")] == ["train_0", "train_1"]
+    assert bare.questions("validation") == []
+    assert list(bare.corpus) == ["p0", "p1", "p2"]
+    assert bare.rationales is None
+    write_jsonl(folder / "rationales/nq/train.jsonl", [{"id": "train_0", "rationale": "She did."}])
+    candidates = [{"id": r["id"], "candidate_ids": ["p2", "p0"]} for r in ROWS]
+    write_jsonl(folder / "candidates/nq/train.ids.jsonl", candidates)
+    full = module(NaturalQuestionsDataModule, tmp_path, path=str(folder))
+    assert isinstance(full.rationales, Recorded)
+    assert isinstance(full.retriever, Precomputed)
+    assert [c.passage_id for c in next(full.retriever.search(full.questions("train"), 5))] == ["p2", "p0"]
+    assert list(full.corpus) == ["p0", "p1", "p2"]
+    assert isinstance(module(NaturalQuestionsDataModule, tmp_path, path=str(folder), retriever=BM25()).retriever, BM25)
+    with pytest.raises(InputError, match=r"found neither dataset/triviaqa nor triviaqa in this folder"):
+        module(TriviaQADataModule, tmp_path, path=str(folder), retriever=BM25()).questions("train")
+
+
+def test_choices_and_claims_are_asked_as_their_dataset_does(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    for name in ("mmlu", "fever"):
+        (folder / name).mkdir(parents=True)
+    row = {"id": "m", "question": "Which gas?", "golden_answers": [1], "choices": ["oxygen", "carbon dioxide"]}
+    other = {**row, "id": "n", "metadata": {"subject": "physics"}}
+    write_jsonl(folder / "mmlu/test.jsonl", [{**row, "metadata": {"subject": "biology"}}, other])
+    write_jsonl(folder / "fever/test.jsonl", [{"id": "f", "question": "Fog is dry.", "golden_answers": ["REFUTES"]}])
+    options: dict[str, Any] = {"path": str(folder), "retriever": BM25()}
+    (first, second) = module(MMLUDataModule, tmp_path, **options).questions("test")
+    assert (first.question, first.query) == ("Which gas?", "Which gas? oxygen carbon dioxide")
+    assert first.golden_answers == ("carbon dioxide",)
+    assert second.metadata["subject"] == "physics"
+    only = module(MMLUDataModule, tmp_path, subjects=["physics"], choices_in_query=False, **options).questions("test")
+    assert [(q.id, q.query) for q in only] == [("n", "Which gas?")]
+    (claim,) = module(FEVERDataModule, tmp_path, **options).questions("test")
+    assert claim.query == "Fog is dry."
+    assert "Fog is dry." in claim.question
+    assert claim.choices == ("SUPPORTS", "REFUTES")
+    assert claim.golden_answers == ("REFUTES",)
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="needs ../shared/data")
+@pytest.mark.parametrize(
+    ("kind", "sizes", "rationales"),
+    [
+        (NaturalQuestionsDataModule, (2000, 500, 500), 1497),
+        (TriviaQADataModule, (500, 100, 250), 300),
+        (MuSiQueDataModule, (656, 157, 200), 300),
+        (TwoWikiMultihopQADataModule, (500, 164, 367), 0),
+        (PopQADataModule, (0, 0, 350), 0),
+        (MMLUDataModule, (3057, 286, 4167), 300),
+        (FEVERDataModule, (707, 202, 409), 261),
+    ],
+)
+def test_the_shared_data_is_read_by_its_path(
+    kind: type[FlashRAGDataModule], sizes: tuple[int, ...], rationales: int, tmp_path: Path
+) -> None:
+    data = module(kind, tmp_path, path=str(SHARED / "data"))
+    splits = {split: data.questions(split) for split in ("train", "validation", "test")}
+    assert tuple(map(len, splits.values())) == sizes
+    found = 0
+    for questions in splits.values():
+        if questions:
+            assert all(next(data.retriever.search(questions[:1], 20)))
+        if data.rationales:
+            found += sum(data.rationales._find(q) is not None for q in questions)  # type: ignore[attr-defined]
+    assert found == rationales

@@ -18,7 +18,7 @@ REPOSITORY = "RUC-NLPIR/FlashRAG_datasets"
 
 
 class FlashRAGDataModule(RationaleDataModule):
-    """A dataset of FlashRAG's collection; a subclass names it. Splits: ``train``, ``dev`` (validation), ``test``.
+    """A dataset of FlashRAG's collection, or one in its format. Splits: ``train``, ``dev`` (validation), ``test``.
 
     With ``path``, a local folder holds ``dataset/NAME/SPLIT.jsonl`` (or ``NAME/SPLIT.jsonl``, as a clone of the hub
     repository does), and where they are there ``candidates/NAME/*``, ``rationales/NAME/train.jsonl`` and
@@ -27,6 +27,7 @@ class FlashRAGDataModule(RationaleDataModule):
 
     Args:
         path: local folder; None takes the hub.
+        dataset: name in the collection; the subclasses have their own.
         corpus: files of passages (JSONL, gzip, Parquet); they stay on disk.
         repository: dataset repository on the hub.
         revision: its commit, tag or branch.
@@ -38,13 +39,14 @@ class FlashRAGDataModule(RationaleDataModule):
         InputError: the folder has no such dataset.
     """
 
-    dataset: ClassVar[str] = ""
-    """Its name in the collection."""
+    dataset = ""
+    """Its name in the collection; a subclass sets it."""
     splits: ClassVar[dict[str, str]] = {"train": "train", "validation": "dev", "test": "test"}
 
     def __init__(
         self,
         path: str | None = None,
+        dataset: str | None = None,
         corpus: str | list[str] | None = None,
         repository: str = REPOSITORY,
         revision: str = "main",
@@ -53,6 +55,9 @@ class FlashRAGDataModule(RationaleDataModule):
         **kwargs: Any,
     ) -> None:
         self.path = Path(path) if path else None
+        self.dataset = dataset or self.dataset
+        if not self.dataset:
+            raise InputError("data.init_args.dataset is not set: the name of the dataset in the folder or collection")
         self.repository, self.revision = repository, revision
         self._corpus_files = [corpus] if isinstance(corpus, str) else corpus or self._found("corpus/*")
         candidates = self._found(f"candidates/{self.dataset}/*")

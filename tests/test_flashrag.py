@@ -103,6 +103,15 @@ def test_a_local_folder_brings_what_it_has(layout: str, tmp_path: Path) -> None:
         module(TriviaQADataModule, tmp_path, path=str(folder), retriever=BM25()).questions("train")
 
 
+def test_any_dataset_in_this_format_is_read_by_its_name(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    write_jsonl(tmp_path / "mine/train.jsonl", ROWS)
+    data = module(FlashRAGDataModule, tmp_path, path=str(tmp_path), dataset="mine", retriever=BM25())
+    assert len(data.questions("train")) == 2
+    with pytest.raises(InputError, match=r"data\.init_args\.dataset is not set"):
+        module(FlashRAGDataModule, tmp_path, path=str(tmp_path))
+
+
 def test_choices_and_claims_are_asked_as_their_dataset_does(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     for name in ("mmlu", "fever"):

@@ -11,7 +11,16 @@ import pytest
 from radio.cache import Cache
 from radio.encoders import Encoder
 from radio.schema import InputError, Question, Rationale, RetrievedPassage
-from radio.teachers import AnswerMatch, Blend, Gated, RationaleSimilarity, RetrievalScore, Teacher, min_max
+from radio.teachers import (
+    AnswerMatch,
+    Blend,
+    Gated,
+    GoldPassages,
+    RationaleSimilarity,
+    RetrievalScore,
+    Teacher,
+    min_max,
+)
 
 QUESTION = Question("q1", "Why do ships ring a bell in fog?", ("to warn other ships", "as a warning"))
 RATIONALE = Rationale(
@@ -203,6 +212,13 @@ def test_answer_match_marks_the_passages_that_hold_an_answer(cache: Cache) -> No
     teacher = AnswerMatch()
     assert teacher.score(question, None, passages()) == [0, 0, 0, 1, 1]
     assert not teacher.needs_rationale
+
+
+def test_gold_passages_are_those_of_the_annotation() -> None:
+    question = Question("q", "?", ("x",), metadata={"gold_ids": ["p1", "p9"]})
+    assert GoldPassages().score(question, None, passages()) == [0, 1, 0, 0, 0]
+    with pytest.raises(InputError, match="question 'q1': metadata has no list 'gold_ids': found None"):
+        GoldPassages().score(QUESTION, None, passages())
 
 
 def test_a_closed_gate_leaves_the_floor_of_a_score() -> None:

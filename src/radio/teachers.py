@@ -119,6 +119,26 @@ class AnswerMatch(Teacher):
         return [float(has_answer(p.contents, question.golden_answers)) for p in passages]
 
 
+class GoldPassages(Teacher):
+    """1 for a passage that is annotated as supporting the answer (``gold_ids`` in the metadata), else 0.
+
+    Plain supervision, for the warm-up of a reranker on labelled data.
+
+    Raises:
+        InputError: a question without ``gold_ids``.
+    """
+
+    needs_rationale = False
+
+    def score(
+        self, question: Question, rationale: Rationale | None, passages: Sequence[RetrievedPassage]
+    ) -> list[float]:
+        gold = question.metadata.get("gold_ids")
+        if not isinstance(gold, list):
+            raise InputError(f"GoldPassages: question {question.id!r}: metadata has no list 'gold_ids': found {gold!r}")
+        return [float(p.id in gold) for p in passages]
+
+
 class Gated(Teacher):
     """A teacher's scores where a gate is open, ``floor`` times them where it is closed.
 

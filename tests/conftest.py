@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import random
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,11 @@ def write_jsonl(path: Path, rows: Sequence[dict[str, Any]]) -> Path:
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def heed_ctrl_c() -> None:
+    """In a new process: a test run in the background of a shell ignores Ctrl-C, and its children with it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass

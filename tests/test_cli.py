@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import conftest
 import pytest
 import torch
 from conftest import ROOT, World, make_world, read_jsonl, write_jsonl
@@ -133,8 +134,8 @@ class CountingWriter(RationaleWriter):
         self._bill = bill
         self._pause = pause
 
-    def write(self, questions):
-        for question in questions:
+    def write(self, requests, cache):
+        for question in [request.question for request in requests]:
             with open(self._bill, "a") as file:
                 file.write(question.id + "\\n")
             time.sleep(self._pause)
@@ -352,7 +353,9 @@ def test_rationales_are_reported_and_reviewed_by_command(radio: Radio, tiny_run:
     assert len(read_jsonl(page.with_suffix(".jsonl"))) == 2
 
     command = [*MODULE, "rationales", "review", *tiny_run, "--annotator", "ada", "--limit", "3"]
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, preexec_fn=conftest.heed_ctrl_c
+    )
     assert process.stdout is not None
     line = next(line for line in process.stdout if line.startswith("review: "))
     url = line.split()[1]

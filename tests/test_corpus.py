@@ -69,7 +69,7 @@ def test_the_fingerprint_is_that_of_the_passages_and_not_of_the_files(tmp_path: 
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([*ROWS, ROWS[3]], r"id 'p3' is a duplicate: passage 26, first used by 4"),
+        ([*ROWS, ROWS[3]], r"c\.jsonl:26: id 'p3' is a duplicate, first used at .*c\.jsonl:4"),
         ([*ROWS, {"id": "q"}], r"c\.jsonl:26: key 'contents' is missing"),
         ([*ROWS, {"id": "q", "contents": 5}], r"c\.jsonl:26: key 'contents': found a number"),
         ([], "the corpus is empty"),

@@ -267,7 +267,7 @@ def test_similarities_are_computed_once(tiny_bert: str, cache: Cache) -> None:
     found = [best_passages(items, encoder, cache) for encoder in (first, second, other)]
     assert [encoder._loaded is not None for encoder in (first, second, other)] == [True, False, True]
     assert found[0] == found[1]
-    changed = [(HARBOUR, Rationale("q1", GOOD), passages("rope", "lamp"))]
+    changed = [(HARBOUR, Rationale("q1", GOOD), passages("gull"))]
     assert best_passages(changed, second, cache) != found[0]
     assert second._loaded is not None
 

@@ -15,7 +15,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from conftest import World, read_jsonl
+from conftest import World, heed_ctrl_c, read_jsonl
 
 from radio.rationales.marks import Mark, ReviewCandidate, ReviewItem, Reviews, agreement, read_marks
 from radio.rationales.review import MAX_BODY, ReviewServer, review, review_items
@@ -366,7 +366,9 @@ def test_review_serves_until_ctrl_c_and_prints_where(tmp_path: Path) -> None:
         "item = ReviewItem('q-0', 'Who?', ('Ada',), (), 'Since Ada did.')\n"
         "review([item], Path(sys.argv[1]), 'ann', ready=lambda url: print('ready', url, flush=True))"
     )
-    process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True, preexec_fn=heed_ctrl_c
+    )
     assert process.stdout is not None
     first, second = process.stdout.readline(), process.stdout.readline()
     assert first.startswith("review: http://127.0.0.1:")

@@ -166,7 +166,6 @@ def _refuse_duplicates(
     for place in np.flatnonzero(hashes[1:] == hashes[:-1]):
         first, second = int(rows[place]), int(rows[place + 1])
         if ids[first]["id"] == ids[second]["id"]:
-            shown = ", ".join(map(str, paths))
-            raise InputError(
-                f"{shown}: id {ids[first]['id']!r} is a duplicate: passage {second + 1}, first used by {first + 1}"
-            )
+            places = (place for path in paths for place, _ in _passages(path))
+            known = {row: place for row, place in enumerate(places) if row in (first, second)}
+            raise InputError(f"{known[second]}: id {ids[first]['id']!r} is a duplicate, first used at {known[first]}")

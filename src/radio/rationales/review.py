@@ -284,10 +284,10 @@ def review(
     try:
         reviews.everyone()  # a damaged file of somebody else shows now rather than in the middle
         with ReviewServer(items, reviews, port) as server:
-            print(f"review: {server.url}  (Ctrl-C ends; marks: {reviews.path})", flush=True)
-            if ready is not None:
-                ready(server.url)
             with suppress(KeyboardInterrupt):
+                print(f"review: {server.url}  (Ctrl-C ends; marks: {reviews.path})", flush=True)
+                if ready is not None:
+                    ready(server.url)
                 server.serve_forever()
             marked = sum(server._own(item).mark is not None for item in items)
             print(f"\nreview: {marked} of {len(items)} marked: {reviews.path}", flush=True)

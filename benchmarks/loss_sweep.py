@@ -18,7 +18,8 @@ import numpy as np
 
 HEAD = """# Losses compared
 
-Made by `python -m benchmarks.loss_sweep` (needs `../shared/data`; half an hour on two CPU cores; it resumes). Natural
+Made by `python -m benchmarks.loss_sweep --questions 800` (needs `../shared/data`; an hour on two CPU cores; it resumes,
+and `--losses` does a part, so that two processes can share the work with `OMP_NUM_THREADS=1`). Natural
 Questions, 20 BM25 candidates a question without injected gold passages; the teacher is the rationale similarity alone
 (MiniLM); the student is the question side of the same MiniLM against fixed passage embeddings, one epoch, batches of 8
 questions with all their candidates. Each loss has the settings of its overlay in `configs/losses/`; its learning rate

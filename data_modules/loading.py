@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -161,7 +162,9 @@ class TrainLoader(DataLoader[list[Group]]):
                 }
             else:
                 self.groups.student = student_scores(self.trainer, self.groups, self.eval_batch_size, self.num_workers)
-        yield from super().__iter__()
+        batches = super().__iter__()
+        # worker processes are ahead by themselves
+        yield from batches if self.num_workers else ahead(batches)
 
     def state_dict(self) -> dict[str, Any]:
         """The student's scores that the rest of a half-done epoch follows; Lightning itself knows the place."""
@@ -175,6 +178,16 @@ class TrainLoader(DataLoader[list[Group]]):
         # the two methods tell Lightning that it need not warn. It does not call this one when a scheduler has asked
         # for the number of steps before: the data module stores and restores the state
         self.student = state.get("student")
+
+
+def ahead(batches: Iterator[Any]) -> Iterator[Any]:
+    """The same batches, each made in a thread while the one before is trained on."""
+    end = object()
+    with ThreadPoolExecutor(1, thread_name_prefix="batches") as pool:
+        following = pool.submit(next, batches, end)
+        while (batch := following.result()) is not end:
+            following = pool.submit(next, batches, end)
+            yield batch
 
 
 def student_scores(

@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ import torch
 from conftest import World, make_world, read_jsonl
 from test_data_modules import module
 
-from data_modules.loading import Groups
+from data_modules.loading import Groups, ahead
 from radio.cli import RadioTrainer
 from radio.losses import ListNet
 from radio.rerankers import CrossEncoder
@@ -126,3 +128,33 @@ def test_one_or_two_processes_draw_the_same_groups(tiny_run: list[str], tmp_path
     questions = {row["id"] for row in read_jsonl(tmp_path / "world/train.jsonl")}
     assert len(found[0]) == 2 * len(questions)
     assert found[0] == found[1]
+
+
+def test_the_next_batch_is_made_while_one_is_trained_on() -> None:
+    made: list[tuple[int, bool]] = []
+    second = threading.Event()
+
+    def batches() -> Iterator[int]:
+        for n in range(4):
+            made.append((n, threading.current_thread() is threading.main_thread()))
+            if n == 1:
+                second.set()
+            yield n
+
+    found = []
+    for batch in ahead(batches()):
+        assert second.wait(10), "the second batch is there before the first step has ended"
+        found.append(batch)
+    assert found == [0, 1, 2, 3]
+    assert made == [(n, False) for n in range(4)]
+
+
+def test_an_error_in_making_a_batch_reaches_the_loop() -> None:
+    def batches() -> Iterator[int]:
+        yield 1
+        raise ValueError("no such passage")
+
+    found = []
+    with pytest.raises(ValueError, match="no such passage"):
+        found.extend(ahead(batches()))
+    assert found == [] or found == [1]

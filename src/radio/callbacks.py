@@ -187,10 +187,20 @@ class GeneratorInTheLoop(_Evaluation):
                 for start in range(0, len(todo), 32):
                     part = todo[start : start + 32]
                     answers = self.generator.answer([prompt for _, prompt in part])
-                    cache.put_json("answer", {key: a for (key, _), a in zip(part, answers, strict=True)})
+                    model = getattr(self.generator, "model", type(self.generator).__name__)
+                    rows = {
+                        key: {
+                            "id": prompt.question.id,
+                            "question": prompt.question.question,
+                            "answer": a,
+                            "model": model,
+                        }
+                        for (key, prompt), a in zip(part, answers, strict=True)
+                    }
+                    cache.put_json("answer", rows)
                     bar.update(len(part))
         stored = cache.get_json(keys)
-        return [stored[key] for key in keys]
+        return [stored[key]["answer"] for key in keys]
 
 
 class _Look(NamedTuple):

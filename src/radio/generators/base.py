@@ -30,7 +30,7 @@ class Generator(Fingerprinted):
         question = prompt.question
         return fingerprint(
             [
-                "answer",
+                "answer/2",
                 self.fingerprint(),
                 question.question,
                 question.choices,

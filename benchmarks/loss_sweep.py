@@ -30,10 +30,11 @@ intervals over the questions, of the mean over the seeds; "- base" is the paired
 spread is the range over the seeds.
 """
 
-READING = """What the table says: the losses that compare passages with one another lie within each other's intervals, and each is
-clear of zero; nothing here ranks them. The three pointwise losses lose: they ask for a score near the teacher's 0 to 1
-itself, while 20 times a cosine lies around 10, and an epoch goes into moving all scores instead of their order. EM
-moves for none of them.
+READING = """\
+Read from the run of November 2026 with 800 questions: the losses that compare passages with one another lie within
+each other's intervals, and each is clear of zero; nothing here ranks them. The three pointwise losses lose: they ask
+for a score near the teacher's 0 to 1 itself, while 20 times a cosine lies around 10, and an epoch goes into moving all
+scores instead of their order. EM moves for none of them.
 """
 
 ROOT = Path(__file__).resolve().parents[1]

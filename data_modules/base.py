@@ -60,6 +60,9 @@ class RationaleDataModule(L.LightningDataModule):
         sampler: draws the groups; None is the published shift.
         train_candidates: candidates for each training question (published: 50).
         eval_candidates: candidates that are reranked (published: 20).
+        injected: candidates that were put in by hand because they are annotated as right, though no search found them
+            (a candidate file says so): ``never`` kept, kept for ``train`` questions only, or ``always``. They flatter
+            every figure of an evaluation.
         batch_size: questions in a training step.
         eval_batch_size: questions in an evaluation step.
         num_workers: processes that tokenise; 0 does it in the main process.
@@ -80,6 +83,7 @@ class RationaleDataModule(L.LightningDataModule):
         sampler: GroupSampler | None = None,
         train_candidates: int = 50,
         eval_candidates: int = 20,
+        injected: Literal["never", "train", "always"] = "never",
         batch_size: int = 16,
         eval_batch_size: int = 16,
         num_workers: int = 0,
@@ -98,6 +102,7 @@ class RationaleDataModule(L.LightningDataModule):
         self.sampler = sampler or Shift()
         self.train_candidates = train_candidates
         self.eval_candidates = eval_candidates
+        self.injected = injected
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size
         self.num_workers = num_workers
@@ -210,7 +215,12 @@ class RationaleDataModule(L.LightningDataModule):
     def _candidate_keys(self, split: str) -> list[str]:
         k = self.train_candidates if split == "train" else self.eval_candidates
         parts = ["candidates", self.retriever.fingerprint(), self._corpus_fingerprint, k]
+        if self._keeps_injected(split):
+            parts.append("injected")
         return [fingerprint([*parts, q.id, q.query]) for q in self.split_questions(split)]
+
+    def _keeps_injected(self, split: str) -> bool:
+        return self.injected == "always" or (self.injected == "train" and split == "train")
 
     def _retrieve(self, split: str) -> dict[str, list[Candidate]]:
         """Candidates of each question, from the cache or the retriever."""
@@ -233,7 +243,8 @@ class RationaleDataModule(L.LightningDataModule):
                             f"question {question.id!r}: candidate {candidate.passage_id!r} is not in the corpus "
                             f"({len(self.corpus)} passages); use the corpus that the candidates were made from"
                         )
-                part[key] = [[c.passage_id, c.score] for c in candidates]
+                kept = candidates if self._keeps_injected(split) else [c for c in candidates if not c.injected]
+                part[key] = [[c.passage_id, c.score] for c in kept]
                 if len(part) >= 100:
                     self.cache.put_json("candidates", part)
                     part = {}

@@ -38,6 +38,30 @@ def test_help_and_plain_mistakes_are_answered_at_once() -> None:
     assert time.perf_counter() - begin < 6
 
 
+def test_annotated_passages_are_labels_and_verdicts_are_not_searched_for(
+    radio: Radio, tiny_run: list[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "world/test.jsonl"
+    first, second, *_ = read_jsonl(path)
+    # one of the two annotated passages is not in the corpus: no retriever can find it
+    first["metadata"] = {"gold_ids": ["port5-0", "nowhere"]}
+    write_jsonl(path, [first, {**second, "golden_answers": ["yes"]}])
+    status, _, err = radio("fit", *tiny_run, "--model", "BiEncoder", "--data.init_args.eval_candidates", "30")
+    assert status == 0, err
+    run = tmp_path / "runs/tiny"
+    rows = {r["question_id"]: r for r in read_jsonl(run / "predictions.jsonl") if r["split"] == "test"}
+    tuned = rows[first["id"]]["tuned"]
+    place = tuned["passage_ids"].index("port5-0")
+    assert tuned["gold_mrr"] == tuned["mrr"] == 1 / (place + 1)
+    assert tuned["recall@5"] == float(place < 5)
+    assert tuned["gold_recall@5"] == float(place < 5) / 2
+    other = rows[second["id"]]["tuned"]
+    assert "em" in other
+    assert not {"mrr", "gold_mrr", "answer_in_context"} & other.keys()
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert metrics["differences"]["test"]["tuned - base"]["gold_mrr"]["questions"] == 1
+
+
 def test_help_does_not_import_lightning() -> None:
     code = "import sys; sys.argv = ['radio', '--help']\nfrom radio.__main__ import main\nmain()\n"
     code += "assert not {'torch', 'lightning', 'transformers'} & set(sys.modules), 'heavy import'"

@@ -6,7 +6,7 @@ import ast
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from conftest import ROOT, World, read_jsonl, write_jsonl
@@ -16,7 +16,7 @@ from data_modules.loading import EpochSampler, Groups
 from radio.cache import Cache
 from radio.encoders import Encoder
 from radio.rationales import Failure, RationaleWriter, Recorded, Request
-from radio.retrieval import BM25
+from radio.retrieval import BM25, Precomputed
 from radio.sampling import FullList, Iteration, Shift
 from radio.schema import InputError, Passage, Question, Rationale, RetrievedPassage
 from radio.teachers import RationaleSimilarity, Teacher
@@ -294,3 +294,23 @@ def test_rationales_that_fail_a_check_do_not_teach(outcome: str, check: str, wor
     assert first in {e.question.id for e in kept.examples["train"]}
     with pytest.raises(InputError, match="rationale_filters: found lies, expected some of empty, refusal"):
         module(world, rationale_filters=["lies"])
+
+
+@pytest.mark.parametrize(("injected", "kept"), [("never", ()), ("train", ("train",)), ("always", ("train", "test"))])
+def test_candidates_put_in_by_hand_are_kept_where_asked(
+    world: World, injected: Literal["never", "train", "always"], kept: tuple[str, ...]
+) -> None:
+    rows = [row for split in ("train", "validation", "test") for row in read_jsonl(world.folder / f"{split}.jsonl")]
+    ids = [row["id"] for row in read_jsonl(world.folder / "corpus.jsonl")][:4]
+    entries = [{"id": i, "score": -n, "from": ["gold"] if n == 1 else ["bm25"]} for n, i in enumerate(ids)]
+    write_jsonl(world.folder / "candidates.jsonl", [{"id": row["id"], "candidates": entries} for row in rows])
+    data = module(
+        world, injected=injected, retriever=Precomputed(str(world.folder / "candidates.jsonl")), eval_candidates=3
+    )
+    data.prepare_data()
+    data.setup("fit")
+    for split in ("train", "test"):
+        expected = ids if split in kept else [ids[0], *ids[2:]]
+        for example in data.examples[split]:
+            assert [c.passage_id for c in example.candidates] == expected
+            assert [c.rank for c in example.candidates] == list(range(len(expected)))

@@ -368,11 +368,12 @@ def test_candidates_are_ranked_by_score_and_carry_their_passages(file: Callable[
     assert passages == {"a": Passage("a", "T\nA")}
 
 
-def test_candidates_that_were_put_in_by_hand_are_left_out(file: Callable[..., Path]) -> None:
+def test_candidates_that_were_put_in_by_hand_are_marked(file: Callable[..., Path]) -> None:
     rows = [("found", ["bm25"]), ("both", ["gold", "bm25"]), ("injected", ["gold"]), ("unknown", [])]
     entries = [{"id": name, "score": 1.0, "from": origin, "contents": name} for name, origin in rows]
     candidates, _ = read_candidates(file(json.dumps({"id": "q1", "candidates": entries})))
-    assert [(c.passage_id, c.rank) for c in candidates["q1"]] == [("found", 0), ("both", 1), ("unknown", 2)]
+    found = [(c.passage_id, c.rank, c.injected) for c in candidates["q1"]]
+    assert found == [("found", 0, False), ("both", 1, False), ("injected", 2, True), ("unknown", 3, False)]
 
 
 def test_candidates_from_a_trec_run_equal_those_from_jsonl(file: Callable[..., Path]) -> None:

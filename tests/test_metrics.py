@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from radio.metrics import bootstrap_interval, exact_match, f1, has_answer, ranking_metrics, relevance_of
+from radio.metrics import bootstrap_interval, exact_match, f1, findable, has_answer, ranking_metrics, relevance_of
 
 
 @pytest.mark.parametrize(
@@ -161,3 +161,19 @@ def test_bootstrap_interval_of_a_large_set_is_that_of_the_normal_distribution() 
     low, high = bootstrap_interval(values, resamples=300)
     assert high - low == pytest.approx(2 * 1.96 / math.sqrt(len(values)), rel=0.2)
     assert low < values.mean() < high
+
+
+@pytest.mark.parametrize(
+    ("answers", "found"),
+    [
+        (["Paris"], True),
+        (["yes"], False),
+        (["No", "Nope"], True),
+        (["SUPPORTS"], False),
+        (["NOT_ENOUGH_INFO"], False),
+        (["?!"], False),
+        ([], False),
+    ],
+)
+def test_a_verdict_cannot_be_found_in_a_passage(answers: list[str], found: bool) -> None:
+    assert findable(answers) is found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -184,3 +185,14 @@ def test_precomputed_is_identified_by_the_content_of_its_files(files: list[str])
     before = Precomputed(files).fingerprint()
     Path(files[0]).write_text(RUN + "q9 Q0 b 1 0.9 x\n")
     assert Precomputed(files).fingerprint() != before
+
+
+def test_candidates_put_in_by_hand_come_on_top_of_those_asked_for(tmp_path: Path) -> None:
+    origins = [("a", ["bm25"]), ("b", ["gold"]), ("c", ["bm25", "gold"]), ("d", ["bm25"])]
+    entries = [{"id": name, "score": 4.0 - n, "from": origin} for n, (name, origin) in enumerate(origins)]
+    (tmp_path / "rows.jsonl").write_text(json.dumps({"id": "q1", "candidates": entries}))
+    retriever = Precomputed(str(tmp_path / "rows.jsonl"))
+    for k, expected in [(1, "a"), (2, "abc"), (3, "abcd"), (9, "abcd")]:
+        (found,) = retriever.search([Question("q1", "?")], k)
+        assert "".join(c.passage_id for c in found) == expected
+        assert [c.passage_id for c in found if c.injected] == [i for i in expected if i == "b"]

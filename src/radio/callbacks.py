@@ -15,7 +15,7 @@ from torch import Tensor
 
 from radio.formats import Run, ranked, write_run
 from radio.generators import Generator, Prompt, SpanReader
-from radio.metrics import exact_match, f1, has_answer, ranking_metrics, relevance_of
+from radio.metrics import exact_match, f1, findable, has_answer, ranking_metrics, relevance_of
 from radio.rerankers import Reranker
 from radio.schema import Example, InputError
 
@@ -82,9 +82,14 @@ class _Evaluation(L.Callback):
 class RankEvaluation(_Evaluation):
     """Ranking metrics before and after, and the rankings as TREC runs ``<split>.<system>.trec``.
 
-    Each metric is computed against the answer-bearing passages (``ndcg@5``) and against the teacher's scores
-    (``teacher_ndcg@5``; linear gain; for ``teacher_mrr`` and the like the teacher's best passage alone is relevant),
-    the latter for questions that have a rationale.
+    Each metric is computed
+
+    - against the answer-bearing passages (``ndcg@5``), for questions whose answers a passage can contain, as a name
+      and unlike a verdict;
+    - against the annotated passages (``gold_ndcg@5``; recall counts those that no retriever found too), for questions
+      that have some;
+    - against the teacher's scores (``teacher_ndcg@5``; linear gain; for ``teacher_mrr`` and the like the teacher's best
+      passage alone is relevant), for questions that the teacher has scored.
 
     Args:
         metrics: ``mrr``, ``ndcg@k``, ``recall@k``, ``precision@k`` for any k.
@@ -105,8 +110,15 @@ class RankEvaluation(_Evaluation):
                 example = examples[question]
                 order = [c.passage_id for c in ranked(scores)]
                 answers = example.question.golden_answers
-                gains = {p: float(has_answer(data.corpus[p].contents, answers)) for p in order}
-                values = ranking_metrics(relevance_of(order, gains), self.metrics)
+                values = {}
+                if findable(answers):
+                    gains = {p: float(has_answer(data.corpus[p].contents, answers)) for p in order}
+                    values = ranking_metrics(relevance_of(order, gains), self.metrics)
+                if gold := example.question.gold:
+                    # those that were not retrieved stand behind the last place
+                    relevance = relevance_of([*order, *(gold.keys() - set(order))], gold)
+                    found = ranking_metrics(relevance, self.metrics)
+                    values |= {f"gold_{name}": value for name, value in found.items()}
                 if example.teacher:
                     values |= self._against_teacher(order, dict(example.teacher))
                 module.results.add(
@@ -114,7 +126,7 @@ class RankEvaluation(_Evaluation):
                 )
             if trainer.is_global_zero:
                 write_run(Path(trainer.default_root_dir) / f"{split}.{system}.trec", run, system)
-        return [*self.metrics, *(f"teacher_{name}" for name in self.metrics)]
+        return [prefix + name for prefix in ("", "gold_", "teacher_") for name in self.metrics]
 
     def _against_teacher(self, order: list[str], teacher: dict[str, float]) -> dict[str, float]:
         best = max(teacher.values())
@@ -158,11 +170,9 @@ class GeneratorInTheLoop(_Evaluation):
         answers = trainer.strategy.broadcast(answers)
         for ((system, question), prompt), answer in zip(prompts.items(), answers, strict=True):
             golden = prompt.question.golden_answers
-            values = {
-                "em": exact_match(answer, golden),
-                "f1": f1(answer, golden),
-                "answer_in_context": float(any(has_answer(p.contents, golden) for p in prompt.passages)),
-            }
+            values = {"em": exact_match(answer, golden), "f1": f1(answer, golden)} if golden else {}
+            if findable(golden):
+                values["answer_in_context"] = float(any(has_answer(p.contents, golden) for p in prompt.passages))
             module.results.add(
                 split,
                 system,

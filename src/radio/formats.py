@@ -10,6 +10,7 @@ import tempfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -219,7 +220,7 @@ def read_candidates(path: str | Path) -> tuple[dict[str, list[Candidate]], dict[
 
     JSONL rows are ``{"id", "candidates": [{"id", "score", ["contents"], ["from"]}]}`` or
     ``{"id", "candidate_ids", ["scores"]}``; a missing score becomes 1 / (1 + rank). A candidate whose ``from`` names
-    ``gold`` but no search that found it was put in by hand and is left out: it would flatter any reranker.
+    ``gold`` but not ``bm25`` was put in by hand; it is marked as ``injected``.
 
     Raises:
         InputError: broken line, missing key, wrong type or a candidate listed twice.
@@ -244,6 +245,7 @@ def read_candidates(path: str | Path) -> tuple[dict[str, list[Candidate]], dict[
         else:
             entries = _take(row, place, "candidates", list)
         scores_by_id: dict[str, float] = {}
+        injected: set[str] = set()
         for position, entry in enumerate(entries):
             spot = f"{place}: candidate {position + 1}"
             if not isinstance(entry, dict):
@@ -255,14 +257,14 @@ def read_candidates(path: str | Path) -> tuple[dict[str, list[Candidate]], dict[
                 passages[identifier] = Passage(identifier, _take(entry, spot, "contents", str))
             origin = _take_strings(entry, spot, "from")
             if "gold" in origin and "bm25" not in origin:
-                continue
+                injected.add(identifier)
             score = entry.get("score")
             if score is not None and (isinstance(score, bool) or not isinstance(score, int | float)):
                 raise InputError(f"{spot}: key 'score': found {_kind(score)}, expected a number")
             if score is not None and not math.isfinite(score):
                 raise InputError(f"{spot}: key 'score': found {score}, expected a finite number")
             scores_by_id[identifier] = 1 / (1 + position) if score is None else float(score)
-        result[question] = ranked(scores_by_id)
+        result[question] = [replace(c, injected=c.passage_id in injected) for c in ranked(scores_by_id)]
     return result, passages
 
 

@@ -49,6 +49,16 @@ def tokens(text: str) -> list[str]:
     return regex.findall(r"[\p{L}\p{N}\p{M}]+", unicodedata.normalize("NFD", text).lower())
 
 
+NEVER_IN_TEXT = frozenset({"yes", "no", "true", "false", "supports", "refutes", "not enough info"})
+"""Answers that are a verdict: that a passage contains the word says nothing."""
+
+
+def findable(golden_answers: Sequence[str]) -> bool:
+    """Whether it can be seen from a passage that it holds an answer: there is one, and it is no verdict."""
+    answers = [" ".join(tokens(answer.replace("_", " "))) for answer in golden_answers]
+    return any(answer and answer not in NEVER_IN_TEXT for answer in answers)
+
+
 def has_answer(contents: str, golden_answers: Sequence[str]) -> bool:
     """Whether a golden answer stands in the text as a run of tokens (DPR, Karpukhin et al., EMNLP 2020)."""
     text = _spaced_tokens(contents)

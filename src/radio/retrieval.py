@@ -119,6 +119,8 @@ class Dense(Retriever):
 class Precomputed(Retriever):
     """Candidates from files: TREC runs or JSONL (see :func:`radio.formats.read_candidates`), joined by question id.
 
+    Candidates that were put in by hand come on top of the k that are asked for; the data module leaves them out.
+
     Args:
         paths: one file or several; a question may stand in one of them only.
     """
@@ -154,4 +156,6 @@ class Precomputed(Retriever):
                 raise InputError(
                     f"{files}: no candidates for question id {question.id!r}; found {len(table)} questions"
                 )
-            yield table[question.id][:k]
+            found = table[question.id]
+            last = [c.rank for c in found if not c.injected][k - 1 : k]
+            yield found[: last[0] + 1] if last else found

@@ -31,6 +31,23 @@ class Question:
         """The text that passages are ranked for."""
         return self.search or self.question
 
+    @property
+    def gold(self) -> dict[str, float]:
+        """Passages annotated as supporting the answer, id -> grade: ``gold_ids`` of the metadata, a list or a mapping.
+
+        Raises:
+            InputError: ``gold_ids`` is neither.
+        """
+        found = self.metadata.get("gold_ids") or {}
+        if isinstance(found, Mapping):
+            return {str(identifier): float(grade) for identifier, grade in found.items()}
+        if isinstance(found, list | tuple):
+            return dict.fromkeys(map(str, found), 1.0)
+        raise InputError(
+            f"question {self.id!r}: metadata: key 'gold_ids': found {found!r}, expected a list of passage ids, or an "
+            "object of grades"
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Passage:
@@ -65,6 +82,8 @@ class Candidate:
     passage_id: str
     rank: int
     score: float
+    injected: bool = False
+    """Put into the list by hand because it is annotated as right; no search found it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -18,7 +19,7 @@ REPOSITORY = "RUC-NLPIR/FlashRAG_datasets"
 
 
 class FlashRAGDataModule(RationaleDataModule):
-    """A dataset of FlashRAG's collection, or one in its format. Splits: ``train``, ``dev`` (validation), ``test``.
+    """A dataset of FlashRAG's collection, or one in its format.
 
     With ``path``, a local folder holds ``dataset/NAME/SPLIT.jsonl`` (or ``NAME/SPLIT.jsonl``, as a clone of the hub
     repository does), and where they are there ``candidates/NAME/*``, ``rationales/NAME/train.jsonl`` and
@@ -28,6 +29,8 @@ class FlashRAGDataModule(RationaleDataModule):
     Args:
         path: local folder; None takes the hub.
         dataset: name in the collection; the subclasses have their own.
+        splits: which file is ``train``, ``validation`` and ``test``, or which rows of it (``train[20000:21000]``);
+            None is ``train``, ``dev``, ``test``, those of them that are there.
         corpus: files of passages (JSONL, gzip, Parquet); they stay on disk.
         repository: dataset repository on the hub.
         revision: its commit, tag or branch.
@@ -41,12 +44,13 @@ class FlashRAGDataModule(RationaleDataModule):
 
     dataset = ""
     """Its name in the collection; a subclass sets it."""
-    splits: ClassVar[dict[str, str]] = {"train": "train", "validation": "dev", "test": "test"}
+    usual_splits: ClassVar[dict[str, str]] = {"train": "train", "validation": "dev", "test": "test"}
 
     def __init__(
         self,
         path: str | None = None,
         dataset: str | None = None,
+        splits: dict[str, str] | None = None,
         corpus: str | list[str] | None = None,
         repository: str = REPOSITORY,
         revision: str = "main",
@@ -58,6 +62,11 @@ class FlashRAGDataModule(RationaleDataModule):
         self.dataset = dataset or self.dataset
         if not self.dataset:
             raise InputError("data.init_args.dataset is not set: the name of the dataset in the folder or collection")
+        self.splits = self.usual_splits if splits is None else splits
+        unknown = self.splits.keys() - self.usual_splits.keys()
+        if unknown:
+            raise InputError(f"splits: found {min(unknown)!r}, expected {', '.join(self.usual_splits)}")
+        self._chosen = {split: _rows(split, name) for split, name in self.splits.items()}
         self.repository, self.revision = repository, revision
         self._corpus_files = [corpus] if isinstance(corpus, str) else corpus or self._found("corpus/*")
         candidates = self._found(f"candidates/{self.dataset}/*")
@@ -70,10 +79,10 @@ class FlashRAGDataModule(RationaleDataModule):
         return sorted(map(str, self.path.glob(pattern))) if self.path else []
 
     def questions(self, split: str) -> Sequence[Question]:
-        name = self.splits.get(split)
-        if name is None:
+        if split not in self._chosen:
             return []
-        questions = self._local(name) if self.path else self._hub(name, self.max_questions.get(split))
+        name, start, end = self._chosen[split]
+        questions = self._local(name)[start:end] if self.path else self._hub(name, start, end, split)
         return [self.convert(question) for question in questions if self.keep(question)]
 
     def keep(self, question: Question) -> bool:
@@ -94,17 +103,21 @@ class FlashRAGDataModule(RationaleDataModule):
             raise InputError(f"{self.path}: found neither dataset/{self.dataset} nor {self.dataset} in this folder")
         return []
 
-    def _hub(self, split: str, limit: int | None) -> list[Question]:
+    def _hub(self, name: str, start: int, end: int | None, split: str) -> list[Question]:
         from datasets import get_dataset_split_names, load_dataset
 
-        place = f"{self.repository}@{self.revision}: {self.dataset}/{split}"
+        limit = self.max_questions.get(split)
+        if limit is not None and type(self).keep is FlashRAGDataModule.keep:
+            # no more is downloaded than will be used
+            end = start + limit if end is None else min(end, start + limit)
+        place = f"{self.repository}@{self.revision}: {self.dataset}/{name}"
         try:
             names = get_dataset_split_names(self.repository, self.dataset, revision=self.revision)
-            if split not in names:
+            if name not in names:
                 return []
-            rows = load_dataset(self.repository, self.dataset, split=split, revision=self.revision, streaming=True)
-            found: Iterator[Any] = islice(rows, limit)
-            return take_questions((f"{place}: row {number}", row) for number, row in enumerate(found, 1))
+            rows = load_dataset(self.repository, self.dataset, split=name, revision=self.revision, streaming=True)
+            found: Iterator[Any] = islice(rows, start, end)
+            return take_questions((f"{place}: row {number}", row) for number, row in enumerate(found, start + 1))
         except (OSError, ValueError) as error:
             raise InputError(f"{place}: cannot be loaded ({str(error).splitlines()[0]}); or give a path") from None
 
@@ -114,3 +127,12 @@ class FlashRAGDataModule(RationaleDataModule):
         if self._corpus_files:
             return DiskCorpus(self._corpus_files, self.cache.path.parent / "corpus")
         raise InputError("data.init_args.corpus is not set, and no candidate file carries the text of its passages")
+
+
+def _rows(split: str, name: str) -> tuple[str, int, int | None]:
+    """File and rows of ``NAME`` or ``NAME[a:b]``."""
+    match = re.fullmatch(r"([^\[\]]+?)(?:\[(\d*):(\d*)\])?", name)
+    if not match:
+        raise InputError(f"splits: {split}: found {name!r}, expected a name such as train, or train[0:20000]")
+    file, start, end = match.groups()
+    return file, int(start or 0), int(end) if end else None

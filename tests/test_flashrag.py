@@ -67,8 +67,24 @@ def test_questions_come_from_the_hub_by_name(kind: type[FlashRAGDataModule], hub
     assert [(q.id, q.golden_answers) for q in train] == [("train_0", ("Ada",)), ("train_1", ("Bo", "Bob"))]
     assert [q.query for q in train] == ["who lit the lamp", "who rang the bell"]
     assert train[0].metadata["hops"] == 2
-    assert [q.id for q in data.questions("test")] == ["test_0"]
+    assert [q.id for q in data.split_questions("test")] == ["test_0"]
     assert data.questions("validation") == data.questions("predict") == []
+
+
+def test_a_split_may_be_some_rows_of_a_file(hub: str, tmp_path: Path) -> None:
+    splits = {"train": "train[:1]", "validation": "train[1:]", "test": "test"}
+    for options in ({"repository": hub}, {"path": hub, "retriever": BM25()}):
+        data = module(NaturalQuestionsDataModule, tmp_path, splits=splits, **options)
+        found = {split: [q.id for q in data.questions(split)] for split in splits}
+        assert found == {"train": ["train_0"], "validation": ["train_1"], "test": ["test_0", "test_1"]}
+        limited = module(NaturalQuestionsDataModule, tmp_path, splits={"train": "train[1:]"}, **options)
+        limited.max_questions = {"train": 1}
+        assert [q.id for q in limited.split_questions("train")] == ["train_1"]
+        assert limited.questions("test") == []
+    with pytest.raises(InputError, match=r"splits: train: found 'train\[-5:\]', expected a name such as train"):
+        module(NaturalQuestionsDataModule, tmp_path, splits={"train": "train[-5:]"}, repository=hub)
+    with pytest.raises(InputError, match=r"splits: found 'dev', expected train, validation, test"):
+        module(NaturalQuestionsDataModule, tmp_path, splits={"dev": "dev"}, repository=hub)
 
 
 def test_a_repository_that_cannot_be_loaded_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

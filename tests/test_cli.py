@@ -62,6 +62,22 @@ def test_annotated_passages_are_labels_and_verdicts_are_not_searched_for(
     assert metrics["differences"]["test"]["tuned - base"]["gold_mrr"]["questions"] == 1
 
 
+def test_a_generator_reads_as_many_passages_as_are_asked_for(
+    radio: Radio, tiny_run: list[str], tmp_path: Path
+) -> None:
+    callback = ["--trainer.callbacks+", "GeneratorInTheLoop", "--trainer.callbacks.init_args.top_k", "[1, 3]"]
+    status, _, err = radio("fit", *tiny_run, "--model", "BiEncoder", *callback)
+    assert status == 0, err
+    rows = [r for r in read_jsonl(tmp_path / "runs/tiny/predictions.jsonl") if r["split"] == "test"]
+    for row in rows:
+        tuned = row["tuned"]
+        # the base config's own callback reads three
+        assert tuned["answer@3"] == tuned["answer"]
+        assert tuned["em@3"] == tuned["em"]
+        assert tuned["answer_in_context@1"] == tuned["precision@1"]
+        assert tuned["answer_in_context@3"] >= tuned["answer_in_context@1"]
+
+
 def test_help_does_not_import_lightning() -> None:
     code = "import sys; sys.argv = ['radio', '--help']\nfrom radio.__main__ import main\nmain()\n"
     code += "assert not {'torch', 'lightning', 'transformers'} & set(sys.modules), 'heavy import'"

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from conftest import SHARED, WORDS
 
+from radio.cache import Cache
 from radio.generators import ExtractiveReader, Prompt
 from radio.schema import InputError, Passage, Question
 
@@ -108,6 +109,26 @@ def test_answers_do_not_depend_on_the_batch_or_on_what_was_asked_before(model: s
     reader = ExtractiveReader(model, max_length=64, stride=8, batch_size=1)
     assert [reader.answer([prompt])[0] for prompt in reversed(prompts)] == together[::-1]
     assert reader.answer(prompts) == together
+
+
+def test_a_passage_that_was_read_is_not_read_again(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = passages(6), tuple(reversed(passages(6)))
+    cache = Cache(tmp_path / "cache.sqlite")
+    reader = ExtractiveReader(model, max_length=48, stride=8)
+    reader.prefetch([Prompt(QUESTION, first)], cache)
+    expected = ExtractiveReader(model, max_length=48, stride=8).answer(
+        [Prompt(QUESTION, first), Prompt(QUESTION, second)]
+    )
+    later = ExtractiveReader(model, max_length=48, stride=8, rank_discount=0.5)
+    monkeypatch.setattr(later, "_load", lambda: pytest.fail("it reads again"))
+    prompts = [Prompt(QUESTION, first), Prompt(QUESTION, second)]
+    later.prefetch(prompts, Cache(tmp_path / "cache.sqlite"))
+    assert later.answer(prompts) == expected
+    other = ExtractiveReader(model, max_length=48, stride=8, spans=3)
+    other.prefetch(prompts, cache)
+    assert len(cache.items_json("spans")) == 12
 
 
 def test_no_passage_or_an_empty_one_gives_no_answer(model: str) -> None:

@@ -145,12 +145,17 @@ class GeneratorInTheLoop(_Evaluation):
 
     Args:
         generator: None is :class:`radio.generators.SpanReader`.
-        top_k: passages that it reads (published: 5).
+        top_k: passages that it reads (published: 5). A list asks once for each number, and the metrics then say which:
+            ``em@1``, ``em@5``.
         every_n_epochs: validations during training that are skipped in between; tests are never skipped.
     """
 
-    def __init__(self, generator: Generator | None = None, top_k: int = 5, every_n_epochs: int = 1) -> None:
-        if top_k < 1 or every_n_epochs < 1:
+    def __init__(
+        self, generator: Generator | None = None, top_k: int | list[int] = 5, every_n_epochs: int = 1
+    ) -> None:
+        # the name of a metric does not change because another number is asked for too
+        self._suffixes = {k: f"@{k}" for k in top_k} if isinstance(top_k, list) else {top_k: ""}
+        if min(self._suffixes, default=0) < 1 or every_n_epochs < 1:
             raise InputError(f"GeneratorInTheLoop: found top_k={top_k}, every_n_epochs={every_n_epochs}, expected >= 1")
         self.generator = generator or SpanReader()
         self.top_k = top_k
@@ -160,15 +165,17 @@ class GeneratorInTheLoop(_Evaluation):
         if trainer.state.fn == "fit" and (trainer.current_epoch + 1) % self.every_n_epochs:
             return []
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        prompts: dict[tuple[str, str], Prompt] = {}
+        prompts: dict[tuple[str, str, str], Prompt] = {}
         for system, run in orders(trainer, module, split).items():
             for question, scores in run.items():
-                passages = tuple(data.corpus[c.passage_id] for c in ranked(scores)[: self.top_k])
-                prompts[system, question] = Prompt(examples[question].question, passages)
+                order = ranked(scores)
+                for k, suffix in self._suffixes.items():
+                    passages = tuple(data.corpus[c.passage_id] for c in order[:k])
+                    prompts[system, question, suffix] = Prompt(examples[question].question, passages)
         # one process asks, so that nothing is paid for twice; the others wait for its answers
         answers = self._ask(list(prompts.values()), data.cache) if trainer.is_global_zero else []
         answers = trainer.strategy.broadcast(answers)
-        for ((system, question), prompt), answer in zip(prompts.items(), answers, strict=True):
+        for ((system, question, suffix), prompt), answer in zip(prompts.items(), answers, strict=True):
             golden = prompt.question.golden_answers
             values = {"em": exact_match(answer, golden), "f1": f1(answer, golden)} if golden else {}
             if findable(golden):
@@ -177,12 +184,12 @@ class GeneratorInTheLoop(_Evaluation):
                 split,
                 system,
                 question,
-                values,
+                {name + suffix: value for name, value in values.items()},
                 question=prompt.question.question,
                 golden_answers=list(golden),
-                answer=answer,
+                **{f"answer{suffix}": answer},
             )
-        return ["em", "f1", "answer_in_context"]
+        return [name + suffix for suffix in self._suffixes.values() for name in ("em", "f1", "answer_in_context")]
 
     def _ask(self, prompts: list[Prompt], cache: Any) -> list[str]:
         keys = [self.generator.key(prompt) for prompt in prompts]
@@ -193,6 +200,7 @@ class GeneratorInTheLoop(_Evaluation):
             from tqdm import tqdm
 
             todo = list(missing.items())
+            self.generator.prefetch([prompt for _, prompt in todo], cache)
             with tqdm(total=len(todo), desc="generator", unit="answer", leave=False) as bar:
                 for start in range(0, len(todo), 32):
                     part = todo[start : start + 32]

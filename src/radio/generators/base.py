@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from radio.cache import Fingerprinted, fingerprint
+from radio.cache import Cache, Fingerprinted, fingerprint
 from radio.schema import Passage, Question
 
 
@@ -24,6 +24,9 @@ class Generator(Fingerprinted):
     @abstractmethod
     def answer(self, prompts: Sequence[Prompt]) -> list[str]:
         """One answer for each prompt, in order; an empty string means no answer."""
+
+    def prefetch(self, prompts: Sequence[Prompt], cache: Cache) -> None:
+        """Do ahead what :meth:`answer` will need for these prompts, and keep it in the cache (optional)."""
 
     def key(self, prompt: Prompt) -> str:
         """Cache key: the same generator, question and passages in the same order are asked once."""

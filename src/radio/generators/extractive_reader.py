@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from radio.cache import fingerprint
+from radio.cache import Cache, fingerprint
 from radio.encoders import model_fingerprint, resolve_model
 from radio.generators.base import Generator, Prompt
 from radio.metrics import normalise_answer
@@ -71,12 +71,40 @@ class ExtractiveReader(Generator):
         return self._identity
 
     def answer(self, prompts: Sequence[Prompt]) -> list[str]:
-        pairs = {(p.question.question, passage.contents): passage for p in prompts for passage in self._shown(p)}
-        todo = [pair for pair in pairs if pair not in self._read]
-        self._read.update(
-            zip(todo, self._spans_of([(question, pairs[question, c]) for question, c in todo]), strict=True)
-        )
+        unread = self._unread(prompts)
+        self._read.update(zip(unread, self._spans_of(list(unread.values())), strict=True))
         return [self._best(prompt) for prompt in prompts]
+
+    def prefetch(self, prompts: Sequence[Prompt], cache: Cache) -> None:
+        """Read each passage once for a question, whatever the rankings are that it stands in."""
+        unread = self._unread(prompts)
+        settings = [model_fingerprint(self.model), self.max_length, self.stride, self.max_answer_tokens, self.spans]
+        keys = {pair: fingerprint(["spans", settings, *pair]) for pair in unread}
+        known = cache.get_json(keys.values())
+        todo = [pair for pair in unread if keys[pair] not in known]
+        if todo:
+            from tqdm import tqdm
+
+            part = self._batch_size * 8
+            with tqdm(total=len(todo), desc="read passages", unit="passage", leave=False) as bar:
+                for start in range(0, len(todo), part):
+                    pairs = todo[start : start + part]
+                    found = self._spans_of([unread[pair] for pair in pairs])
+                    new = {keys[pair]: spans for pair, spans in zip(pairs, found, strict=True)}
+                    cache.put_json("spans", new)
+                    known.update(new)
+                    bar.update(len(pairs))
+        for pair in unread:
+            self._read[pair] = [(text, probability) for text, probability in known[keys[pair]]]
+
+    def _unread(self, prompts: Sequence[Prompt]) -> dict[tuple[str, str], tuple[str, Passage]]:
+        """Questions and passages that were not read yet, by their texts."""
+        pairs = {
+            (p.question.question, passage.contents): (p.question.question, passage)
+            for p in prompts
+            for passage in self._shown(p)
+        }
+        return {texts: pair for texts, pair in pairs.items() if texts not in self._read}
 
     def _shown(self, prompt: Prompt) -> Sequence[Passage]:
         return prompt.passages[:1] if self.rank_discount == 0 else prompt.passages

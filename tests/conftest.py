@@ -114,6 +114,23 @@ def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(folder)
 
 
+@pytest.fixture(scope="session")
+def tiny_reader(tiny_bert: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Folder of a random reader."""
+    import torch
+    from transformers import AutoTokenizer, BertConfig, BertForQuestionAnswering
+
+    folder = tmp_path_factory.mktemp("reader")
+    AutoTokenizer.from_pretrained(tiny_bert).save_pretrained(folder)
+    torch.manual_seed(3)
+    network = BertForQuestionAnswering(BertConfig.from_pretrained(tiny_bert))
+    for parameter in network.parameters():
+        if parameter.dim() > 1:
+            parameter.data *= 8
+    network.save_pretrained(folder)
+    return str(folder)
+
+
 @pytest.fixture
 def radio(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from conftest import ROOT
+from conftest import ROOT, make_world, read_jsonl, write_jsonl
 
+import data_modules
 import radio.losses
 
 CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
@@ -97,3 +99,68 @@ def test_every_loss_has_an_overlay() -> None:
     overlays = [yaml.safe_load(path.read_text()) for path in CONFIGS if path.parent.name == "losses"]
     named = [overlay["model"]["init_args"]["loss"]["class_path"] for overlay in overlays]
     assert sorted(named) == sorted(set(radio.losses.__all__) - {"Loss"})
+
+
+PUBLISHED = ["nq", "triviaqa", "mmlu", "musique", "fever", "hotpotqa", "2wikimultihopqa", "web_questions"]
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_published_setting_is_the_same_for_every_dataset(name: str) -> None:
+    def shared(name: str) -> dict[str, Any]:
+        config: dict[str, Any] = yaml.safe_load((ROOT / f"configs/{name}.yaml").read_text())
+        data = config["data"]
+        for own in ("splits", "choices_in_query"):
+            data["init_args"].pop(own, None)
+        del config["name"], data["class_path"]
+        callbacks = config["trainer"]["callbacks"]
+        config["trainer"]["callbacks"] = [c for c in callbacks if c["class_path"] != "GeneratorInTheLoop"]
+        return config
+
+    config = shared(name)
+    assert config == shared("nq")
+    model, data, trainer = config["model"]["init_args"], config["data"]["init_args"], config["trainer"]
+    # arXiv 2412.08519
+    assert (model["model"], model["lr"], model["max_length"]) == ("BAAI/bge-reranker-base", 6e-5, 512)
+    assert (trainer["max_epochs"], data["batch_size"], trainer["accumulate_grad_batches"]) == (2, 16, 4)
+    assert (data["max_questions"], data["train_candidates"], data["eval_candidates"]) == ({"train": 20000}, 50, 20)
+    assert data["sampler"]["init_args"] == {"positive": 0, "negatives": [3, 4, 6, 9, 13, 18]}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_every_dataset_is_trained_on_from_its_config(
+    name: str, radio: Any, tiny_bert: str, tiny_reader: str, tmp_path: Path
+) -> None:
+    """A step and an evaluation with random models, on a repository that is laid out as the hub's."""
+    config = yaml.safe_load((ROOT / f"configs/{name}.yaml").read_text())
+    kind = getattr(data_modules, config["data"]["class_path"])
+    world = make_world(tmp_path / "world")
+    folder = tmp_path / "repository" / kind.dataset
+    folder.mkdir(parents=True)
+    for split, file in kind.usual_splits.items():
+        rows = read_jsonl(world.folder / f"{split}.jsonl")
+        if name == "mmlu":
+            rows = [{**row, "choices": [*row["golden_answers"], "nobody"], "golden_answers": [0]} for row in rows]
+        if name == "fever":
+            rows = [{**row, "golden_answers": [("SUPPORTS", "REFUTES")[n % 2]]} for n, row in enumerate(rows)]
+        write_jsonl(folder / f"{file}.jsonl", rows)
+    card = {"config_name": kind.dataset, "data_files": []}
+    for file in kind.usual_splits.values():
+        card["data_files"].append({"split": file, "path": f"{kind.dataset}/{file}.jsonl"})
+    (folder.parent / "README.md").write_text(f"---\n{json.dumps({'configs': [card]})}\n---\n")
+    reader = [c for c in config["trainer"]["callbacks"] if c["class_path"] == "GeneratorInTheLoop"]
+    for callback in reader:
+        assert callback["init_args"]["generator"]["class_path"] == "ExtractiveReader"
+        callback["init_args"]["generator"]["init_args"] = {"model": tiny_reader, "max_length": 48, "stride": 8}
+    status, _, err = radio(
+        *("fit", "--config", str(ROOT / f"configs/{name}.yaml"), "--trainer.fast_dev_run", "true"),
+        *("--trainer.accelerator", "cpu", "--trainer.logger", "false", "--trainer.enable_progress_bar", "false"),
+        *("--trainer.callbacks", json.dumps([{"class_path": "RankEvaluation"}, *reader])),
+        *("--model.init_args.model", tiny_bert, "--model.init_args.max_length", "48"),
+        *("--data.init_args.repository", str(folder.parent), "--data.init_args.retriever", "BM25"),
+        *("--data.init_args.corpus", str(world.folder / "corpus.jsonl")),
+        *("--data.init_args.rationales", "Recorded"),
+        *("--data.init_args.rationales.init_args.paths", str(world.folder / "rationales.jsonl")),
+        *("--data.init_args.teacher.init_args.rationale.init_args.encoder.init_args.model", tiny_bert),
+        *("--data.init_args.teacher.init_args.rationale.init_args.encoder.init_args.max_length", "48"),
+    )
+    assert status == 0, err

@@ -18,20 +18,8 @@ QUESTION = Question("q", "who lit the lamp at port 3?")
 
 
 @pytest.fixture(scope="module")
-def model(tiny_bert: str, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Folder of a random reader."""
-    import torch
-    from transformers import AutoTokenizer, BertConfig, BertForQuestionAnswering
-
-    folder = tmp_path_factory.mktemp("reader")
-    AutoTokenizer.from_pretrained(tiny_bert).save_pretrained(folder)
-    torch.manual_seed(3)
-    network = BertForQuestionAnswering(BertConfig.from_pretrained(tiny_bert))
-    for parameter in network.parameters():
-        if parameter.dim() > 1:
-            parameter.data *= 8
-    network.save_pretrained(folder)
-    return str(folder)
+def model(tiny_reader: str) -> str:
+    return tiny_reader
 
 
 def passages(count: int, words: int = 12) -> tuple[Passage, ...]:
@@ -111,9 +99,7 @@ def test_answers_do_not_depend_on_the_batch_or_on_what_was_asked_before(model: s
     assert reader.answer(prompts) == together
 
 
-def test_a_passage_that_was_read_is_not_read_again(
-    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_passage_that_was_read_is_not_read_again(model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = passages(6), tuple(reversed(passages(6)))
     cache = Cache(tmp_path / "cache.sqlite")
     reader = ExtractiveReader(model, max_length=48, stride=8)

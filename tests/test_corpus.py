@@ -42,6 +42,8 @@ def test_passages_are_found_by_id_and_come_in_order(kind: str, tmp_path: Path, m
         assert list(corpus) == [p.id for p in PASSAGES]
         assert list(corpus.values()) == list(corpus.values()) == PASSAGES
         assert [corpus[p.id] for p in reversed(PASSAGES)] == PASSAGES[::-1]
+        assert list(corpus.ids) == list(corpus)
+        assert (corpus.ids[13], len(corpus.ids)) == ("p13", 25)
         assert len(corpus) == len(corpus.values()) == 25
         assert "p3" in corpus
         assert "p99" not in corpus

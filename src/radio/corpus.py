@@ -70,6 +70,29 @@ class DiskCorpus(Mapping[str, Passage]):
         """Passages in the order of the files, one batch in memory at a time."""
         return _Passages(self._rows)
 
+    @property
+    def ids(self) -> Sequence[str]:
+        """Ids in the order of the files, each read when it is asked for."""
+        return _Ids(self._rows.select_columns(["id"]))
+
+
+class _Ids(Sequence[str]):
+    """What ``DiskCorpus.ids`` returns: a list of all ids would take gigabytes."""
+
+    def __init__(self, rows: Any) -> None:
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, row: Any) -> Any:
+        return self._rows[row]["id"]
+
+
+def row_ids(passages: Mapping[str, Passage]) -> Sequence[str]:
+    """Id of each row of a corpus, on disk or in memory."""
+    return passages.ids if isinstance(passages, DiskCorpus) else list(passages)
+
 
 class _Passages:
     """What ``DiskCorpus.values()`` returns; may be iterated again and again."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -10,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from radio.cache import Cache, Fingerprinted
+from radio.cache import Cache, Fingerprinted, fingerprint
+from radio.corpus import row_ids
 from radio.encoders import Encoder
 from radio.formats import read_candidates
 from radio.schema import Candidate, InputError, Passage, Question
@@ -31,9 +34,30 @@ def top_k(scores: NDArray[np.float32], ids: Sequence[str], k: int) -> list[Candi
     """The ``k`` best of ``scores [len(ids)]``, ties by position in the corpus, so that runs repeat exactly."""
     k = min(k, len(ids))
     floor = np.partition(scores, len(ids) - k)[len(ids) - k]
-    enough = np.flatnonzero(scores >= floor)
-    best = enough[np.argsort(-scores[enough], kind="stable")][:k]
-    return [Candidate(ids[i], rank, float(scores[i])) for rank, i in enumerate(best)]
+    above = np.flatnonzero(scores > floor)
+    above = above[np.argsort(-scores[above], kind="stable")]
+    # these need no sorting, and may be the whole corpus
+    last = np.flatnonzero(scores == floor)[: k - len(above)]
+    return [Candidate(ids[i], rank, float(scores[i])) for rank, i in enumerate(np.append(above, last).tolist())]
+
+
+def _check_passages(path: Path, found: int | None, ids: Sequence[str]) -> None:
+    """Rows of a prebuilt index are told from each other by nothing but their position in the corpus."""
+    if found != len(ids):
+        raise InputError(
+            f"{path}: an index of {found} passages, expected {len(ids)} as in the corpus; "
+            "give the corpus that the index was built from, or build the index again"
+        )
+
+
+BM25S_FILES = (
+    "params.index.json",
+    "vocab.index.json",
+    "data.csc.index.npy",
+    "indices.csc.index.npy",
+    "indptr.csc.index.npy",
+)
+"""What ``bm25s.BM25.save`` writes, without the corpus."""
 
 
 class BM25(Retriever):
@@ -45,29 +69,88 @@ class BM25(Retriever):
         k1: term frequency saturation.
         b: length normalisation.
         stopwords: language code of the stop word list, or None.
+        stemmer: language of the Snowball stemmer, for example ``english``, or None (extra ``stemmer``).
+        index_path: a folder that ``bm25s.BM25.save`` has written, such as FlashRAG's; row n is passage n of the corpus.
+            It has its own ``k1`` and ``b``; ``stopwords`` and ``stemmer`` must be those that it was built with
+            (FlashRAG's: ``en`` and ``english``).
     """
 
-    def __init__(self, k1: float = 0.9, b: float = 0.4, stopwords: str | None = "en") -> None:
+    def __init__(
+        self,
+        k1: float = 0.9,
+        b: float = 0.4,
+        stopwords: str | None = "en",
+        stemmer: str | None = None,
+        index_path: str | None = None,
+    ) -> None:
         self.k1 = k1
         self.b = b
         self.stopwords = stopwords
+        self.stemmer = stemmer
+        self._folder = Path(index_path) if index_path else None
         self._index: Any = None
-        self._ids: list[str] = []
+        self._ids: Sequence[str] = []
+
+    def fingerprint(self) -> str:
+        # not the whole folder: the corpus that bm25s may keep there is large, and of no effect
+        return fingerprint([super().fingerprint(), self._files(self._folder) if self._folder else None])
+
+    def _files(self, folder: Path) -> list[Path]:
+        if not folder.is_dir():
+            raise InputError(f"{folder}: no such folder (relative paths start at {Path.cwd()})")
+        files = [folder / name for name in BM25S_FILES]
+        missing = [file.name for file in files if not file.is_file()]
+        if missing:
+            raise InputError(
+                f"{folder}: no {', '.join(missing)} in this folder, expected one that bm25s.BM25.save has written; "
+                "copy it again, or build the index again"
+            )
+        # of the variants BM25L and BM25+
+        return [*files, *folder.glob("nonoccurrence_array.index.npy")]
 
     def _tokens(self, texts: list[str]) -> list[list[str]]:
         import bm25s
 
         tokens: list[list[str]] = bm25s.tokenize(
-            texts, stopwords=self.stopwords or [], return_ids=False, show_progress=False
+            texts,
+            stopwords=self.stopwords or [],
+            stemmer=_load_stemmer(self.stemmer) if self.stemmer else None,
+            return_ids=False,
+            show_progress=False,
         )
         return tokens
 
     def index(self, passages: Mapping[str, Passage], cache: Cache) -> None:
         import bm25s
 
-        self._ids = list(passages)
+        self._ids = row_ids(passages)
+        if self._folder:
+            self._index = self._load(self._folder)
+            return
         self._index = bm25s.BM25(method="lucene", k1=self.k1, b=self.b)
         self._index.index(self._tokens([p.contents for p in passages.values()]), show_progress=False)
+
+    def _load(self, folder: Path) -> Any:
+        import bm25s
+
+        self._files(folder)
+        try:
+            # the index may have been built with numba, which is not needed to search it
+            index = bm25s.BM25.load(folder, mmap=True, override_params={"backend": "numpy"})
+            found = index.scores["num_docs"]
+            first = _first_row(folder / "corpus.jsonl")
+        except (ValueError, TypeError, AttributeError, EOFError, OSError) as error:
+            raise InputError(
+                f"{folder}: not an index of bm25s, or a damaged one ({error}); copy it again, or build it again"
+            ) from None
+        _check_passages(folder, found, self._ids)
+        # rows in FlashRAG's format; bm25s numbers plain texts itself
+        if "contents" in first and str(first.get("id")) != self._ids[0]:
+            raise InputError(
+                f"{folder}: the first passage of the index is {first.get('id')!r}, expected {self._ids[0]!r} as in the "
+                "corpus; give the corpus that the index was built from, in the same order"
+            )
+        return index
 
     def search(self, questions: Sequence[Question], k: int) -> Iterator[list[Candidate]]:
         for tokens in self._tokens([q.query for q in questions]):
@@ -76,44 +159,126 @@ class BM25(Retriever):
             yield top_k(scores, self._ids, k)
 
 
+def _first_row(path: Path) -> dict[str, Any]:
+    """First row of the corpus that bm25s may keep beside its index, or nothing."""
+    if not path.is_file():
+        return {}
+    with path.open(encoding="utf-8") as file:
+        row = json.loads(file.readline())
+    return row if isinstance(row, dict) else {}
+
+
+def _load_stemmer(language: str) -> Any:
+    try:
+        import Stemmer
+    except ImportError:
+        raise InputError("BM25(stemmer=...) needs PyStemmer: pip install 'radio-rag[stemmer]'") from None
+    try:
+        return Stemmer.Stemmer(language)
+    except KeyError:
+        raise InputError(f"stemmer {language!r}: expected one of {', '.join(Stemmer.algorithms())}") from None
+
+
 class Dense(Retriever):
     """Dense retrieval by cosine (published: e5-base-v2), exact by default.
 
     Args:
         encoder: the embedding model, with its prefixes.
         faiss: search through a faiss inner-product index (extra ``faiss``) instead of numpy; equally exact.
+        index_path: a faiss index file that was built with this encoder, such as FlashRAG's ``e5_Flat.index``; row n is
+            passage n of the corpus, which is not embedded then. It is memory-mapped, and may be larger than memory.
+        index_parameters: how thoroughly to search an approximate one, for example ``nprobe=64`` (IVF) or
+            ``efSearch=256`` (HNSW).
     """
 
-    def __init__(self, encoder: Encoder | None = None, faiss: bool = False) -> None:
+    def __init__(
+        self,
+        encoder: Encoder | None = None,
+        faiss: bool = False,
+        index_path: str | None = None,
+        index_parameters: str = "",
+    ) -> None:
         self.encoder = encoder or Encoder()
-        self._faiss = faiss
-        self._ids: list[str] = []
+        self.index_path = Path(index_path) if index_path else None
+        self.index_parameters = index_parameters
+        self._faiss = faiss or index_path is not None
+        self._ids: Sequence[str] = []
         self._cache: Cache | None = None
         self._vectors: Any = None
 
     def index(self, passages: Mapping[str, Passage], cache: Cache) -> None:
-        self._ids, self._cache = list(passages), cache
+        self._ids, self._cache = row_ids(passages), cache
+        if self.index_path:
+            self._vectors = self._load(self.index_path)
+            return
         self._vectors = self.encoder.encode([p.contents for p in passages.values()], cache, title="embed corpus")
         if self._faiss:
-            try:
-                import faiss
-            except ImportError:
-                raise InputError("Dense(faiss=True) needs faiss: pip install 'radio-rag[faiss]'") from None
-            vectors, self._vectors = self._vectors, faiss.IndexFlatIP(self._vectors.shape[1])
+            vectors, self._vectors = self._vectors, _import_faiss().IndexFlatIP(self._vectors.shape[1])
             self._vectors.add(vectors)
+
+    def _load(self, path: Path) -> Any:
+        faiss = _import_faiss()
+        if not path.is_file():
+            raise InputError(f"{path}: no such file (relative paths start at {Path.cwd()})")
+        try:
+            # IO_FLAG_MMAP would map IVF lists alone and read a flat index into memory
+            index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC | faiss.IO_FLAG_READ_ONLY)
+        except RuntimeError as error:
+            raise InputError(
+                f"{path}: not a faiss index, or a damaged one ({_reason(error)}); copy it again, or build it again"
+            ) from None
+        _check_passages(path, index.ntotal, self._ids)
+        if index.metric_type != faiss.METRIC_INNER_PRODUCT:
+            raise InputError(f"{path}: an index by distance, expected one by inner product (METRIC_INNER_PRODUCT)")
+        try:
+            faiss.ParameterSpace().set_index_parameters(index, self.index_parameters)
+        except RuntimeError as error:
+            raise InputError(
+                f"{path}: index_parameters {self.index_parameters!r} do not fit its {type(index).__name__} "
+                f"({_reason(error)})"
+            ) from None
+        return index
 
     def search(self, questions: Sequence[Question], k: int) -> Iterator[list[Candidate]]:
         assert self._cache is not None, "call index() first"
-        for start in range(0, len(questions), 256):
-            texts = [q.query for q in questions[start : start + 256]]
+        # a flat index is read from disk once for each batch
+        size = 4096 if self.index_path else 256
+        for start in range(0, len(questions), size):
+            texts = [q.query for q in questions[start : start + size]]
             queries = self.encoder.encode(texts, self._cache, query=True, title="embed questions")
             if self._faiss:
-                for scores, rows in zip(*self._vectors.search(queries, min(k, len(self._ids))), strict=True):
-                    order = np.lexsort((rows, -scores))
-                    yield [Candidate(self._ids[rows[i]], n, float(scores[i])) for n, i in enumerate(order)]
+                yield from self._search_faiss(queries, min(k, len(self._ids)))
             else:
                 for row in queries @ self._vectors.T:
                     yield top_k(row, self._ids, k)
+
+    def _search_faiss(self, queries: NDArray[np.float32], k: int) -> Iterator[list[Candidate]]:
+        if queries.shape[1] != self._vectors.d:
+            raise InputError(
+                f"{self.index_path}: vectors of {self._vectors.d} dimensions, expected {queries.shape[1]} as of "
+                f"{self.encoder.model}; give the encoder that the index was built with"
+            )
+        for scores, rows in zip(*self._vectors.search(queries, k), strict=True):
+            if rows.max() >= len(self._ids):
+                raise InputError(f"{self.index_path}: found row {rows.max()}, expected positions in the corpus, from 0")
+            # an approximate search that finds fewer gives -1
+            order = [i for i in np.lexsort((rows, -scores)) if rows[i] >= 0]
+            yield [Candidate(self._ids[int(rows[i])], n, float(scores[i])) for n, i in enumerate(order)]
+
+
+def _import_faiss() -> Any:
+    try:
+        import faiss
+    except ImportError:
+        raise InputError(
+            "Dense(faiss=True) and Dense(index_path=...) need faiss: pip install 'radio-rag[faiss]'"
+        ) from None
+    return faiss
+
+
+def _reason(error: RuntimeError) -> str:
+    """What faiss says, without the C++ function that says it."""
+    return re.sub(r"^Error in .* at \S+:\d+: ", "", str(error))
 
 
 class Precomputed(Retriever):

@@ -62,9 +62,7 @@ def test_annotated_passages_are_labels_and_verdicts_are_not_searched_for(
     assert metrics["differences"]["test"]["tuned - base"]["gold_mrr"]["questions"] == 1
 
 
-def test_a_generator_reads_as_many_passages_as_are_asked_for(
-    radio: Radio, tiny_run: list[str], tmp_path: Path
-) -> None:
+def test_a_generator_reads_as_many_passages_as_are_asked_for(radio: Radio, tiny_run: list[str], tmp_path: Path) -> None:
     callback = ["--trainer.callbacks+", "GeneratorInTheLoop", "--trainer.callbacks.init_args.top_k", "[1, 3]"]
     status, _, err = radio("fit", *tiny_run, "--model", "BiEncoder", *callback)
     assert status == 0, err

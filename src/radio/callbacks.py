@@ -150,9 +150,7 @@ class GeneratorInTheLoop(_Evaluation):
         every_n_epochs: validations during training that are skipped in between; tests are never skipped.
     """
 
-    def __init__(
-        self, generator: Generator | None = None, top_k: int | list[int] = 5, every_n_epochs: int = 1
-    ) -> None:
+    def __init__(self, generator: Generator | None = None, top_k: int | list[int] = 5, every_n_epochs: int = 1) -> None:
         # the name of a metric does not change because another number is asked for too
         self._suffixes = {k: f"@{k}" for k in top_k} if isinstance(top_k, list) else {top_k: ""}
         if min(self._suffixes, default=0) < 1 or every_n_epochs < 1:

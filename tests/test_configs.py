@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import ROOT, make_world, read_jsonl, write_jsonl
+from conftest import ROOT, SHARED, make_world, read_jsonl, write_jsonl
 
 import data_modules
 import radio.losses
@@ -27,7 +27,8 @@ def test_config_builds_the_classes_that_it_names(path: Path, monkeypatch: pytest
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("WANDB_MODE", "offline")
-    base = [] if path.parent.name == "configs" else ["--config", str(ROOT / "configs/quickstart.yaml")]
+    below = {"configs": None, "data": "nq"}.get(path.parent.name, "quickstart")
+    base = ["--config", str(ROOT / f"configs/{below}.yaml")] if below else []
     monkeypatch.setattr(sys, "argv", ["radio", "fit", *base, "--config", str(path)])
     built = {}
 
@@ -124,6 +125,23 @@ def test_the_published_setting_is_the_same_for_every_dataset(name: str) -> None:
     assert (trainer["max_epochs"], data["batch_size"], trainer["accumulate_grad_batches"]) == (2, 16, 4)
     assert (data["max_questions"], data["train_candidates"], data["eval_candidates"]) == ({"train": 20000}, 50, 20)
     assert data["sampler"]["init_args"] == {"positive": 0, "negatives": [3, 4, 6, 9, 13, 18]}
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="needs ../shared/data")
+@pytest.mark.parametrize("name", ["nq", "triviaqa", "mmlu", "musique", "fever"])
+def test_a_folder_takes_the_place_of_hub_index_and_api(name: str, radio: Any, tiny_bert: str) -> None:
+    """On the shared data, with their rationales and candidates, and the rest as in the config."""
+    files = ("--config", str(ROOT / f"configs/{name}.yaml"), "--config", str(ROOT / "configs/data/local_folder.yaml"))
+    status, _, err = radio(
+        *("fit", *files, "--data.init_args.path", str(SHARED / "data"), "--trainer.fast_dev_run", "true"),
+        *("--trainer.accelerator", "cpu", "--trainer.logger", "false", "--trainer.enable_progress_bar", "false"),
+        *("--trainer.callbacks", json.dumps([{"class_path": "RankEvaluation"}])),
+        *("--model.init_args.model", tiny_bert, "--model.init_args.max_length", "48"),
+        *("--data.init_args.teacher.init_args.rationale.init_args.encoder.init_args.model", tiny_bert),
+        *("--data.init_args.teacher.init_args.rationale.init_args.encoder.init_args.max_length", "48"),
+        *("--data.init_args.max_questions", "{train: 20, validation: 5, test: 5}"),
+    )
+    assert status == 0, err
 
 
 @pytest.mark.parametrize("name", PUBLISHED)

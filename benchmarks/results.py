@@ -3,10 +3,11 @@
 ``make results`` (``python -m benchmarks.results``) does what is missing of it: the base reranker, each system with
 each seed on Natural Questions, the same recipe on the other datasets, transfer to PopQA. Each run is a plain
 ``radio fit`` of the files in ``benchmarks/recipes/``, whose command is printed; finished runs are kept in
-``runs/results/`` and not repeated, so that it may be killed at any time. The table goes into ``docs/results.md``,
-between its two marks.
+``runs/results/`` and not repeated, so that it may be killed at any time. The tables go into
+``docs/results.md``, each between its two marks.
 
-``--split validation`` evaluates on the dev questions and writes nothing: all that was chosen was chosen there.
+``--split validation`` evaluates on the dev questions: all that was chosen was chosen there.
+``--trials`` runs what was tried on the way, each a change of the best recipe, with one seed on the dev questions.
 """
 
 from __future__ import annotations
@@ -14,12 +15,16 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import re
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from radio.formats import atomic_write
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
@@ -27,7 +32,7 @@ DATA = SHARED / "data"
 RECIPES = ROOT / "benchmarks" / "recipes"
 WORK = ROOT / "runs" / "results"
 PAGE = ROOT / "docs" / "results.md"
-MARKS = ("<!-- written by benchmarks.results -->", "<!-- end -->")
+MARK = "<!-- {} {} by benchmarks.results -->"
 
 SYSTEMS = {
     "published": "RADIO, published setting",
@@ -46,6 +51,29 @@ MODULES = {
 """Datasets with rationales."""
 TRANSFER = {"popqa": "PopQADataModule", "2wikimultihopqa": "TwoWikiMultihopQADataModule"}
 """Datasets without: what was trained on Natural Questions is evaluated there."""
+TEACHER_ARGS = "--data.init_args.teacher.init_args"
+TRIALS = {
+    "the best recipe": [],
+    "gate: floor 0.5": [f"{TEACHER_ARGS}.floor", "0.5"],
+    "gate: floor 0": [f"{TEACHER_ARGS}.floor", "0"],
+    "no gate": [f"{TEACHER_ARGS}.floor", "1"],
+    "no gate, question and answers only": [
+        *(f"{TEACHER_ARGS}.floor", "1", f"{TEACHER_ARGS}.teacher.init_args.template", "{question}. {answers}")
+    ],
+    "gate, question and answers only": [f"{TEACHER_ARGS}.teacher.init_args.template", "{question}. {answers}"],
+    "gate, answers and rationale only": [f"{TEACHER_ARGS}.teacher.init_args.template", "{answers}. {rationale}"],
+    "gate, rationale only": [f"{TEACHER_ARGS}.teacher.init_args.template", "{rationale}"],
+    "teacher temperature 0.05": ["--model.init_args.loss.init_args.teacher_temperature", "0.05"],
+    "teacher temperature 0.2": ["--model.init_args.loss.init_args.teacher_temperature", "0.2"],
+    "learning rate 1e-5": ["--model.init_args.lr", "1e-5"],
+    "learning rate 1e-4": ["--model.init_args.lr", "1e-4"],
+    "3 epochs": ["--trainer.max_epochs", "3"],
+    "InfoNCE": ["--model.init_args.loss", "InfoNCE"],
+    "LambdaLoss": ["--model.init_args.loss", "LambdaLoss"],
+    "published groups": ["--data.init_args.sampler", "Shift"],
+    "32 questions a step, learning rate 6e-5": ["--data.init_args.batch_size", "32", "--model.init_args.lr", "6e-5"],
+}
+"""What was tried: arguments that are added to the best recipe."""
 METRICS = {
     "ndcg@5": "nDCG@5",
     "answer_in_context@1": "answer in top 1",
@@ -98,9 +126,11 @@ def base(reranker: str) -> list[str]:
     return ["--model.init_args.model", str(folder / "export")]
 
 
-def fit(dataset: str, reranker: str, system: str, seed: int, split: str) -> Path:
+def fit(
+    dataset: str, reranker: str, system: str, seed: int, split: str, trial: str = "", more: Sequence[str] = ()
+) -> Path:
     """One run; returns its folder."""
-    folder = WORK / f"{dataset}-{reranker}-{system}-{seed}"
+    folder = WORK / "-".join([dataset, reranker, system, *([trial] if trial else []), str(seed)])
     if not done(folder, split):
         unread = ["no_reader"] if dataset in ("mmlu", "fever") else []
         files = [RECIPES / f"{name}.yaml" for name in ("base", *unread, reranker, system)]
@@ -110,6 +140,7 @@ def fit(dataset: str, reranker: str, system: str, seed: int, split: str) -> Path
             *(*common(folder.name), "--overwrite", "true", "--data", MODULES[dataset], *base(reranker)),
             *("--seed_everything", str(seed), "--data.init_args.seed", str(seed)),
             *("--test_after_fit", "true" if split == "test" else "false"),
+            *more,
         )
     return folder
 
@@ -298,26 +329,58 @@ def others(reranker: str) -> list[str]:
     return lines
 
 
+def trials() -> list[str]:
+    """What each change of the best recipe does, one seed each, on the dev questions."""
+    metrics = ["ndcg@5", "answer_in_context@1", "em@1", "f1@1"]
+    rows: list[tuple[str, list[str], Values]] = []
+    for name, more in TRIALS.items():
+        trial = re.sub(r"\W+", "_", name)
+        folder = fit("nq", "bi_encoder", "radio", SEEDS[0], "validation", trial if more else "", more)
+        rows.append((name, more, values([folder], "tuned", "validation")))
+    before = values([folder], "base", "validation")
+    lines = ["| dev, minus base | " + " | ".join(METRICS[m] for m in metrics) + " | arguments |"]
+    lines.append("|---" * (len(metrics) + 2) + "|")
+    for name, more, found in rows:
+        cells = []
+        for metric in metrics:
+            pairs = paired(found, before, metric)
+            cells.append(interval(pairs[:, 0] - pairs[:, 1], "+"))
+        shown = shlex.join(more).replace("--data.init_args.", "").replace("--model.init_args.", "")
+        lines.append(f"| {name} | " + " | ".join([*cells, f"`{shown}`" if more else ""]) + " |")
+    return lines
+
+
+def write(what: str, lines: list[str]) -> None:
+    """Put lines between the two marks of this name on the page."""
+    begin, end = MARK.format(what, "begins"), MARK.format(what, "ends")
+    before, rest = PAGE.read_text().split(begin)
+    after = rest.split(end)[1]
+    with atomic_write(PAGE) as file:
+        file.write("\n".join([before + begin, "", *lines, "", end + after]))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--split", choices=("validation", "test"), default="test")
     parser.add_argument("--rerankers", nargs="*", default=["bi_encoder"], choices=("bi_encoder", "cross_encoder"))
+    parser.add_argument("--trials", action="store_true")
     options = parser.parse_args()
     if not (DATA.is_dir() and (SHARED / "models/minilm-reader").is_dir()):
         raise SystemExit(f"{SHARED} is not there: the results need its data and its reader")
-    lines: list[str] = []
+    if options.trials:
+        lines = trials()
+        print("\n".join(lines))
+        write("trials", lines)
+        return
+    lines = []
     for reranker in options.rerankers:
         lines += [*headline(reranker, options.split), ""]
     if options.split == "test":
         lines += [*others(options.rerankers[0]), ""]
     data = hashlib.sha256((DATA / "MANIFEST.json").read_bytes()).hexdigest()[:12]
     lines.append(f"Seeds {', '.join(map(str, SEEDS))}; fingerprint of the data's manifest: `{data}`.")
-    text = "\n".join(lines)
-    print(f"\n{text}")
-    if options.split == "test":
-        before, rest = PAGE.read_text().split(MARKS[0])
-        after = rest.split(MARKS[1])[1]
-        PAGE.write_text(f"{before}{MARKS[0]}\n{text}\n{MARKS[1]}{after}")
+    print("\n" + "\n".join(lines))
+    write("results" if options.split == "test" else "validation", lines)
 
 
 if __name__ == "__main__":

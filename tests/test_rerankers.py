@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from conftest import SHARED, read_jsonl, write_jsonl
 
+from radio.cache import Cache
 from radio.losses import InfoNCE, ListNet
 from radio.rerankers import BiEncoder, CrossEncoder, Reranker
+from radio.rerankers.base import FOLDER
 from radio.schema import Group, InputError, Passage, Question
 
 QUESTIONS = ["Who lit the lamp at port1?", "Which gull kept the harbour bell in the storm?"]
@@ -35,9 +38,11 @@ def ready(kind: type[Reranker], model: str, **settings: object) -> Reranker:
     return reranker.eval()
 
 
-@pytest.fixture(params=[CrossEncoder, BiEncoder])
+@pytest.fixture(params=["CrossEncoder", "BiEncoder", "BiEncoder with tokens"])
 def reranker(request: pytest.FixtureRequest, tiny_bert: str) -> Reranker:
-    return ready(request.param, tiny_bert)
+    if request.param == "CrossEncoder":
+        return ready(CrossEncoder, tiny_bert)
+    return ready(BiEncoder, tiny_bert, multi_vector=0.5 if "tokens" in request.param else 0.0)
 
 
 def scores(reranker: Reranker, groups: list[Group]) -> torch.Tensor:
@@ -250,3 +255,27 @@ def test_the_code_of_the_model_card_loads_the_folder(reranker: Reranker, tmp_pat
     names = {"questions": QUESTIONS, "passages": TEXTS}
     exec(code, names)
     assert type(names["model"]).__module__.startswith("sentence_transformers")
+
+
+@pytest.mark.parametrize("side", ["both", "question"])
+def test_similarity_of_tokens_is_added_as_the_model_card_says(side: str, tiny_bert: str, tmp_path: Path) -> None:
+    groups = [group(0, TEXTS), group(1, TEXTS[:3])]
+    reranker = ready(BiEncoder, tiny_bert, multi_vector=0.7, train_side=side)
+    reranker.index({p.id: p for p in groups[0].passages}, Cache(tmp_path / "cache.sqlite"))
+    folder = reranker.export(tmp_path / "export")
+    found: dict[str, Any] = {}
+    exec(reranker.usage().replace(FOLDER, str(folder)), found)
+    for left, row in zip(groups, scores(reranker, groups), strict=True):
+        for passage, score in zip(left.passages, row, strict=False):
+            expected = reranker.scale * found["similarity"](left.question.question, passage.contents)
+            # vectors that are kept are in half precision
+            assert score.item() == pytest.approx(expected.item(), abs=0.02 if side == "question" else 1e-4)
+    # what is in the cache serves the next run
+    again = ready(BiEncoder, tiny_bert, multi_vector=0.7, train_side=side)
+    again.index({p.id: p for p in groups[0].passages}, Cache(tmp_path / "cache.sqlite"))
+    torch.testing.assert_close(scores(again, groups), scores(reranker, groups))
+
+
+def test_an_impossible_weight_of_tokens_is_refused() -> None:
+    with pytest.raises(InputError, match=r"multi_vector: found -1, expected 0 or more"):
+        BiEncoder("x", multi_vector=-1)

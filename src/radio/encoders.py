@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -142,6 +143,39 @@ class Encoder(Fingerprinted):
         stored = cache.get(keys)
         return np.stack([np.frombuffer(stored[key], dtype=np.float32) for key in keys])
 
+    def encode_tokens(
+        self, texts: Sequence[str], cache: Cache, *, title: str = "embed tokens"
+    ) -> list[NDArray[np.float16]]:
+        """Unit-length embeddings of the tokens of passages, ``[tokens, dim]`` each, in half precision."""
+        identity = self.fingerprint()
+        keys = [fingerprint(["token embeddings", identity, text]) for text in texts]
+        by_key = dict(zip(keys, texts, strict=True))
+        missing = cache.missing(keys)
+        if missing:
+            import torch
+            from tqdm import tqdm
+
+            model = self.load()
+            prefixes = default_prefixes(self.model, model.prompts)
+            prefix = prefixes[1] if self.passage_prefix is None else self.passage_prefix
+            missing.sort(key=lambda key: len(by_key[key]))
+            part = self._batch_size * 8
+            with tqdm(total=len(missing), desc=title, unit="text") as bar:
+                for start in range(0, len(missing), part):
+                    chunk = missing[start : start + part]
+                    found: Any = model.encode_document(
+                        [prefix + by_key[key] for key in chunk],
+                        prompt="",
+                        batch_size=self._batch_size,
+                        show_progress_bar=False,
+                        output_value="token_embeddings",
+                    )
+                    unit = [torch.nn.functional.normalize(tokens.float(), dim=1).half().cpu() for tokens in found]
+                    cache.put("token embeddings", {k: _to_bytes(v.numpy()) for k, v in zip(chunk, unit, strict=True)})
+                    bar.update(len(chunk))
+        stored = cache.get(keys)
+        return [np.load(io.BytesIO(stored[key]), allow_pickle=False) for key in keys]
+
     def _encode_now(self, model: Any, texts: list[str], query: bool) -> NDArray[np.float32]:
         # a folder may hold one model for questions and one for passages
         encode = model.encode_query if query else model.encode_document
@@ -149,3 +183,10 @@ class Encoder(Fingerprinted):
             texts, prompt="", batch_size=self._batch_size, show_progress_bar=False, normalize_embeddings=True
         )
         return np.ascontiguousarray(vectors, dtype=np.float32)
+
+
+def _to_bytes(array: NDArray[Any]) -> bytes:
+    """With its shape, as ``numpy.load`` reads it."""
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()

@@ -101,9 +101,14 @@ def run(network: Any, row: Row) -> Iterator[tuple[Any, list[int]]]:
         start += size
 
 
-def sentence_embeddings(network: Any, row: Row) -> Tensor:
-    """Embeddings ``[N, dim]`` of a packed batch by a sentence-transformers model whose encoder is enabled."""
+def sentence_embeddings(network: Any, row: Row) -> tuple[Tensor, list[Tensor]]:
+    """Embeddings of a packed batch by a sentence-transformers model whose encoder is enabled.
+
+    Returns:
+        Those of the texts, ``[N, dim]``, and for each text those of its tokens, ``[T, hidden]``.
+    """
     parts = []
+    words: list[Tensor] = []
     for output, lengths in run(network[0].auto_model, row):
         tokens = torch.split(output.last_hidden_state[0], lengths)
         ones = [torch.ones(n, dtype=torch.long, device=tokens[0].device) for n in lengths]
@@ -115,7 +120,8 @@ def sentence_embeddings(network: Any, row: Row) -> Tensor:
         for module in list(network)[1:]:
             features = module(features)
         parts.append(features["sentence_embedding"])
-    return torch.cat(parts)
+        words += tokens
+    return torch.cat(parts), words
 
 
 def run_padded(network: Any, row: Row, padding: int) -> Iterator[tuple[Any, list[int]]]:

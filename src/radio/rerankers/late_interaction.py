@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from radio.batching import group_batch
+from radio.batching import group_batch, max_similarity
 from radio.encoders import resolve_model
 from radio.packing import enable, pack, run, run_padded
 from radio.rerankers.base import FOLDER, Reranker
@@ -130,11 +130,7 @@ class LateInteraction(Reranker):
         questions, asked = output["token_embeddings"].float(), output["attention_mask"].float()
         passages, kept = self._passages(batch.inputs["passages"])
         asked = asked[pairs["question"]]
-        # sums of 16-bit products would make ties
-        with torch.autocast(questions.device.type, enabled=False):
-            cosines = questions[pairs["question"]] @ passages[pairs["passage"]].transpose(1, 2)
-        # no cosine is below -1
-        best = cosines.masked_fill(~kept[pairs["passage"], None], -1.0).max(dim=2).values
+        best = max_similarity(questions, passages, kept, pairs["question"], pairs["passage"])
         total: Tensor = (best * asked).sum(dim=1)
         return total / asked.sum(dim=1) if self.network.similarity_fn_name == "meanmaxsim" else total
 

@@ -72,6 +72,7 @@ TRIALS = {
     "LambdaLoss": ["--model.init_args.loss", "LambdaLoss"],
     "published groups": ["--data.init_args.sampler", "Shift"],
     "32 questions a step, learning rate 6e-5": ["--data.init_args.batch_size", "32", "--model.init_args.lr", "6e-5"],
+    "with the similarity of tokens": ["--model.init_args.multi_vector", "1"],
 }
 """What was tried: arguments that are added to the best recipe."""
 METRICS = {

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
+from lightning.pytorch.utilities import rank_zero_info
+
 from data_modules.base import RationaleDataModule
 from radio.corpus import DiskCorpus
-from radio.formats import read_questions, take_questions
+from radio.formats import atomic_write, read_questions, take_questions
 from radio.rationales import RationaleWriter, Recorded
 from radio.retrieval import Precomputed, Retriever
 from radio.schema import InputError, Passage, Question
@@ -33,7 +36,8 @@ class FlashRAGDataModule(RationaleDataModule):
             None is ``train``, ``dev``, ``test``, those of them that are there.
         corpus: files of passages (JSONL, gzip, Parquet); they stay on disk.
         repository: dataset repository on the hub.
-        revision: its commit, tag or branch.
+        revision: its commit, tag or branch. A tag or branch is looked up once; its commit is noted in
+            ``revisions.json`` of the cache, so that later runs read the same rows until that line is taken out.
         retriever: as in RationaleDataModule; None takes the folder's candidates, else the published one.
         rationales: as in RationaleDataModule; None takes the folder's.
         kwargs: arguments of RationaleDataModule.
@@ -112,14 +116,30 @@ class FlashRAGDataModule(RationaleDataModule):
             end = start + limit if end is None else min(end, start + limit)
         place = f"{self.repository}@{self.revision}: {self.dataset}/{name}"
         try:
-            names = get_dataset_split_names(self.repository, self.dataset, revision=self.revision)
-            if name not in names:
+            revision = self._commit()
+            if name not in get_dataset_split_names(self.repository, self.dataset, revision=revision):
                 return []
-            rows = load_dataset(self.repository, self.dataset, split=name, revision=self.revision, streaming=True)
+            rows = load_dataset(self.repository, self.dataset, split=name, revision=revision, streaming=True)
             found: Iterator[Any] = islice(rows, start, end)
             return take_questions((f"{place}: row {number}", row) for number, row in enumerate(found, start + 1))
         except (OSError, ValueError) as error:
             raise InputError(f"{place}: cannot be loaded ({str(error).splitlines()[0]}); or give a path") from None
+
+    def _commit(self) -> str:
+        """The commit that is read, noted when it is first looked up."""
+        if Path(self.repository).is_dir() or re.fullmatch("[0-9a-f]{40}", self.revision):
+            return self.revision
+        path = self.cache.path.parent / "revisions.json"
+        known: dict[str, str] = json.loads(path.read_text()) if path.is_file() else {}
+        name = f"{self.repository}@{self.revision}"
+        if name not in known:
+            from huggingface_hub import HfApi
+
+            known[name] = HfApi().dataset_info(self.repository, revision=self.revision).sha or self.revision
+            with atomic_write(path) as file:
+                json.dump(known, file, indent=2)
+            rank_zero_info(f"{name} is commit {known[name]}, noted in {path}")
+        return known[name]
 
     def passages(self) -> DiskCorpus | Iterable[Passage]:
         if isinstance(self.retriever, Precomputed) and (passages := self.retriever.passages()):

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +97,47 @@ def test_a_repository_that_cannot_be_loaded_is_named(tmp_path: Path, monkeypatch
     data = module(NaturalQuestionsDataModule, tmp_path, repository=str(tmp_path / "nowhere"))
     with pytest.raises(InputError, match=r"nowhere@main: nq/train: cannot be loaded .* or give a path"):
         data.questions("train")
+
+
+def test_a_branch_is_pinned_to_the_commit_that_it_was_when_first_read(tmp_path: Path) -> None:
+    """The real client of the hub, in a process of its own, against a server that says what ``main`` is."""
+
+    class Hub(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            commit = {"main": "a", "v2": "b"}[self.path.rsplit("/", 1)[1]] * 40
+            body = json.dumps({"id": "team/questions", "sha": commit}).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    code = f"""
+from data_modules import NaturalQuestionsDataModule
+from radio.retrieval import BM25
+for revision in ("main", "v2", "{"c" * 40}"):
+    data = NaturalQuestionsDataModule(revision=revision, repository="team/questions", retriever=BM25(),
+                                      cache_dir={str(tmp_path)!r})
+    print(data._commit())
+"""
+    environment = {**os.environ, "HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}", "HF_HUB_OFFLINE": "0"}
+    command = [sys.executable, "-c", code]
+    try:
+        first = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert first.stdout.split() == ["a" * 40, "b" * 40, "c" * 40]
+    noted = json.loads((tmp_path / "revisions.json").read_text())
+    assert noted == {"team/questions@main": "a" * 40, "team/questions@v2": "b" * 40}
+    # nobody is asked again
+    later = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert later.stdout == first.stdout
 
 
 @pytest.mark.parametrize("layout", ["nq", "dataset/nq"])

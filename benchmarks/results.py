@@ -78,14 +78,14 @@ TRIALS = {
 METRICS = {
     "ndcg@5": "nDCG@5",
     "answer_in_context@1": "answer in top 1",
-    "answer_in_context@3": "top 3",
-    "answer_in_context@5": "top 5",
+    "answer_in_context@3": "in top 3",
+    "answer_in_context@5": "in top 5",
     "em@1": "EM, reads 1",
-    "em@3": "reads 3",
-    "em@5": "reads 5",
+    "em@3": "EM, reads 3",
+    "em@5": "EM, reads 5",
     "f1@1": "F1, reads 1",
-    "f1@3": "reads 3",
-    "f1@5": "reads 5",
+    "f1@3": "F1, reads 3",
+    "f1@5": "F1, reads 5",
     "gold_ndcg@5": "gold nDCG@5",
 }
 

@@ -1,6 +1,7 @@
 """Data modules: one for each dataset, with its rationale cache."""
 
 from data_modules.base import RationaleDataModule
+from data_modules.beir import IRDatasetsDataModule
 from data_modules.fever import FEVERDataModule
 from data_modules.flashrag import FlashRAGDataModule
 from data_modules.hotpot_qa import HotpotQADataModule
@@ -18,6 +19,7 @@ __all__ = [
     "FEVERDataModule",
     "FlashRAGDataModule",
     "HotpotQADataModule",
+    "IRDatasetsDataModule",
     "JsonlDataModule",
     "MMLUDataModule",
     "MuSiQueDataModule",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import multiprocessing
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,35 @@ def test_a_damaged_parquet_file_and_a_wrong_column_are_named(tmp_path: Path) -> 
     path = write(tmp_path, "parquet", [{"id": "a", "text": "b"}])
     with pytest.raises(InputError, match=r"c\.parquet: row 1: key 'contents' is missing: found only the keys 'id'"):
         DiskCorpus([path], tmp_path / "kept")
+
+
+def test_passages_of_any_source_are_read_once_for_each_identity(tmp_path: Path) -> None:
+    reads = []
+
+    def read() -> Iterator[tuple[str, Passage]]:
+        reads.append(1)
+        yield from ((f"row {n}", passage) for n, passage in enumerate(PASSAGES))
+
+    corpora = [DiskCorpus.of(read, "mine", ["mine", name], tmp_path) for name in ("a", "a", "b")]
+    assert len(reads) == 2
+    plain = DiskCorpus([write(tmp_path, "jsonl", ROWS)], tmp_path)
+    for corpus in corpora:
+        assert list(corpus.values()) == PASSAGES
+        assert corpus.fingerprint == plain.fingerprint
+
+
+def test_a_source_that_breaks_off_or_repeats_an_id_leaves_nothing(tmp_path: Path) -> None:
+    def broken() -> Iterator[tuple[str, Passage]]:
+        yield "row 1", PASSAGES[0]
+        raise InputError("cut off")
+
+    with pytest.raises(InputError, match="cut off"):
+        DiskCorpus.of(broken, "mine", "a", tmp_path)
+    with pytest.raises(InputError, match=r"row 2: id 'p0' is a duplicate, first used at row 1"):
+        DiskCorpus.of(lambda: [("row 1", PASSAGES[0]), ("row 2", PASSAGES[0])], "mine", "a", tmp_path)
+    with pytest.raises(InputError, match=r"mine: the corpus is empty"):
+        DiskCorpus.of(list, "mine", "a", tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def _build(path: Path, folder: Path) -> None:

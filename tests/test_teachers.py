@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -217,8 +218,27 @@ def test_answer_match_marks_the_passages_that_hold_an_answer(cache: Cache) -> No
 def test_gold_passages_are_those_of_the_annotation() -> None:
     question = Question("q", "?", ("x",), metadata={"gold_ids": ["p1", "p9"]})
     assert GoldPassages().score(question, None, passages()) == [0, 1, 0, 0, 0]
-    with pytest.raises(InputError, match="question 'q1': metadata has no list 'gold_ids': found None"):
+    with pytest.raises(InputError, match="question 'q1': metadata has no key 'gold_ids'"):
         GoldPassages().score(QUESTION, None, passages())
+    with pytest.raises(InputError, match="question 'q': metadata: key 'gold_ids': found 'p1', expected a list"):
+        GoldPassages().score(Question("q", "?", metadata={"gold_ids": "p1"}), None, passages())
+
+
+@pytest.mark.parametrize(
+    ("gold", "expected"),
+    [
+        ({"p0": 1, "p2": 1}, [1, 0, 1, 0, 0]),
+        # the highest grade counts though no candidate has it
+        ({"p0": 1, "p1": 2, "p3": 0, "p4": -1, "p9": 4}, [0.25, 0.5, 0, 0, 0]),
+        ({"p1": 0.3}, [0, 1, 0, 0, 0]),
+        ({"p1": 0, "p2": -2}, [0, 0, 0, 0, 0]),
+        ({}, [0, 0, 0, 0, 0]),
+        ([], [0, 0, 0, 0, 0]),
+    ],
+)
+def test_graded_passages_score_their_share_of_the_highest_grade(gold: Any, expected: list[float]) -> None:
+    question = Question("q", "?", metadata={"gold_ids": gold})
+    assert GoldPassages().score(question, None, passages()) == expected
 
 
 def test_a_closed_gate_leaves_the_floor_of_a_score() -> None:

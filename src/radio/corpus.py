@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +37,36 @@ class DiskCorpus(Mapping[str, Passage]):
     """
 
     def __init__(self, paths: Sequence[str | Path], folder: str | Path) -> None:
+        files = [Path(path) for path in paths]
+        identity = [1, [path_fingerprint(path) for path in files]]
+        self._open(lambda: _read(files), ", ".join(map(str, files)), identity, folder)
+
+    @classmethod
+    def of(
+        cls, passages: Callable[[], Iterable[tuple[str, Passage]]], name: str, identity: Any, folder: str | Path
+    ) -> DiskCorpus:
+        """The same for passages that are not in such files.
+
+        Args:
+            passages: each with its place for error messages; read a second time only to say where a duplicate is.
+            name: of them all, for error messages.
+            identity: takes the place of the files' fingerprint, JSON-like; a ``Path`` counts by what it holds.
+            folder: as above.
+        """
+        from tqdm import tqdm
+
+        corpus = cls.__new__(cls)
+        corpus._open(lambda: tqdm(passages(), desc=f"read {name}", unit="passage"), name, [1, identity], folder)
+        return corpus
+
+    def _open(
+        self, passages: Callable[[], Iterable[tuple[str, Passage]]], name: str, identity: Any, folder: str | Path
+    ) -> None:
         from datasets import Dataset
 
-        self.paths = [Path(path) for path in paths]
-        home = Path(folder) / fingerprint([1, [path_fingerprint(path) for path in self.paths]])[:16]
+        home = Path(folder) / fingerprint(identity)[:16]
         if not home.is_dir():
-            _build(self.paths, home)
+            _build(passages, name, home)
         self._rows = Dataset.from_file(str(home / "passages.arrow"))
         self._hashes: NDArray[np.uint64] = np.load(home / "hashes.npy", mmap_mode="r")
         self._places: NDArray[np.uint32] = np.load(home / "rows.npy", mmap_mode="r")
@@ -136,11 +160,17 @@ def _passages(path: Path) -> Iterator[tuple[str, Passage]]:
         raise InputError(f"{path}: not a Parquet file, or a damaged one ({error})") from None
 
 
-def _build(paths: Iterable[Path], home: Path) -> None:
+def _read(paths: Iterable[Path]) -> Iterator[tuple[str, Passage]]:
+    from tqdm import tqdm
+
+    for path in paths:
+        yield from tqdm(_passages(path), desc=f"read {path.name}", unit="passage")
+
+
+def _build(passages: Callable[[], Iterable[tuple[str, Passage]]], name: str, home: Path) -> None:
     """Write the Arrow file and the table of ids; complete or not at all."""
     from datasets import Features, Value
     from datasets.arrow_writer import ArrowWriter
-    from tqdm import tqdm
 
     home.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f".{home.name}.", dir=home.parent))
@@ -150,23 +180,21 @@ def _build(paths: Iterable[Path], home: Path) -> None:
     features = Features({"id": Value("string"), "contents": Value("string")})
     try:
         with ArrowWriter(path=str(work / "passages.arrow"), features=features, writer_batch_size=BATCH) as writer:
-            for path in paths:
-                for _, passage in tqdm(_passages(path), desc=f"read {path.name}", unit="passage"):
-                    writer.write({"id": passage.id, "contents": passage.contents})
-                    digest.update(f"{passage.id}\0{passage.contents}\0".encode())
-                    part.append(_hash(passage.id))
-                    if len(part) >= BATCH:
-                        hashes.append(np.array(part, dtype=np.uint64))
-                        part.clear()
+            for _, passage in passages():
+                writer.write({"id": passage.id, "contents": passage.contents})
+                digest.update(f"{passage.id}\0{passage.contents}\0".encode())
+                part.append(_hash(passage.id))
+                if len(part) >= BATCH:
+                    hashes.append(np.array(part, dtype=np.uint64))
+                    part.clear()
             writer.finalize()
         hashes.append(np.array(part, dtype=np.uint64))
         table = np.concatenate(hashes)
         if not len(table):
-            shown = ", ".join(map(str, paths))
-            raise InputError(f'{shown}: the corpus is empty, expected lines like {{"id": ..., "contents": ...}}')
+            raise InputError(f"{name}: the corpus is empty, expected at least one passage")
         order = np.argsort(table, kind="stable").astype(np.uint32)
         table = table[order]
-        _refuse_duplicates(work / "passages.arrow", table, order, paths)
+        _refuse_duplicates(work / "passages.arrow", table, order, passages)
         np.save(work / "hashes.npy", table)
         np.save(work / "rows.npy", order)
         (work / "facts.json").write_text(json.dumps({"fingerprint": digest.hexdigest(), "passages": len(table)}))
@@ -181,7 +209,10 @@ def _build(paths: Iterable[Path], home: Path) -> None:
 
 
 def _refuse_duplicates(
-    arrow: Path, hashes: NDArray[np.uint64], rows: NDArray[np.uint32], paths: Iterable[Path]
+    arrow: Path,
+    hashes: NDArray[np.uint64],
+    rows: NDArray[np.uint32],
+    passages: Callable[[], Iterable[tuple[str, Passage]]],
 ) -> None:
     from datasets import Dataset
 
@@ -189,6 +220,5 @@ def _refuse_duplicates(
     for place in np.flatnonzero(hashes[1:] == hashes[:-1]):
         first, second = int(rows[place]), int(rows[place + 1])
         if ids[first]["id"] == ids[second]["id"]:
-            places = (place for path in paths for place, _ in _passages(path))
-            known = {row: place for row, place in enumerate(places) if row in (first, second)}
+            known = {row: place for row, (place, _) in enumerate(passages()) if row in (first, second)}
             raise InputError(f"{known[second]}: id {ids[first]['id']!r} is a duplicate, first used at {known[first]}")

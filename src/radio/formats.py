@@ -181,6 +181,17 @@ def take_passage(row: Mapping[str, Any], place: str) -> Passage:
     return Passage(_take_id(row, place), _take(row, place, "contents", str))
 
 
+def read_beir(path: str | Path) -> Iterator[tuple[str, str, str, str]]:
+    """Place, id, title and text of the rows ``{"_id", "text", ["title"]}`` of a corpus or of queries, as BEIR has them.
+
+    Raises:
+        InputError: broken line, missing key or wrong type.
+    """
+    for place, row in read_rows(Path(path)):
+        title = _take(row, place, "title", str, default="")
+        yield place, _take_id(row, place, "_id"), title, _take(row, place, "text", str)
+
+
 def read_rationales(path: str | Path) -> tuple[dict[str, Rationale], dict[str, Rationale]]:
     """Read rationales by question id, and by question text for rows that carry no id.
 
@@ -298,6 +309,36 @@ def read_run(path: str | Path) -> Run:
         if columns[2] in scores:
             raise InputError(f"{path}:{number}: passage id {columns[2]!r} stands twice for question {columns[0]!r}")
         scores[columns[2]] = score
+    return run
+
+
+def read_qrels(path: str | Path) -> Run:
+    """Read judgements as BEIR has them: a header, then ``query-id corpus-id score``.
+
+    Raises:
+        InputError: another header, a line without three columns, a score that is no finite number, or two scores for
+            the same passage and query.
+    """
+    path = Path(path)
+    header = "query-id corpus-id score".split()
+    run: Run = {}
+    lines = _lines(path)
+    number, first = next(lines, (1, ""))
+    if first.split() != header:
+        raise InputError(f"{path}:{number}: found {first.strip()[:60]!r}, expected the header {' '.join(header)}")
+    for number, line in lines:
+        columns = line.split()
+        if len(columns) != 3:
+            raise InputError(f"{path}:{number}: found {len(columns)} columns, expected 3: {' '.join(header)}")
+        try:
+            score = float(columns[2])
+        except ValueError:
+            score = math.nan
+        if not math.isfinite(score):
+            raise InputError(f"{path}:{number}: column 3: found {columns[2]!r}, expected a finite score")
+        known = run.setdefault(columns[0], {}).setdefault(columns[1], score)
+        if known != score:
+            raise InputError(f"{path}:{number}: found score {score:g} for {columns[:2]}, which has {known:g} already")
     return run
 
 

@@ -122,7 +122,8 @@ class AnswerMatch(Teacher):
 class GoldPassages(Teacher):
     """1 for a passage that is annotated as supporting the answer (``gold_ids`` in the metadata), else 0.
 
-    Plain supervision, for the warm-up of a reranker on labelled data.
+    Where the annotation has grades, a passage scores its share of the question's highest. Plain supervision, for
+    datasets of judged passages and for the warm-up of a reranker on labelled data.
 
     Raises:
         InputError: a question without ``gold_ids``.
@@ -133,10 +134,12 @@ class GoldPassages(Teacher):
     def score(
         self, question: Question, rationale: Rationale | None, passages: Sequence[RetrievedPassage]
     ) -> list[float]:
-        gold = question.metadata.get("gold_ids")
-        if not isinstance(gold, list):
-            raise InputError(f"GoldPassages: question {question.id!r}: metadata has no list 'gold_ids': found {gold!r}")
-        return [float(p.id in gold) for p in passages]
+        if question.metadata.get("gold_ids") is None:
+            raise InputError(f"GoldPassages: question {question.id!r}: metadata has no key 'gold_ids'")
+        # a grade of 0 or below is a judgement that the passage is not relevant
+        grades = {passage: grade for passage, grade in question.gold.items() if grade > 0}
+        best = max(grades.values(), default=1.0)
+        return [grades.get(p.id, 0.0) / best for p in passages]
 
 
 class Gated(Teacher):

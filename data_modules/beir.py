@@ -1,0 +1,182 @@
+"""Datasets of judged passages: those of ir_datasets by name, BEIR's among them, and folders in BEIR's layout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from data_modules.base import RationaleDataModule
+from radio.cache import fingerprint
+from radio.corpus import DiskCorpus
+from radio.formats import Run, read_beir, read_qrels, take_passage, take_questions
+from radio.schema import Candidate, InputError, Passage, Question, Rationale, RetrievedPassage
+from radio.teachers import GoldPassages, Teacher
+
+
+class IRDatasetsDataModule(RationaleDataModule):
+    """Queries with judged passages, in the place of questions with golden answers.
+
+    The relevant passages of a query (grade above 0) are its ``gold_ids``, from which the teacher and the metrics
+    ``gold_*`` come; a query without any is left out of training and evaluation.
+
+    By name, datasets come from the package ``ir_datasets`` (``pip install 'radio-rag[ir]'``), which downloads them. A
+    name stands for its passages, which are copied into the cache once: if those of a dataset of your own change, it
+    needs another name.
+
+    With ``path``, a local folder holds ``corpus.jsonl`` (``{"_id", "title", "text"}`` a line), ``queries.jsonl``
+    (``{"_id", "text"}``) and ``qrels/NAME.tsv`` (``query-id``, ``corpus-id``, ``score``), plain or gzip.
+
+    Args:
+        train: what to learn from: a dataset, such as ``beir/nfcorpus/train``; with ``path`` the NAME of judgements.
+        validation: by what the best checkpoint is chosen.
+        test: what is evaluated before and after, once.
+        predict: for ``radio predict``: a dataset, of which all queries are taken; with ``path`` a file NAME.jsonl of
+            queries, such as ``queries``.
+        path: local folder. Where no split is named, it gives those of ``train``, ``dev`` and ``test`` that it has.
+        teacher: None is :class:`radio.teachers.GoldPassages`: there is no golden answer to write a rationale for.
+        kwargs: arguments of RationaleDataModule.
+    """
+
+    def __init__(
+        self,
+        train: str | None = None,
+        validation: str | None = None,
+        test: str | None = None,
+        predict: str | None = None,
+        path: str | None = None,
+        teacher: Teacher | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(teacher=teacher or GoldPassages(), **kwargs)
+        self.path = Path(path) if path else None
+        named = {"train": train, "validation": validation, "test": test, "predict": predict}
+        self.names = {split: name for split, name in named.items() if name}
+        if self.path and not self.names:
+            usual = {"train": "train", "validation": "dev", "test": "test"}
+            self.names = {s: name for s, name in usual.items() if _file(self.path, f"qrels/{name}.tsv").is_file()}
+
+    def questions(self, split: str) -> Sequence[Question]:
+        if not self.names:
+            found = (
+                f"{self.path} has no qrels/train.tsv, qrels/dev.tsv or qrels/test.tsv" if self.path else "nor a path"
+            )
+            raise InputError(f"data.init_args: no dataset is given for train, validation, test or predict, {found}")
+        if split not in self.names:
+            return []
+        name = self.names[split]
+        if split == "predict":
+            queries = self._queries(name, f"{name}.jsonl")
+            return take_questions(((p, {"id": i, "question": text}) for p, i, text in queries), need_answers=False)
+        gold = {query: {p: g for p, g in grades.items() if g > 0} for query, grades in self._qrels(name).items()}
+        questions = take_questions(
+            (
+                (place, {"id": query, "question": text, "metadata": {"gold_ids": gold[query]}})
+                for place, query, text in self._queries(name, "queries.jsonl")
+                if gold.get(query)
+            ),
+            need_answers=False,
+        )
+        source = _file(self.path, f"qrels/{name}.tsv") if self.path else name
+        if lost := {query for query, grades in gold.items() if grades} - {question.id for question in questions}:
+            raise InputError(f"{source}: judged, but not among the queries: {len(lost)}, such as {min(lost)!r}")
+        if not questions:
+            raise InputError(f"{source}: no query has a relevant passage, expected a judgement above 0")
+        return questions
+
+    def _queries(self, name: str, file: str) -> Iterator[tuple[str, str, str]]:
+        """Place, id and text of each."""
+        if self.path:
+            return ((place, query, text) for place, query, _, text in read_beir(_file(self.path, file)))
+        return ((place, query.query_id, _text(query, place)) for place, query in _records(name, "queries"))
+
+    def _qrels(self, name: str) -> Run:
+        if self.path:
+            return read_qrels(_file(self.path, f"qrels/{name}.tsv"))
+        run: Run = {}
+        for _, row in _records(name, "qrels"):
+            grades = run.setdefault(row.query_id, {})
+            # some tracks judge a passage for each aspect of a query
+            grades[row.doc_id] = max(row.relevance, grades.get(row.doc_id, 0))
+        return run
+
+    def passages(self) -> DiskCorpus:
+        folder = self.cache.path.parent / "corpus"
+        if self.path:
+            file = _file(self.path, "corpus.jsonl")
+            return DiskCorpus.of(lambda: _beir_passages(file), str(file), ["beir", file], folder)
+        names = [name for name in self.names.values() if _load(name).has("docs")] or list(self.names.values())
+        for name in names[1:]:
+            if _load(name).docs_handler() != _load(names[0]).docs_handler():
+                raise InputError(f"{names[0]} and {name} have different passages, expected one corpus for all splits")
+        import ir_datasets
+
+        identity = ["ir_datasets", ir_datasets.__version__, ir_datasets.docs_parent_id(names[0])]
+        return DiskCorpus.of(lambda: _named_passages(names[0]), names[0], identity, folder)
+
+    def taught(
+        self, split: str, candidates: Mapping[str, list[Candidate]], rationales: Mapping[str, Rationale]
+    ) -> Iterator[tuple[str, Question, Rationale | None, list[RetrievedPassage]]]:
+        # judgements may be corrected, and differ between queries of the same text
+        for key, question, rationale, passages in super().taught(split, candidates, rationales):
+            yield fingerprint([key, question.id, question.gold]), question, rationale, passages
+
+
+def _file(folder: Path, name: str) -> Path:
+    packed = folder / f"{name}.gz"
+    return packed if packed.is_file() else folder / name
+
+
+def _beir_passages(path: Path) -> Iterator[tuple[str, Passage]]:
+    for place, identifier, title, text in read_beir(path):
+        yield place, Passage(identifier, _contents(title, text))
+
+
+def _named_passages(name: str) -> Iterator[tuple[str, Passage]]:
+    for place, doc in _records(name, "docs"):
+        title = getattr(doc, "title", None) or ""
+        # the package's own idea of the text starts with the title, mostly
+        text = _text(doc, place).removeprefix(title).lstrip()
+        yield place, take_passage({"id": doc.doc_id, "contents": _contents(title, text)}, place)
+
+
+def _contents(title: str, text: str) -> str:
+    title = " ".join(title.split())
+    # without a title, the first of several lines would be taken for one
+    return f"{title}\n{text}" if title or "\n" in text else text
+
+
+def _text(record: Any, place: str) -> str:
+    text = record.default_text() if hasattr(record, "default_text") else getattr(record, "text", None)
+    if not isinstance(text, str):
+        raise InputError(f"{place}: found no text, only {', '.join(record._fields)}")
+    return text
+
+
+def _load(name: str) -> Any:
+    try:
+        import ir_datasets
+    except ImportError:
+        raise InputError("datasets by name need ir_datasets: pip install 'radio-rag[ir]'; or give a path") from None
+    try:
+        return ir_datasets.load(name)
+    except KeyError:
+        near = ", ".join(get_close_matches(name, list(ir_datasets.registry))) or "see https://ir-datasets.com"
+        raise InputError(f"ir_datasets has no dataset {name!r}; close: {near}") from None
+
+
+def _records(name: str, kind: str) -> Iterator[tuple[str, Any]]:
+    """``docs``, ``queries`` or ``qrels`` of a dataset, each with its place."""
+    dataset = _load(name)
+    if not dataset.has(kind):
+        import ir_datasets
+
+        below = [known for known in ir_datasets.registry if known.startswith(f"{name}/")]
+        raise InputError(f"{name}: this dataset has no {kind}; below it: {', '.join(below[:5]) or 'nothing'}")
+    try:
+        for number, record in enumerate(getattr(dataset, f"{kind}_iter")(), 1):
+            yield f"{name}: {kind}: row {number}", record
+    except Exception as error:  # downloads and some forty formats: there is no telling what they raise
+        what = str(error).splitlines()[0] if str(error) else ""
+        raise InputError(f"{name}: {kind}: ir_datasets cannot read them ({type(error).__name__}: {what})") from error

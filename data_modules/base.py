@@ -181,7 +181,8 @@ class RationaleDataModule(L.LightningDataModule):
         for split in TAUGHT:
             if self.split_questions(split):
                 rationales = len(self._read_rationales(split, self.read_candidates(split)))
-                lines.append(f"{split}: {len(self.split_questions(split))} questions, {rationales} rationales")
+                count = f", {rationales} rationales" if self.teacher.needs_rationale else ""
+                lines.append(f"{split}: {len(self.split_questions(split))} questions{count}")
         return "\n".join([*lines, f"corpus: {len(self.corpus)} passages", f"cache: {self.cache.path}"])
 
     def _splits_of(self, stage: str | None) -> list[str]:
@@ -330,7 +331,17 @@ class RationaleDataModule(L.LightningDataModule):
             ]
             scores = [[p.id, p.score] for p in passages]
             text = rationale.text if rationale else None
-            parts = [identity, self._corpus_fingerprint, question.question, question.golden_answers, text, scores]
+            parts: list[Any] = [
+                identity,
+                self._corpus_fingerprint,
+                question.question,
+                question.golden_answers,
+                text,
+                scores,
+            ]
+            if question.gold:
+                # annotations may be corrected, and differ between questions of the same text
+                parts += [question.id, question.gold]
             yield fingerprint(["teacher", *parts]), question, rationale, passages
 
     def _teach(
@@ -380,7 +391,8 @@ class RationaleDataModule(L.LightningDataModule):
         if alone:
             rank_zero_warn(f"train: {len(alone)} questions have fewer than 2 candidates, none to compare: {alone[:5]}")
         if not trainable:
-            raise InputError("train: no question has a rationale and at least 2 candidates, nothing to train on")
+            need = "a rationale and at least 2 candidates" if self.teacher.needs_rationale else "at least 2 candidates"
+            raise InputError(f"train: no question has {need}, nothing to train on")
         return trainable
 
     # Loaders

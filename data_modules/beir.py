@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from data_modules.base import RationaleDataModule
-from radio.cache import fingerprint
 from radio.corpus import DiskCorpus
 from radio.formats import Run, read_beir, read_qrels, take_passage, take_questions
-from radio.schema import Candidate, InputError, Passage, Question, Rationale, RetrievedPassage
+from radio.schema import InputError, Passage, Question
 from radio.teachers import GoldPassages, Teacher
 
 
@@ -114,13 +113,6 @@ class IRDatasetsDataModule(RationaleDataModule):
 
         identity = ["ir_datasets", ir_datasets.__version__, ir_datasets.docs_parent_id(names[0])]
         return DiskCorpus.of(lambda: _named_passages(names[0]), names[0], identity, folder)
-
-    def taught(
-        self, split: str, candidates: Mapping[str, list[Candidate]], rationales: Mapping[str, Rationale]
-    ) -> Iterator[tuple[str, Question, Rationale | None, list[RetrievedPassage]]]:
-        # judgements may be corrected, and differ between queries of the same text
-        for key, question, rationale, passages in super().taught(split, candidates, rationales):
-            yield fingerprint([key, question.id, question.gold]), question, rationale, passages
 
 
 def _file(folder: Path, name: str) -> Path:

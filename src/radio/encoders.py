@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -120,8 +120,48 @@ class Encoder(Fingerprinted):
         """
         if not texts:
             return np.zeros((0, 0), dtype=np.float32)
-        identity = self.fingerprint()
-        keys = [fingerprint(["embedding", identity, query, text]) for text in texts]
+
+        def compute(model: Any, chunk: list[str]) -> list[bytes]:
+            # a folder may hold one model for questions and one for passages
+            encode = model.encode_query if query else model.encode_document
+            vectors = encode(chunk, **self._options(), normalize_embeddings=True)
+            return [np.asarray(v, dtype=np.float32).tobytes() for v in vectors]
+
+        stored = self._stored(
+            "embedding", ["embedding", self.fingerprint(), query], texts, cache, compute, title, query
+        )
+        return np.stack([np.frombuffer(value, dtype=np.float32) for value in stored])
+
+    def encode_tokens(
+        self, texts: Sequence[str], cache: Cache, *, title: str = "embed tokens"
+    ) -> list[NDArray[np.float16]]:
+        """Unit-length embeddings of the tokens of passages, ``[tokens, dim]`` each, in half precision."""
+
+        def compute(model: Any, chunk: list[str]) -> list[bytes]:
+            from torch.nn.functional import normalize
+
+            found = model.encode_document(chunk, **self._options(), output_value="token_embeddings")
+            return [_to_bytes(normalize(tokens.float(), dim=1).half().cpu().numpy()) for tokens in found]
+
+        kind = "token embeddings"
+        stored = self._stored(kind, [kind, self.fingerprint()], texts, cache, compute, title)
+        return [np.load(io.BytesIO(value), allow_pickle=False) for value in stored]
+
+    def _options(self) -> dict[str, Any]:
+        return {"prompt": "", "batch_size": self._batch_size, "show_progress_bar": False}
+
+    def _stored(
+        self,
+        kind: str,
+        identity: list[Any],
+        texts: Sequence[str],
+        cache: Cache,
+        compute: Callable[[Any, list[str]], list[bytes]],
+        title: str,
+        query: bool = False,
+    ) -> list[bytes]:
+        """What the cache has for each text, once what it lacks is computed, in parts that are stored as they finish."""
+        keys = [fingerprint([*identity, text]) for text in texts]
         by_key = dict(zip(keys, texts, strict=True))
         missing = cache.missing(keys)
         if missing:
@@ -137,52 +177,11 @@ class Encoder(Fingerprinted):
             with tqdm(total=len(missing), desc=title, unit="text") as bar:
                 for start in range(0, len(missing), part):
                     chunk = missing[start : start + part]
-                    vectors = self._encode_now(model, [prefix + by_key[key] for key in chunk], query)
-                    cache.put("embedding", {k: v.tobytes() for k, v in zip(chunk, vectors, strict=True)})
+                    values = compute(model, [prefix + by_key[key] for key in chunk])
+                    cache.put(kind, dict(zip(chunk, values, strict=True)))
                     bar.update(len(chunk))
         stored = cache.get(keys)
-        return np.stack([np.frombuffer(stored[key], dtype=np.float32) for key in keys])
-
-    def encode_tokens(
-        self, texts: Sequence[str], cache: Cache, *, title: str = "embed tokens"
-    ) -> list[NDArray[np.float16]]:
-        """Unit-length embeddings of the tokens of passages, ``[tokens, dim]`` each, in half precision."""
-        identity = self.fingerprint()
-        keys = [fingerprint(["token embeddings", identity, text]) for text in texts]
-        by_key = dict(zip(keys, texts, strict=True))
-        missing = cache.missing(keys)
-        if missing:
-            import torch
-            from tqdm import tqdm
-
-            model = self.load()
-            prefixes = default_prefixes(self.model, model.prompts)
-            prefix = prefixes[1] if self.passage_prefix is None else self.passage_prefix
-            missing.sort(key=lambda key: len(by_key[key]))
-            part = self._batch_size * 8
-            with tqdm(total=len(missing), desc=title, unit="text") as bar:
-                for start in range(0, len(missing), part):
-                    chunk = missing[start : start + part]
-                    found: Any = model.encode_document(
-                        [prefix + by_key[key] for key in chunk],
-                        prompt="",
-                        batch_size=self._batch_size,
-                        show_progress_bar=False,
-                        output_value="token_embeddings",
-                    )
-                    unit = [torch.nn.functional.normalize(tokens.float(), dim=1).half().cpu() for tokens in found]
-                    cache.put("token embeddings", {k: _to_bytes(v.numpy()) for k, v in zip(chunk, unit, strict=True)})
-                    bar.update(len(chunk))
-        stored = cache.get(keys)
-        return [np.load(io.BytesIO(stored[key]), allow_pickle=False) for key in keys]
-
-    def _encode_now(self, model: Any, texts: list[str], query: bool) -> NDArray[np.float32]:
-        # a folder may hold one model for questions and one for passages
-        encode = model.encode_query if query else model.encode_document
-        vectors: NDArray[np.float32] = encode(
-            texts, prompt="", batch_size=self._batch_size, show_progress_bar=False, normalize_embeddings=True
-        )
-        return np.ascontiguousarray(vectors, dtype=np.float32)
+        return [stored[key] for key in keys]
 
 
 def _to_bytes(array: NDArray[Any]) -> bytes:

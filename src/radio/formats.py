@@ -299,17 +299,24 @@ def read_run(path: str | Path) -> Run:
             raise InputError(
                 f"{path}:{number}: found {len(columns)} columns, expected 6: question_id Q0 passage_id rank score tag"
             )
-        try:
-            score = float(columns[4])
-        except ValueError:
-            score = math.nan
-        if not math.isfinite(score):
-            raise InputError(f"{path}:{number}: column 5: found {columns[4]!r}, expected a finite score")
+        score = _score(columns, 5, f"{path}:{number}")
         scores = run.setdefault(columns[0], {})
         if columns[2] in scores:
             raise InputError(f"{path}:{number}: passage id {columns[2]!r} stands twice for question {columns[0]!r}")
         scores[columns[2]] = score
     return run
+
+
+def _score(columns: Sequence[str], column: int, place: str) -> float:
+    """The number in a column, counted from 1."""
+    found = columns[column - 1]
+    try:
+        score = float(found)
+    except ValueError:
+        score = math.nan
+    if not math.isfinite(score):
+        raise InputError(f"{place}: column {column}: found {found!r}, expected a finite score")
+    return score
 
 
 def read_qrels(path: str | Path) -> Run:
@@ -330,12 +337,7 @@ def read_qrels(path: str | Path) -> Run:
         columns = line.split()
         if len(columns) != 3:
             raise InputError(f"{path}:{number}: found {len(columns)} columns, expected 3: {' '.join(header)}")
-        try:
-            score = float(columns[2])
-        except ValueError:
-            score = math.nan
-        if not math.isfinite(score):
-            raise InputError(f"{path}:{number}: column 3: found {columns[2]!r}, expected a finite score")
+        score = _score(columns, 3, f"{path}:{number}")
         known = run.setdefault(columns[0], {}).setdefault(columns[1], score)
         if known != score:
             raise InputError(f"{path}:{number}: found score {score:g} for {columns[:2]}, which has {known:g} already")

@@ -13,7 +13,7 @@ from lightning.pytorch.utilities import rank_zero_info
 
 from data_modules.base import RationaleDataModule
 from radio.corpus import DiskCorpus
-from radio.formats import atomic_write, read_questions, take_questions
+from radio.formats import atomic_write, iter_questions, read_questions
 from radio.rationales import RationaleWriter, Recorded
 from radio.retrieval import Precomputed, Retriever
 from radio.schema import InputError, Passage, Question
@@ -86,8 +86,10 @@ class FlashRAGDataModule(RationaleDataModule):
         if split not in self._chosen:
             return []
         name, start, end = self._chosen[split]
-        questions = self._local(name)[start:end] if self.path else self._hub(name, start, end, split)
-        return [self.convert(question) for question in questions if self.keep(question)]
+        questions = islice(self._local(name), start, end) if self.path else self._hub(name, start, end)
+        # no more is downloaded than will be used
+        kept = islice(filter(self.keep, questions), self.max_questions.get(split))
+        return [self.convert(question) for question in kept]
 
     def keep(self, question: Question) -> bool:
         """Whether the question is part of this dataset."""
@@ -107,21 +109,17 @@ class FlashRAGDataModule(RationaleDataModule):
             raise InputError(f"{self.path}: found neither dataset/{self.dataset} nor {self.dataset} in this folder")
         return []
 
-    def _hub(self, name: str, start: int, end: int | None, split: str) -> list[Question]:
+    def _hub(self, name: str, start: int, end: int | None) -> Iterator[Question]:
         from datasets import get_dataset_split_names, load_dataset
 
-        limit = self.max_questions.get(split)
-        if limit is not None and type(self).keep is FlashRAGDataModule.keep:
-            # no more is downloaded than will be used
-            end = start + limit if end is None else min(end, start + limit)
         place = f"{self.repository}@{self.revision}: {self.dataset}/{name}"
         try:
             revision = self._commit()
             if name not in get_dataset_split_names(self.repository, self.dataset, revision=revision):
-                return []
+                return
             rows = load_dataset(self.repository, self.dataset, split=name, revision=revision, streaming=True)
             found: Iterator[Any] = islice(rows, start, end)
-            return take_questions((f"{place}: row {number}", row) for number, row in enumerate(found, start + 1))
+            yield from iter_questions((f"{place}: row {number}", row) for number, row in enumerate(found, start + 1))
         except (OSError, ValueError) as error:
             raise InputError(f"{place}: cannot be loaded ({str(error).splitlines()[0]}); or give a path") from None
 

@@ -72,7 +72,7 @@ def test_questions_come_from_the_hub_by_name(kind: type[FlashRAGDataModule], hub
     assert [(q.id, q.golden_answers) for q in train] == [("train_0", ("Ada",)), ("train_1", ("Bo", "Bob"))]
     assert [q.query for q in train] == ["who lit the lamp", "who rang the bell"]
     assert train[0].metadata["hops"] == 2
-    assert [q.id for q in data.split_questions("test")] == ["test_0"]
+    assert [q.id for q in data.questions("test")] == ["test_0"]
     assert data.questions("validation") == data.questions("predict") == []
 
 

@@ -199,11 +199,11 @@ class GeneratorInTheLoop(_Evaluation):
 
             todo = list(missing.items())
             self.generator.prefetch([prompt for _, prompt in todo], cache)
+            model = getattr(self.generator, "model", type(self.generator).__name__)
             with tqdm(total=len(todo), desc="generator", unit="answer", leave=False) as bar:
                 for start in range(0, len(todo), 32):
                     part = todo[start : start + 32]
                     answers = self.generator.answer([prompt for _, prompt in part])
-                    model = getattr(self.generator, "model", type(self.generator).__name__)
                     rows = {
                         key: {
                             "id": prompt.question.id,

@@ -115,6 +115,11 @@ def read_questions(path: str | Path, *, need_answers: bool = True) -> list[Quest
 
 
 def take_questions(rows: Iterable[tuple[str, Mapping[str, Any]]], *, need_answers: bool = True) -> list[Question]:
+    """All questions of :func:`iter_questions`."""
+    return list(iter_questions(rows, need_answers=need_answers))
+
+
+def iter_questions(rows: Iterable[tuple[str, Mapping[str, Any]]], *, need_answers: bool = True) -> Iterator[Question]:
     """Questions of rows ``{"id", "question", "golden_answers", ["choices"], ["metadata"]}``, each with its place.
 
     A multiple-choice row may give its answer as the 0-based index into ``choices`` (FlashRAG's convention).
@@ -123,14 +128,12 @@ def take_questions(rows: Iterable[tuple[str, Mapping[str, Any]]], *, need_answer
         InputError: missing key, wrong type, empty answers (unless ``need_answers`` is off) or duplicate id.
     """
     seen: dict[str, str] = {}
-    questions = []
     for place, row in rows:
         question = _take_question(row, place, need_answers)
         if question.id in seen:
             raise InputError(f"{place}: id {question.id!r} is a duplicate, first used at {seen[question.id]}")
         seen[question.id] = place
-        questions.append(question)
-    return questions
+        yield question
 
 
 def _take_question(row: Mapping[str, Any], place: str, need_answers: bool) -> Question:

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from benchmarks.runs import interval, radio
 
 HEAD = """# Losses compared
 
@@ -59,8 +60,6 @@ def split_training(questions: int) -> dict[str, Path]:
 
 def fit(loss: str, files: dict[str, Path], evaluated: str, rate: float, seed: int) -> Path:
     """One run through the command line's own entry; returns its folder."""
-    from radio.__main__ import main
-
     name = f"{loss}-{evaluated}-{rate:g}-{seed}"
     folder = WORK / name
     if (folder / "metrics.json").is_file():
@@ -68,8 +67,8 @@ def fit(loss: str, files: dict[str, Path], evaluated: str, rate: float, seed: in
     candidates = [str(DATA / f"candidates/nq/{part}.jsonl.gz") for part in ("train", "dev")]
     overlay = [] if loss == "published" else ["--config", str(ROOT / f"configs/losses/{loss}.yaml")]
     sampler = "shift" if loss == "published" else "full_list"
-    sys.argv = [
-        *("radio", "fit", "--config", str(ROOT / "benchmarks/loss_sweep.yaml"), *overlay),
+    radio(
+        *("fit", "--config", str(ROOT / "benchmarks/loss_sweep.yaml"), *overlay),
         *("--config", str(ROOT / f"configs/samplers/{sampler}.yaml")),
         *("--name", name, "--seed_everything", str(seed), "--data.init_args.seed", str(seed)),
         *("--trainer.default_root_dir", str(WORK), "--data.init_args.cache_dir", str(WORK / "cache")),
@@ -78,10 +77,7 @@ def fit(loss: str, files: dict[str, Path], evaluated: str, rate: float, seed: in
         *("--data.init_args.rationales.init_args.paths", str(DATA / "rationales/nq/train.jsonl")),
         *("--data.init_args.train", str(files["train"])),
         *("--data.init_args.validation", str(files[evaluated])),
-    ]
-    status = main()
-    if status:
-        raise SystemExit(f"{name}: exit status {status}")
+    )
     return folder
 
 
@@ -95,14 +91,6 @@ def summary(folders: list[Path], system: str, metric: str) -> tuple[np.ndarray, 
     runs = [per_question(folder, system, metric) for folder in folders]
     values = np.array([[run[question] for run in runs] for question in runs[0]])
     return values.mean(1), [float(x) for x in values.mean(0)]
-
-
-def interval(values: np.ndarray) -> str:
-    """Mean in percent with its 95 % bootstrap interval over the questions."""
-    from radio.metrics import bootstrap_interval
-
-    low, high = bootstrap_interval(values.tolist())
-    return f"{100 * values.mean():.1f} [{100 * low:.1f}, {100 * high:.1f}]"
 
 
 def main() -> None:

@@ -17,13 +17,13 @@ import hashlib
 import json
 import re
 import shlex
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.runs import interval, radio
 from radio.formats import atomic_write
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -91,17 +91,6 @@ METRICS = {
 
 Values = dict[str, dict[str, float]]
 """Metric -> question id -> value."""
-
-
-def radio(*arguments: str) -> None:
-    """Run a command of the command line in this process; the line that is printed repeats it."""
-    from radio.__main__ import main
-
-    sys.argv = ["radio", *arguments]
-    print(f"\n$ {shlex.join(sys.argv)}", flush=True)
-    status = main()
-    if status:
-        raise SystemExit(f"{shlex.join(sys.argv)}: exit status {status}")
 
 
 def common(name: str) -> list[str]:
@@ -189,7 +178,7 @@ def teacher_order(dataset: str, split: str) -> Values:
     data = getattr(data_modules, MODULES[dataset])(path=str(DATA), cache_dir=str(WORK / "cache"), teacher=teacher)
     reader = ExtractiveReader(str(SHARED / "models/minilm-reader"))
     questions = data.split_questions(split)
-    candidates = data._retrieve(split)
+    candidates = data.read_candidates(split)
     work = []
     for question in questions:
         found = candidates[question.id]
@@ -218,14 +207,6 @@ def teacher_order(dataset: str, split: str) -> Values:
 def paired(a: Values, b: Values, metric: str) -> NDArray[np.float64]:
     """Values ``[Q, 2]`` of both systems for the same questions."""
     return np.array([[value, b[metric][question]] for question, value in a[metric].items()])
-
-
-def interval(numbers: NDArray[np.float64], sign: str = "") -> str:
-    """Mean in percent with its 95 % bootstrap interval over the questions."""
-    from radio.metrics import bootstrap_interval
-
-    low, high = bootstrap_interval(numbers)
-    return f"{100 * numbers.mean():{sign}.1f} [{100 * low:{sign}.1f}, {100 * high:{sign}.1f}]"
 
 
 def p_value(pairs: NDArray[np.float64]) -> float:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from radio.cache import Cache, Fingerprinted, fingerprint, path_fingerprint
+from radio.cache import Cache, Fingerprinted, _file_digest, fingerprint, path_fingerprint
 from radio.schema import InputError
 
 
@@ -99,6 +99,37 @@ def test_a_folder_counts_by_its_files_and_their_names(tmp_path: Path) -> None:
     assert path_fingerprint(tmp_path / "a") == path_fingerprint(tmp_path / "b")
     (tmp_path / "b" / "deep" / "x").rename(tmp_path / "b" / "deep" / "y")
     assert path_fingerprint(tmp_path / "a") != path_fingerprint(tmp_path / "b")
+
+
+def test_a_large_file_is_read_once_whatever_process_asks_until_it_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("radio.cache.LARGE", 4)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    index = tmp_path / "index.faiss"
+    index.write_text("vectors")
+    read: list[str] = []
+    digest = hashlib.file_digest
+    monkeypatch.setattr(hashlib, "file_digest", lambda file, kind: read.append(file.name) or digest(file, kind))
+
+    def ask() -> str:
+        _file_digest.cache_clear()  # as a new process has it
+        return path_fingerprint(index)
+
+    before = ask()
+    assert ask() == before
+    assert len(read) == 1
+    # as long as before, and with the old time of modification
+    times = index.stat().st_atime_ns, index.stat().st_mtime_ns
+    index.write_text("Vectors")
+    os.utime(index, ns=times)
+    assert ask() != before
+    assert len(read) == 2
+    # nowhere to keep it: read each time
+    monkeypatch.setenv("XDG_CACHE_HOME", str(index))
+    index.write_text("vectors")
+    assert ask() == ask() == before
+    assert len(read) == 4
 
 
 def test_a_path_that_does_not_exist_is_named(tmp_path: Path) -> None:

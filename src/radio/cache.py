@@ -9,6 +9,7 @@ import sqlite3
 import time
 from abc import ABC
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -45,14 +46,36 @@ def path_fingerprint(path: Path) -> str:
     if not path.exists():
         raise InputError(f"{path}: no such file (relative paths start at {Path.cwd()})")
     files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-    parts = [(str(p.relative_to(path)), _file_digest(p, p.stat().st_size, p.stat().st_mtime_ns)) for p in files]
-    return fingerprint(parts)
+    return fingerprint([(str(p.relative_to(path)), _file_digest(p.resolve(), _state(p))) for p in files])
+
+
+LARGE = 1 << 28
+"""Bytes from which a file's digest is kept between processes: an index of 60 GB is not to be read at each start."""
+
+
+def _state(path: Path) -> tuple[int, int, int]:
+    """What changes when a file does; unlike the time of modification, that of the change can not be set back."""
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 @lru_cache(maxsize=4096)
-def _file_digest(path: Path, size: int, mtime: int) -> str:
+def _file_digest(path: Path, state: tuple[int, int, int]) -> str:
+    kept = None
+    if state[0] >= LARGE:
+        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "radio" / "digests"
+        kept = home / fingerprint([str(path), state])
+        if kept.is_file():
+            return kept.read_text(encoding="utf-8")
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if kept and _state(path) == state:
+        from radio.formats import atomic_write
+
+        # where there is no home to write to, the file is read again next time
+        with suppress(OSError), atomic_write(kept) as note:
+            note.write(digest)
+    return digest
 
 
 class Fingerprinted(ABC):  # noqa: B024 -- its subclasses have abstract methods

@@ -39,6 +39,7 @@ SYSTEMS = {
     "radio": "RADIO, best recipe on dev",
     "answer_match": "answer match, no LLM",
 }
+RERANKERS = ("bi_encoder", "multi_vector", "cross_encoder")
 RETRIEVER, BASE, TEACHER = "retriever (BM25)", "base reranker", "teacher (question and answers)"
 SEEDS = (1, 2, 3)
 MODULES = {
@@ -72,6 +73,8 @@ TRIALS = {
     "LambdaLoss": ["--model.init_args.loss", "LambdaLoss"],
     "published groups": ["--data.init_args.sampler", "Shift"],
     "32 questions a step, learning rate 6e-5": ["--data.init_args.batch_size", "32", "--model.init_args.lr", "6e-5"],
+    "the first 1,000 of 2,000 training questions": ["--data.init_args.max_questions", "{train: 1000}"],
+    "the first 500": ["--data.init_args.max_questions", "{train: 500}"],
     "with the similarity of tokens": ["--model.init_args.multi_vector", "1"],
 }
 """What was tried: arguments that are added to the best recipe."""
@@ -107,7 +110,7 @@ def done(folder: Path, split: str) -> bool:
 
 def base(reranker: str) -> list[str]:
     """Arguments that name the base reranker; a cross-encoder is warmed up once."""
-    if reranker == "bi_encoder":
+    if reranker != "cross_encoder":
         return []
     folder = WORK / "warm_up"
     if not done(folder, "validation"):
@@ -342,7 +345,7 @@ def write(what: str, lines: list[str]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--split", choices=("validation", "test"), default="test")
-    parser.add_argument("--rerankers", nargs="*", default=["bi_encoder"], choices=("bi_encoder", "cross_encoder"))
+    parser.add_argument("--rerankers", nargs="*", default=RERANKERS[:2], choices=RERANKERS)
     parser.add_argument("--trials", action="store_true")
     options = parser.parse_args()
     if not (DATA.is_dir() and (SHARED / "models/minilm-reader").is_dir()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -247,6 +248,47 @@ def test_question_side_alone_trains_against_fixed_passages_and_exports_both(tiny
     torch.testing.assert_close(scores(again, groups), tuned, atol=1e-4, rtol=0)
     with pytest.raises(InputError, match="train_side to question"):
         ready(BiEncoder, str(folder))
+
+
+def test_an_export_of_the_question_side_embeds_no_passage_again(
+    tiny_bert: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from radio.encoders import Encoder, passage_model
+
+    original = shutil.copytree(tiny_bert, tmp_path / "original")
+    groups = [group(0, TEXTS)]
+    passages = {p.id: p for p in groups[0].passages}
+    cache = Cache(tmp_path / "cache.sqlite")
+
+    def exported(model: Path, folder: str) -> Path:
+        reranker = BiEncoder(str(model), train_side="question", max_length=48, multi_vector=1)
+        reranker.index(passages, cache)
+        reranker.configure_model()
+        with torch.no_grad():
+            for parameter in reranker.network.parameters():
+                parameter.add_(0.1 * torch.randn_like(parameter))
+        return reranker.export(tmp_path / folder)
+
+    first = exported(original, "first")
+    with monkeypatch.context() as patch:
+        patch.setattr(Encoder, "load", lambda self: pytest.fail("passages are embedded again"))
+        # nor by one that was trained on from there
+        second = exported(first, "second")
+        again = BiEncoder(str(second), train_side="question", max_length=48, multi_vector=1)
+        again.index(passages, cache)
+    again.configure_model()
+    shared = scores(again.eval(), groups)
+
+    # a passage that is cut elsewhere, or another model in the place of the original, shares nothing
+    assert passage_model(str(second), 48) == passage_model(str(first), 48) == str(original)
+    assert passage_model(str(second), 49) == str(second)
+    (original / "README.md").write_text("changed")
+    assert passage_model(str(second), 48) == str(second)
+    alone = ready(BiEncoder, str(second), train_side="question", multi_vector=1)
+    alone.index(passages, cache)
+    torch.testing.assert_close(scores(alone, groups), shared, atol=1e-2, rtol=0)
+    shutil.rmtree(original)
+    assert passage_model(str(second), 48) == str(second)
 
 
 def test_the_code_of_the_model_card_loads_the_folder(reranker: Reranker, tmp_path: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radio.cache import Cache, Fingerprinted, fingerprint, path_fingerprint
+from radio.formats import atomic_write
 from radio.schema import InputError
 
 if TYPE_CHECKING:
@@ -45,6 +48,37 @@ def model_fingerprint(name: str) -> str:
     """Identity of a model: the content of a local folder, else the hub name."""
     path = Path(resolve_model(name))
     return path_fingerprint(path) if path.is_dir() else name
+
+
+PASSAGES = "passages.json"
+"""In an exported folder: the model whose passage embeddings it shares."""
+
+
+def _passage_side(folder: Path) -> str:
+    return fingerprint([path_fingerprint(part) for part in sorted(folder.glob("document_*"))])
+
+
+def note_passage_model(folder: Path, name: str, max_length: int) -> None:
+    """Write into a folder, whose question side was trained alone, which model it embeds passages like."""
+    note = {"model": name, "fingerprint": model_fingerprint(name), "max_length": max_length}
+    with atomic_write(folder / PASSAGES) as file:
+        json.dump({**note, "passage_side": _passage_side(folder)}, file)
+
+
+def passage_model(name: str, max_length: int) -> str:
+    """The model whose passage embeddings serve for this one too: itself, or what its question side was trained against.
+
+    The latter if it is at hand, neither has changed, and ``max_length`` cuts passages alike.
+    """
+    folder = Path(resolve_model(name))
+    if not (folder / PASSAGES).is_file():
+        return name
+    note = json.loads((folder / PASSAGES).read_text(encoding="utf-8"))
+    try:
+        same = model_fingerprint(note["model"]) == note["fingerprint"] and _passage_side(folder) == note["passage_side"]
+    except InputError:
+        same = False
+    return str(note["model"]) if same and max_length <= note["max_length"] else name
 
 
 def default_prefixes(name: str, prompts: Mapping[str, str | None]) -> tuple[str, str]:
@@ -103,6 +137,15 @@ class Encoder(Fingerprinted):
     def fingerprint(self) -> str:
         return fingerprint([super().fingerprint(), model_fingerprint(self.model)])
 
+    @cached_property
+    def _of_passages(self) -> Encoder:
+        """What embeds passages as this encoder does, so that no passage is embedded again for an export."""
+        name = passage_model(self.model, self.max_length)
+        if name == self.model:
+            return self
+        settings = self.query_prefix, self.passage_prefix, self.max_length, self._batch_size, self._device
+        return Encoder(name, *settings)
+
     def load(self) -> SentenceTransformer:
         """The model, loaded on first use."""
         if self._loaded is None:
@@ -120,6 +163,8 @@ class Encoder(Fingerprinted):
         """
         if not texts:
             return np.zeros((0, 0), dtype=np.float32)
+        if not query and self._of_passages is not self:
+            return self._of_passages.encode(texts, cache, title=title)
 
         def compute(model: Any, chunk: list[str]) -> list[bytes]:
             # a folder may hold one model for questions and one for passages
@@ -136,6 +181,8 @@ class Encoder(Fingerprinted):
         self, texts: Sequence[str], cache: Cache, *, title: str = "embed tokens"
     ) -> list[NDArray[np.float16]]:
         """Unit-length embeddings of the tokens of passages, ``[tokens, dim]`` each, in half precision."""
+        if self._of_passages is not self:
+            return self._of_passages.encode_tokens(texts, cache, title=title)
 
         def compute(model: Any, chunk: list[str]) -> list[bytes]:
             from torch.nn.functional import normalize

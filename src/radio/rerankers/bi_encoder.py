@@ -13,7 +13,14 @@ from torch import Tensor, nn
 
 from radio.batching import group_batch, max_similarity, padded
 from radio.cache import Cache
-from radio.encoders import Encoder, default_prefixes, load_encoder, resolve_model
+from radio.encoders import (
+    Encoder,
+    default_prefixes,
+    load_encoder,
+    note_passage_model,
+    passage_model,
+    resolve_model,
+)
 from radio.packing import enable, pack, run_padded, sentence_embeddings
 from radio.rerankers.base import FOLDER, Reranker
 from radio.schema import Group, GroupBatch, InputError, Passage
@@ -197,6 +204,8 @@ class BiEncoder(Reranker):
             network = type(network)(modules=[Router.for_query_document(list(network), document)], device="cpu")
         network.prompts = {"query": query, "document": passage}
         network.save(str(folder), create_model_card=False, safe_serialization=True)
+        if self.train_side == "question" and self.passage_prefix is None:
+            note_passage_model(folder, passage_model(self.model, self.max_length), self.max_length)
 
 
 def _distinct(texts: Sequence[str]) -> tuple[list[str], Tensor]:

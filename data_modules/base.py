@@ -68,6 +68,8 @@ class RationaleDataModule(L.LightningDataModule):
         num_workers: processes that tokenise; 0 does it in the main process.
         max_questions: first n questions of a split, for example ``{train: 20000}``; None takes all.
         missing_rationales: what to do with training questions without one: ``error``, or ``drop`` with a warning.
+        tied_questions: what to do with training questions whose candidates the teacher scores all alike (none holds the
+            answer, say): ``keep``, which with soft targets teaches that they are equally good, or ``drop``.
         cache_dir: where candidates, rationales, embeddings, teacher scores and generator answers are kept.
         seed: of the order of the questions and of the groups.
     """
@@ -89,6 +91,7 @@ class RationaleDataModule(L.LightningDataModule):
         num_workers: int = 0,
         max_questions: dict[str, int] | None = None,
         missing_rationales: Literal["error", "drop"] = "error",
+        tied_questions: Literal["keep", "drop"] = "keep",
         cache_dir: str = ".radio_cache",
         seed: int = 0,
     ) -> None:
@@ -108,6 +111,7 @@ class RationaleDataModule(L.LightningDataModule):
         self.num_workers = num_workers
         self.max_questions = max_questions or {}
         self.missing_rationales = missing_rationales
+        self.tied_questions = tied_questions
         self.seed = seed
         self.cache = Cache(Path(cache_dir) / "radio.sqlite")
         self.examples: dict[str, list[Example]] = {}
@@ -393,7 +397,14 @@ class RationaleDataModule(L.LightningDataModule):
         if not trainable:
             need = "a rationale and at least 2 candidates" if self.teacher.needs_rationale else "at least 2 candidates"
             raise InputError(f"train: no question has {need}, nothing to train on")
-        return trainable
+        if self.tied_questions == "keep":
+            return trainable
+        decided = [e for e in trainable if e.teacher and len(set(e.teacher.values())) > 1]
+        if not decided:
+            raise InputError("train: the teacher scores all candidates of every question alike, nothing to train on")
+        tied = len(trainable) - len(decided)
+        rank_zero_info(f"train: {tied} of {len(questions)} questions have all candidates tied and are not trained on")
+        return decided
 
     # Loaders
 

@@ -98,6 +98,28 @@ def test_questions_without_a_rationale_are_an_error_or_left_out_by_choice(world:
         module(world, missing_rationales="drop").prepare_data()
 
 
+def test_questions_of_which_the_teacher_prefers_nothing_are_kept_or_left_out_by_choice(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    train = read_jsonl(world.folder / "train.jsonl")
+    rows = read_jsonl(world.folder / "rationales.jsonl")
+
+    def trained(indifferent: Sequence[str], **changes: Any) -> set[str]:
+        kept = [{**r, "rationale": "zzz" if r["id"] in indifferent else r["rationale"]} for r in rows]
+        write_jsonl(world.folder / "rationales.jsonl", kept)
+        data = module(world, **changes)
+        data.prepare_data()
+        data.setup("fit")
+        return {e.question.id for e in data.examples["train"]}
+
+    ids = {r["id"] for r in train}
+    assert trained([train[0]["id"]]) == ids
+    assert trained([train[0]["id"]], tied_questions="drop") == ids - {train[0]["id"]}
+    assert f"train: 1 of {len(ids)} questions have all candidates tied" in caplog.text
+    with pytest.raises(InputError, match="scores all candidates of every question alike"):
+        trained(sorted(ids), tied_questions="drop")
+
+
 def test_evaluation_questions_need_no_rationale(world: World) -> None:
     train = {r["id"] for r in read_jsonl(world.folder / "train.jsonl")}
     rows = [r for r in read_jsonl(world.folder / "rationales.jsonl") if r["id"] in train]

@@ -17,7 +17,7 @@ import hashlib
 import json
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -75,7 +75,10 @@ TRIALS = {
     "32 questions a step, learning rate 6e-5": ["--data.init_args.batch_size", "32", "--model.init_args.lr", "6e-5"],
     "the first 1,000 of 2,000 training questions": ["--data.init_args.max_questions", "{train: 1000}"],
     "the first 500": ["--data.init_args.max_questions", "{train: 500}"],
-    "both sides, published groups": ["--model.init_args.train_side", "both", "--data.init_args.sampler", "Shift"],
+    "both sides, published groups, the first 500": [
+        *("--model.init_args.train_side", "both", "--data.init_args.sampler", "Shift"),
+        *("--data.init_args.max_questions", "{train: 500}"),
+    ],
     "with the similarity of tokens": ["--model.init_args.multi_vector", "1"],
 }
 """What was tried: arguments that are added to the best recipe."""
@@ -161,17 +164,17 @@ def transfer(dataset: str, reranker: str, name: str, model: list[str]) -> Path:
     return folder
 
 
-def values(folders: list[Path], system: str, split: str) -> Values:
+def values(folders: list[Path], system: str, split: str, metrics: Iterable[str] = METRICS) -> Values:
     """Per-question values, averaged over the runs."""
     runs: list[Values] = []
     for folder in folders:
         found: Values = {}
         for row in map(json.loads, (folder / "predictions.jsonl").read_text().splitlines()):
             if row["split"] == split:
-                for metric in METRICS.keys() & row[system].keys():
+                for metric in {*metrics} & row[system].keys():
                     found.setdefault(metric, {})[row["question_id"]] = row[system][metric]
         runs.append(found)
-    return {m: {q: float(np.mean([run[m][q] for run in runs])) for q in runs[0][m]} for m in METRICS if m in runs[0]}
+    return {m: {q: float(np.mean([run[m][q] for run in runs])) for q in runs[0][m]} for m in metrics if m in runs[0]}
 
 
 def teacher_order(dataset: str, split: str) -> Values:
@@ -363,6 +366,32 @@ def trials() -> list[str]:
     return lines
 
 
+def fit_check() -> list[str]:
+    """How well the questions that were trained on are answered, beside those that were not."""
+    metric = {"ndcg@5": "nDCG@5", "precision@1": "answer in top 1"}
+    lines = ["| | " + " | ".join(f"{where}: {m}" for where in ("train", "dev") for m in metric.values()) + " |"]
+    lines.append("|---" * (2 * len(metric) + 1) + "|")
+    best = fit("nq", "bi_encoder", "radio", SEEDS[0], "validation")
+    longer = fit("nq", "bi_encoder", "radio", SEEDS[0], "validation", "3_epochs", TRIALS["3 epochs"])
+    for name, trained in {"base": None, "best recipe, one epoch": best, "three epochs": longer}.items():
+        folder = WORK / f"fitcheck-{trained.name if trained else 'base'}"
+        if not done(folder, "validation"):
+            files = [RECIPES / f"{part}.yaml" for part in ("base", "no_reader", "bi_encoder")]
+            radio(
+                "validate",
+                *(argument for file in files for argument in ("--config", str(file))),
+                *(*common(folder.name), "--overwrite", "true", "--data", MODULES["nq"]),
+                *("--data.init_args.teacher", "RetrievalScore"),
+                *("--data.init_args.splits", '{validation: "train[0:1000]"}'),
+                *(["--model.init_args.model", str(trained / "export")] if trained else []),
+            )
+        system = "tuned" if trained else "base"
+        seen = values([folder], "tuned", "validation", metric), values([trained or best], system, "validation", metric)
+        cells = [interval(np.array(list(found[m].values()))) for found in seen for m in metric]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return lines
+
+
 def write(what: str, lines: list[str]) -> None:
     """Put lines between the two marks of this name on the page."""
     begin, end = MARK.format(what, "begins"), MARK.format(what, "ends")
@@ -381,7 +410,7 @@ def main() -> None:
     if not (DATA.is_dir() and (SHARED / "models/minilm-reader").is_dir()):
         raise SystemExit(f"{SHARED} is not there: the results need its data and its reader")
     if options.trials:
-        lines = [*trials(), "", *other_trials()]
+        lines = [*trials(), "", *other_trials(), "", *fit_check()]
         print("\n".join(lines))
         write("trials", lines)
         return

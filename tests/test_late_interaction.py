@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from test_rerankers import QUESTIONS, TEXTS, group, pairs, scores
+from test_rerankers import QUESTIONS, TEXTS, group, learns, pairs, scores
 
 from radio.losses import InfoNCE, ListNet
 from radio.rerankers import LateInteraction
@@ -58,18 +58,7 @@ def test_each_distinct_text_is_encoded_once(reranker: LateInteraction) -> None:
 
 
 def test_a_few_steps_learn_the_teachers_order(reranker: LateInteraction) -> None:
-    reranker.train()
-    batch = reranker.collate([group(0, TEXTS), group(1, TEXTS[::-1][:4])])
-    loss = ListNet(temperature=0.02, teacher_temperature=0.1)
-    optimizer = torch.optim.AdamW(reranker.parameters(), lr=1e-3)
-    values = []
-    for _ in range(30):
-        value = loss(reranker(batch), batch.teacher, batch.mask)
-        optimizer.zero_grad()
-        value.backward()
-        optimizer.step()
-        values.append(value.item())
-    assert values[-1] < 0.7 * values[0]
+    learns(reranker, ListNet(temperature=0.02, teacher_temperature=0.1), lr=1e-3)
 
 
 def test_bf16_scores_stay_close_and_the_loss_is_finite(reranker: LateInteraction) -> None:

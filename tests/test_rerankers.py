@@ -12,7 +12,7 @@ import torch
 from conftest import SHARED, read_jsonl, write_jsonl
 
 from radio.cache import Cache
-from radio.losses import InfoNCE, ListNet
+from radio.losses import InfoNCE, ListNet, Loss
 from radio.rerankers import BiEncoder, CrossEncoder, Reranker
 from radio.rerankers.base import FOLDER
 from radio.schema import Group, InputError, Passage, Question
@@ -51,6 +51,21 @@ def scores(reranker: Reranker, groups: list[Group]) -> torch.Tensor:
         return reranker(reranker.collate(groups))
 
 
+def learns(reranker: Reranker, loss: Loss, lr: float) -> None:
+    """A few steps on two groups lower the loss."""
+    reranker.train()
+    batch = reranker.collate([group(0, TEXTS), group(1, TEXTS[::-1][:4])])
+    optimizer = torch.optim.AdamW(reranker.parameters(), lr=lr)
+    values = []
+    for _ in range(30):
+        value = loss(reranker(batch), batch.teacher, batch.mask)
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+        values.append(value.item())
+    assert values[-1] < 0.7 * values[0]
+
+
 def test_scores_do_not_depend_on_batch_order_or_padding(reranker: Reranker) -> None:
     whole = scores(reranker, [group(0, TEXTS), group(1, TEXTS[:2])])
     assert whole.dtype == torch.float32
@@ -63,18 +78,7 @@ def test_scores_do_not_depend_on_batch_order_or_padding(reranker: Reranker) -> N
 
 
 def test_a_few_steps_learn_the_teachers_order(reranker: Reranker) -> None:
-    reranker.train()
-    batch = reranker.collate([group(0, TEXTS), group(1, TEXTS[::-1][:4])])
-    loss = ListNet(teacher_temperature=0.1)
-    optimizer = torch.optim.AdamW(reranker.parameters(), lr=3e-3)
-    values = []
-    for _ in range(30):
-        value = loss(reranker(batch), batch.teacher, batch.mask)
-        optimizer.zero_grad()
-        value.backward()
-        optimizer.step()
-        values.append(value.item())
-    assert values[-1] < 0.7 * values[0]
+    learns(reranker, ListNet(teacher_temperature=0.1), lr=3e-3)
 
 
 def test_bf16_scores_stay_close_and_the_loss_is_finite(reranker: Reranker) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pytest
 import torch
 from conftest import WORDS
-from test_rerankers import QUESTIONS, TEXTS, group, pairs, scores
+from test_rerankers import QUESTIONS, TEXTS, group, learns, pairs, scores
 
 from radio.losses import InfoNCE, ListNet
 from radio.rerankers import PromptShape, Reranker, YesNoLM
@@ -98,18 +98,7 @@ def test_scores_do_not_depend_on_batch_order_or_padding(reranker: YesNoLM) -> No
 
 
 def test_a_few_steps_learn_the_teachers_order(reranker: YesNoLM) -> None:
-    reranker.train()
-    batch = reranker.collate([group(0, TEXTS), group(1, TEXTS[::-1][:4])])
-    loss = ListNet(teacher_temperature=0.1)
-    optimizer = torch.optim.AdamW(reranker.parameters(), lr=3e-3)
-    values = []
-    for _ in range(20):
-        value = loss(reranker(batch), batch.teacher, batch.mask)
-        optimizer.zero_grad()
-        value.backward()
-        optimizer.step()
-        values.append(value.item())
-    assert values[-1] < 0.7 * values[0]
+    learns(reranker, ListNet(teacher_temperature=0.1), lr=3e-3)
 
 
 def test_bf16_is_finite_and_does_not_round_the_scores_themselves(reranker: YesNoLM) -> None:

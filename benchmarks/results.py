@@ -75,6 +75,7 @@ TRIALS = {
     "32 questions a step, learning rate 6e-5": ["--data.init_args.batch_size", "32", "--model.init_args.lr", "6e-5"],
     "the first 1,000 of 2,000 training questions": ["--data.init_args.max_questions", "{train: 1000}"],
     "the first 500": ["--data.init_args.max_questions", "{train: 500}"],
+    "both sides, published groups": ["--model.init_args.train_side", "both", "--data.init_args.sampler", "Shift"],
     "both sides, published groups, the first 500": [
         *("--model.init_args.train_side", "both", "--data.init_args.sampler", "Shift"),
         *("--data.init_args.max_questions", "{train: 500}"),

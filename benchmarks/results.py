@@ -1,8 +1,8 @@
 """The headline table: retriever, base reranker, RADIO as published and as found best, and its rival without an LLM.
 
 ``make results`` (``python -m benchmarks.results``) does what is missing of it: the base reranker, each system with
-each seed on Natural Questions, the same recipe on the other datasets, transfer to PopQA. Each run is a plain
-``radio fit`` of the files in ``benchmarks/recipes/``, whose command is printed; finished runs are kept in
+each seed on Natural Questions, the same recipe on the other datasets, transfer to those without rationales. Each run
+is a plain ``radio fit`` of the files in ``benchmarks/recipes/``, whose command is printed; finished runs are kept in
 ``runs/results/`` and not repeated, so that it may be killed at any time. The tables go into
 ``docs/results.md``, each between its two marks.
 
@@ -116,6 +116,11 @@ def common(name: str) -> list[str]:
     ]
 
 
+def configs(*names: str) -> list[str]:
+    """Arguments that name files of the recipes."""
+    return [argument for name in names for argument in ("--config", str(RECIPES / f"{name}.yaml"))]
+
+
 def done(folder: Path, split: str) -> bool:
     path = folder / "metrics.json"
     return path.is_file() and split in json.loads(path.read_text())
@@ -127,8 +132,8 @@ def base(reranker: str) -> list[str]:
         return []
     folder = WORK / "warm_up"
     if not done(folder, "validation"):
-        configs = ["--config", str(ROOT / "configs/warm_up.yaml")]
-        radio("fit", *configs, *common("warm_up"), "--test_after_fit", "false", "--overwrite", "true")
+        config = str(ROOT / "configs/warm_up.yaml")
+        radio("fit", "--config", config, *common("warm_up"), "--test_after_fit", "false", "--overwrite", "true")
     return ["--model.init_args.model", str(folder / "export")]
 
 
@@ -139,10 +144,9 @@ def fit(
     folder = WORK / "-".join([dataset, reranker, system, *([trial] if trial else []), str(seed)])
     if not done(folder, split):
         unread = ["no_reader"] if dataset in ("mmlu", "fever") else []
-        files = [RECIPES / f"{name}.yaml" for name in ("base", *unread, reranker, system)]
         radio(
             "fit",
-            *(argument for file in files for argument in ("--config", str(file))),
+            *configs("base", *unread, reranker, system),
             *(*common(folder.name), "--overwrite", "true", "--data", MODULES[dataset], *base(reranker)),
             *("--seed_everything", str(seed), "--data.init_args.seed", str(seed)),
             *("--test_after_fit", "true" if split == "test" else "false"),
@@ -151,14 +155,19 @@ def fit(
     return folder
 
 
+def tried(dataset: str, seed: int, name: str, more: Sequence[str]) -> Path:
+    """The best recipe with a change, on the dev questions; without one it is the headline's run."""
+    trial = re.sub(r"\W+", "_", name) if more else ""
+    return fit(dataset, "bi_encoder", "radio", seed, "validation", trial, more)
+
+
 def transfer(dataset: str, reranker: str, name: str, model: list[str]) -> Path:
     """Evaluate a reranker on a dataset that it was not trained on."""
     folder = WORK / f"{dataset}-{reranker}-from-{name}"
     if not done(folder, "test"):
-        files = [RECIPES / f"{name}.yaml" for name in ("base", reranker)]
         radio(
             "test",
-            *(argument for file in files for argument in ("--config", str(file))),
+            *configs("base", reranker),
             *(*common(folder.name), "--data", TRANSFER[dataset], "--data.init_args.teacher", "RetrievalScore"),
             *model,
         )
@@ -298,10 +307,13 @@ def headline(reranker: str, split: str) -> list[str]:
     return lines
 
 
-def moves(name: str, tuned: Values, before: Values, metrics: list[str]) -> str:
+OTHER_METRICS = ["ndcg@5", "gold_ndcg@5", "answer_in_context@1", "em@1", "f1@1"]
+
+
+def moves(name: str, tuned: Values, before: Values) -> str:
     """A row of "before → gain"; "-" where there is no such metric."""
     cells = []
-    for metric in metrics:
+    for metric in OTHER_METRICS:
         if metric not in tuned:
             cells.append("-")
             continue
@@ -309,9 +321,6 @@ def moves(name: str, tuned: Values, before: Values, metrics: list[str]) -> str:
         cells.append(f"{100 * pairs[:, 1].mean():.1f} → {interval(pairs[:, 0] - pairs[:, 1], '+')}")
     count = max(len(found) for found in tuned.values())
     return f"| {name} | {count} | " + " | ".join(cells) + " |"
-
-
-OTHER_METRICS = ["ndcg@5", "gold_ndcg@5", "answer_in_context@1", "em@1", "f1@1"]
 
 
 def others(reranker: str) -> list[str]:
@@ -323,7 +332,7 @@ def others(reranker: str) -> list[str]:
         if dataset != "nq":
             folders = [fit(dataset, reranker, "radio", seed, "test") for seed in SEEDS]
             tuned, before = values(folders, "tuned", "test"), values(folders[:1], "base", "test")
-            lines.append(moves(f"{dataset} | {dataset}", tuned, before, OTHER_METRICS))
+            lines.append(moves(f"{dataset} | {dataset}", tuned, before))
     trained = [fit("nq", reranker, "radio", seed, "test") for seed in SEEDS]
     for dataset in TRANSFER:
         folders = [
@@ -331,7 +340,7 @@ def others(reranker: str) -> list[str]:
             for folder in trained
         ]
         before = values([transfer(dataset, reranker, "base", base(reranker))], "tuned", "test")
-        lines.append(moves(f"{dataset} | nq", values(folders, "tuned", "test"), before, OTHER_METRICS))
+        lines.append(moves(f"{dataset} | nq", values(folders, "tuned", "test"), before))
     return lines
 
 
@@ -341,10 +350,9 @@ def other_trials() -> list[str]:
     lines.append("|---" * (len(OTHER_METRICS) + 3) + "|")
     for dataset, changes in OTHER_TRIALS.items():
         for name, more in changes.items():
-            trial = re.sub(r"\W+", "_", name) if more else ""
-            folders = [fit(dataset, "bi_encoder", "radio", seed, "validation", trial, more) for seed in SEEDS]
+            folders = [tried(dataset, seed, name, more) for seed in SEEDS]
             tuned, before = (values(folders, system, "validation") for system in ("tuned", "base"))
-            lines.append(moves(f"{dataset} | {name}", tuned, before, OTHER_METRICS))
+            lines.append(moves(f"{dataset} | {name}", tuned, before))
     return lines
 
 
@@ -354,8 +362,7 @@ def trials() -> list[str]:
     lines = ["| dev, minus base | " + " | ".join(METRICS[m] for m in metrics) + " | arguments |"]
     lines.append("|---" * (len(metrics) + 2) + "|")
     for name, more in TRIALS.items():
-        trial = re.sub(r"\W+", "_", name)
-        folder = fit("nq", "bi_encoder", "radio", SEEDS[0], "validation", trial if more else "", more)
+        folder = tried("nq", SEEDS[0], name, more)
         # each its own: the reranker's arguments may change the base too
         found, before = (values([folder], system, "validation") for system in ("tuned", "base"))
         cells = []
@@ -372,15 +379,13 @@ def fit_check() -> list[str]:
     metric = {"ndcg@5": "nDCG@5", "precision@1": "answer in top 1"}
     lines = ["| | " + " | ".join(f"{where}: {m}" for where in ("train", "dev") for m in metric.values()) + " |"]
     lines.append("|---" * (2 * len(metric) + 1) + "|")
-    best = fit("nq", "bi_encoder", "radio", SEEDS[0], "validation")
-    longer = fit("nq", "bi_encoder", "radio", SEEDS[0], "validation", "3_epochs", TRIALS["3 epochs"])
+    best, longer = (tried("nq", SEEDS[0], name, TRIALS[name]) for name in ("the best recipe", "3 epochs"))
     for name, trained in {"base": None, "best recipe, one epoch": best, "three epochs": longer}.items():
         folder = WORK / f"fitcheck-{trained.name if trained else 'base'}"
         if not done(folder, "validation"):
-            files = [RECIPES / f"{part}.yaml" for part in ("base", "no_reader", "bi_encoder")]
             radio(
                 "validate",
-                *(argument for file in files for argument in ("--config", str(file))),
+                *configs("base", "no_reader", "bi_encoder"),
                 *(*common(folder.name), "--overwrite", "true", "--data", MODULES["nq"]),
                 *("--data.init_args.teacher", "RetrievalScore"),
                 *("--data.init_args.splits", '{validation: "train[0:1000]"}'),

@@ -39,7 +39,7 @@ SYSTEMS = {
     "radio": "RADIO, best recipe on dev",
     "answer_match": "answer match, no LLM",
 }
-RERANKERS = ("bi_encoder", "multi_vector", "cross_encoder")
+RERANKERS = ("bi_encoder", "multi_vector", "both_sides", "cross_encoder")
 RETRIEVER, BASE, TEACHER = "retriever (BM25)", "base reranker", "teacher (question and answers)"
 SEEDS = (1, 2, 3)
 MODULES = {
@@ -107,6 +107,11 @@ METRICS = {
 
 Values = dict[str, dict[str, float]]
 """Metric -> question id -> value."""
+
+
+def systems(reranker: str) -> dict[str, str]:
+    """What is trained; not the published setting, of two epochs, where an epoch takes a quarter of an hour."""
+    return {s: name for s, name in SYSTEMS.items() if (s, reranker) != ("published", "both_sides")}
 
 
 def common(name: str) -> list[str]:
@@ -281,10 +286,11 @@ def differences(rows: dict[str, Values], reference: str, metrics: list[str]) -> 
 
 def headline(reranker: str, split: str) -> list[str]:
     """Natural Questions, all systems."""
-    folders = {s: [fit("nq", reranker, s, seed, split) for seed in SEEDS] for s in SYSTEMS}
-    first = folders["published"][:1]
+    trained = systems(reranker)
+    folders = {s: [fit("nq", reranker, s, seed, split) for seed in SEEDS] for s in trained}
+    first = folders["radio"][:1]
     rows = {RETRIEVER: values(first, "retriever", split), BASE: values(first, "base", split)}
-    rows |= {SYSTEMS[s]: values(folders[s], "tuned", split) for s in SYSTEMS}
+    rows |= {name: values(folders[s], "tuned", split) for s, name in trained.items()}
     rows[TEACHER] = teacher_order("nq", split)
     count = len(rows[BASE]["em@1"])
     metrics = [m for m in METRICS if not m.startswith("gold")]
@@ -410,7 +416,7 @@ def write(what: str, lines: list[str]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--split", choices=("validation", "test"), default="test")
-    parser.add_argument("--rerankers", nargs="*", default=RERANKERS[:2], choices=RERANKERS)
+    parser.add_argument("--rerankers", nargs="*", default=RERANKERS[:3], choices=RERANKERS)
     parser.add_argument("--trials", action="store_true")
     options = parser.parse_args()
     if not (DATA.is_dir() and (SHARED / "models/minilm-reader").is_dir()):

@@ -28,6 +28,7 @@ from radio.schema import (
     Candidate,
     Example,
     Group,
+    GroupBatch,
     InputError,
     Passage,
     Question,
@@ -421,7 +422,7 @@ class RationaleDataModule(L.LightningDataModule):
             eval_batch_size=self.eval_batch_size,
             student=self._resumed.get("student"),
             batch_size=self.batch_size,
-            **self._options(),
+            **self._options(examples),
         )
 
     def state_dict(self) -> dict[str, Any]:
@@ -432,9 +433,10 @@ class RationaleDataModule(L.LightningDataModule):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._resumed = state_dict
 
-    def loader(self, examples: Sequence[Example]) -> DataLoader[list[Group]]:
-        """All candidates of these questions, in order, on this process alone."""
-        return self._eval_loader(examples, EpochSampler(len(examples), split=False))
+    def loader(self, examples: Sequence[Example]) -> Iterator[GroupBatch]:
+        """All candidates of these questions, in order, on this process alone; nothing is done before the first batch
+        is asked for, by a reranker that may have its untrained weights by then."""
+        yield from self._eval_loader(examples, EpochSampler(len(examples), split=False))
 
     def _eval_dataloader(self, split: str) -> Any:
         examples = self.examples.get(split, [])
@@ -453,14 +455,14 @@ class RationaleDataModule(L.LightningDataModule):
 
     def _eval_loader(self, examples: Sequence[Example], sampler: EpochSampler) -> DataLoader[list[Group]]:
         dataset = Groups(examples, self.corpus, None, self.seed)
-        return DataLoader(dataset, batch_size=self.eval_batch_size, sampler=sampler, **self._options())
+        return DataLoader(dataset, batch_size=self.eval_batch_size, sampler=sampler, **self._options(examples))
 
-    def _options(self) -> dict[str, Any]:
-        """What all loaders have in common."""
+    def _options(self, examples: Sequence[Example]) -> dict[str, Any]:
+        """What all loaders have in common; the reranker has seen the passages of theirs."""
         assert self.trainer is not None, "loaders need a trainer, whose reranker makes the batches"
         reranker: Any = self.trainer.lightning_module
-        used = {c.passage_id for examples in self.examples.values() for e in examples for c in e.candidates}
-        reranker.index({i: passage for i, passage in self.corpus.items() if i in used}, self.cache)
+        used = dict.fromkeys(c.passage_id for e in examples for c in e.candidates)
+        reranker.index({i: self.corpus[i] for i in used}, self.cache)
         return {
             "num_workers": self.num_workers,
             "persistent_workers": self.num_workers > 0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +13,10 @@ from radio.metrics import normalise_answer
 from radio.schema import InputError, Passage
 
 Spans = list[tuple[str, float]]
-"""The best spans of a passage and their probabilities."""
+"""The best spans of a passage and their logits, best first."""
+
+Pair = tuple[str, Passage]
+"""A question's text and a passage."""
 
 
 class ExtractiveReader(Generator):
@@ -72,39 +76,44 @@ class ExtractiveReader(Generator):
 
     def answer(self, prompts: Sequence[Prompt]) -> list[str]:
         unread = self._unread(prompts)
-        self._read.update(zip(unread, self._spans_of(list(unread.values())), strict=True))
+        self._read.update(zip(map(_texts, unread), self._spans_of(unread), strict=True))
         return [self._best(prompt) for prompt in prompts]
 
     def prefetch(self, prompts: Sequence[Prompt], cache: Cache) -> None:
         """Read each passage once for a question, whatever the rankings are that it stands in."""
         unread = self._unread(prompts)
         settings = [model_fingerprint(self.model), self.max_length, self.stride, self.max_answer_tokens, self.spans]
-        keys = {pair: fingerprint(["spans", settings, *pair]) for pair in unread}
-        known = cache.get_json(keys.values())
-        todo = [pair for pair in unread if keys[pair] not in known]
+        keys = [fingerprint(["span logits", settings, *_texts(pair)]) for pair in unread]
+        known = cache.get_json(keys)
+        todo = [(key, pair) for key, pair in zip(keys, unread, strict=True) if key not in known]
         if todo:
             from tqdm import tqdm
 
-            part = self._batch_size * 8
+            size = self._batch_size * 8
             with tqdm(total=len(todo), desc="read passages", unit="passage", leave=False) as bar:
-                for start in range(0, len(todo), part):
-                    pairs = todo[start : start + part]
-                    found = self._spans_of([unread[pair] for pair in pairs])
-                    new = {keys[pair]: spans for pair, spans in zip(pairs, found, strict=True)}
+                for start in range(0, len(todo), size):
+                    part = todo[start : start + size]
+                    found = self._spans_of([pair for _, pair in part])
+                    new = {key: spans for (key, _), spans in zip(part, found, strict=True)}
                     cache.put_json("spans", new)
                     known.update(new)
-                    bar.update(len(pairs))
-        for pair in unread:
-            self._read[pair] = [(text, probability) for text, probability in known[keys[pair]]]
+                    bar.update(len(part))
+        for key, pair in zip(keys, unread, strict=True):
+            self._read[_texts(pair)] = [(text, logit) for text, logit in known[key]]
 
-    def _unread(self, prompts: Sequence[Prompt]) -> dict[tuple[str, str], tuple[str, Passage]]:
-        """Questions and passages that were not read yet, by their texts."""
-        pairs = {
-            (p.question.question, passage.contents): (p.question.question, passage)
-            for p in prompts
-            for passage in self._shown(p)
-        }
-        return {texts: pair for texts, pair in pairs.items() if texts not in self._read}
+    def confidence(self, prompts: Sequence[Prompt], cache: Cache) -> list[list[float]]:
+        """How sure it is to have found an answer: the logit of the best span in each passage of each prompt.
+
+        A passage without a span has ``-inf``. The passages shown are those of :meth:`answer`.
+        """
+        self.prefetch(prompts, cache)
+        read = [[self._read[_texts((p.question.question, x))] for x in self._shown(p)] for p in prompts]
+        return [[spans[0][1] if spans else float("-inf") for spans in passages] for passages in read]
+
+    def _unread(self, prompts: Sequence[Prompt]) -> list[Pair]:
+        """Questions and passages that were not read yet, each once."""
+        pairs = [(prompt.question.question, passage) for prompt in prompts for passage in self._shown(prompt)]
+        return list({_texts(pair): pair for pair in pairs if _texts(pair) not in self._read}.values())
 
     def _shown(self, prompt: Prompt) -> Sequence[Passage]:
         return prompt.passages[:1] if self.rank_discount == 0 else prompt.passages
@@ -113,7 +122,8 @@ class ExtractiveReader(Generator):
         totals: dict[str, float] = {}
         texts: dict[str, str] = {}
         for rank, passage in enumerate(self._shown(prompt)):
-            for text, probability in self._read[prompt.question.question, passage.contents]:
+            spans = self._read[_texts((prompt.question.question, passage))]
+            for (text, _), probability in zip(spans, _softmax([logit for _, logit in spans]), strict=True):
                 key = normalise_answer(text)
                 if key:
                     totals[key] = totals.get(key, 0.0) + self.rank_discount**rank * probability
@@ -136,8 +146,7 @@ class ExtractiveReader(Generator):
             self._loaded = tokenizer, network.to(device).eval()
         return self._loaded
 
-    def _spans_of(self, pairs: Sequence[tuple[str, Passage]]) -> list[Spans]:
-        """The best spans of each passage; probabilities add up to 1 over those that are kept."""
+    def _spans_of(self, pairs: Sequence[Pair]) -> list[Spans]:
         import torch
 
         if not pairs:
@@ -173,7 +182,11 @@ class ExtractiveReader(Generator):
                     # windows overlap: the same place may be found twice
                     known = found[owners[i]]
                     known[place] = max(score, known.get(place, score))
-        return [self._normalised(text, spans) for text, spans in zip(texts, found, strict=True)]
+        best = [sorted(spans.items(), key=lambda item: -item[1])[: self.spans] for spans in found]
+        return [
+            [(text[start:end].strip(), logit) for (start, end), logit in spans]
+            for text, spans in zip(texts, best, strict=True)
+        ]
 
     def _cut(self, question: str) -> str:
         """The question, at most as long as leaves half of a window to the passage."""
@@ -196,15 +209,14 @@ class ExtractiveReader(Generator):
             if value != float("-inf")
         ]
 
-    def _normalised(self, text: str, spans: dict[tuple[int, int], float]) -> Spans:
-        import numpy as np
 
-        kept = sorted(spans.items(), key=lambda item: -item[1])[: self.spans]
-        if not kept:
-            return []
-        logits = np.array([score for _, score in kept])
-        weights = np.exp(logits - logits.max())
-        return [
-            (text[start:end].strip(), float(weight))
-            for ((start, end), _), weight in zip(kept, weights / weights.sum(), strict=True)
-        ]
+def _texts(pair: Pair) -> tuple[str, str]:
+    question, passage = pair
+    return question, passage.contents
+
+
+def _softmax(logits: list[float]) -> list[float]:
+    highest = max(logits, default=0.0)
+    weights = [math.exp(logit - highest) for logit in logits]
+    total = sum(weights)
+    return [weight / total for weight in weights]

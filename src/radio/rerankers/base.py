@@ -99,7 +99,7 @@ class Reranker(L.LightningModule):
         """Compute what is needed once for each passage, before anything is scored; nothing by default.
 
         Args:
-            passages: every candidate of the command's questions, by id.
+            passages: the candidates of the questions that are to be scored, by id.
             cache: where to keep it.
         """
 

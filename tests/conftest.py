@@ -7,7 +7,7 @@ import logging
 import random
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,6 +70,17 @@ def make_world(folder: Path, *, topics: int = 8, seed: int = 0) -> World:
     for split, rows in questions.items():
         write_jsonl(folder / f"{split}.jsonl", rows)
     return World(folder)
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """On tensors as small as those of the losses, threads do nothing but wait for each other."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture

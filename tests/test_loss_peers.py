@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import math
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -40,12 +40,7 @@ Peer = Callable[[list[Tensor], list[Tensor]], Tensor]
 """Scores and targets of each question to one value."""
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def ragged(kind: str = "distinct", lengths: tuple[int, ...] = (5, 2, 7, 3, 4)) -> Lists:

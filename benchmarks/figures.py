@@ -22,9 +22,11 @@ METRICS = {
     "f1@1": "F1, reads 1",
     "f1@3": "F1, reads 3",
     "f1@5": "F1, reads 5",
+    # against the annotated passages
     "gold_ndcg@5": "gold nDCG@5",
+    "gold_precision@1": "gold in top 1",
 }
-COMPARED = ["ndcg@5", "answer_in_context@1", "em@1", "f1@1", "em@3", "em@5"]
+COMPARED = ["ndcg@5", "answer_in_context@1", "em@1", "f1@1", "em@3", "em@5", "gold_ndcg@5", "gold_precision@1"]
 
 Values = dict[str, dict[str, float]]
 """Metric -> question id -> value."""
@@ -78,10 +80,10 @@ def relative(pairs: NDArray[np.float64]) -> str:
     return f"{100 * (first / second - 1):+.1f} % [{100 * low:+.1f}, {100 * high:+.1f}], p = {p_value(pairs):.4f}"
 
 
-def table(rows: dict[str, Values], metrics: list[str]) -> list[str]:
-    lines = ["| | " + " | ".join(METRICS[m] for m in metrics) + " |", "|---" * (len(metrics) + 1) + "|"]
+def table(rows: dict[str, Values]) -> list[str]:
+    lines = ["| | " + " | ".join(METRICS.values()) + " |", "|---" * (len(METRICS) + 1) + "|"]
     for name, found in rows.items():
-        cells = [interval(np.array(list(found[m].values()))) if m in found else "-" for m in metrics]
+        cells = [interval(np.array(list(found[m].values()))) if m in found else "-" for m in METRICS]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return lines
 

@@ -200,15 +200,20 @@ def read_alike(data: Any, split: str, ranking: Run) -> Values:
     """What the callbacks of the runs compute, for any ranking of the same candidates."""
     from radio.formats import ranked
     from radio.generators import Prompt
-    from radio.metrics import exact_match, f1, has_answer, ranking_metrics
+    from radio.metrics import exact_match, f1, has_answer, ranking_metrics, relevance_of
 
     reader = the_reader()
-    result: Values = {metric: {} for metric in METRICS if not metric.startswith("gold")}
+    result: Values = {metric: {} for metric in METRICS}
     prompts: dict[tuple[str, int], Prompt] = {}
     for question in data.split_questions(split):
         order = [data.corpus[c.passage_id] for c in ranked(ranking[question.id])]
         hits = [float(has_answer(p.contents, question.golden_answers)) for p in order]
         result["ndcg@5"][question.id] = ranking_metrics(hits, ["ndcg@5"])["ndcg@5"]
+        if gold := question.gold:
+            # those that were not retrieved stand behind the last place
+            relevance = relevance_of([*(p.id for p in order), *(gold.keys() - {p.id for p in order})], gold)
+            for name, value in ranking_metrics(relevance, ["ndcg@5", "precision@1"]).items():
+                result[f"gold_{name}"][question.id] = value
         for k in (1, 3, 5):
             result[f"answer_in_context@{k}"][question.id] = float(any(hits[:k]))
             prompts[question.id, k] = Prompt(question, tuple(order[:k]))
@@ -289,10 +294,9 @@ def headline(reranker: str, split: str) -> list[str]:
     rows |= {name: values(folders[s], "tuned", split) for s, name in trained.items()}
     rows[TEACHER] = teacher_order("nq", split)
     count = len(rows[BASE]["em@1"])
-    metrics = [m for m in METRICS if not m.startswith("gold")]
     ours, rival = SYSTEMS["radio"], SYSTEMS["answer_match"]
     lines = [f"### Natural Questions, {reranker.replace('_', '-')}: {count} {split} questions, {len(SEEDS)} seeds", ""]
-    lines += [*table(rows, metrics), ""]
+    lines += [*table(rows), ""]
     lines += [*differences([BASE, *trained.values()], BASE, rows), "", *differences([ours], rival, rows), ""]
     lines += [*way(ours, rows), ""]
     origins = {BASE: (first, "base"), ours: (folders["radio"], "tuned"), rival: (folders["answer_match"], "tuned")}
@@ -301,7 +305,7 @@ def headline(reranker: str, split: str) -> list[str]:
         rows[name + READER] = averaged([helped(run, system, split, weight) for run in runs])
     added = [name + READER for name in origins]
     lines += [f"With the reader's confidence added, {weight:g} for each unit of its logits:", ""]
-    lines += [*table({name: rows[name] for name in added}, metrics), ""]
+    lines += [*table({name: rows[name] for name in added}), ""]
     lines += [*differences(added, BASE, rows), "", *differences(added, BASE + READER, rows), ""]
     return [*lines, *differences([ours + READER], rival + READER, rows), "", *way(ours + READER, rows)]
 
@@ -311,7 +315,7 @@ def way(name: str, rows: dict[str, Values]) -> list[str]:
     bases = [base for base in (BASE, PLAIN) if base in rows]
     heads = [f"to the {RETRIEVER}", *(cell for base in bases for cell in (f"to the {base}", "share of the way"))]
     lines = [f"| {name} | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
-    for metric in ("answer_in_context@1", "em@1", "f1@1", "em@5", "f1@5"):
+    for metric in ("answer_in_context@1", "em@1", "f1@1", "em@5", "f1@5", "gold_precision@1"):
         mean = {n: np.mean(list(found[metric].values())) for n, found in rows.items()}
         cells = [relative(paired(rows[name], rows[RETRIEVER], metric))]
         for base in bases:

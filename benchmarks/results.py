@@ -4,7 +4,7 @@
 each seed on Natural Questions, the same recipe on the other datasets, transfer to those without rationales. Each run
 is a plain ``radio fit`` of the files in ``benchmarks/recipes/``, whose command is printed; finished runs are kept in
 ``runs/results/`` and not repeated, so that it may be killed at any time. The tables go into
-``docs/results.md``, each between its two marks.
+``docs/results.md``, each part between its two marks as soon as its runs are there; ``--rerankers`` does some of them.
 
 ``--split validation`` evaluates on the dev questions: all that was chosen was chosen there.
 ``--trials`` runs what was tried on the way, each a change of the best recipe, with one seed on the dev questions.
@@ -110,6 +110,11 @@ WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8)
 """Of a logit of the reader, beside 20 times a similarity."""
 
 
+def seeds_of(reranker: str, split: str) -> tuple[int, ...]:
+    """Where passages are embedded anew for each evaluation, the dev questions are left to the first seed."""
+    return SEEDS[:1] if (reranker, split) == ("both_sides", "validation") else SEEDS
+
+
 def systems(reranker: str) -> dict[str, str]:
     """What is trained; not the published setting, of two epochs, where an epoch takes a quarter of an hour."""
     return {s: name for s, name in SYSTEMS.items() if (s, reranker) != ("published", "both_sides")}
@@ -150,15 +155,13 @@ def fit(
     folder = WORK / "-".join([dataset, reranker, system, *([trial] if trial else []), str(seed)])
     if not done(folder, split):
         unread = ["no_reader"] if dataset in ("mmlu", "fever") else []
-        # where passages are embedded anew for each evaluation, the dev questions are left to the first seed
-        slow = reranker == "both_sides" and split == "test" and seed != SEEDS[0]
         radio(
             "fit",
             *configs("base", *unread, reranker, system, *([f"{system}_groups"] if reranker == "both_sides" else [])),
             *(*common(folder.name), "--overwrite", "true", "--data", MODULES[dataset], *base(reranker)),
             *("--seed_everything", str(seed), "--data.init_args.seed", str(seed)),
             *("--test_after_fit", "true" if split == "test" else "false"),
-            *(["--trainer.limit_val_batches", "0"] if slow else []),
+            *([] if seed in seeds_of(reranker, "validation") else ["--trainer.limit_val_batches", "0"]),
             *more,
         )
     return folder
@@ -284,8 +287,8 @@ def weight_of_reader(base_run: Path) -> float:
 
 def headline(reranker: str, split: str) -> list[str]:
     """Natural Questions, all systems."""
-    trained = systems(reranker)
-    folders = {s: [fit("nq", reranker, s, seed, split) for seed in SEEDS] for s in trained}
+    trained, seeds = systems(reranker), seeds_of(reranker, split)
+    folders = {s: [fit("nq", reranker, s, seed, split) for seed in seeds] for s in trained}
     first = folders["radio"][:1]
     rows = {RETRIEVER: values(first, "retriever", split)}
     if reranker in ("multi_vector", "both_sides"):
@@ -295,7 +298,8 @@ def headline(reranker: str, split: str) -> list[str]:
     rows[TEACHER] = teacher_order("nq", split)
     count = len(rows[BASE]["em@1"])
     ours, rival = SYSTEMS["radio"], SYSTEMS["answer_match"]
-    lines = [f"### Natural Questions, {reranker.replace('_', '-')}: {count} {split} questions, {len(SEEDS)} seeds", ""]
+    title = f"### Natural Questions, {reranker.replace('_', '-')}: {count} {split} questions"
+    lines = [f"{title}, seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}", ""]
     lines += [*table(rows), ""]
     lines += [*differences([BASE, *trained.values()], BASE, rows), "", *differences([ours], rival, rows), ""]
     lines += [*way(ours, rows), ""]
@@ -344,7 +348,8 @@ def moves(name: str, tuned: Values, before: Values) -> str:
 
 def others(reranker: str) -> list[str]:
     """The recipe, untouched, on the other datasets, and transfer."""
-    lines = ["### The same recipe on other datasets, and transfer", ""]
+    seeds = ", ".join(map(str, SEEDS))
+    lines = [f"### The same recipe on other datasets, and transfer: test questions, seeds {seeds}", ""]
     lines += ["| dataset | trained on | questions | " + " | ".join(METRICS[m] for m in OTHER_METRICS) + " |"]
     lines.append("|---" * (len(OTHER_METRICS) + 3) + "|")
     for dataset in MODULES:
@@ -380,11 +385,8 @@ def trials() -> list[str]:
     metrics = ["ndcg@5", "answer_in_context@1", "em@1", "f1@1"]
     lines = ["| dev, minus base | " + " | ".join(METRICS[m] for m in metrics) + " | arguments |"]
     lines.append("|---" * (len(metrics) + 2) + "|")
-    found = [(name, tried("nq", SEEDS[0], name, more), more) for name, more in TRIALS.items()]
-    for system in systems("both_sides"):
-        name = f"both sides, tokens when ranking: {SYSTEMS[system]}"
-        found.append((name, fit("nq", "both_sides", system, SEEDS[0], "validation"), ["both_sides.yaml"]))
-    for name, folder, more in found:
+    for name, more in TRIALS.items():
+        folder = tried("nq", SEEDS[0], name, more)
         # each its own: the reranker's arguments may change the base too
         tuned, before = (values([folder], system, "validation") for system in ("tuned", "base"))
         cells = []
@@ -421,9 +423,15 @@ def fit_check() -> list[str]:
 
 
 def write(what: str, lines: list[str]) -> None:
-    """Put lines between the two marks of this name on the page."""
+    """Print lines and which data they are of; they go between the two marks of this name, if the page has these."""
+    data = hashlib.sha256((DATA / "MANIFEST.json").read_bytes()).hexdigest()[:12]
+    lines = [*lines, "", f"Fingerprint of the data's manifest: `{data}`."]
+    print("\n" + "\n".join(lines), flush=True)
     begin, end = MARK.format(what, "begins"), MARK.format(what, "ends")
-    before, rest = PAGE.read_text().split(begin)
+    page = PAGE.read_text()
+    if begin not in page:
+        return
+    before, rest = page.split(begin)
     after = rest.split(end)[1]
     with atomic_write(PAGE) as file:
         file.write("\n".join([before + begin, "", *lines, "", end + after]))
@@ -438,21 +446,12 @@ def main() -> None:
     if not (DATA.is_dir() and (SHARED / "models/minilm-reader").is_dir()):
         raise SystemExit(f"{SHARED} is not there: the results need its data and its reader")
     if options.trials:
-        lines = [*trials(), "", *other_trials(), "", *fit_check()]
-        print("\n".join(lines))
-        write("trials", lines)
+        write("trials", [*trials(), "", *other_trials(), "", *fit_check()])
         return
-    # both sides: on the dev questions one seed, among the trials
-    rerankers = options.rerankers or RERANKERS[: 3 if options.split == "test" else 2]
-    lines = []
-    for reranker in rerankers:
-        lines += [*headline(reranker, options.split), ""]
-    if options.split == "test":
-        lines += [*others(rerankers[0]), ""]
-    data = hashlib.sha256((DATA / "MANIFEST.json").read_bytes()).hexdigest()[:12]
-    lines.append(f"Seeds {', '.join(map(str, SEEDS))}; fingerprint of the data's manifest: `{data}`.")
-    print("\n" + "\n".join(lines))
-    write("results" if options.split == "test" else "validation", lines)
+    for reranker in options.rerankers or RERANKERS[:3]:
+        write(f"{options.split} {reranker}", headline(reranker, options.split))
+    if options.split == "test" and not options.rerankers:
+        write("other datasets", others("bi_encoder"))
 
 
 if __name__ == "__main__":

@@ -59,6 +59,8 @@ def test_hard_negatives_follow_the_scores_after_the_epoch_before(world: World, t
     data = module(world, sampler=HardNegatives(2, margin=MARGIN), batch_size=2, num_workers=workers)
     trainer = RadioTrainer(
         accelerator="cpu",
+        # in bf16 the order of near ties depends on what else is in the batch
+        precision="32-true",
         max_epochs=3,
         callbacks=[watch],
         logger=False,

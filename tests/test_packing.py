@@ -163,18 +163,25 @@ def naive_attention(tensors: list[Tensor], lengths: list[int], single: bool) -> 
 
 
 @pytest.mark.parametrize("single", [False, True])
-def test_attention_stays_within_each_sequence(single: bool) -> None:
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_attention_stays_within_each_sequence(single: bool, dtype: torch.dtype) -> None:
     lengths = [5, 3, 3, 1]
-    tensors = qkv(lengths, single)
-    expected = naive_attention(tensors, lengths, single)
-    whole = torch.autograd.grad(expected.square().sum(), tensors)
+    tensors = qkv(lengths, single, dtype=dtype)
+    exact = [x.detach().float().requires_grad_() for x in tensors]
+    expected = naive_attention(exact, lengths, single)
+    whole = torch.autograd.grad(expected.square().sum(), exact)
+    tolerance = 1e-5 if dtype == torch.float32 else 2e-2
+    with torch.no_grad():
+        unwatched = attend(*tensors, lengths, scale=0.25)
+    torch.testing.assert_close(unwatched.float(), expected, atol=tolerance, rtol=tolerance)
     for way in (
         attend(*tensors, lengths, scale=0.25),
         packing._padded(*tensors, lengths, single, 0.0, 0.25),
     ):
-        torch.testing.assert_close(way, expected)
-        for found, gradient in zip(torch.autograd.grad(way.square().sum(), tensors), whole, strict=True):
-            torch.testing.assert_close(found, gradient, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(way.float(), expected, atol=tolerance, rtol=tolerance)
+        found = torch.autograd.grad(way.float().square().sum(), tensors)
+        for x, gradient in zip(found, whole, strict=True):
+            torch.testing.assert_close(x.float(), gradient, atol=tolerance, rtol=10 * tolerance)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

@@ -169,11 +169,11 @@ def attend(
 
 
 def _one(query: Tensor, key: Tensor, value: Tensor, dropout: float, scale: float) -> Tensor:
-    if not dropout:
+    # torch has no fused attention with dropout for CPUs, and the gradient of the one without is slow in bf16
+    if not dropout and not (query.requires_grad and query.dtype == torch.bfloat16):
         return scaled_dot_product_attention(query, key, value, scale=scale)
-    # torch has no fused attention with dropout for CPUs, and its own dropout is slow there
     weights = ((query * scale) @ key.transpose(-1, -2)).softmax(dim=-1)
-    return fast_dropout(weights, dropout) @ value
+    return (fast_dropout(weights, dropout) if dropout else weights) @ value
 
 
 def _padded(

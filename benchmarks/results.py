@@ -213,9 +213,9 @@ def read_alike(data: Any, split: str, ranking: Run) -> Values:
         hits = [float(has_answer(p.contents, question.golden_answers)) for p in order]
         result["ndcg@5"][question.id] = ranking_metrics(hits, ["ndcg@5"])["ndcg@5"]
         if gold := question.gold:
-            # those that were not retrieved stand behind the last place
-            relevance = relevance_of([*(p.id for p in order), *(gold.keys() - {p.id for p in order})], gold)
-            for name, value in ranking_metrics(relevance, ["ndcg@5", "precision@1"]).items():
+            ids = [p.id for p in order]
+            missed = [gold[i] for i in gold.keys() - set(ids)]
+            for name, value in ranking_metrics(relevance_of(ids, gold), ["ndcg@5", "precision@1"], missed).items():
                 result[f"gold_{name}"][question.id] = value
         for k in (1, 3, 5):
             result[f"answer_in_context@{k}"][question.id] = float(any(hits[:k]))

@@ -18,9 +18,9 @@ from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from torch.utils.data import DataLoader
 
 from data_modules.loading import EpochSampler, Groups, TrainLoader, collate
+from data_modules.splits import apart
 from radio.cache import Cache, fingerprint
 from radio.corpus import DiskCorpus
-from radio.formats import normalise_question
 from radio.rationales import CHECKS, QualityChecks, RationaleWriter, Request, fill, read
 from radio.retrieval import Dense, Retriever
 from radio.sampling import GroupSampler, Shift
@@ -69,6 +69,8 @@ class RationaleDataModule(L.LightningDataModule):
         num_workers: processes that tokenise; 0 does it in the main process.
         max_questions: first n questions of a split, for example ``{train: 20000}``; None takes all.
         missing_rationales: what to do with training questions without one: ``error``, or ``drop`` with a warning.
+        overlapping_questions: what to do with a question that is in two splits: ``error``, or ``drop`` it from training
+            (from validation, if the other one is test).
         tied_questions: what to do with training questions whose candidates the teacher scores all alike (none holds the
             answer, say): ``keep``, which with soft targets teaches that they are equally good, or ``drop``.
         cache_dir: where candidates, rationales, embeddings, teacher scores and generator answers are kept.
@@ -92,6 +94,7 @@ class RationaleDataModule(L.LightningDataModule):
         num_workers: int = 0,
         max_questions: dict[str, int] | None = None,
         missing_rationales: Literal["error", "drop"] = "error",
+        overlapping_questions: Literal["error", "drop"] = "error",
         tied_questions: Literal["keep", "drop"] = "keep",
         cache_dir: str = ".radio_cache",
         seed: int = 0,
@@ -112,6 +115,7 @@ class RationaleDataModule(L.LightningDataModule):
         self.num_workers = num_workers
         self.max_questions = max_questions or {}
         self.missing_rationales = missing_rationales
+        self.overlapping_questions = overlapping_questions
         self.tied_questions = tied_questions
         self.seed = seed
         self.cache = Cache(Path(cache_dir) / "radio.sqlite")
@@ -161,7 +165,6 @@ class RationaleDataModule(L.LightningDataModule):
     def prepare_data(self) -> None:
         """Retrieve, obtain rationales and teacher scores for the splits that the command needs."""
         splits = self._splits_of(self.trainer.state.fn if self.trainer else None)
-        self._check_splits()
         candidates = {split: self._retrieve(split) for split in splits}
         taught = {split: found for split, found in candidates.items() if split in TAUGHT and found}
         self._write_rationales(taught)
@@ -198,25 +201,18 @@ class RationaleDataModule(L.LightningDataModule):
         return [split for split in wanted if self.split_questions(split)]
 
     def split_questions(self, split: str) -> list[Question]:
-        """Questions of a split, at most ``max_questions`` of them; read once."""
+        """Questions of a split, of the first ``max_questions``, without those that are in another one too; read once.
+
+        Raises:
+            InputError: an id stands twice, or a question is in two splits and ``overlapping_questions`` is ``error``.
+        """
         if split not in self._questions:
-            questions = list(self.questions(split))
-            if split in self.max_questions:
-                questions = questions[: self.max_questions[split]]
-            self._questions[split] = questions
+            found = {name: self._first_questions(name) for name in (TAUGHT if split in TAUGHT else (split,))}
+            self._questions |= apart(found, self.overlapping_questions)
         return self._questions[split]
 
-    def _check_splits(self) -> None:
-        seen: dict[str, tuple[str, str]] = {}
-        for split in TAUGHT:
-            for question in self.split_questions(split):
-                text = normalise_question(question.question)
-                other, identifier = seen.setdefault(text, (split, question.id))
-                if other != split:
-                    raise InputError(
-                        f"the same question is in two splits: {identifier!r} in {other} and {question.id!r} in {split} "
-                        f"({question.question!r}); take it out of one of them"
-                    )
+    def _first_questions(self, split: str) -> list[Question]:
+        return list(self.questions(split))[: self.max_questions.get(split)]
 
     def _candidate_keys(self, split: str) -> list[str]:
         k = self.train_candidates if split == "train" else self.eval_candidates
@@ -411,7 +407,9 @@ class RationaleDataModule(L.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[list[Group]]:
         """Batches of ``batch_size`` questions, each with the groups that the sampler draws for this epoch."""
-        examples = self.examples["train"]
+        examples = self.examples.get("train")
+        if not examples:
+            raise InputError(f"{type(self).__name__}: there are no training questions, nothing to train on")
         dataset = Groups(examples, self.corpus, self.sampler, self.seed)
         sampler = EpochSampler(len(examples), seed=self.seed, shuffle=True)
         assert self.trainer is not None

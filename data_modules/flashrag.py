@@ -66,12 +66,14 @@ class FlashRAGDataModule(RationaleDataModule):
         self.dataset = dataset or self.dataset
         if not self.dataset:
             raise InputError("data.init_args.dataset is not set: the name of the dataset in the folder or collection")
+        self._splits_given = splits is not None
         self.splits = self.usual_splits if splits is None else splits
         unknown = self.splits.keys() - self.usual_splits.keys()
         if unknown:
             raise InputError(f"splits: found {min(unknown)!r}, expected {', '.join(self.usual_splits)}")
         self._chosen = {split: _rows(split, name) for split, name in self.splits.items()}
         self.repository, self.revision = repository, revision
+        self._corpus_given = corpus is not None
         self._corpus_files = [corpus] if isinstance(corpus, str) else corpus or self._found("corpus/*")
         candidates = self._found(f"candidates/{self.dataset}/*")
         recorded = self._found(f"rationales/{self.dataset}/train.jsonl")
@@ -107,7 +109,13 @@ class FlashRAGDataModule(RationaleDataModule):
                 return read_questions(folder / f"{split}.jsonl")
         if not any(folder.is_dir() for folder in folders):
             raise InputError(f"{self.path}: found neither dataset/{self.dataset} nor {self.dataset} in this folder")
+        self._absent(split, [file.stem for folder in folders for file in folder.glob("*.jsonl")])
         return []
+
+    def _absent(self, name: str, found: Iterable[str]) -> None:
+        """A split that is not there: of those that are usual some may be missing, one that was named is a mistake."""
+        if self._splits_given:
+            raise InputError(f"splits: {self.dataset} has no {name!r}; found {', '.join(sorted(found)) or 'none'}")
 
     def _hub(self, name: str, start: int, end: int | None) -> Iterator[Question]:
         from datasets import get_dataset_split_names, load_dataset
@@ -115,13 +123,18 @@ class FlashRAGDataModule(RationaleDataModule):
         place = f"{self.repository}@{self.revision}: {self.dataset}/{name}"
         try:
             revision = self._commit()
-            if name not in get_dataset_split_names(self.repository, self.dataset, revision=revision):
+            known = get_dataset_split_names(self.repository, self.dataset, revision=revision)
+            if name not in known:
+                self._absent(name, known)
                 return
             rows = load_dataset(self.repository, self.dataset, split=name, revision=revision, streaming=True)
             found: Iterator[Any] = islice(rows, start, end)
             yield from iter_questions((f"{place}: row {number}", row) for number, row in enumerate(found, start + 1))
-        except (OSError, ValueError) as error:
-            raise InputError(f"{place}: cannot be loaded ({str(error).splitlines()[0]}); or give a path") from None
+        except InputError:
+            raise
+        except Exception as error:  # those of the hub's client have no base in common with others
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            raise InputError(f"{place}: cannot be loaded ({reason}); or give a path") from None
 
     def _commit(self) -> str:
         """The commit that is read, noted when it is first looked up."""
@@ -140,7 +153,9 @@ class FlashRAGDataModule(RationaleDataModule):
         return known[name]
 
     def passages(self) -> DiskCorpus | Iterable[Passage]:
-        if isinstance(self.retriever, Precomputed) and (passages := self.retriever.passages()):
+        given = self.retriever if isinstance(self.retriever, Precomputed) and not self._corpus_given else None
+        # the folder's corpus may be a large one: where the candidate files are enough, it is left alone
+        if given and (passages := given.passages()) and (given.carries_all() or not self._corpus_files):
             return passages.values()
         if self._corpus_files:
             return DiskCorpus(self._corpus_files, self.cache.path.parent / "corpus")

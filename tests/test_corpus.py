@@ -95,6 +95,16 @@ def test_a_damaged_parquet_file_and_a_wrong_column_are_named(tmp_path: Path) -> 
         DiskCorpus([path], tmp_path / "kept")
 
 
+def test_a_parquet_file_that_is_damaged_inside_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path, "parquet", [{"id": f"p{n}", "contents": f"text {n}"} for n in range(1000)])
+    data = bytearray(path.read_bytes())
+    # its end says what is in the file, and stays
+    data[4:400] = bytes(396)
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=r"c\.parquet: not a Parquet file, or a damaged one"):
+        DiskCorpus([path], tmp_path / "kept")
+
+
 def test_passages_of_any_source_are_read_once_for_each_identity(tmp_path: Path) -> None:
     reads = []
 

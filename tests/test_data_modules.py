@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import lightning as L
 import pytest
 from conftest import ROOT, World, read_jsonl, write_jsonl
 
@@ -16,6 +17,7 @@ from data_modules.loading import EpochSampler, Groups
 from radio.cache import Cache
 from radio.encoders import Encoder
 from radio.rationales import Failure, RationaleWriter, Recorded, Request
+from radio.rerankers import CrossEncoder
 from radio.retrieval import BM25, Precomputed
 from radio.sampling import FullList, Iteration, Shift
 from radio.schema import InputError, Passage, Question, Rationale, RetrievedPassage
@@ -141,6 +143,34 @@ def test_max_questions_takes_the_first_ones(world: World) -> None:
     ]
     with pytest.raises(InputError, match="max_questions"):
         module(world, max_questions={"dev": 3})
+
+
+def test_an_id_names_one_question_of_all_splits(world: World) -> None:
+    rows = read_jsonl(world.folder / "test.jsonl")
+    known = read_jsonl(world.folder / "train.jsonl")[0]["id"]
+    write_jsonl(world.folder / "test.jsonl", [{**rows[0], "id": known}, *rows[1:]])
+    with pytest.raises(InputError, match=f"question id '{known}' stands twice, in train and in test"):
+        module(world).prepare_data()
+
+
+def test_what_two_splits_share_is_an_error_or_left_out_of_the_earlier_one(world: World) -> None:
+    train, test = (read_jsonl(world.folder / f"{name}.jsonl") for name in ("train", "test"))
+    shared = [{**row, "id": f"copy-{row['id']}", "question": row["question"].upper() + "?"} for row in train[:2]]
+    # the same words, but other choices to choose from
+    other = {**train[2], "id": "other", "choices": ["a", "b"]}
+    write_jsonl(world.folder / "test.jsonl", [*test, *shared, other])
+    with pytest.raises(InputError, match=r"the same question is in two splits: '.*' in train and 'copy-.*' in test"):
+        module(world).prepare_data()
+    data = module(world, overlapping_questions="drop")
+    assert [q.id for q in data.split_questions("train")] == [row["id"] for row in train[2:]]
+    assert len(data.split_questions("test")) == len(test) + 3
+
+
+def test_fitting_without_training_questions_says_so(world: World, tiny_bert: str) -> None:
+    data = module(world, train=None)
+    trainer = L.Trainer(accelerator="cpu", max_epochs=1, logger=False, enable_checkpointing=False)
+    with pytest.raises(InputError, match="JsonlDataModule: there are no training questions"):
+        trainer.fit(CrossEncoder(tiny_bert), datamodule=data)
 
 
 def test_a_teacher_outside_its_range_is_named(world: World) -> None:

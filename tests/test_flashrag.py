@@ -140,6 +140,46 @@ for revision in ("main", "v2", "{"c" * 40}"):
     assert later.stdout == first.stdout
 
 
+def test_a_split_that_is_named_must_be_there(hub: str, tmp_path: Path) -> None:
+    for options in ({"repository": hub}, {"path": hub, "retriever": BM25()}):
+        data = module(NaturalQuestionsDataModule, tmp_path, splits={"test": "tset"}, **options)
+        with pytest.raises(InputError, match=r"splits: nq has no 'tset'; found test, train"):
+            data.questions("test")
+
+
+def test_a_hub_that_cannot_be_reached_is_named(tmp_path: Path) -> None:
+    code = f"""
+from data_modules import NaturalQuestionsDataModule
+from radio.retrieval import BM25
+from radio.schema import InputError
+try:
+    NaturalQuestionsDataModule(retriever=BM25(), cache_dir={str(tmp_path)!r}).questions("train")
+except InputError as error:
+    print(error)
+"""
+    # nobody listens on this port
+    environment = {**os.environ, "HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "0"}
+    run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert "FlashRAG_datasets@main: nq/train: cannot be loaded" in run.stdout
+    assert "or give a path" in run.stdout
+
+
+def test_candidates_without_their_text_take_it_from_the_corpus(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    for name in ("nq", "candidates/nq", "corpus"):
+        (folder / name).mkdir(parents=True)
+    write_jsonl(folder / "nq/train.jsonl", ROWS)
+    write_jsonl(folder / "corpus/c.jsonl", [{"id": f"p{n}", "contents": f"lamp {n}"} for n in range(3)])
+    carried = {"id": "train_0", "candidates": [{"id": "p0", "contents": "lamp 0"}]}
+    write_jsonl(folder / "candidates/nq/train.jsonl", [carried])
+    options: dict[str, Any] = {"path": str(folder)}
+    assert list(module(NaturalQuestionsDataModule, tmp_path, **options).corpus) == ["p0"]
+    given = module(NaturalQuestionsDataModule, tmp_path, corpus=str(folder / "corpus/c.jsonl"), **options)
+    assert list(given.corpus) == ["p0", "p1", "p2"]
+    write_jsonl(folder / "candidates/nq/train.ids.jsonl", [{"id": "train_1", "candidate_ids": ["p2"]}])
+    assert list(module(NaturalQuestionsDataModule, tmp_path, **options).corpus) == ["p0", "p1", "p2"]
+
+
 @pytest.mark.parametrize("layout", ["nq", "dataset/nq"])
 def test_a_local_folder_brings_what_it_has(layout: str, tmp_path: Path) -> None:
     folder = tmp_path / "data"

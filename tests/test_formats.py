@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from radio.formats import (
+    OTHER_TEXT,
     Run,
     atomic_write,
     normalise_question,
@@ -366,6 +367,14 @@ def test_candidates_are_ranked_by_score_and_carry_their_passages(file: Callable[
         "q4": [],
     }
     assert passages == {"a": Passage("a", "T\nA")}
+
+
+def test_an_id_may_not_name_two_passages(file: Callable[..., Path]) -> None:
+    rows = [
+        {"id": question, "candidates": [{"id": "0", "contents": text}]} for question, text in (("q1", "a"), ("q2", "b"))
+    ]
+    path = file(*map(json.dumps, rows))
+    assert message(read_candidates, path) == f"{path}:2: candidate 1: {OTHER_TEXT.format('0')}"
 
 
 def test_candidates_that_were_put_in_by_hand_are_marked(file: Callable[..., Path]) -> None:

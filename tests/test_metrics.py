@@ -103,6 +103,15 @@ def test_ranking_metrics_by_hand(relevance: list[float], expected: dict[str, flo
     assert ranking_metrics(relevance, list(expected)) == pytest.approx(expected)
 
 
+def test_what_was_not_retrieved_stands_in_no_place() -> None:
+    names = ["mrr", "ndcg@5", "recall@5", "recall@50", "precision@5"]
+    assert set(ranking_metrics([0.0, 0.0], names, missed=[1.0]).values()) == {0.0}
+    found = ranking_metrics([0.0, 1.0], names, missed=[1.0, 1.0])
+    ideal = 1 + 1 / math.log2(3) + 1 / 2
+    expected = {"mrr": 1 / 2, "ndcg@5": 1 / math.log2(3) / ideal, "precision@5": 1 / 5}
+    assert found == pytest.approx({**expected, "recall@5": 1 / 3, "recall@50": 1 / 3})
+
+
 def test_ranking_metrics_agree_with_ir_measures() -> None:
     rng = np.random.default_rng(0)
     gains = {f"q{i}": [float(g) for g in rng.choice([0, 0, 0, 1, 2, 3], size=rng.integers(3, 25))] for i in range(50)}

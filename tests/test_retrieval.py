@@ -493,3 +493,12 @@ def test_candidates_put_in_by_hand_come_on_top_of_those_asked_for(tmp_path: Path
         (found,) = retriever.search([Question("q1", "?")], k)
         assert "".join(c.passage_id for c in found) == expected
         assert [c.passage_id for c in found if c.injected] == [i for i in expected if i == "b"]
+
+
+def test_two_files_may_not_name_two_passages_alike(tmp_path: Path) -> None:
+    for name, text in (("a", "lamp"), ("b", "bell")):
+        row = {"id": name, "candidates": [{"id": "p", "contents": text}]}
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps(row))
+    files = [str(tmp_path / f"{name}.jsonl") for name in "ab"]
+    with pytest.raises(InputError, match=r"b\.jsonl: passage id 'p' had another text before"):
+        Precomputed(files).passages()

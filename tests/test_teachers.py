@@ -162,6 +162,8 @@ def test_a_template_without_the_rationale_needs_none(encoder: Encoder, cache: Ca
     assert not teacher.needs_rationale
     teacher.prefetch([(QUESTION, None, passages())], cache)
     assert len(teacher.score(QUESTION, None, passages())) == len(TEXTS)
+    # a format does not hide the field
+    assert RationaleSimilarity(encoder, "{answers}. {rationale:.300}").needs_rationale
 
 
 @pytest.mark.parametrize("template", ["{question}. {answers}. {rationale}", "{rationale}"])
@@ -215,6 +217,15 @@ def test_answer_match_marks_the_passages_that_hold_an_answer(cache: Cache) -> No
     assert not teacher.needs_rationale
 
 
+@pytest.mark.parametrize("answer", ["no", "SUPPORTS", "NOT_ENOUGH_INFO"])
+def test_the_word_of_a_verdict_marks_no_passage(answer: str) -> None:
+    question = Question("q", "Is there a doubt?", (answer,))
+    texts = passages(["There is no doubt.", "It supports that.", "Something else."])
+    assert AnswerMatch().score(question, None, texts) == [1, 1, 1]
+    gated = Gated(Fixed([0.2, 0.4, 0.6]), floor=0.1)
+    assert gated.score(question, None, texts) == pytest.approx([0.2, 0.4, 0.6])
+
+
 def test_gold_passages_are_those_of_the_annotation() -> None:
     question = Question("q", "?", ("x",), metadata={"gold_ids": ["p1", "p9"]})
     assert GoldPassages().score(question, None, passages()) == [0, 1, 0, 0, 0]
@@ -222,6 +233,9 @@ def test_gold_passages_are_those_of_the_annotation() -> None:
         GoldPassages().score(QUESTION, None, passages())
     with pytest.raises(InputError, match="question 'q': metadata: key 'gold_ids': found 'p1', expected a list"):
         GoldPassages().score(Question("q", "?", metadata={"gold_ids": "p1"}), None, passages())
+    for grade in (None, "high"):
+        with pytest.raises(InputError, match=r"key 'gold_ids': found .* grades, which are numbers"):
+            GoldPassages().score(Question("q", "?", metadata={"gold_ids": {"p1": grade}}), None, passages())
 
 
 @pytest.mark.parametrize(

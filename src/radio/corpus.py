@@ -156,7 +156,7 @@ def _passages(path: Path) -> Iterator[tuple[str, Passage]]:
                 number += 1
                 place = f"{path}: row {number}"
                 yield place, take_passage(row, place)
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"{path}: not a Parquet file, or a damaged one ({error})") from None
 
 

@@ -229,6 +229,9 @@ def read_rationales(path: str | Path) -> tuple[dict[str, Rationale], dict[str, R
     return by_id, by_text
 
 
+OTHER_TEXT = "passage id {!r} had another text before; ids must name one passage each, whatever the question"
+
+
 def read_candidates(path: str | Path) -> tuple[dict[str, list[Candidate]], dict[str, Passage]]:
     """Read candidates from a TREC run or JSONL; returns question id -> ranked candidates, and passages given inline.
 
@@ -237,7 +240,7 @@ def read_candidates(path: str | Path) -> tuple[dict[str, list[Candidate]], dict[
     ``gold`` but not ``bm25`` was put in by hand; it is marked as ``injected``.
 
     Raises:
-        InputError: broken line, missing key, wrong type or a candidate listed twice.
+        InputError: broken line, missing key, wrong type, a candidate listed twice or one id for two texts.
     """
     path = Path(path)
     first = next((line for _, line in _lines(path)), "")
@@ -268,7 +271,9 @@ def read_candidates(path: str | Path) -> tuple[dict[str, list[Candidate]], dict[
             if identifier in scores_by_id:
                 raise InputError(f"{spot}: passage id {identifier!r} stands twice in the list")
             if "contents" in entry:
-                passages[identifier] = Passage(identifier, _take(entry, spot, "contents", str))
+                passage = Passage(identifier, _take(entry, spot, "contents", str))
+                if passages.setdefault(identifier, passage) != passage:
+                    raise InputError(f"{spot}: {OTHER_TEXT.format(identifier)}")
             origin = _take_strings(entry, spot, "from")
             if "gold" in origin and "bm25" not in origin:
                 injected.add(identifier)

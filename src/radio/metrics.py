@@ -81,18 +81,18 @@ def precision_at(relevance: Sequence[float], k: int) -> float:
     return sum(value > 0 for value in relevance[:k]) / k
 
 
-def recall_at(relevance: Sequence[float], k: int) -> float:
-    """Share of the relevant candidates that stand in the first k places; 0 if there is none."""
-    total = sum(value > 0 for value in relevance)
+def recall_at(relevance: Sequence[float], k: int, missed: Sequence[float] = ()) -> float:
+    """Share of the relevant passages that stand in the first k places; 0 if there is none."""
+    total = sum(value > 0 for value in (*relevance, *missed))
     return sum(value > 0 for value in relevance[:k]) / total if total else 0.0
 
 
-def ndcg_at(relevance: Sequence[float], k: int) -> float:
+def ndcg_at(relevance: Sequence[float], k: int, missed: Sequence[float] = ()) -> float:
     """nDCG with linear gain and log2 discount (Jarvelin & Kekalainen, TOIS 2002); 0 if nothing is relevant.
 
-    The ideal is taken over the candidates given: what the retriever did not find cannot be reranked.
+    The ideal is taken over the candidates given, and over what is known to have been missed.
     """
-    ideal = _dcg(sorted(relevance, reverse=True)[:k])
+    ideal = _dcg(sorted((*relevance, *missed), reverse=True)[:k])
     return _dcg(relevance[:k]) / ideal if ideal > 0 else 0.0
 
 
@@ -100,19 +100,21 @@ def _dcg(relevance: Sequence[float]) -> float:
     return sum(value / math.log2(rank + 1) for rank, value in enumerate(relevance, 1))
 
 
-_MEASURES: dict[str, Callable[[Sequence[float], int], float]] = {
+_MEASURES: dict[str, Callable[[Sequence[float], int, Sequence[float]], float]] = {
     "ndcg": ndcg_at,
     "recall": recall_at,
-    "precision": precision_at,
+    "precision": lambda relevance, k, missed: precision_at(relevance, k),
 }
 
 
-def ranking_metrics(relevance: Sequence[float], names: Sequence[str]) -> dict[str, float]:
+def ranking_metrics(relevance: Sequence[float], names: Sequence[str], missed: Sequence[float] = ()) -> dict[str, float]:
     """Values of ``mrr``, ``ndcg@k``, ``recall@k`` and ``precision@k`` by name.
 
     Args:
         relevance: gain of each candidate in ranked order, all candidates.
         names: what to compute, for example ``["mrr", "ndcg@5"]``.
+        missed: gains of relevant passages that are no candidates. A better retriever would have found them, so they
+            count in what nDCG and recall compare with, and stand in no place.
 
     Raises:
         ValueError: an unknown name.
@@ -123,7 +125,7 @@ def ranking_metrics(relevance: Sequence[float], names: Sequence[str]) -> dict[st
         if name == "mrr":
             result[name] = reciprocal_rank(relevance)
         elif measure in _MEASURES and at and depth.isdigit() and int(depth) > 0:
-            result[name] = _MEASURES[measure](relevance, int(depth))
+            result[name] = _MEASURES[measure](relevance, int(depth), missed)
         else:
             raise ValueError(f"unknown metric {name!r}: expected mrr, ndcg@k, recall@k or precision@k")
     return result

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from radio.cache import Cache, Fingerprinted, fingerprint
 from radio.corpus import row_ids
 from radio.encoders import Encoder
-from radio.formats import read_candidates
+from radio.formats import OTHER_TEXT, read_candidates
 from radio.schema import Candidate, InputError, Passage, Question
 
 
@@ -304,14 +304,20 @@ class Precomputed(Retriever):
                 if twice:
                     raise InputError(f"{path}: question id {min(twice)!r} already has candidates in another file")
                 table.update(candidates)
-                self._passages.update(passages)
+                for identifier, passage in passages.items():
+                    if self._passages.setdefault(identifier, passage) != passage:
+                        raise InputError(f"{path}: {OTHER_TEXT.format(identifier)}")
             self._table = table
         return self._table
 
     def passages(self) -> dict[str, Passage]:
-        """Passages whose text the files carry, so that no corpus file is needed."""
+        """Passages whose text the files carry: with all of them, no corpus file is needed."""
         self._read()
         return self._passages
+
+    def carries_all(self) -> bool:
+        """Whether the files carry the text of each candidate."""
+        return all(c.passage_id in self._passages for found in self._read().values() for c in found)
 
     def search(self, questions: Sequence[Question], k: int) -> Iterator[list[Candidate]]:
         table = self._read()

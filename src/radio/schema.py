@@ -35,18 +35,20 @@ class Question:
     def gold(self) -> dict[str, float]:
         """Passages annotated as supporting the answer, id -> grade: ``gold_ids`` of the metadata, a list or a mapping.
 
+        A grade of 0 or below says that a passage is not relevant; it is left out.
+
         Raises:
-            InputError: ``gold_ids`` is neither.
+            InputError: ``gold_ids`` is neither, or a grade is no number.
         """
         found = self.metadata.get("gold_ids") or {}
-        if isinstance(found, Mapping):
-            return {str(identifier): float(grade) for identifier, grade in found.items()}
         if isinstance(found, list | tuple):
             return dict.fromkeys(map(str, found), 1.0)
-        raise InputError(
-            f"question {self.id!r}: metadata: key 'gold_ids': found {found!r}, expected a list of passage ids, or an "
-            "object of grades"
-        )
+        if not isinstance(found, Mapping) or not all(isinstance(grade, int | float) for grade in found.values()):
+            raise InputError(
+                f"question {self.id!r}: metadata: key 'gold_ids': found {found!r}, expected a list of passage ids, or "
+                "an object of ids and their grades, which are numbers"
+            )
+        return {str(identifier): float(grade) for identifier, grade in found.items() if grade > 0}
 
 
 @dataclass(frozen=True, slots=True)

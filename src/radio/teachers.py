@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
+from string import Formatter
 
 from radio.cache import Cache, Fingerprinted
 from radio.encoders import Encoder
-from radio.metrics import has_answer
+from radio.metrics import findable, has_answer
 from radio.schema import InputError, Question, Rationale, RetrievedPassage
 
 
@@ -55,10 +56,10 @@ class RationaleSimilarity(Teacher):
         self.encoder = encoder or Encoder("BAAI/bge-m3")
         self.template = template
         self.separator = separator
-        self.needs_rationale = "{rationale}" in template
         self._cache: Cache | None = None
         try:
             template.format(question="", answers="", rationale="")
+            self.needs_rationale = any(field == "rationale" for _, field, _, _ in Formatter().parse(template))
         except (KeyError, IndexError, ValueError, AttributeError, TypeError) as error:
             raise InputError(
                 f"RationaleSimilarity: template {template!r} has an unknown field ({error}); "
@@ -108,15 +109,19 @@ class RetrievalScore(Teacher):
 class AnswerMatch(Teacher):
     """1 for a passage that contains a golden answer, else 0: supervision by the answers alone, with no language model.
 
-    The honest rival of rationale distillation, which sees the same answers; also the gate of :class:`Gated`.
+    The honest rival of rationale distillation, which sees the same answers; also the gate of :class:`Gated`. Where the
+    answer is a verdict (yes, SUPPORTS), whose word says nothing about a passage, all have 1: no preference, an open
+    gate.
     """
 
     needs_rationale = False
+    version = 2
 
     def score(
         self, question: Question, rationale: Rationale | None, passages: Sequence[RetrievedPassage]
     ) -> list[float]:
-        return [float(has_answer(p.contents, question.golden_answers)) for p in passages]
+        seen = findable(question.golden_answers)
+        return [float(not seen or has_answer(p.contents, question.golden_answers)) for p in passages]
 
 
 class GoldPassages(Teacher):
@@ -136,8 +141,7 @@ class GoldPassages(Teacher):
     ) -> list[float]:
         if question.metadata.get("gold_ids") is None:
             raise InputError(f"GoldPassages: question {question.id!r}: metadata has no key 'gold_ids'")
-        # a grade of 0 or below is a judgement that the passage is not relevant
-        grades = {passage: grade for passage, grade in question.gold.items() if grade > 0}
+        grades = question.gold
         best = max(grades.values(), default=1.0)
         return [grades.get(p.id, 0.0) / best for p in passages]
 

@@ -111,9 +111,8 @@ class RankEvaluation(_Evaluation):
                     gains = {p: float(has_answer(data.corpus[p].contents, answers)) for p in order}
                     values = ranking_metrics(relevance_of(order, gains), self.metrics)
                 if gold := example.question.gold:
-                    # those that were not retrieved stand behind the last place
-                    relevance = relevance_of([*order, *(gold.keys() - set(order))], gold)
-                    found = ranking_metrics(relevance, self.metrics)
+                    missed = [gold[p] for p in gold.keys() - set(order)]
+                    found = ranking_metrics(relevance_of(order, gold), self.metrics, missed)
                     values |= {f"gold_{name}": value for name, value in found.items()}
                 if example.teacher:
                     values |= self._against_teacher(order, dict(example.teacher))

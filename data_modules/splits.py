@@ -1,0 +1,53 @@
+"""Splits that share no question: what is learnt from may not be what is measured on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from lightning.pytorch.utilities import rank_zero_info
+
+from radio.formats import normalise_question
+from radio.schema import InputError, Question
+
+
+def apart(
+    splits: Mapping[str, list[Question]], overlapping: Literal["error", "drop"] = "error"
+) -> dict[str, list[Question]]:
+    """These splits, without the questions that a later one has too.
+
+    Two questions are the same if their texts are, but for case and punctuation, and their choices.
+
+    Args:
+        splits: questions by split, what is learnt from first.
+        overlapping: ``error``, or ``drop`` the question from the earlier split.
+
+    Raises:
+        InputError: an id stands twice, or a question is in two splits and ``overlapping`` is ``error``.
+    """
+    ids: dict[str, str] = {}
+    asked: dict[tuple[str, tuple[str, ...]], tuple[str, str]] = {}
+    result: dict[str, list[Question]] = {}
+    for split in reversed(list(splits)):
+        kept = result[split] = []
+        for question in splits[split]:
+            if question.id in ids:
+                raise InputError(
+                    f"question id {question.id!r} stands twice, in {split} and in {ids[question.id]}: rationales and "
+                    "metrics are joined by id, so each id must name one question of all splits"
+                )
+            ids[question.id] = split
+            text = normalise_question(question.question), question.choices
+            other, identifier = asked.setdefault(text, (split, question.id))
+            if other == split:
+                kept.append(question)
+            elif overlapping == "error":
+                raise InputError(
+                    f"the same question is in two splits: {question.id!r} in {split} and {identifier!r} in {other} "
+                    f"({question.question!r}); take it out of one of them, or out of {split} with "
+                    "--data.init_args.overlapping_questions drop"
+                )
+        if len(kept) < len(splits[split]):
+            count = len(splits[split]) - len(kept)
+            rank_zero_info(f"{split}: {count} of {len(splits[split])} questions are in a later split too; left out")
+    return result

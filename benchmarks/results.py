@@ -3,8 +3,9 @@
 ``make results`` (``python -m benchmarks.results``) does what is missing of it: the base reranker, each system with
 each seed on Natural Questions, the same recipe on the other datasets, transfer to those without rationales. Each run
 is a plain ``radio fit`` of the files in ``benchmarks/recipes/``, whose command is printed; finished runs are kept in
-``runs/results/`` and not repeated, so that it may be killed at any time. The tables go into
-``docs/results.md``, each part between its two marks as soon as its runs are there; ``--rerankers`` does some of them.
+``runs/results/`` and not repeated until their arguments, recipes or data change, so that it may be killed at any time.
+The tables go into ``docs/results.md``, each part between its two marks as soon as its runs are there; ``--rerankers``
+does some of them.
 
 ``--split validation`` evaluates on the dev questions: all that was chosen was chosen there.
 ``--trials`` runs what was tried on the way, each a change of the best recipe, with one seed on the dev questions.
@@ -44,6 +45,8 @@ RECIPES = ROOT / "benchmarks" / "recipes"
 WORK = ROOT / "runs" / "results"
 PAGE = ROOT / "docs" / "results.md"
 MARK = "<!-- {} {} by benchmarks.results -->"
+MADE_OF = "made_of.txt"
+"""In a run's folder: digest of what it was made of."""
 
 SYSTEMS = {
     "published": "RADIO, published setting",
@@ -132,19 +135,38 @@ def configs(*names: str) -> list[str]:
     return [argument for name in names for argument in ("--config", str(RECIPES / f"{name}.yaml"))]
 
 
-def done(folder: Path, split: str) -> bool:
-    path = folder / "metrics.json"
-    return path.is_file() and split in json.loads(path.read_text())
+def made_of(arguments: Sequence[str]) -> str:
+    """Digest of a command's arguments, of the files and earlier runs that they name, and of the data."""
+    parts = [*arguments, manifest()]
+    for argument in arguments:
+        for file in (Path(argument), Path(argument).parent / MADE_OF):
+            if file.suffix in (".yaml", ".txt") and file.is_file():
+                parts.append(file.read_text())
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def manifest() -> str:
+    return hashlib.sha256((DATA / "MANIFEST.json").read_bytes()).hexdigest()[:12]
+
+
+def run(command: str, folder: Path, split: str, arguments: Sequence[str], evaluation: Sequence[str] = ()) -> Path:
+    """Run what is not there yet, or was made of something else. ``evaluation`` does not change what is learnt."""
+    mark, metrics = folder / MADE_OF, folder / "metrics.json"
+    origin = made_of(arguments)
+    there = metrics.is_file() and split in json.loads(metrics.read_text())
+    if not (there and mark.is_file() and mark.read_text() == origin):
+        radio(command, *arguments, *evaluation, "--overwrite", "true")
+        with atomic_write(mark) as file:
+            file.write(origin)
+    return folder
 
 
 def base(reranker: str) -> list[str]:
     """Arguments that name the base reranker; a cross-encoder is warmed up once."""
     if reranker != "cross_encoder":
         return []
-    folder = WORK / "warm_up"
-    if not done(folder, "validation"):
-        config = str(ROOT / "configs/warm_up.yaml")
-        radio("fit", "--config", config, *common("warm_up"), "--test_after_fit", "false", "--overwrite", "true")
+    arguments = ["--config", str(ROOT / "configs/warm_up.yaml"), *common("warm_up")]
+    folder = run("fit", WORK / "warm_up", "validation", arguments, ["--test_after_fit", "false"])
     return ["--model.init_args.model", str(folder / "export")]
 
 
@@ -153,18 +175,17 @@ def fit(
 ) -> Path:
     """One run; returns its folder."""
     folder = WORK / "-".join([dataset, reranker, system, *([trial] if trial else []), str(seed)])
-    if not done(folder, split):
-        unread = ["no_reader"] if dataset in ("mmlu", "fever") else []
-        radio(
-            "fit",
-            *configs("base", *unread, reranker, system, *([f"{system}_groups"] if reranker == "both_sides" else [])),
-            *(*common(folder.name), "--overwrite", "true", "--data", MODULES[dataset], *base(reranker)),
-            *("--seed_everything", str(seed), "--data.init_args.seed", str(seed)),
-            *("--test_after_fit", "true" if split == "test" else "false"),
-            *([] if seed in seeds_of(reranker, "validation") else ["--trainer.limit_val_batches", "0"]),
-            *more,
-        )
-    return folder
+    unread = ["no_reader"] if dataset in ("mmlu", "fever") else []
+    arguments = [
+        *configs("base", *unread, reranker, system, *([f"{system}_groups"] if reranker == "both_sides" else [])),
+        *(*common(folder.name), "--data", MODULES[dataset], *base(reranker)),
+        *("--seed_everything", str(seed), "--data.init_args.seed", str(seed), *more),
+    ]
+    evaluation = [
+        *("--test_after_fit", "true" if split == "test" else "false"),
+        *([] if seed in seeds_of(reranker, "validation") else ["--trainer.limit_val_batches", "0"]),
+    ]
+    return run("fit", folder, split, arguments, evaluation)
 
 
 def tried(dataset: str, seed: int, name: str, more: Sequence[str]) -> Path:
@@ -176,14 +197,8 @@ def tried(dataset: str, seed: int, name: str, more: Sequence[str]) -> Path:
 def transfer(dataset: str, reranker: str, name: str, model: list[str]) -> Path:
     """Evaluate a reranker on a dataset that it was not trained on."""
     folder = WORK / f"{dataset}-{reranker}-from-{name}"
-    if not done(folder, "test"):
-        radio(
-            "test",
-            *configs("base", reranker),
-            *(*common(folder.name), "--data", TRANSFER[dataset], "--data.init_args.teacher", "RetrievalScore"),
-            *model,
-        )
-    return folder
+    data = ["--data", TRANSFER[dataset], "--data.init_args.teacher", "RetrievalScore"]
+    return run("test", folder, "test", [*configs("base", reranker), *common(folder.name), *data, *model])
 
 
 def loaded(dataset: str, teacher: Any) -> Any:
@@ -406,15 +421,13 @@ def fit_check() -> list[str]:
     best, longer = (tried("nq", SEEDS[0], name, TRIALS[name]) for name in ("the best recipe", "3 epochs"))
     for name, trained in {"base": None, "best recipe, one epoch": best, "three epochs": longer}.items():
         folder = WORK / f"fitcheck-{trained.name if trained else 'base'}"
-        if not done(folder, "validation"):
-            radio(
-                "validate",
-                *configs("base", "no_reader", "bi_encoder"),
-                *(*common(folder.name), "--overwrite", "true", "--data", MODULES["nq"]),
-                *("--data.init_args.teacher", "RetrievalScore"),
-                *("--data.init_args.splits", '{validation: "train[0:1000]"}'),
-                *(["--model.init_args.model", str(trained / "export")] if trained else []),
-            )
+        arguments = [
+            *configs("base", "no_reader", "bi_encoder"),
+            *(*common(folder.name), "--data", MODULES["nq"], "--data.init_args.teacher", "RetrievalScore"),
+            *("--data.init_args.splits", '{validation: "train[0:1000]"}'),
+            *(["--model.init_args.model", str(trained / "export")] if trained else []),
+        ]
+        run("validate", folder, "validation", arguments)
         system = "tuned" if trained else "base"
         seen = values([folder], "tuned", "validation", metric), values([trained or best], system, "validation", metric)
         cells = [interval(np.array(list(found[m].values()))) for found in seen for m in metric]
@@ -424,8 +437,7 @@ def fit_check() -> list[str]:
 
 def write(what: str, lines: list[str]) -> None:
     """Print lines and which data they are of; they go between the two marks of this name, if the page has these."""
-    data = hashlib.sha256((DATA / "MANIFEST.json").read_bytes()).hexdigest()[:12]
-    lines = [*lines, "", f"Fingerprint of the data's manifest: `{data}`."]
+    lines = [*lines, "", f"Fingerprint of the data's manifest: `{manifest()}`."]
     print("\n" + "\n".join(lines), flush=True)
     begin, end = MARK.format(what, "begins"), MARK.format(what, "ends")
     page = PAGE.read_text()

@@ -150,11 +150,8 @@ def configs(*names: str) -> list[str]:
 
 def made_of(arguments: Sequence[str]) -> str:
     """Digest of a command's arguments, of the files and earlier runs that they name, and of the data."""
-    parts = [*arguments, manifest()]
-    for argument in arguments:
-        for file in (Path(argument), Path(argument).parent / MADE_OF):
-            if file.suffix in (".yaml", ".txt") and file.is_file():
-                parts.append(file.read_text())
+    named = [Path(a) if a.endswith(".yaml") else Path(a).parent / MADE_OF for a in arguments]
+    parts = [manifest(), *arguments, *(file.read_text() for file in named if file.is_file())]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
@@ -231,7 +228,7 @@ def read_alike(data: Any, split: str, ranking: Run) -> Values:
     """What the callbacks of the runs compute, for any ranking of the same candidates."""
     from radio.formats import ranked
     from radio.generators import Prompt
-    from radio.metrics import exact_match, f1, has_answer, ranking_metrics, relevance_of
+    from radio.metrics import annotated_metrics, exact_match, f1, has_answer, ranking_metrics
 
     reader = the_reader()
     result: Values = {metric: {} for metric in METRICS}
@@ -241,10 +238,8 @@ def read_alike(data: Any, split: str, ranking: Run) -> Values:
         hits = [float(has_answer(p.contents, question.golden_answers)) for p in order]
         result["ndcg@5"][question.id] = ranking_metrics(hits, ["ndcg@5"])["ndcg@5"]
         if gold := question.gold:
-            ids = [p.id for p in order]
-            missed = [gold[i] for i in gold.keys() - set(ids)]
-            for name, value in ranking_metrics(relevance_of(ids, gold), ["ndcg@5", "precision@1"], missed).items():
-                result[f"gold_{name}"][question.id] = value
+            for name, value in annotated_metrics([p.id for p in order], gold, ["ndcg@5", "precision@1"]).items():
+                result[name][question.id] = value
         for k in (1, 3, 5):
             result[f"answer_in_context@{k}"][question.id] = float(any(hits[:k]))
             prompts[question.id, k] = Prompt(question, tuple(order[:k]))

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from radio.formats import (
-    OTHER_TEXT,
     Run,
     atomic_write,
     normalise_question,
@@ -374,7 +373,10 @@ def test_an_id_may_not_name_two_passages(file: Callable[..., Path]) -> None:
         {"id": question, "candidates": [{"id": "0", "contents": text}]} for question, text in (("q1", "a"), ("q2", "b"))
     ]
     path = file(*map(json.dumps, rows))
-    assert message(read_candidates, path) == f"{path}:2: candidate 1: {OTHER_TEXT.format('0')}"
+    assert message(read_candidates, path) == (
+        f"{path}:2: candidate 1: passage id '0' had another text before; ids must name one passage each, whatever the "
+        "question"
+    )
 
 
 def test_candidates_that_were_put_in_by_hand_are_marked(file: Callable[..., Path]) -> None:

@@ -170,15 +170,15 @@ def test_attention_stays_within_each_sequence(single: bool, dtype: torch.dtype) 
     exact = [x.detach().float().requires_grad_() for x in tensors]
     expected = naive_attention(exact, lengths, single)
     whole = torch.autograd.grad(expected.square().sum(), exact)
-    tolerance = 1e-5 if dtype == torch.float32 else 2e-2
+    tolerance, relative = (1e-5, 1.3e-6) if dtype == torch.float32 else (2e-2, 2e-2)
     with torch.no_grad():
         unwatched = attend(*tensors, lengths, scale=0.25)
-    torch.testing.assert_close(unwatched.float(), expected, atol=tolerance, rtol=tolerance)
+    torch.testing.assert_close(unwatched.float(), expected, atol=tolerance, rtol=relative)
     for way in (
         attend(*tensors, lengths, scale=0.25),
         packing._padded(*tensors, lengths, single, 0.0, 0.25),
     ):
-        torch.testing.assert_close(way.float(), expected, atol=tolerance, rtol=tolerance)
+        torch.testing.assert_close(way.float(), expected, atol=tolerance, rtol=relative)
         found = torch.autograd.grad(way.float().square().sum(), tensors)
         for x, gradient in zip(found, whole, strict=True):
             torch.testing.assert_close(x.float(), gradient, atol=tolerance, rtol=10 * tolerance)

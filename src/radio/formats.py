@@ -229,7 +229,17 @@ def read_rationales(path: str | Path) -> tuple[dict[str, Rationale], dict[str, R
     return by_id, by_text
 
 
-OTHER_TEXT = "passage id {!r} had another text before; ids must name one passage each, whatever the question"
+def add_passage(passages: dict[str, Passage], passage: Passage, place: str) -> None:
+    """Add a passage to those known by id.
+
+    Raises:
+        InputError: its id has another text already.
+    """
+    if passages.setdefault(passage.id, passage) != passage:
+        raise InputError(
+            f"{place}: passage id {passage.id!r} had another text before; ids must name one passage each, whatever the "
+            "question"
+        )
 
 
 def read_candidates(path: str | Path) -> tuple[dict[str, list[Candidate]], dict[str, Passage]]:
@@ -271,9 +281,7 @@ def read_candidates(path: str | Path) -> tuple[dict[str, list[Candidate]], dict[
             if identifier in scores_by_id:
                 raise InputError(f"{spot}: passage id {identifier!r} stands twice in the list")
             if "contents" in entry:
-                passage = Passage(identifier, _take(entry, spot, "contents", str))
-                if passages.setdefault(identifier, passage) != passage:
-                    raise InputError(f"{spot}: {OTHER_TEXT.format(identifier)}")
+                add_passage(passages, Passage(identifier, _take(entry, spot, "contents", str)), spot)
             origin = _take_strings(entry, spot, "from")
             if "gold" in origin and "bm25" not in origin:
                 injected.add(identifier)

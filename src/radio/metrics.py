@@ -136,6 +136,19 @@ def relevance_of(order: Sequence[str], gains: Mapping[str, float]) -> list[float
     return [gains.get(passage_id, 0.0) for passage_id in order]
 
 
+def annotated_metrics(order: Sequence[str], gold: Mapping[str, float], names: Sequence[str]) -> dict[str, float]:
+    """:func:`ranking_metrics` of a ranking against the annotated passages, ``gold_`` before each name.
+
+    Args:
+        order: ids of all candidates, best first.
+        gold: grades above 0 by id, also of passages that were not retrieved.
+        names: what to compute.
+    """
+    missed = [grade for passage, grade in gold.items() if passage not in order]
+    found = ranking_metrics(relevance_of(order, gold), names, missed)
+    return {f"gold_{name}": value for name, value in found.items()}
+
+
 def bootstrap_interval(
     values: Sequence[float] | NDArray[np.float64], *, level: float = 0.95, resamples: int = 10_000, seed: int = 0
 ) -> tuple[float, float]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from radio.cache import Cache, Fingerprinted, fingerprint
 from radio.corpus import row_ids
 from radio.encoders import Encoder
-from radio.formats import OTHER_TEXT, read_candidates
+from radio.formats import add_passage, read_candidates
 from radio.schema import Candidate, InputError, Passage, Question
 
 
@@ -304,9 +304,8 @@ class Precomputed(Retriever):
                 if twice:
                     raise InputError(f"{path}: question id {min(twice)!r} already has candidates in another file")
                 table.update(candidates)
-                for identifier, passage in passages.items():
-                    if self._passages.setdefault(identifier, passage) != passage:
-                        raise InputError(f"{path}: {OTHER_TEXT.format(identifier)}")
+                for passage in passages.values():
+                    add_passage(self._passages, passage, str(path))
             self._table = table
         return self._table
 

@@ -11,7 +11,7 @@ import torch
 
 from radio.formats import Run, ranked, write_run
 from radio.generators import Generator, Prompt, SpanReader
-from radio.metrics import exact_match, f1, findable, has_answer, ranking_metrics, relevance_of
+from radio.metrics import annotated_metrics, exact_match, f1, findable, has_answer, ranking_metrics, relevance_of
 from radio.rerankers import Reranker
 from radio.schema import Example, InputError
 
@@ -111,9 +111,7 @@ class RankEvaluation(_Evaluation):
                     gains = {p: float(has_answer(data.corpus[p].contents, answers)) for p in order}
                     values = ranking_metrics(relevance_of(order, gains), self.metrics)
                 if gold := example.question.gold:
-                    missed = [gold[p] for p in gold.keys() - set(order)]
-                    found = ranking_metrics(relevance_of(order, gold), self.metrics, missed)
-                    values |= {f"gold_{name}": value for name, value in found.items()}
+                    values |= annotated_metrics(order, gold, self.metrics)
                 if example.teacher:
                     values |= self._against_teacher(order, dict(example.teacher))
                 module.results.add(

@@ -29,6 +29,7 @@ from data_modules.base import RationaleDataModule
 from radio.__main__ import usage_error
 from radio.cache import Fingerprinted
 from radio.callbacks import best_checkpoint
+from radio.exports import adopt_export
 from radio.formats import atomic_write, ranked, write_jsonl, write_run
 from radio.losses import Loss
 from radio.report import show_table
@@ -191,6 +192,7 @@ class RadioCLI(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         config = self.config[self.subcommand]
+        adopt_export(config, sys.argv)
         name = config.name
         if not name or Path(name).name != name:
             raise InputError(f"--name: found {name!r}, expected one folder name")

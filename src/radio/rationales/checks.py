@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import regex
 
 from radio.cache import Cache, Fingerprinted, fingerprint
-from radio.encoders import Encoder, model_fingerprint, resolve_model
+from radio.encoders import Encoder, model_fingerprint
 from radio.metrics import has_answer
+from radio.models import capped, load_model, load_tokenizer, place, positions
 from radio.schema import InputError, Passage, Question, Rationale
 
 CHECKS = (
@@ -203,6 +204,7 @@ class NLIJudge(Judge):
         self._batch_size = batch_size
         self._device = device
         self._loaded: tuple[Any, Any, int] | None = None
+        self._length = max_length
 
     def fingerprint(self) -> str:
         # not the threshold: probabilities are kept, and another threshold only reads them differently
@@ -224,7 +226,7 @@ class NLIJudge(Judge):
             part = pairs[start : start + self._batch_size]
             premises, hypotheses = [r.text for _, r in part], [self.hypothesis(q, r) for q, r in part]
             inputs = tokenizer(
-                premises, hypotheses, truncation=True, max_length=self.max_length, padding=True, return_tensors="pt"
+                premises, hypotheses, truncation=True, max_length=self._length, padding=True, return_tensors="pt"
             )
             with torch.inference_mode():
                 logits = network(**inputs.to(network.device)).logits
@@ -235,16 +237,9 @@ class NLIJudge(Judge):
         """Tokenizer, network and the number of the label, on first use."""
         if self._loaded is None:
             import torch
-            from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-            path = resolve_model(self.model)
-            try:
-                tokenizer = AutoTokenizer.from_pretrained(path)
-                network = AutoModelForSequenceClassification.from_pretrained(
-                    path, dtype=torch.float32, use_safetensors=True
-                )
-            except OSError as error:
-                raise InputError(f"model {self.model!r} cannot be loaded: {str(error).splitlines()[0]}") from None
+            tokenizer = load_tokenizer(self.model)
+            network, _ = load_model("AutoModelForSequenceClassification", self.model, dtype=torch.float32)
             labels = network.config.label2id
             wanted = [number for name, number in labels.items() if name.lower().startswith("contradict")]
             if len(wanted) != 1:
@@ -252,8 +247,8 @@ class NLIJudge(Judge):
                     f"{KEY}.judge.init_args.model: {self.model!r} has the labels {', '.join(labels)}, "
                     "expected one of them to be 'contradiction'"
                 )
-            device = self._device or ("cuda" if torch.cuda.is_available() else "cpu")
-            self._loaded = tokenizer, network.eval().to(device), wanted[0]
+            self._length = capped(self.max_length, positions(network), self.model)
+            self._loaded = tokenizer, network.eval().to(place(self._device)), wanted[0]
         return self._loaded
 
 

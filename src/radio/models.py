@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -33,15 +34,16 @@ _PRETRAINING = (
 
 
 def say(message: str) -> None:
-    """One line about a model to the person at the terminal, once, from the first process."""
+    """One line about a model to the person at the terminal, from the first process."""
     from lightning.pytorch.utilities import rank_zero_only
 
-    if message not in _SAID:
-        _SAID.add(message)
-        rank_zero_only(print)(message, file=sys.stderr)
+    rank_zero_only(print)(message, file=sys.stderr)
 
 
-_SAID: set[str] = set()
+@lru_cache(maxsize=256)
+def say_once(message: str) -> None:
+    """As :func:`say`, for what is found each time that a model is loaded."""
+    say(message)
 
 
 # -- what a library says --------------------------------------------------------------------------
@@ -226,24 +228,22 @@ def load_model(
     return network, new
 
 
-def load_language_model(name: str, dtype: Any, *, decoder_only: bool = False) -> Any:
-    """A causal or sequence-to-sequence language model with its output layer.
+def language_model_kind(name: str, *, decoder_only: bool = False) -> str:
+    """The class of transformers that loads a language model; looks at its configuration alone.
 
     Raises:
-        InputError: as :func:`load_model`, or the model is an encoder.
+        InputError: it is an encoder, or has one although a decoder is expected.
     """
     from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
     config = load_config(name)
-    both = bool(config.is_encoder_decoder)
-    causal = not both and (
-        config.model_type not in MODEL_FOR_MASKED_LM_MAPPING_NAMES or getattr(config, "is_decoder", False)
-    )
-    if not causal and (decoder_only or not both):
-        found = "an encoder and decoder" if both else "an encoder"
+    if config.is_encoder_decoder and not decoder_only:
+        return "AutoModelForSeq2SeqLM"
+    encoder = config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES
+    if config.is_encoder_decoder or (encoder and not getattr(config, "is_decoder", False)):
+        found = "an encoder and decoder" if config.is_encoder_decoder else "an encoder"
         raise refused(name, f"{config.model_type} is {found}, expected a decoder language model")
-    kind = "AutoModelForSeq2SeqLM" if both else "AutoModelForCausalLM"
-    return load_model(kind, name, dtype=dtype)[0]
+    return "AutoModelForCausalLM"
 
 
 def load_tokenizer(name: str, folder: str | None = None) -> Any:
@@ -261,16 +261,21 @@ def load_tokenizer(name: str, folder: str | None = None) -> Any:
     check_folder(name)
     path = folder or resolve_model(name)
     if Path(path).is_dir() and not any(any(Path(path).glob(kind)) for kind in TOKENIZER_FILES):
-        raise refused(
-            name,
-            f"{path} holds no tokenizer (tokenizer.json); save it there: tokenizer.save_pretrained",
-        )
+        raise refused(name, NO_TOKENIZER)
     with _explained(name):
         tokenizer = AutoTokenizer.from_pretrained(path)
-    if len(tokenizer) <= len(set(tokenizer.all_special_tokens)):
-        raise refused(name, f"{path}: its tokenizer has no vocabulary (tokenizer.json); copy it again")
+    _check_vocabulary(name, tokenizer)
     can_pad(name, tokenizer)
     return tokenizer
+
+
+NO_TOKENIZER = "no tokenizer (tokenizer.json) with a vocabulary; save it there with tokenizer.save_pretrained"
+
+
+def _check_vocabulary(name: str, tokenizer: Any) -> None:
+    """transformers makes an empty tokenizer where the folder has none."""
+    if len(tokenizer) <= len(set(tokenizer.all_special_tokens)):
+        raise refused(name, NO_TOKENIZER)
 
 
 def can_pad(name: str, tokenizer: Any) -> None:
@@ -320,8 +325,10 @@ def load_sentence_transformer(
     check_finite(name, network)
     for module in network.modules():
         tokenizer = module.__dict__.get("processor")
-        if getattr(tokenizer, "eos_token", None) is not None:
-            can_pad(name, tokenizer)
+        if hasattr(tokenizer, "all_special_tokens"):
+            _check_vocabulary(name, tokenizer)
+            if tokenizer.eos_token is not None:
+                can_pad(name, tokenizer)
     return network
 
 
@@ -351,7 +358,7 @@ def capped(max_length: int, limit: int | None, name: str) -> int:
     """``max_length``, or the positions of the model where it has fewer, which is then said."""
     if limit is None or max_length <= limit:
         return max_length
-    say(f"max_length {max_length}: {name!r} has {limit} positions, so texts are cut after {limit} tokens")
+    say_once(f"max_length {max_length}: {name!r} has {limit} positions, so texts are cut after {limit} tokens")
     return limit
 
 

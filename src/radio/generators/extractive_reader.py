@@ -140,11 +140,6 @@ class ExtractiveReader(Generator):
             tokenizer = load_tokenizer(self.model)
             network, _ = load_model("AutoModelForQuestionAnswering", self.model, dtype=torch.float32)
             length = capped(self.max_length, positions(network), self.model)
-            if 2 * self.stride >= length:
-                raise InputError(
-                    f"ExtractiveReader: stride: found {self.stride}, expected less than half of the {length} positions "
-                    f"of {self.model!r}"
-                )
             self._loaded = tokenizer, network.to(place(self._device)).eval(), length
         return self._loaded
 
@@ -161,7 +156,8 @@ class ExtractiveReader(Generator):
             texts,
             truncation="only_second",
             max_length=length,
-            stride=self.stride,
+            # a window that was capped keeps room for what is new in it
+            stride=self.stride if length == self.max_length else min(self.stride, length // 4),
             return_overflowing_tokens=True,
             return_offsets_mapping=True,
         )

@@ -8,7 +8,7 @@ from typing import Any
 
 from radio.cache import Cache, fingerprint
 from radio.encoders import model_fingerprint
-from radio.models import load_language_model, load_tokenizer, positions
+from radio.models import language_model_kind, load_model, load_tokenizer, positions
 from radio.rationales.base import Failure, RationaleWriter, Request
 from radio.rationales.prompts import PromptTemplate
 from radio.schema import InputError, Rationale
@@ -136,8 +136,9 @@ class _Copy:
 
     def __init__(self, name: str, dtype: str, device: Any) -> None:
         self.tokenizer: Any = load_tokenizer(name)
-        self.model: Any = load_language_model(name, dtype)
-        self.decoder = not self.model.config.is_encoder_decoder
+        kind = language_model_kind(name)
+        self.decoder = kind == "AutoModelForCausalLM"
+        self.model: Any = load_model(kind, name, dtype=dtype)[0]
         self.positions = positions(self.model)
         self.model = self.model.to(device).eval()
         self.device = device

@@ -23,7 +23,7 @@ from radio.cache import Cache
 from radio.formats import Run
 from radio.losses import InfoNCE, Loss
 from radio.model_files import resolve_model
-from radio.models import capped, load_tokenizer, positions, say
+from radio.models import capped, load_tokenizer, positions, say_once
 from radio.report import Results
 from radio.rerankers import tuning
 from radio.rerankers.tuning import LoRA
@@ -133,7 +133,7 @@ class Reranker(L.LightningModule):
     def _say_new_weights(self) -> None:
         if self._untrained:
             names = ", ".join(self._untrained[:3]) + (", ..." if len(self._untrained) > 3 else "")
-            say(f"{self.model!r} has no head of a {type(self).__name__}: {names} start at random")
+            say_once(f"{self.model!r} has no head of a {type(self).__name__}: {names} start at random")
 
     def on_fit_start(self) -> None:
         self._say_new_weights()

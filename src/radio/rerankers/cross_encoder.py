@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from radio.batching import group_batch
-from radio.models import can_pad, load_config, load_model, say
+from radio.models import can_pad, load_config, load_model, say_once
 from radio.packing import enable, pack, run, run_padded
 from radio.rerankers.base import FOLDER, Reranker
 from radio.schema import Group, GroupBatch, InputError
@@ -82,7 +82,9 @@ class CrossEncoder(Reranker):
         setattr(network.get_submodule(parent), child, one)
         network.num_labels = network.config.num_labels = 1
         network.config.problem_type = None
-        say(f"{self.model!r} has two labels: the score is the logit of {names[yes]} minus that of {names[1 - yes]}")
+        say_once(
+            f"{self.model!r} has two labels: the score is the logit of {names[yes]} minus that of {names[1 - yes]}"
+        )
         return one
 
     def _let_pad(self, network: Any) -> None:

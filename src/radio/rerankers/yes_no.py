@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from radio.batching import group_batch
-from radio.models import load_language_model
+from radio.models import language_model_kind, load_model
 from radio.packing import pack, run_padded
 from radio.rerankers.base import FOLDER, Reranker
 from radio.schema import Group, GroupBatch, InputError
@@ -98,11 +98,11 @@ class YesNoLM(Reranker):
         self.instruction = self.prompt.instruction if instruction is None else instruction
 
     def build(self) -> nn.Module:
+        kind = language_model_kind(self.model, decoder_only=True)
         # mistakes in the prompt show before the weights are loaded
         _ = self._answers, self._room
-        network: nn.Module = load_language_model(self.model, torch.float32, decoder_only=True)
-        if network.get_output_embeddings() is None:  # type: ignore[operator]
-            raise InputError(f"model {self.model!r} has no output layer for words")
+        network: nn.Module
+        network, _ = load_model(kind, self.model, dtype=torch.float32)
         self._cap_length(network)
         # again, for what the model's positions leave
         _ = self._room

@@ -19,6 +19,9 @@ from radio.schema import Group, GroupBatch, InputError
 IRRELEVANT = r"(?i)^(not?|non|un|ir|neg|false|0)"
 """How the label of a passage begins that is of no use."""
 
+BEFORE_LAST = r"(^|\.)(pooler(\.dense)?|classifier\.dense|pre_classifier)$"
+"""Names of the layers between which and the last one there is nothing but an activation."""
+
 
 class ExactLinear(nn.Linear):
     """A linear layer in fp32 whatever its weights and autocast say: 16 bits would round logits, and make ties."""
@@ -33,7 +36,7 @@ class CrossEncoder(Reranker):
     """Question and passage read together; one logit (``AutoModelForSequenceClassification``).
 
     A checkpoint without such a head, for example a plain encoder, gets a new one to be trained; of a head with two
-    labels the difference of their logits is taken. The last layer is computed in fp32. The pairs of a step are computed
+    labels the difference of their logits is taken. The head is computed in fp32. The pairs of a step are computed
     longest first, without padding where the architecture allows it, else in chunks of similar length
     (:mod:`radio.packing`).
     """
@@ -53,8 +56,9 @@ class CrossEncoder(Reranker):
         head = _last_layer(network, count)
         if count == 2:
             head = self._difference(network, head)
-        if head is not None:
-            head.__class__ = ExactLinear
+        for name, module in network.named_modules():
+            if isinstance(module, nn.Linear) and (module is head or re.search(BEFORE_LAST, name)):
+                module.__class__ = ExactLinear
         self._let_pad(network)
         self._packed = enable(network, first_token_only=True)
         return network  # type: ignore[no-any-return]

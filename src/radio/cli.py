@@ -28,7 +28,7 @@ import data_modules  # noqa: F401
 from data_modules.base import RationaleDataModule
 from radio.__main__ import usage_error
 from radio.cache import Fingerprinted
-from radio.callbacks import best_checkpoint
+from radio.callbacks import CollapseGuard, best_checkpoint
 from radio.formats import atomic_write, ranked, write_jsonl, write_run
 from radio.losses import Loss
 from radio.report import show_table
@@ -184,6 +184,12 @@ class RadioCLI(LightningCLI):
             default=True,
             help="Evaluate the best checkpoint on the test split at the end.",
         )
+        parser.add_argument(
+            "--collapse_guard",
+            type=bool,
+            default=True,
+            help="Let fit warn when the scores become constant (CollapseGuard, if the config holds none).",
+        )
 
     @property
     def run_dir(self) -> Path:
@@ -220,6 +226,10 @@ class RadioCLI(LightningCLI):
         if config.logger is None or config.logger is True:
             # metrics.csv lies in the run folder itself
             kwargs.setdefault("logger", CSVLogger(str(config.default_root_dir), name="", version=""))
+        callbacks = config.callbacks or []
+        guarded = any(isinstance(callback, CollapseGuard) for callback in callbacks)
+        if self.subcommand == "fit" and self.config["fit"].collapse_guard and not guarded:
+            kwargs.setdefault("callbacks", [*callbacks, CollapseGuard()])
         return super().instantiate_trainer(**kwargs)
 
     def after_fit(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +113,38 @@ class Results:
                     row[system] = {**facts, **self.metrics[split][system][question]}
                 kept.append(row)
         write_jsonl(predictions, kept)
+
+
+def gain_over_base(results: Results, split: str, monitored: str | None = None) -> dict[str, Any] | None:
+    """Paired difference tuned - base of one metric, by which a run is judged.
+
+    Args:
+        results: of the run.
+        split: which questions.
+        monitored: what checkpoints are chosen by, ``<split>/<metric>``; where it is no metric of single questions, or
+            not given, nDCG@5 is taken, else the MRR.
+
+    Returns:
+        ``metric``, ``difference``, ``low``, ``high``, ``questions``; None if there is nothing to compare.
+    """
+    wanted = [(monitored or "").removeprefix(f"{split}/"), "ndcg@5", "mrr"]
+    for name, found in results.difference(split, "tuned", "base", wanted).items():
+        return {"metric": name, **found}
+    return None
+
+
+def no_better(gain: Mapping[str, Any] | None) -> str | None:
+    """What to say of a tuned reranker that validation does not show to be better than the untrained one."""
+    if gain is None or gain["low"] > 0:
+        return None
+    low, high, questions = 100 * gain["low"], 100 * gain["high"], int(gain["questions"])
+    found = (
+        f"{gain['metric']} {100 * gain['difference']:+.1f} [{low:+.1f}, {high:+.1f}] points, tuned - base, on "
+        f"{questions} validation questions"
+    )
+    if gain["difference"] <= 0:
+        return f"the tuned reranker is no better than the base ({found})."
+    return f"the tuned reranker is not shown to be better than the base ({found}; the interval includes 0)."
 
 
 def show_table(document: dict[str, Any], split: str, *, title: str = "") -> None:

@@ -362,23 +362,37 @@ class Reranker(L.LightningModule):
         """Python that loads an exported folder with another library, for its model card."""
         return f"from {type(self).__module__} import {type(self).__name__}\n\nmodel = {type(self).__name__}({FOLDER!r})"
 
-    def export(self, folder: str | Path) -> Path:
-        """Write a plain Hugging Face folder (safetensors, tokenizer), complete or not at all."""
+    def export(self, folder: str | Path, card: str | None = None) -> Path:
+        """Write a plain Hugging Face folder (safetensors, tokenizer), complete or not at all.
+
+        Args:
+            folder: what is there already is replaced, once the new one is complete.
+            card: text of its ``README.md``.
+
+        Raises:
+            InputError: a weight is NaN or infinite; nothing is written.
+        """
+        finite.check_weights(self, "nothing is exported")
         folder = Path(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+        old = work.with_name(f"{work.name}.old")
         tuned = self.network
         try:
             if self.lora:
                 self.network = tuning.without_lora(tuned)
             self.save(work)
+            if card is not None:
+                (work / "README.md").write_text(card, encoding="utf-8")
             work.chmod(0o755)
+            # the old one leaves in one step too: a kill at any moment leaves one of the two, whole
             if folder.exists():
-                shutil.rmtree(folder)
+                folder.rename(old)
             work.rename(folder)
         finally:
             self.network = tuned
             shutil.rmtree(work, ignore_errors=True)
+            shutil.rmtree(old, ignore_errors=True)
         return folder
 
     def save(self, folder: Path) -> None:

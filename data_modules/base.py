@@ -28,7 +28,6 @@ from radio.schema import (
     Candidate,
     Example,
     Group,
-    GroupBatch,
     InputError,
     Passage,
     Question,
@@ -121,6 +120,7 @@ class RationaleDataModule(L.LightningDataModule):
         self.cache = Cache(Path(cache_dir) / "radio.sqlite")
         self.examples: dict[str, list[Example]] = {}
         self._questions: dict[str, list[Question]] = {}
+        self._sizes: dict[str, int] = {}
         self._resumed: dict[str, Any] = {}
         _only("max_questions", self.max_questions, (*TAUGHT, "predict"))
         _only("rationale_splits", self.rationale_splits, TAUGHT)
@@ -211,8 +211,15 @@ class RationaleDataModule(L.LightningDataModule):
             self._questions |= apart(found, self.overlapping_questions)
         return self._questions[split]
 
+    def split_size(self, split: str) -> int:
+        """Questions that the dataset has in a split, with those that ``max_questions`` or another split leaves out."""
+        self.split_questions(split)
+        return self._sizes[split]
+
     def _first_questions(self, split: str) -> list[Question]:
-        return list(self.questions(split))[: self.max_questions.get(split)]
+        questions = list(self.questions(split))
+        self._sizes[split] = len(questions)
+        return questions[: self.max_questions.get(split)]
 
     def _candidate_keys(self, split: str) -> list[str]:
         k = self.train_candidates if split == "train" else self.eval_candidates
@@ -430,11 +437,6 @@ class RationaleDataModule(L.LightningDataModule):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._resumed = state_dict
-
-    def loader(self, examples: Sequence[Example]) -> Iterator[GroupBatch]:
-        """All candidates of these questions, in order, on this process alone; nothing is done before the first batch
-        is asked for, by a reranker that may have its untrained weights by then."""
-        yield from self._eval_loader(examples, EpochSampler(len(examples), split=False))
 
     def _eval_dataloader(self, split: str) -> Any:
         examples = self.examples.get(split, [])

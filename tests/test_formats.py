@@ -381,7 +381,7 @@ def test_an_id_may_not_name_two_passages(file: Callable[..., Path]) -> None:
 
 def test_candidates_that_were_put_in_by_hand_are_marked(file: Callable[..., Path]) -> None:
     rows = [("found", ["bm25"]), ("both", ["gold", "bm25"]), ("injected", ["gold"]), ("unknown", [])]
-    entries = [{"id": name, "score": 1.0, "from": origin, "contents": name} for name, origin in rows]
+    entries = [{"id": name, "score": -i, "from": o, "contents": name} for i, (name, o) in enumerate(rows)]
     candidates, _ = read_candidates(file(json.dumps({"id": "q1", "candidates": entries})))
     found = [(c.passage_id, c.rank, c.injected) for c in candidates["q1"]]
     assert found == [("found", 0, False), ("both", 1, False), ("injected", 2, True), ("unknown", 3, False)]
@@ -407,16 +407,16 @@ def test_a_run_comes_back_as_it_was_written(tmp_path: Path) -> None:
     assert list(read_run(path)) == ["q2", "q1"]
     assert [line.split() for line in path.read_text().splitlines()][:4] == [
         ["q2", "Q0", "best", "1", repr(1 / 3), "tag"],
-        ["q2", "Q0", "tied-z", "2", "0.1", "tag"],
-        ["q2", "Q0", "tied-a", "3", "0.1", "tag"],
+        ["q2", "Q0", "tied-a", "2", "0.1", "tag"],
+        ["q2", "Q0", "tied-z", "3", "0.1", "tag"],
         ["q2", "Q0", "last", "4", "-1e-300", "tag"],
     ]
     assert read_candidates(path)[0]["q2"] == ranked(run["q2"])
 
 
-def test_equal_scores_keep_the_order_in_which_they_were_given() -> None:
+def test_equal_scores_are_ordered_by_passage_id_and_not_as_they_were_given() -> None:
     ids = [c.passage_id for c in ranked({"z": 0.0, "m": 1.0, "a": 0.0, "b": 1.0})]
-    assert ids == ["m", "b", "z", "a"]
+    assert ids == ["b", "m", "a", "z"]
 
 
 def test_jsonl_comes_back_as_it_was_written(tmp_path: Path) -> None:

@@ -20,7 +20,16 @@ COMMANDS = {
 # the first part of every option of a command; deeper names are checked by the full parser
 OPTIONS = (
     *("--config", "-c", "--name", "--overwrite", "--seed_everything", "--trainer", "--model", "--data"),
-    *("--print_config", "--help", "-h", "--ckpt_path", "--test_after_fit", "--weights_only", "--verbose"),
+    *(
+        "--print_config",
+        "--help",
+        "-h",
+        "--ckpt_path",
+        "--test_after_fit",
+        "--collapse_guard",
+        "--weights_only",
+        "--verbose",
+    ),
     *("--return_predictions",),
     *("--split", "--output", "--annotator", "--port", "--limit"),  # of the commands about rationales
 )

@@ -28,11 +28,13 @@ import data_modules  # noqa: F401
 from data_modules.base import RationaleDataModule
 from radio.__main__ import usage_error
 from radio.cache import Fingerprinted
-from radio.callbacks import best_checkpoint
+from radio.callbacks import CollapseGuard, best_checkpoint
+from radio.callbacks.evaluation import tied_tops
+from radio.callbacks.export import monitored
 from radio.exports import adopt_export
 from radio.formats import atomic_write, ranked, write_jsonl, write_run
 from radio.losses import Loss
-from radio.report import show_table
+from radio.report import gain_over_base, no_better, show_table
 from radio.rerankers import Reranker
 from radio.sampling import GroupSampler
 from radio.schema import InputError
@@ -185,6 +187,12 @@ class RadioCLI(LightningCLI):
             default=True,
             help="Evaluate the best checkpoint on the test split at the end.",
         )
+        parser.add_argument(
+            "--collapse_guard",
+            type=bool,
+            default=True,
+            help="Let fit warn when the scores become constant (CollapseGuard, if the config holds none).",
+        )
 
     @property
     def run_dir(self) -> Path:
@@ -222,6 +230,10 @@ class RadioCLI(LightningCLI):
         if config.logger is None or config.logger is True:
             # metrics.csv lies in the run folder itself
             kwargs.setdefault("logger", CSVLogger(str(config.default_root_dir), name="", version=""))
+        callbacks = config.callbacks or []
+        guarded = any(isinstance(callback, CollapseGuard) for callback in callbacks)
+        if self.subcommand == "fit" and self.config["fit"].collapse_guard and not guarded:
+            kwargs.setdefault("callbacks", [*callbacks, CollapseGuard()])
         return super().instantiate_trainer(**kwargs)
 
     def after_fit(self) -> None:
@@ -236,6 +248,13 @@ class RadioCLI(LightningCLI):
         self._show("test" if self.config["fit"].test_after_fit else "validation")
         if (self.run_dir / "export").is_dir():
             rank_zero_info(f"reranker: {self.run_dir / 'export'}")
+        self._warn_if_no_better()
+
+    @rank_zero_only
+    def _warn_if_no_better(self) -> None:
+        doubt = no_better(gain_over_base(self.model.results, "validation", monitored(self.trainer)))
+        if doubt:
+            print(f"WARNING: {doubt}")
 
     def after_validate(self) -> None:
         self._show("validation")
@@ -255,24 +274,33 @@ class RadioCLI(LightningCLI):
 
     def after_predict(self) -> None:
         """Write what ``predict_step`` collected: a TREC run, and JSONL with the passages' text."""
-        run = self.model.ranking
         if not self.trainer.is_global_zero:
             return
+        scores = self.model.ranking
+        examples = self.datamodule.examples
+        split = "predict" if "predict" in examples else "test"
+        # each question once, in the order of the data set, whichever process has ranked it
+        questions = {e.question.id: e.question for e in examples[split] if e.question.id in scores}
+        run = {question: scores[question] for question in questions}
         write_run(self.run_dir / "predict.trec", run, "radio")
-        questions = {e.question.id: e.question for examples in self.datamodule.examples.values() for e in examples}
         rows = [
             {
-                "id": question,
-                "question": questions[question].question,
+                "id": identifier,
+                "question": question.question,
                 "candidates": [
                     {"id": c.passage_id, "score": c.score, "contents": self.datamodule.corpus[c.passage_id].contents}
-                    for c in ranked(scores)
+                    for c in ranked(run[identifier])
                 ],
             }
-            for question, scores in run.items()
+            for identifier, question in questions.items()
         ]
         write_jsonl(self.run_dir / "predict.jsonl", rows)
-        print(f"reranked {len(rows)} questions: {self.run_dir / 'predict.trec'}, {self.run_dir / 'predict.jsonl'}")
+        total = self.datamodule.split_size(split)
+        count = str(len(rows)) if len(rows) == total else f"{len(rows)} of {total}"
+        print(f"reranked {count} questions: {self.run_dir / 'predict.trec'}, {self.run_dir / 'predict.jsonl'}")
+        tied = tied_tops(run)
+        if tied:
+            print(f"tied at the top, and ordered by passage id there: {tied} of {len(rows)} questions")
 
 
 def run() -> RadioCLI:

@@ -296,8 +296,8 @@ def read_candidates(path: str | Path) -> tuple[dict[str, list[Candidate]], dict[
 
 
 def ranked(scores: Mapping[str, float]) -> list[Candidate]:
-    """Candidates best first; equal scores keep the order in which they were given."""
-    order = sorted(scores.items(), key=lambda item: -item[1])
+    """Candidates best first; equal scores in the order of their ids, which no system can profit from."""
+    order = sorted(scores.items(), key=lambda item: (-item[1], item[0]))
     return [Candidate(identifier, rank, score) for rank, (identifier, score) in enumerate(order)]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -22,7 +22,6 @@ from radio.encoders import (
     passage_model,
 )
 from radio.exports import exported
-from radio.formats import Run
 from radio.model_files import modules_of, resolve_model, side_file
 from radio.packing import enable, pack, run_padded, sentence_embeddings
 from radio.rerankers.base import FOLDER, Reranker
@@ -162,13 +161,15 @@ class BiEncoder(Reranker):
         query, passage = self.prefixes
         # neighbouring questions share candidates: each distinct text is embedded once in a batch
         questions, question_index = _distinct([g.question.query for g in groups for _ in g.passages])
+        if not questions:
+            return group_batch(groups, {})
         if self._fixed:
             ids, passage_index = _distinct([p.id for g in groups for p in g.passages])
             lacking = [i for i in ids if i not in self._vectors]
             if lacking:
                 raise InputError(f"passage {lacking[0]!r} has no embedding: call index() with all passages first")
-            passages: dict[str, Any] = {"vectors": torch.stack([self._vectors[i] for i in ids])} if ids else {}
-            if ids and self.multi_vector:
+            passages: dict[str, Any] = {"vectors": torch.stack([self._vectors[i] for i in ids])}
+            if self.multi_vector:
                 passages["tokens"], passages["kept"] = padded([self._tokens_of[i] for i in ids])
         else:
             texts, passage_index = _distinct([p.contents for g in groups for p in g.passages])
@@ -197,17 +198,6 @@ class BiEncoder(Reranker):
     @property
     def _compares_tokens(self) -> bool:
         return self.multi_vector > 0 and (self.train_tokens or not self.training)
-
-    def rank_untrained(self, batches: Iterable[GroupBatch]) -> Run:
-        # what passages were before training is the same for every run, so that only the first one embeds them
-        fixed, self._fixed = self._fixed, True
-        try:
-            return super().rank_untrained(batches)
-        finally:
-            self._fixed = fixed
-            if not fixed:
-                self._vectors.clear()
-                self._tokens_of.clear()
 
     def _embed(self, tokens: dict[str, Any]) -> dict[str, Tensor]:
         """Embeddings in fp32: ``vectors [N, dim]`` of the texts, of unit length for cosines, and unit-length

@@ -326,6 +326,12 @@ def run() -> RadioCLI:
             subclass_mode_data=True,
             auto_configure_optimizers=False,
         )
+    except InputError as error:
+        if error.everywhere and getattr(rank_zero_only, "rank", 0):
+            # the first process says it, and its status is that of the command. With another status than 0, Lightning
+            # would kill the first one, perhaps before it has said anything
+            raise SystemExit(0) from None
+        raise
     except SIGTERMException:
         # Lightning would end with status 0, as if all had been done
         print("radio: terminated; resume with --ckpt_path runs/NAME/checkpoints/last.ckpt", file=sys.stderr)

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 class InputError(Exception):
     """A mistake in what the user gave; the command line prints its message alone and exits with status 2."""
 
+    everywhere = False
+    """Whether all processes of the run end with it, so that the first one alone need say it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Question:

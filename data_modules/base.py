@@ -35,7 +35,7 @@ from radio.schema import (
     Rationale,
     RetrievedPassage,
 )
-from radio.teachers import Blend, Teacher
+from radio.teachers import Blend, Teacher, teacher_key
 
 OPTIONS = ("--config", "-c", "--name", "--seed_everything", "--trainer", "--model", "--data")
 """What all commands take."""
@@ -219,7 +219,7 @@ class RationaleDataModule(L.LightningDataModule):
         parts = ["candidates", self.retriever.fingerprint(), self._corpus_fingerprint, k]
         if self._keeps_injected(split):
             parts.append("injected")
-        return [fingerprint([*parts, q.id, q.query]) for q in self.split_questions(split)]
+        return [fingerprint([*parts, q.id, self.retriever.asked(q)]) for q in self.split_questions(split)]
 
     def _keeps_injected(self, split: str) -> bool:
         return self.injected == "always" or (self.injected == "train" and split == "train")
@@ -330,20 +330,8 @@ class RationaleDataModule(L.LightningDataModule):
                 RetrievedPassage(c.passage_id, self.corpus[c.passage_id].contents, c.rank, c.score)
                 for c in candidates[question.id]
             ]
-            scores = [[p.id, p.score] for p in passages]
-            text = rationale.text if rationale else None
-            parts: list[Any] = [
-                identity,
-                self._corpus_fingerprint,
-                question.question,
-                question.golden_answers,
-                text,
-                scores,
-            ]
-            if question.gold:
-                # annotations may be corrected, and differ between questions of the same text
-                parts += [question.id, question.gold]
-            yield fingerprint(["teacher", *parts]), question, rationale, passages
+            key = teacher_key(identity, self._corpus_fingerprint, question, rationale, passages)
+            yield key, question, rationale, passages
 
     def _teach(
         self, split: str, candidates: Mapping[str, list[Candidate]], rationales: Mapping[str, Rationale]

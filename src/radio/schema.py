@@ -32,6 +32,11 @@ class Question:
         return self.search or self.question
 
     @property
+    def content(self) -> list[Any]:
+        """All that is known of the question but its id, for keys of what a class may read of it."""
+        return [self.question, self.golden_answers, self.choices, self.search, self.metadata]
+
+    @property
     def gold(self) -> dict[str, float]:
         """Passages annotated as supporting the answer, id -> grade: ``gold_ids`` of the metadata, a list or a mapping.
 
@@ -103,6 +108,11 @@ class Rationale:
     """``written``, ``refused`` (the model declined) or ``truncated`` (cut off at the limit of tokens)."""
     response: Mapping[str, Any] = field(default_factory=dict)
     """The answer of the server as it was sent."""
+
+    @property
+    def content(self) -> list[Any]:
+        """What is handed to teachers and judges, without the question's id, for keys."""
+        return [self.text, self.model, self.prompt, self.usage, self.outcome]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from string import Formatter
 
-from radio.cache import Cache, Fingerprinted
+from radio.cache import Cache, Fingerprinted, fingerprint
 from radio.encoders import Encoder
 from radio.metrics import findable, has_answer
 from radio.schema import InputError, Question, Rationale, RetrievedPassage
@@ -38,6 +38,27 @@ class Teacher(Fingerprinted):
         """Do in large batches what :meth:`score` will need for this work, and keep it in the cache (optional)."""
 
 
+def teacher_key(
+    teacher: str,
+    corpus: str,
+    question: Question,
+    rationale: Rationale | None,
+    passages: Sequence[RetrievedPassage],
+) -> str:
+    """Cache key of a teacher's scores: all that it is given. Two questions never share one.
+
+    Args:
+        teacher: its fingerprint.
+        corpus: that of the corpus, which says what text a passage id stands for.
+        question: which is asked.
+        rationale: None if the teacher needs none.
+        passages: the candidates, best first.
+    """
+    said = rationale.content if rationale else None
+    scores = [[passage.id, passage.score] for passage in passages]
+    return fingerprint(["teacher/2", teacher, corpus, question.id, question.content, said, scores])
+
+
 class RationaleSimilarity(Teacher):
     """Cosine between the rationale text and each passage, min-max over the candidates (arXiv 2412.08519, section 3).
 
@@ -46,6 +67,8 @@ class RationaleSimilarity(Teacher):
         template: the rationale text, from ``{question}``, ``{answers}`` and ``{rationale}``.
         separator: put between several golden answers.
     """
+
+    identity = "RationaleSimilarity"
 
     def __init__(
         self,
@@ -98,6 +121,7 @@ class RationaleSimilarity(Teacher):
 class RetrievalScore(Teacher):
     """The retriever's own score, min-max over the candidates: the baseline that teaches nothing new."""
 
+    identity = "RetrievalScore"
     needs_rationale = False
 
     def score(
@@ -114,6 +138,7 @@ class AnswerMatch(Teacher):
     gate.
     """
 
+    identity = "AnswerMatch"
     needs_rationale = False
     version = 2
 
@@ -134,6 +159,7 @@ class GoldPassages(Teacher):
         InputError: a question without ``gold_ids``.
     """
 
+    identity = "GoldPassages"
     needs_rationale = False
 
     def score(
@@ -156,6 +182,8 @@ class Gated(Teacher):
         gate: a teacher whose score is the opening, 0 to 1.
         floor: what is left of a score behind a closed gate, in [0, 1].
     """
+
+    identity = "Gated"
 
     def __init__(self, teacher: Teacher | None = None, gate: Teacher | None = None, floor: float = 0.5) -> None:
         if not 0 <= floor <= 1:
@@ -188,6 +216,8 @@ class Blend(Teacher):
         retrieval: the second teacher.
         weight: share of the first, in [0, 1].
     """
+
+    identity = "Blend"
 
     def __init__(self, rationale: Teacher | None = None, retrieval: Teacher | None = None, weight: float = 0.5) -> None:
         if not 0 <= weight <= 1:

@@ -42,6 +42,7 @@ class AnthropicWriter(ApiWriter):
         kwargs: arguments of ApiWriter.
     """
 
+    identity = "AnthropicWriter"
     key_name = "ANTHROPIC_API_KEY"
 
     def __init__(

@@ -15,9 +15,9 @@ from types import ModuleType
 from typing import Any
 
 from radio.cache import Cache
-from radio.rationales.base import Failure, RationaleWriter, Request
+from radio.rationales.base import Failure, RationaleWriter, Request, shown_by_prompts
 from radio.rationales.prompts import PromptTemplate
-from radio.schema import InputError, Rationale
+from radio.schema import InputError, Question, Rationale
 
 CHARACTERS_PER_TOKEN = 3.5
 """Where nothing better is known; English prose has more, so that estimates are rather too high."""
@@ -201,6 +201,9 @@ class ApiWriter(RationaleWriter):
         if self._stopped:
             return f"stopped at max_cost {self._max_cost}; raise it to go on"
         return super().hint()
+
+    def asked(self, question: Question) -> list[Any]:
+        return shown_by_prompts(question)
 
     def outdated(self, rationale: Rationale) -> bool:
         return rationale.outcome == "truncated" and rationale.usage.get("output", 0) < self._max_tokens

@@ -41,11 +41,15 @@ class RationaleWriter(Fingerprinted):
     passages_shown = 0
     """How many candidates the prompt shows; they are part of the key."""
 
+    def asked(self, question: Question) -> list[Any]:
+        """What a rationale may depend on of a question, for the key: all but its id, unless a subclass knows
+        better."""
+        return question.content
+
     def key(self, question: Question, passages: Sequence[Passage] = ()) -> str:
         """Cache key of the rationale: the same question, answers and settings never cost a second request."""
         shown = [[passage.id, passage.contents] for passage in passages]
-        parts = [self.fingerprint(), question.question, question.golden_answers, question.choices]
-        return fingerprint(["rationale/2", *parts, *([shown] if shown else [])])
+        return fingerprint(["rationale/3", self.fingerprint(), self.asked(question), shown])
 
     @abstractmethod
     def write(self, requests: Sequence[Request], cache: Cache) -> Iterator[Rationale | Failure]:
@@ -82,6 +86,8 @@ class Recorded(RationaleWriter):
         paths: one file or several; see :func:`radio.formats.read_rationales`.
     """
 
+    identity = "Recorded"
+
     def __init__(self, paths: list[str] | str) -> None:
         self.paths = [Path(p) for p in ([paths] if isinstance(paths, str) else paths)]
         self._by_id: dict[str, Rationale] = {}
@@ -111,6 +117,11 @@ class Recorded(RationaleWriter):
 
     def hint(self) -> str:
         return f"add their rows to {', '.join(map(str, self.paths))} first"
+
+
+def shown_by_prompts(question: Question) -> list[Any]:
+    """:meth:`RationaleWriter.asked` of a writer that fills in a :class:`radio.rationales.PromptTemplate`."""
+    return [question.question, question.golden_answers, question.choices]
 
 
 def to_row(question: Question, rationale: Rationale) -> dict[str, Any]:

@@ -188,6 +188,8 @@ class NLIJudge(Judge):
         max_length: tokens after which a pair is cut.
     """
 
+    identity = "NLIJudge"
+
     def __init__(
         self,
         model: str = "cross-encoder/nli-deberta-v3-base",
@@ -204,10 +206,11 @@ class NLIJudge(Judge):
         self._device = device
         self._loaded: tuple[Any, Any, int] | None = None
 
-    def fingerprint(self) -> str:
+    def depends_on(self) -> dict[str, Any]:
         # not the threshold: probabilities are kept, and another threshold only reads them differently
-        identity = [type(self).__module__, type(self).__qualname__, self.version, self.max_length]
-        return fingerprint([*identity, model_fingerprint(self.model)])
+        settings = {**super().depends_on(), "model": model_fingerprint(self.model)}
+        del settings["threshold"]
+        return settings
 
     def hypothesis(self, question: Question, rationale: Rationale) -> str:
         """The statement that the rationale should support; of several answers, one that it mentions."""
@@ -276,6 +279,8 @@ class QualityChecks(Fingerprinted):
         encoder: embeds rationales and passages; ``unsupported`` needs one.
         judge: ``contradicts`` needs one.
     """
+
+    identity = "QualityChecks"
 
     def __init__(
         self,
@@ -352,8 +357,8 @@ class QualityChecks(Fingerprinted):
         pairs: dict[str, tuple[Question, Rationale]] = {}
         for question, rationale, _ in items:
             if rationale.text.strip() and question.golden_answers:
-                asked = [question.question, question.golden_answers, question.choices, rationale.text]
-                keys[question.id] = fingerprint(["contradicts", identity, *asked])
+                asked = [question.content, rationale.content]
+                keys[question.id] = fingerprint(["contradicts/2", identity, *asked])
                 pairs[keys[question.id]] = question, rationale
         missing = cache.missing(list(pairs))
         if missing:

@@ -22,6 +22,7 @@ class OpenAIWriter(ApiWriter):
         kwargs: arguments of ApiWriter.
     """
 
+    identity = "OpenAIWriter"
     key_name = "OPENAI_API_KEY"
 
     def __init__(self, model: str = "gpt-4o-mini", limit_name: str = "max_tokens", **kwargs: Any) -> None:

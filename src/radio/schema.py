@@ -105,7 +105,7 @@ class Rationale:
     usage: Mapping[str, int] = field(default_factory=dict)
     """Tokens: ``input``, ``output``, ``cache_read``, ``cache_write``."""
     outcome: str = "written"
-    """``written``, ``refused`` (the model declined) or ``truncated`` (cut off at the limit of tokens)."""
+    """``written``, ``empty``, ``refused`` (the model declined) or ``truncated`` (cut off at the limit of tokens)."""
     response: Mapping[str, Any] = field(default_factory=dict)
     """The answer of the server as it was sent."""
 

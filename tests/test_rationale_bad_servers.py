@@ -1,4 +1,4 @@
-"""Servers that are not there, are something else, or answer nothing of use: one message, soon, and nothing paid twice."""
+"""Servers that are not there, are something else, or answer nothing of use: one message, and soon."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def server(say: Callable[[str], tuple[str, str]]) -> Iterator[Answers]:
             self.end_headers()
             self.wfile.write(body.encode())
 
-        do_GET = do_POST
+        do_GET = do_POST  # noqa: N815
 
         def log_message(self, format: str, *args: Any) -> None:
             """Nothing."""
@@ -111,7 +111,7 @@ def completion(api: str, text: str | None) -> str:
     "found", ["localhost:8000", "localhost:8000/v1", "127.0.0.1:9", "http://", "ftp://x", "http://a:b"]
 )
 def test_an_address_that_is_none_is_refused_before_anything_is_asked(kind: Any, found: str) -> None:
-    with pytest.raises(InputError, match="base_url: found .* expected an address with http:// or https://"):
+    with pytest.raises(InputError, match=r"base_url: found .* expected an address with http:// or https://"):
         kind(base_url=found)
 
 
@@ -152,7 +152,7 @@ def test_a_server_that_takes_no_connection_is_one_message_within_seconds(
 
 @pytest.mark.parametrize("api", APIS)
 def test_a_name_that_nobody_has_is_one_message(api: str, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="cannot reach http://nowhere.invalid"):
+    with pytest.raises(InputError, match=r"cannot reach http://nowhere\.invalid"):
         ask(writer(api, "http://nowhere.invalid"), 12, tmp_path)
 
 
@@ -202,7 +202,7 @@ def test_a_server_that_is_something_else_is_one_message_after_a_few_requests(
 def test_batches_at_a_server_that_is_something_else_are_one_message(kind: str, tmp_path: Path) -> None:
     with server(lambda path: OTHERS[kind]) as other:
         for _ in range(2):  # the second run looks for the batch of the first
-            with pytest.raises(InputError, match="unreadable answer from http://127|no longer at the server"):
+            with pytest.raises(InputError, match=r"unreadable answer from http://127|no longer at the server"):
                 ask(writer("anthropic", other.url, mode="batches", poll_seconds=0.01), 12, tmp_path)
         assert other.calls.total() <= 8
 

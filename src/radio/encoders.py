@@ -243,6 +243,10 @@ class Encoder(Fingerprinted):
                 for start in range(0, len(missing), part):
                     chunk = missing[start : start + part]
                     values = compute(model, [prefix + by_key[key] for key in chunk])
+                    try:
+                        list(map(parse, values))
+                    except ValueError as error:
+                        raise InputError(f"model {self.model!r}: an embedding is of no use: {error}") from None
                     cache.put(kind, dict(zip(chunk, values, strict=True)))
                     bar.update(len(chunk))
         stored = cache.read(keys, parse)

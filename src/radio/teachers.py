@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
+from math import isfinite
 from string import Formatter
+from typing import Any
 
 from radio.cache import Cache, Fingerprinted, fingerprint
 from radio.encoders import Encoder
@@ -57,6 +59,15 @@ def teacher_key(
     said = rationale.content if rationale else None
     scores = [[passage.id, passage.score] for passage in passages]
     return fingerprint(["teacher/2", teacher, corpus, question.id, question.content, said, scores])
+
+
+def as_scores(value: Any) -> dict[str, float]:
+    """A teacher's scores, passage id -> [0, 1], from an entry of the cache; anything else is a TypeError."""
+    if not isinstance(value, dict) or not all(
+        isinstance(score, int | float) and isfinite(score) for score in value.values()
+    ):
+        raise TypeError("expected an object of passage ids and finite scores")
+    return value
 
 
 class RationaleSimilarity(Teacher):

@@ -94,7 +94,7 @@ class ExtractiveReader(Generator):
         settings = {name: value for name, value in self.depends_on().items() if name != "rank_discount"}
         identity = [self._code(), settings]
         keys = [fingerprint(["spans/2", *identity, *_texts(pair)]) for pair in unread]
-        known = cache.get_json(keys)
+        known = cache.get_json(keys, _as_spans)
         todo = [(key, pair) for key, pair in zip(keys, unread, strict=True) if key not in known]
         if todo:
             from tqdm import tqdm
@@ -109,7 +109,7 @@ class ExtractiveReader(Generator):
                     known.update(new)
                     bar.update(len(part))
         for key, pair in zip(keys, unread, strict=True):
-            self._read[_texts(pair)] = [(text, logit) for text, logit in known[key]]
+            self._read[_texts(pair)] = known[key]
 
     def confidence(self, prompts: Sequence[Prompt], cache: Cache) -> list[list[float]]:
         """How sure it is to have found an answer: the logit of the best span in each passage of each prompt.
@@ -218,6 +218,11 @@ class ExtractiveReader(Generator):
             for value, index in zip(best.values.tolist(), best.indices.tolist(), strict=True)
             if value != float("-inf")
         ]
+
+
+def _as_spans(value: Any) -> Spans:
+    """The spans of an entry of the cache."""
+    return [(str(text), float(logit)) for text, logit in value]
 
 
 def _texts(pair: Pair) -> tuple[str, str]:

@@ -397,7 +397,7 @@ class ApiWriter(RationaleWriter):
 
 def backoff(attempt: int) -> float:
     """Seconds to wait after the try of this 0-based number."""
-    return min(60.0, FIRST_WAIT * 2**attempt)
+    return min(60.0, FIRST_WAIT * 2.0**attempt)
 
 
 def address(base_url: str | None, variable: str = "") -> str | None:

@@ -11,7 +11,7 @@ import regex
 
 from radio.cache import Cache, Fingerprinted, fingerprint
 from radio.encoders import Encoder, model_fingerprint, resolve_model
-from radio.metrics import has_answer
+from radio.metrics import findable, has_answer
 from radio.schema import InputError, Passage, Question, Rationale
 
 CHECKS = (
@@ -161,8 +161,13 @@ def best_passages(items: Sequence[Item], encoder: Encoder, cache: Cache) -> dict
             best = int(cosines.argmax())
             found[key] = [passages[best].id, float(cosines[best])]
         cache.put_json("check", found)
-    stored = cache.get_json(keys.values())
-    return {question: Support(*stored[key]) for question, key in keys.items()}
+    stored = cache.get_json(keys.values(), _as_support)
+    return {question: stored[key] for question, key in keys.items()}
+
+
+def _as_support(value: Any) -> Support:
+    identifier, similarity = value
+    return Support(str(identifier), float(similarity))
 
 
 class Judge(Fingerprinted):
@@ -265,7 +270,7 @@ class QualityChecks(Fingerprinted):
 
     - ``empty``: there is no text. ``refusal``: the model declined, by its own word or by how the text begins.
       ``truncated``: the text was cut off at the limit of tokens.
-    - ``no_answer``: no golden answer is mentioned (:func:`mentions_answer`).
+    - ``no_answer``: no golden answer is mentioned (:func:`mentions_answer`), of those that are no verdict.
     - ``repeats``: it has too few content words beyond those of the question and its answers.
     - ``too_long``: too many words.
     - ``contradicts``: a judge finds that it contradicts the answers.
@@ -327,7 +332,7 @@ class QualityChecks(Fingerprinted):
             "empty": lambda q, r: not r.text.strip() and r.outcome != "refused",
             "refusal": lambda q, r: r.outcome == "refused" or refuses(r.text),
             "truncated": lambda q, r: r.outcome == "truncated",
-            "no_answer": lambda q, r: not mentions_answer(r.text, q),
+            "no_answer": lambda q, r: findable(q.golden_answers) and not mentions_answer(r.text, q),
             "repeats": self._repeats,
             "too_long": lambda q, r: len(words(r.text)) > self.max_words,
         }
@@ -375,7 +380,7 @@ class QualityChecks(Fingerprinted):
                         )
                     cache.put_json("check", dict(zip(part, found, strict=True)))
                     bar.update(len(part))
-        stored = cache.get_json(keys.values())
+        stored = cache.get_json(keys.values(), float)
         return {question: stored[key] for question, key in keys.items()}
 
 

@@ -59,14 +59,15 @@ def numbers(rationales: Rationales) -> dict[str, float]:
     """What there is to say of these rationales, filtered or not.
 
     Returns:
-        ``count``, ``questions``, ``distinct`` texts, ``words`` (mean), ``filtered``; as shares in [0, 1] ``copies`` (of
+        ``count``, ``questions``, ``texts`` that are not empty, ``distinct`` ones, ``words`` (mean), ``filtered``; as shares in [0, 1] ``copies`` (of
         the commonest text) and ``pages`` (HTML); and, of the questions whose answer a text can name, as shares
         ``mention`` an answer and ``neighbour``, that of the question before or after, whichever is the higher.
     """
     found = rationales.found
-    texts = [rationale.text.strip() for rationale in found.values()]
+    # answers without any text are counted by the filters
+    texts = [rationale.text.strip() for rationale in found.values() if rationale.text.strip()]
     count = len(texts)
-    shown = {"count": float(count), "questions": float(len(rationales.questions))}
+    shown = {"count": float(len(found)), "texts": float(count), "questions": float(len(rationales.questions))}
     shown["filtered"] = float(sum(bool(names) for names in rationales.failed.values()))
     if not count:
         return shown
@@ -75,7 +76,8 @@ def numbers(rationales: Rationales) -> dict[str, float]:
     shown["copies"] = commonest / count if commonest > 1 else 0.0
     shown["words"] = sum(len(words(text)) for text in texts) / count
     shown["pages"] = sum(_PAGE.search(text) is not None for text in texts) / count
-    pairs = [(q, found[q.id].text) for q in rationales.questions if q.id in found and findable(q.golden_answers)]
+    asked = [q for q in rationales.questions if q.id in found and findable(q.golden_answers)]
+    pairs = [(question, found[question.id].text) for question in asked if found[question.id].text.strip()]
     if pairs:
         shown["mention"] = sum(mentions_answer(text, question) for question, text in pairs) / len(pairs)
         shown["neighbour"] = max(_mentions_shifted(pairs, 1), _mentions_shifted(pairs, -1))
@@ -104,7 +106,7 @@ def line(split: str, found: Mapping[str, float], left_out: str = "") -> str:
 
 def warnings(split: str, found: Mapping[str, float]) -> list[str]:
     """What is far outside the usual, and what it may mean."""
-    if found["count"] < FEW:
+    if found["texts"] < FEW:
         return []
     said = []
     if found["pages"] > PAGES:

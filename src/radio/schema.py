@@ -35,6 +35,11 @@ class Question:
         return self.search or self.question
 
     @property
+    def content(self) -> list[Any]:
+        """All that is known of the question but its id, for keys of what a class may read of it."""
+        return [self.question, self.golden_answers, self.choices, self.search, self.metadata]
+
+    @property
     def gold(self) -> dict[str, float]:
         """Passages annotated as supporting the answer, id -> grade: ``gold_ids`` of the metadata, a list or a mapping.
 
@@ -103,9 +108,14 @@ class Rationale:
     usage: Mapping[str, int] = field(default_factory=dict)
     """Tokens: ``input``, ``output``, ``cache_read``, ``cache_write``."""
     outcome: str = "written"
-    """``written``, ``refused`` (the model declined) or ``truncated`` (cut off at the limit of tokens)."""
+    """``written``, ``empty``, ``refused`` (the model declined) or ``truncated`` (cut off at the limit of tokens)."""
     response: Mapping[str, Any] = field(default_factory=dict)
     """The answer of the server as it was sent."""
+
+    @property
+    def content(self) -> list[Any]:
+        """What is handed to teachers and judges, without the question's id, for keys."""
+        return [self.text, self.model, self.prompt, self.usage, self.outcome]
 
 
 @dataclass(frozen=True, slots=True)

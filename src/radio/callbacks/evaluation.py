@@ -12,6 +12,7 @@ import lightning as L
 
 from radio.formats import Run, ranked, write_run
 from radio.generators import Generator, Prompt, SpanReader
+from radio.generators.base import as_answer
 from radio.metrics import annotated_metrics, exact_match, f1, findable, has_answer, ranking_metrics, relevance_of
 from radio.processes import stopping_together
 from radio.rerankers import Reranker
@@ -274,5 +275,5 @@ class GeneratorInTheLoop(_Evaluation):
                     }
                     cache.put_json("answer", rows)
                     bar.update(len(part))
-        stored = cache.get_json(keys)
-        return [stored[key]["answer"] for key in keys]
+        stored = cache.get_json(keys, as_answer)
+        return [stored[key] for key in keys]

@@ -21,6 +21,7 @@ from data_modules.loading import EpochSampler, Groups, TrainLoader, collate
 from data_modules.splits import apart
 from radio.cache import Cache, fingerprint
 from radio.corpus import DiskCorpus
+from radio.ranges import check
 from radio.rationales import CHECKS, QualityChecks, RationaleWriter, Request, fill, read
 from radio.retrieval import Dense, Retriever
 from radio.sampling import GroupSampler, Shift
@@ -100,6 +101,7 @@ class RationaleDataModule(L.LightningDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        check(self, locals())
         self.retriever = retriever or Dense()
         self.rationales = rationales
         self.rationale_splits = tuple(rationale_splits)

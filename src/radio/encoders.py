@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from radio.cache import Cache, Fingerprinted, fingerprint, path_fingerprint
 from radio.formats import atomic_write
+from radio.ranges import check
 from radio.schema import InputError
 
 if TYPE_CHECKING:
@@ -126,6 +127,7 @@ class Encoder(Fingerprinted):
         batch_size: int = 64,
         device: str | None = None,
     ) -> None:
+        check(self, locals())
         self.model = model
         self.query_prefix = query_prefix
         self.passage_prefix = passage_prefix

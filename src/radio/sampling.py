@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import ClassVar
 
+from radio.ranges import check
 from radio.schema import InputError
 
 Selection = list[int]
@@ -53,17 +54,6 @@ class GroupSampler(ABC):
         return self.select(scores, rng)
 
 
-def _check(sampler: GroupSampler, **settings: tuple[float | None, float]) -> None:
-    """Refuse settings below their lowest value; None is left out.
-
-    Raises:
-        InputError: names the sampler, the setting and the value.
-    """
-    for name, (value, lowest) in settings.items():
-        if value is not None and not value >= lowest:
-            raise InputError(f"{type(sampler).__name__}: {name}: found {value}, expected at least {lowest}")
-
-
 def _draw(pool: Sequence[int], count: int | None, rng: random.Random) -> Selection:
     """``count`` of these positions at random, in order; None, or fewer than that, takes all."""
     return list(pool) if count is None or count >= len(pool) else sorted(rng.sample(pool, count))
@@ -81,9 +71,10 @@ class Shift(GroupSampler):
     """
 
     def __init__(self, positive: int = 0, negatives: Sequence[int] = (3, 4, 6, 9, 13, 18)) -> None:
+        check(self, locals())
         offsets = [positive, *negatives]
-        if len(set(offsets)) != len(offsets) or min(offsets) < 0 or not negatives:
-            raise InputError(f"Shift: found ranks {offsets}, expected a positive and negatives, all different, >= 0")
+        if len(set(offsets)) != len(offsets) or not negatives:
+            raise InputError(f"Shift: found ranks {offsets}, expected a positive and negatives, all different")
         self.positive = positive
         self.negatives = list(negatives)
 
@@ -109,10 +100,7 @@ class Iteration(GroupSampler):
     """
 
     def __init__(self, block: int = 5, depth: int = 20, per_epoch: int | None = None) -> None:
-        if block < 2 or depth < 2 or (per_epoch is not None and per_epoch < 1):
-            raise InputError(
-                f"Iteration: found block={block}, depth={depth}, per_epoch={per_epoch}; expected >= 2, >= 2, >= 1"
-            )
+        check(self, locals())
         self.block = block
         self.depth = depth
         self.per_epoch = per_epoch
@@ -136,7 +124,7 @@ class FullList(GroupSampler):
     """
 
     def __init__(self, size: int | None = None) -> None:
-        _check(self, size=(size, 2))
+        check(self, locals())
         self.size = size
 
     def select(self, scores: Sequence[float], rng: random.Random) -> list[Selection]:
@@ -155,7 +143,7 @@ class AllNegatives(GroupSampler):
     """
 
     def __init__(self, skip: int = 1, negatives: int | None = None) -> None:
-        _check(self, skip=(skip, 1), negatives=(negatives, 1))
+        check(self, locals())
         self.skip = skip
         self.negatives = negatives
 
@@ -175,7 +163,7 @@ class TopVsRandom(GroupSampler):
     """
 
     def __init__(self, top: int = 3, negatives: int = 6) -> None:
-        _check(self, top=(top, 1), negatives=(negatives, 1))
+        check(self, locals())
         self.top = top
         self.negatives = negatives
 
@@ -196,7 +184,7 @@ class TeacherMargin(GroupSampler):
     """
 
     def __init__(self, margin: float = 0.1, negatives: int | None = None) -> None:
-        _check(self, margin=(margin, 0), negatives=(negatives, 1))
+        check(self, locals())
         self.margin = margin
         self.negatives = negatives
 
@@ -221,7 +209,7 @@ class MultiPositive(GroupSampler):
     """
 
     def __init__(self, positives: int = 2, negatives: int = 6) -> None:
-        _check(self, positives=(positives, 1), negatives=(negatives, 1))
+        check(self, locals())
         self.positives = positives
         self.negatives = negatives
 
@@ -247,7 +235,7 @@ class HardNegatives(GroupSampler):
     needs_student = True
 
     def __init__(self, negatives: int = 6, margin: float = 0.1, skip: int = 1) -> None:
-        _check(self, negatives=(negatives, 1), margin=(margin, 0), skip=(skip, 1))
+        check(self, locals())
         self.negatives = negatives
         self.margin = margin
         self.skip = skip

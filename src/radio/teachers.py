@@ -9,6 +9,7 @@ from string import Formatter
 from radio.cache import Cache, Fingerprinted
 from radio.encoders import Encoder
 from radio.metrics import findable, has_answer
+from radio.ranges import check
 from radio.schema import InputError, Question, Rationale, RetrievedPassage
 
 
@@ -59,12 +60,18 @@ class RationaleSimilarity(Teacher):
         self._cache: Cache | None = None
         try:
             template.format(question="", answers="", rationale="")
-            self.needs_rationale = any(field == "rationale" for _, field, _, _ in Formatter().parse(template))
+            fields = {field for _, field, _, _ in Formatter().parse(template) if field is not None}
         except (KeyError, IndexError, ValueError, AttributeError, TypeError) as error:
             raise InputError(
                 f"RationaleSimilarity: template {template!r} has an unknown field ({error}); "
                 "expected {question}, {answers} and {rationale}"
             ) from None
+        if not fields:
+            raise InputError(
+                f"RationaleSimilarity: template: found {template!r}, the same text for every question; "
+                "expected at least one of {question}, {answers} and {rationale}"
+            )
+        self.needs_rationale = "rationale" in fields
 
     def text(self, question: Question, rationale: Rationale | None) -> str:
         """The text that is compared with the passages."""
@@ -158,8 +165,7 @@ class Gated(Teacher):
     """
 
     def __init__(self, teacher: Teacher | None = None, gate: Teacher | None = None, floor: float = 0.5) -> None:
-        if not 0 <= floor <= 1:
-            raise InputError(f"Gated: floor: found {floor}, expected a number between 0 and 1")
+        check(self, locals())
         self.teacher = teacher or RationaleSimilarity()
         self.gate = gate or AnswerMatch()
         self.floor = floor
@@ -190,8 +196,7 @@ class Blend(Teacher):
     """
 
     def __init__(self, rationale: Teacher | None = None, retrieval: Teacher | None = None, weight: float = 0.5) -> None:
-        if not 0 <= weight <= 1:
-            raise InputError(f"Blend: weight: found {weight}, expected a number between 0 and 1")
+        check(self, locals())
         self.rationale = rationale or RationaleSimilarity()
         self.retrieval = retrieval or RetrievalScore()
         self.weight = weight

@@ -12,6 +12,7 @@ import torch
 from radio.formats import Run, ranked, write_run
 from radio.generators import Generator, Prompt, SpanReader
 from radio.metrics import annotated_metrics, exact_match, f1, findable, has_answer, ranking_metrics, relevance_of
+from radio.ranges import check
 from radio.rerankers import Reranker
 from radio.schema import Example, InputError
 
@@ -144,10 +145,11 @@ class GeneratorInTheLoop(_Evaluation):
     """
 
     def __init__(self, generator: Generator | None = None, top_k: int | list[int] = 5, every_n_epochs: int = 1) -> None:
+        check(self, locals())
         # the name of a metric does not change because another number is asked for too
         self._suffixes = {k: f"@{k}" for k in top_k} if isinstance(top_k, list) else {top_k: ""}
-        if min(self._suffixes, default=0) < 1 or every_n_epochs < 1:
-            raise InputError(f"GeneratorInTheLoop: found top_k={top_k}, every_n_epochs={every_n_epochs}, expected >= 1")
+        if not self._suffixes:
+            raise InputError("GeneratorInTheLoop: top_k: found [], expected at least one number")
         self.generator = generator or SpanReader()
         self.top_k = top_k
         self.every_n_epochs = every_n_epochs

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from radio.generators.base import Generator, Prompt
+from radio.ranges import check
 
 _STOPWORDS = frozenset(
     """a about above after again all also although always am among an and any are as at be because been before being
@@ -55,6 +56,7 @@ class SpanReader(Generator):
     """
 
     def __init__(self, max_words: int = 3, rank_discount: float = 0.3) -> None:
+        check(self, locals())
         self.max_words = max_words
         self.rank_discount = rank_discount
 

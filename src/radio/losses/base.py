@@ -8,8 +8,6 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from radio.schema import InputError
-
 
 class Loss(ABC):
     """A callable on tensors: no model, no tokenizer, no batch object.
@@ -41,17 +39,6 @@ def prepare(scores: Tensor, targets: Tensor, mask: Tensor) -> tuple[Tensor, Tens
     dtype = torch.promote_types(scores.dtype, torch.float32)
     zero = torch.zeros((), dtype=dtype, device=scores.device)
     return torch.where(mask, scores.to(dtype), zero), torch.where(mask, targets.to(dtype), zero), mask.bool()
-
-
-def positive_number(loss: Loss, **settings: float) -> None:
-    """Refuse settings that are not above 0.
-
-    Raises:
-        InputError: names the loss, the setting and the value.
-    """
-    for name, value in settings.items():
-        if not value > 0:
-            raise InputError(f"{type(loss).__name__}: {name}: found {value}, expected a number above 0")
 
 
 def mean_per_question(values: Tensor, valid: Tensor) -> Tensor:

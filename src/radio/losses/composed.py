@@ -7,7 +7,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from radio.losses.base import Loss, contrasted, masked_log_softmax, positive_number, prepare
+from radio.losses.base import Loss, contrasted, masked_log_softmax, prepare
+from radio.ranges import check
 from radio.schema import InputError
 
 
@@ -21,6 +22,7 @@ class WeightedSum(Loss):
     """
 
     def __init__(self, losses: dict[str, Loss], weights: dict[str, float | list[float]] | None = None) -> None:
+        check(self, locals())
         self.losses = losses
         self.weights: dict[str, float | list[float]] = {**dict.fromkeys(losses, 1.0), **(weights or {})}
         unknown = set(self.weights) - set(losses)
@@ -31,6 +33,8 @@ class WeightedSum(Loss):
         for name, weight in self.weights.items():
             if isinstance(weight, list) and len(weight) != 2:
                 raise InputError(f"WeightedSum: weights.{name}: found {weight}, expected a number or [first, last]")
+        if all(weight in (0, [0, 0]) for weight in self.weights.values()):
+            raise InputError("WeightedSum: weights: found 0 for every loss, expected one to learn from")
 
     @property
     def shift_invariant(self) -> bool:  # type: ignore[override]
@@ -76,13 +80,11 @@ class NoisyTeacher(Loss):
         confidence: Literal["margin", "entropy"] | None = "margin",
         temperature: float = 0.1,
     ) -> None:
+        check(self, locals())
         self.loss = loss
         self.smoothing = smoothing
         self.confidence = confidence
         self.temperature = temperature
-        positive_number(self, temperature=temperature)
-        if not 0 <= smoothing < 1:
-            raise InputError(f"NoisyTeacher: smoothing: found {smoothing}, expected 0 <= smoothing < 1")
         if confidence not in ("margin", "entropy", None):
             raise InputError(f"NoisyTeacher: confidence: found {confidence!r}, expected margin, entropy or null")
 

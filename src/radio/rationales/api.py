@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from radio.cache import Cache
+from radio.ranges import check
 from radio.rationales.base import Failure, RationaleWriter, Request
 from radio.rationales.prompts import PromptTemplate
 from radio.schema import InputError, Rationale
@@ -112,6 +113,7 @@ class ApiWriter(RationaleWriter):
         prices: dict[str, dict[str, float]] | None = None,
         max_cost: float | None = None,
     ) -> None:
+        check(self, locals())
         self._template = PromptTemplate(prompt)
         self.model = model
         self.prompt = self._template.fingerprint

@@ -12,6 +12,7 @@ import regex
 from radio.cache import Cache, Fingerprinted, fingerprint
 from radio.encoders import Encoder, model_fingerprint, resolve_model
 from radio.metrics import has_answer
+from radio.ranges import check
 from radio.schema import InputError, Passage, Question, Rationale
 
 CHECKS = (
@@ -196,7 +197,7 @@ class NLIJudge(Judge):
         device: str | None = None,
         max_length: int = 512,
     ) -> None:
-        _within(f"{KEY}.judge.init_args.threshold", threshold, 0, 1)
+        check(self, locals())
         self.model = model
         self.threshold = threshold
         self.max_length = max_length
@@ -285,9 +286,7 @@ class QualityChecks(Fingerprinted):
         encoder: Encoder | None = None,
         judge: Judge | None = None,
     ) -> None:
-        _within(f"{KEY}.max_words", max_words, 1)
-        _within(f"{KEY}.min_new_words", min_new_words, 0)
-        _within(f"{KEY}.min_similarity", min_similarity, -1, 1)
+        check(self, locals())
         self.max_words = max_words
         self.min_new_words = min_new_words
         self.min_similarity = min_similarity
@@ -372,8 +371,3 @@ class QualityChecks(Fingerprinted):
                     bar.update(len(part))
         stored = cache.get_json(keys.values())
         return {question: stored[key] for question, key in keys.items()}
-
-
-def _within(key: str, value: float, low: float, high: float | None = None) -> None:
-    if not (low <= value and (high is None or value <= high)):
-        raise InputError(f"{key}: found {value}, expected {f'{low} or more' if high is None else f'{low} to {high}'}")

@@ -8,6 +8,7 @@ from typing import Any
 
 from radio.cache import Cache, fingerprint
 from radio.encoders import model_fingerprint, resolve_model
+from radio.ranges import check
 from radio.rationales.base import Failure, RationaleWriter, Request
 from radio.rationales.prompts import PromptTemplate
 from radio.schema import InputError, Rationale
@@ -44,6 +45,7 @@ class TransformersWriter(RationaleWriter):
         devices: int | list[int] | str = 1,
         dtype: str = "auto",
     ) -> None:
+        check(self, locals())
         self._template = PromptTemplate(prompt)
         self.model = model
         self.prompt = self._template.fingerprint

@@ -22,6 +22,7 @@ from radio.cache import Cache
 from radio.encoders import resolve_model
 from radio.formats import Run
 from radio.losses import InfoNCE, Loss
+from radio.ranges import check
 from radio.report import Results
 from radio.rerankers import tuning
 from radio.rerankers.tuning import LoRA
@@ -63,6 +64,7 @@ class Reranker(L.LightningModule):
         compile: bool = False,
     ) -> None:
         super().__init__()
+        check(self, locals())
         self.model = model
         self.loss = loss or InfoNCE()
         self.lr = lr

@@ -23,6 +23,7 @@ from radio.encoders import (
 )
 from radio.formats import Run
 from radio.packing import enable, pack, run_padded, sentence_embeddings
+from radio.ranges import check
 from radio.rerankers.base import FOLDER, Reranker
 from radio.schema import Group, GroupBatch, InputError, Passage
 
@@ -61,6 +62,7 @@ class BiEncoder(Reranker):
         train_tokens: bool = True,
         **kwargs: Any,
     ) -> None:
+        check(self, locals())
         super().__init__(model, **kwargs)
         self.scale = scale
         self.query_prefix = query_prefix
@@ -72,8 +74,6 @@ class BiEncoder(Reranker):
         """Whether passages have the embeddings of the model given, from the cache."""
         self._vectors: dict[str, Tensor] = {}
         self._tokens_of: dict[str, Tensor] = {}
-        if multi_vector < 0:
-            raise InputError(f"BiEncoder: multi_vector: found {multi_vector}, expected 0 or more")
 
     def build(self) -> nn.Module:
         network: Any = load_encoder(self.model, device="cpu")

@@ -15,6 +15,7 @@ from torch.nn.utils.rnn import pad_sequence
 from radio.batching import group_batch, max_similarity
 from radio.encoders import resolve_model
 from radio.packing import enable, pack, run, run_padded
+from radio.ranges import check
 from radio.rerankers.base import FOLDER, Reranker
 from radio.rerankers.bi_encoder import _distinct
 from radio.schema import Group, GroupBatch, InputError
@@ -51,6 +52,7 @@ class LateInteraction(Reranker):
         similarity: Literal["maxsim", "meanmaxsim"] | None = None,
         **kwargs: Any,
     ) -> None:
+        check(self, locals())
         super().__init__(model, **kwargs)
         self.dim = dim
         self.query_prefix = query_prefix

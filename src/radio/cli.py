@@ -101,7 +101,7 @@ class RadioTrainer(L.Trainer):
 
 def _numbers(settings: dict[str, Any]) -> dict[str, Any]:
     """Settings of a trainer that are numbers: ``devices`` arrives as a text from the command line."""
-    found = {}
+    found: dict[str, float] = {}
     for name, value in settings.items():
         if isinstance(value, str) and re.fullmatch(r"[+-]?\d{1,9}", value.strip()):
             found[name] = int(value)

@@ -49,7 +49,7 @@ class Range:
             return False
         high_enough = number > self.low if self.above else number >= self.low
         low_enough = number < self.high if self.below else number <= self.high
-        return -inf < number < inf and high_enough and low_enough
+        return bool(-inf < number < inf and high_enough and low_enough)
 
     def __str__(self) -> str:
         if self.high < inf:

@@ -13,6 +13,7 @@ import torch
 from torch import distributed
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from radio import contracts
 from radio.sampling import GroupSampler
 from radio.schema import Example, Group, GroupBatch, Passage
 
@@ -70,6 +71,8 @@ class Groups(Dataset[list[Group]]):
         self.seed = seed
         self.student: dict[str, dict[str, float]] = {}
         """Scores by the reranker in training, question id -> passage id -> score, for samplers that need them."""
+        self.taken: frozenset[int] = frozenset()
+        """How many positives the loss takes of a group by itself (:attr:`radio.losses.Loss.positives_taken`)."""
 
     def __len__(self) -> int:
         return len(self.examples)
@@ -96,6 +99,7 @@ class Groups(Dataset[list[Group]]):
                 epoch=epoch,
                 question_id=example.question.id,
                 student=None if student is None else [student[i] for i in ids],
+                taken=self.taken,
             )
             positives = self.sampler.positives
         return [
@@ -233,4 +237,5 @@ def student_scores(
 
 def collate(reranker: Reranker, items: Sequence[Sequence[Group]]) -> GroupBatch:
     """The batch of the groups of some questions."""
-    return reranker.collate([group for groups in items for group in groups])
+    groups = [group for groups in items for group in groups]
+    return contracts.batch(reranker, groups, reranker.collate(groups))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from itertools import pairwise
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from radio import contracts
 from radio.ranges import check
 from radio.schema import InputError
 
@@ -27,6 +29,13 @@ class GroupSampler(ABC):
     positives: int = 1
     """How many positions at the head of each selection are positives; the last position never is."""
 
+    marks_positives: ClassVar[bool] = True
+    """Whether the positives are more than the best of a list: a loss that takes its own must take the same ones. False
+    where a group is a plain list, of which a loss may take as many as it likes."""
+
+    best_first: bool = True
+    """Whether the teacher prefers the positives of every group to its other candidates, as far as settings tell."""
+
     @abstractmethod
     def select(self, scores: Sequence[float], rng: random.Random) -> list[Selection]:
         """Groups of at least two positions.
@@ -44,14 +53,19 @@ class GroupSampler(ABC):
         epoch: int,
         question_id: str,
         student: Sequence[float] | None = None,
+        taken: AbstractSet[int] = frozenset(),
     ) -> list[Selection]:
-        """The groups of a question in an epoch; fewer than two candidates make none (the data module reports it)."""
+        """The groups of a question in an epoch; fewer than two candidates make none (the data module reports it).
+
+        Raises:
+            InputError: :meth:`select` gave something else than groups of the candidates, or groups whose positives a
+                loss would not take: ``taken`` is its :attr:`radio.losses.Loss.positives_taken`.
+        """
         if len(scores) < 2:
             return []
         rng = random.Random(f"{seed}/{epoch}/{question_id}")
-        if self.needs_student:
-            return self.select(scores, rng, student)  # type: ignore[call-arg]
-        return self.select(scores, rng)
+        given: Any = (scores, rng, student) if self.needs_student else (scores, rng)
+        return contracts.selections(self, self.select(*given), scores, taken)
 
 
 def _draw(pool: Sequence[int], count: int | None, rng: random.Random) -> Selection:
@@ -67,7 +81,8 @@ class Shift(GroupSampler):
 
     Args:
         positive: rank of the positive.
-        negatives: ranks of the negatives.
+        negatives: ranks of the negatives. With one above the positive, a loss that takes the teacher's best of a group
+            for its positive, such as InfoNCE, is refused.
     """
 
     def __init__(self, positive: int = 0, negatives: Sequence[int] = (3, 4, 6, 9, 13, 18)) -> None:
@@ -77,6 +92,7 @@ class Shift(GroupSampler):
             raise InputError(f"Shift: found ranks {offsets}, expected a positive and negatives, all different")
         self.positive = positive
         self.negatives = list(negatives)
+        self.best_first = positive < min(negatives)
 
     def select(self, scores: Sequence[float], rng: random.Random) -> list[Selection]:
         size = len(scores)
@@ -122,6 +138,8 @@ class FullList(GroupSampler):
     Args:
         size: largest group; beyond it, a random sample that keeps the best candidate. None takes all.
     """
+
+    marks_positives = False
 
     def __init__(self, size: int | None = None) -> None:
         check(self, locals())

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from string import Formatter
 
+from radio import contracts
 from radio.cache import Cache, Fingerprinted
 from radio.encoders import Encoder
 from radio.metrics import findable, has_answer
@@ -37,6 +38,19 @@ class Teacher(Fingerprinted):
         self, work: Iterable[tuple[Question, Rationale | None, Sequence[RetrievedPassage]]], cache: Cache
     ) -> None:
         """Do in large batches what :meth:`score` will need for this work, and keep it in the cache (optional)."""
+
+
+def _asked(
+    teacher: Teacher,
+    question: Question,
+    rationale: Rationale | None,
+    passages: Sequence[RetrievedPassage],
+    *,
+    unit: bool = True,
+) -> list[float]:
+    """The scores of a teacher that is part of another one."""
+    scores = teacher.score(question, rationale, passages)
+    return contracts.teacher_scores(teacher, question, scores, len(passages), unit=unit)
 
 
 class RationaleSimilarity(Teacher):
@@ -181,8 +195,8 @@ class Gated(Teacher):
     def score(
         self, question: Question, rationale: Rationale | None, passages: Sequence[RetrievedPassage]
     ) -> list[float]:
-        scores = self.teacher.score(question, rationale, passages)
-        gates = self.gate.score(question, rationale, passages)
+        scores = _asked(self.teacher, question, rationale, passages)
+        gates = _asked(self.gate, question, rationale, passages)
         return [s * (self.floor + (1 - self.floor) * g) for s, g in zip(scores, gates, strict=True)]
 
 
@@ -212,6 +226,6 @@ class Blend(Teacher):
     def score(
         self, question: Question, rationale: Rationale | None, passages: Sequence[RetrievedPassage]
     ) -> list[float]:
-        first = min_max(self.rationale.score(question, rationale, passages))
-        second = min_max(self.retrieval.score(question, rationale, passages))
+        first = min_max(_asked(self.rationale, question, rationale, passages, unit=False))
+        second = min_max(_asked(self.retrieval, question, rationale, passages, unit=False))
         return [self.weight * a + (1 - self.weight) * b for a, b in zip(first, second, strict=True)]

@@ -9,6 +9,7 @@ from typing import Any
 import lightning as L
 import torch
 
+from radio import contracts
 from radio.formats import Run, ranked, write_run
 from radio.generators import Generator, Prompt, SpanReader
 from radio.metrics import annotated_metrics, exact_match, f1, findable, has_answer, ranking_metrics, relevance_of
@@ -199,6 +200,7 @@ class GeneratorInTheLoop(_Evaluation):
                 for start in range(0, len(todo), 32):
                     part = todo[start : start + 32]
                     answers = self.generator.answer([prompt for _, prompt in part])
+                    answers = contracts.answers(self.generator, answers, len(part))
                     rows = {
                         key: {
                             "id": prompt.question.id,

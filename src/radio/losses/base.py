@@ -23,6 +23,14 @@ class Loss(ABC):
     progress: float = 0.0
     """Share of the training steps that lie behind, set by the reranker before each step; schedules read it."""
 
+    @property
+    def positives_taken(self) -> frozenset[int]:
+        """How many of the highest targets the loss takes for positives, if it does; of each part that does so.
+
+        The sampler's own positives must be the same ones.
+        """
+        return frozenset()
+
     @abstractmethod
     def __call__(self, scores: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
         """Scalar loss.

@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from radio import contracts
 from radio.losses.base import Loss, contrasted, masked_log_softmax, prepare
 from radio.ranges import check
 from radio.schema import InputError
@@ -40,6 +41,10 @@ class WeightedSum(Loss):
     def shift_invariant(self) -> bool:  # type: ignore[override]
         return all(loss.shift_invariant for loss in self.losses.values())
 
+    @property
+    def positives_taken(self) -> frozenset[int]:
+        return frozenset().union(*(loss.positives_taken for loss in self.losses.values()))
+
     def weight(self, name: str) -> float:
         """The weight of a loss at the current progress."""
         weight = self.weights[name]
@@ -54,7 +59,10 @@ class WeightedSum(Loss):
         # once for all: gradients in bf16 would lose digits as they add up
         scores, targets, mask = prepare(scores, targets, mask)
         # a loss of weight 0 is not asked: its gradient would be 0 times what may be infinite
-        parts = [w * loss(scores, targets, mask) for n, loss in self.losses.items() if (w := self.weight(n))]
+        parts = []
+        for name, loss in self.losses.items():
+            if weight := self.weight(name):
+                parts.append(weight * contracts.loss(loss, loss(scores, targets, mask), scores))
         return torch.stack(parts).sum() if parts else scores.sum() * 0
 
 
@@ -92,18 +100,25 @@ class NoisyTeacher(Loss):
     def shift_invariant(self) -> bool:  # type: ignore[override]
         return self.loss.shift_invariant
 
+    @property
+    def positives_taken(self) -> frozenset[int]:
+        return self.loss.positives_taken
+
     def __call__(self, scores: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
         self.loss.progress = self.progress
         _, targets, mask = prepare(scores, targets, mask)
         mean = targets.sum(1, keepdim=True) / mask.sum(1, keepdim=True).clamp(min=1)
         smooth = torch.where(mask, (1 - self.smoothing) * targets + self.smoothing * mean, targets)
         if self.confidence is None:
-            return self.loss(scores, smooth, mask)
+            return contracts.loss(self.loss, self.loss(scores, smooth, mask), scores)
         weights = self._confidence(targets, mask)
         used = [i for i, weight in enumerate(weights.tolist()) if weight > 0]
         if not used:
             return prepare(scores, targets, mask)[0].sum() * 0
-        each = [self.loss(scores[i : i + 1], smooth[i : i + 1], mask[i : i + 1]) for i in used]
+        each = []
+        for i in used:
+            value = self.loss(scores[i : i + 1], smooth[i : i + 1], mask[i : i + 1])
+            each.append(contracts.loss(self.loss, value, scores))
         return (torch.stack(each) * weights[used]).sum() / weights.sum()
 
     def _confidence(self, targets: Tensor, mask: Tensor) -> Tensor:

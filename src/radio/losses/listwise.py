@@ -41,6 +41,10 @@ class InfoNCE(Loss):
         self.positives = positives
         self.label_smoothing = label_smoothing
 
+    @property
+    def positives_taken(self) -> frozenset[int]:
+        return frozenset({self.positives})
+
     def __call__(self, scores: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
         scores, targets, mask = prepare(scores, targets, mask)
         if not targets.shape[1]:

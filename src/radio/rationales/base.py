@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from radio import contracts
 from radio.cache import Cache, Fingerprinted, fingerprint
 from radio.formats import normalise_question, read_rationales, write_jsonl
 from radio.schema import Passage, Question, Rationale
@@ -198,7 +199,7 @@ def _shown(writer: RationaleWriter, todo: Sequence[Request], cache: Cache, title
 
     by_id = {request.question.id: request for request in todo}
     with tqdm(total=len(todo), desc=title, unit="question") as bar:
-        for result in writer.write(todo, cache):
+        for result in contracts.written(writer, todo, writer.write(todo, cache)):
             if isinstance(result, Rationale):
                 request = by_id[result.question_id]
                 cache.put_json(KIND, {request.key: to_row(request.question, result)})

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import regex
 
+from radio import contracts
 from radio.cache import Cache, Fingerprinted, fingerprint
 from radio.encoders import Encoder, model_fingerprint, resolve_model
 from radio.metrics import has_answer
@@ -362,11 +363,7 @@ class QualityChecks(Fingerprinted):
                 for start in range(0, len(missing), 256):
                     part = missing[start : start + 256]
                     found = self._judge.contradicts([pairs[key] for key in part])
-                    name = type(self._judge).__name__
-                    if len(found) != len(part) or not all(0 <= probability <= 1 for probability in found):
-                        raise InputError(
-                            f"{name}: found {found[:3]} for {len(part)} pairs, expected one in [0, 1] each"
-                        )
+                    found = contracts.numbers(self._judge, "contradicts", found, len(part), "the pairs")
                     cache.put_json("check", dict(zip(part, found, strict=True)))
                     bar.update(len(part))
         stored = cache.get_json(keys.values())

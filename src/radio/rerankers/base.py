@@ -17,6 +17,7 @@ import torch
 from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor, nn
 
+from radio import contracts
 from radio.batching import scatter
 from radio.cache import Cache
 from radio.encoders import resolve_model
@@ -122,7 +123,8 @@ class Reranker(L.LightningModule):
         """Scores in fp32 ``[B, G]``, 0 where padded."""
         if not any(batch.passage_ids):
             return torch.zeros(batch.mask.shape, device=batch.mask.device)
-        return scatter(self.score(batch), batch.mask)
+        pairs = sum(map(len, batch.passage_ids))
+        return scatter(contracts.scores(self, self.score(batch), pairs), batch.mask)
 
     def configure_model(self) -> None:
         if self.network is None:
@@ -134,7 +136,7 @@ class Reranker(L.LightningModule):
         with isolate_rng():
             torch.manual_seed(int(os.environ.get("PL_GLOBAL_SEED", "0")))
             # from_pretrained returns networks in evaluation mode: without dropout until someone says otherwise
-            network = self.build().train()
+            network = contracts.network(self, self.build()).train()
             for module in network.modules():
                 if isinstance(module, nn.Dropout) and self.dropout is not None:
                     module.p = self.dropout
@@ -165,7 +167,7 @@ class Reranker(L.LightningModule):
         """The loss, and the scores ``[B, G]`` for callbacks that watch them."""
         self.loss.progress = self.trainer.global_step / max(1, self.trainer.estimated_stepping_batches)
         scores = self(batch)
-        loss = self.loss(scores, batch.teacher, batch.mask)
+        loss = contracts.loss(self.loss, self.loss(scores, batch.teacher, batch.mask), scores)
         self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.question_ids))
         return {"loss": loss, "scores": scores.detach()}
 
@@ -174,6 +176,7 @@ class Reranker(L.LightningModule):
         taught = ~(batch.teacher.isnan() & batch.mask).any(dim=1)
         if taught.any():
             loss = self.loss(scores[taught], batch.teacher[taught], batch.mask[taught])
+            contracts.loss(self.loss, loss, scores)
             self.log("validation/loss", loss, batch_size=int(taught.sum()), sync_dist=True)
 
     def test_step(self, batch: GroupBatch, batch_idx: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import shlex
 import sys
 from abc import abstractmethod
@@ -18,8 +17,10 @@ from torch.utils.data import DataLoader
 
 from data_modules.loading import EpochSampler, Groups, TrainLoader, collate
 from data_modules.splits import apart
+from radio import contracts
 from radio.cache import Cache, fingerprint
 from radio.corpus import DiskCorpus
+from radio.ranges import check
 from radio.rationales import CHECKS, QualityChecks, RationaleWriter, Request, fill, read, summary
 from radio.rationales.summary import Rationales
 from radio.retrieval import Dense, Retriever
@@ -100,6 +101,7 @@ class RationaleDataModule(L.LightningDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        check(self, locals())
         self.retriever = retriever or Dense()
         self.rationales = rationales
         self.rationale_splits = tuple(rationale_splits)
@@ -147,7 +149,7 @@ class RationaleDataModule(L.LightningDataModule):
         if isinstance(passages, DiskCorpus):
             return passages
         corpus: dict[str, Passage] = {}
-        for passage in passages:
+        for passage in contracts.passages(self, passages):
             if passage.id in corpus:
                 raise InputError(f"{type(self).__name__}: passage id {passage.id!r} is a duplicate")
             corpus[passage.id] = passage
@@ -220,7 +222,7 @@ class RationaleDataModule(L.LightningDataModule):
         return self._sizes[split]
 
     def _first_questions(self, split: str) -> list[Question]:
-        questions = list(self.questions(split))
+        questions = contracts.questions(self, split, self.questions(split))
         self._sizes[split] = len(questions)
         return questions[: self.max_questions.get(split)]
 
@@ -244,17 +246,12 @@ class RationaleDataModule(L.LightningDataModule):
 
             k = self.train_candidates if split == "train" else self.eval_candidates
             self.retriever.index(self.corpus, self.cache)
-            found = self.retriever.search([question for _, question in todo], k)
+            asked = [question for _, question in todo]
+            found = contracts.candidates(self.retriever, asked, self.retriever.search(asked, k), k, self.corpus)
             part: dict[str, Any] = {}
-            for (key, question), candidates in tqdm(
+            for (key, _), candidates in tqdm(
                 zip(todo, found, strict=True), total=len(todo), desc=f"{split}: retrieve", unit="question"
             ):
-                for candidate in candidates:
-                    if candidate.passage_id not in self.corpus:
-                        raise InputError(
-                            f"question {question.id!r}: candidate {candidate.passage_id!r} is not in the corpus "
-                            f"({len(self.corpus)} passages); use the corpus that the candidates were made from"
-                        )
                 kept = candidates if self._keeps_injected(split) else [c for c in candidates if not c.injected]
                 part[key] = [[c.passage_id, c.score] for c in kept]
                 if len(part) >= 100:
@@ -307,6 +304,8 @@ class RationaleDataModule(L.LightningDataModule):
             if r.question.id in found
         ]
         failed = self.rationale_checks.run(items, self.cache, self.rationale_filters)
+        asked = [question.id for question, _, _ in items]
+        failed = contracts.failed_checks(self.rationale_checks, failed, asked)
         return Rationales(self.split_questions(split), found, failed)
 
     def _show_rationales(self, split: str, rationales: Rationales) -> None:
@@ -367,12 +366,8 @@ class RationaleDataModule(L.LightningDataModule):
         part: dict[str, Any] = {}
         for key, question, rationale, passages in tqdm(todo, desc=f"{split}: teacher", unit="question"):
             scores = self.teacher.score(question, rationale, passages)
-            name = type(self.teacher).__name__
-            if len(scores) != len(passages):
-                raise InputError(f"{name}: {len(scores)} scores for {len(passages)} passages of {question.id!r}")
-            if not all(math.isfinite(s) and -1e-6 <= s <= 1 + 1e-6 for s in scores):
-                raise InputError(f"{name}: a score of {question.id!r} is outside [0, 1]: {min(scores)}..{max(scores)}")
-            part[key] = {p.id: float(s) for p, s in zip(passages, scores, strict=True)}
+            scores = contracts.teacher_scores(self.teacher, question, scores, len(passages))
+            part[key] = {p.id: s for p, s in zip(passages, scores, strict=True)}
             if len(part) >= 100:
                 self.cache.put_json("teacher", part)
                 part = {}
@@ -416,9 +411,10 @@ class RationaleDataModule(L.LightningDataModule):
         examples = self.examples.get("train")
         if not examples:
             raise InputError(f"{type(self).__name__}: there are no training questions, nothing to train on")
-        dataset = Groups(examples, self.corpus, self.sampler, self.seed)
-        sampler = EpochSampler(len(examples), seed=self.seed, shuffle=True)
         assert self.trainer is not None
+        dataset = Groups(examples, self.corpus, self.sampler, self.seed)
+        dataset.taken = getattr(getattr(self.trainer.lightning_module, "loss", None), "positives_taken", frozenset())
+        sampler = EpochSampler(len(examples), seed=self.seed, shuffle=True)
         return TrainLoader(
             self.trainer,
             dataset,

@@ -178,7 +178,7 @@ def test_a_teacher_outside_its_range_is_named(world: World) -> None:
         def score(self, question: Any, rationale: Any, passages: Any) -> list[float]:
             return [2.0] * len(passages)
 
-    with pytest.raises(InputError, match=r"Wrong: a score of .* outside \[0, 1\]"):
+    with pytest.raises(InputError, match=r"Wrong\.score: found 2\.0, expected .* in \[0, 1\] .*'q-0-0'"):
         module(world, teacher=Wrong()).prepare_data()
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from radio.cache import Cache
 from radio.formats import atomic_write, normalise_question, read_rows
+from radio.ranges import check
 from radio.schema import InputError
 
 PAID = ("rationale", "answer")
@@ -57,6 +58,7 @@ def main(arguments: Sequence[str]) -> int:
     prune.add_argument("--older_than", type=_days, metavar="DAYS", help="only entries older than this")
     prune.add_argument("--yes", action="store_true", help="really remove them")
     args = parser.parse_args(arguments)
+    check("radio cache prune", vars(args))
     path = Path(args.cache_dir) / "radio.sqlite"
     if args.command != "import" and not path.is_file():
         raise InputError(f"{path}: no such file; name the folder of the cache with --cache_dir")

@@ -20,6 +20,7 @@ from radio.exports import exported_class
 from radio.formats import atomic_write
 from radio.model_files import OFFLINE_ENCODER, resolve_model, side_file
 from radio.models import capped, load_sentence_transformer, positions
+from radio.ranges import check
 from radio.schema import InputError
 
 if TYPE_CHECKING:
@@ -153,6 +154,7 @@ class Encoder(Fingerprinted):
         device: str | None = None,
         similarity: Literal["cosine", "dot"] | None = None,
     ) -> None:
+        check(self, locals())
         self.model = model
         self.query_prefix = query_prefix
         self.passage_prefix = passage_prefix

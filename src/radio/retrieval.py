@@ -16,6 +16,7 @@ from radio.cache import Cache, Fingerprinted
 from radio.corpus import row_ids
 from radio.encoders import Encoder
 from radio.formats import add_passage, read_candidates
+from radio.ranges import check
 from radio.schema import Candidate, InputError, Passage, Question
 
 
@@ -90,6 +91,7 @@ class BM25(Retriever):
         stemmer: str | None = None,
         index_path: str | None = None,
     ) -> None:
+        check(self, locals())
         self.k1 = k1
         self.b = b
         self.stopwords = stopwords

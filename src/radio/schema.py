@@ -29,6 +29,15 @@ class Question:
     search: str = ""
     """What retrievers and rerankers are given, where that is not the question alone."""
 
+    def __post_init__(self) -> None:
+        # a string would be read as a list of its letters
+        for name in ("golden_answers", "choices"):
+            value = getattr(self, name)
+            if isinstance(value, str | bytes):
+                raise InputError(
+                    f"Question {self.id!r}: {name}: found {value!r}, expected a tuple of strings; write ({value!r},)"
+                )
+
     @property
     def query(self) -> str:
         """The text that passages are ranked for."""

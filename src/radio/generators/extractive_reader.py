@@ -11,6 +11,7 @@ from radio.encoders import model_fingerprint
 from radio.generators.base import Generator, Prompt, what_is_read
 from radio.metrics import normalise_answer
 from radio.models import capped, load_model, load_tokenizer, place, positions
+from radio.ranges import check
 from radio.schema import InputError, Passage
 
 Spans = list[tuple[str, float]]
@@ -55,9 +56,8 @@ class ExtractiveReader(Generator):
         batch_size: int = 32,
         device: str | None = None,
     ) -> None:
-        if not 0 <= rank_discount <= 1:
-            raise InputError(f"ExtractiveReader: rank_discount: found {rank_discount}, expected 0 to 1")
-        if not 0 <= 2 * stride < max_length:
+        check(self, locals())
+        if 2 * stride >= max_length:
             raise InputError(f"ExtractiveReader: stride: found {stride}, expected less than half of {max_length}")
         self.model = model
         self.max_length = max_length

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from radio.generators.base import Generator, Prompt, what_is_read
+from radio.ranges import check
 
 _STOPWORDS = frozenset(
     """a about above after again all also although always am among an and any are as at be because been before being
@@ -58,6 +59,7 @@ class SpanReader(Generator):
     identity = "SpanReader"
 
     def __init__(self, max_words: int = 3, rank_discount: float = 0.3) -> None:
+        check(self, locals())
         self.max_words = max_words
         self.rank_discount = rank_discount
 

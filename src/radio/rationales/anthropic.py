@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any, Literal, TypeVar
 
 from radio.cache import Cache
+from radio.ranges import check
 from radio.rationales.api import ApiWriter, Reply, backoff, read_reply
 from radio.rationales.base import Failure, Request
 from radio.schema import InputError, Rationale
@@ -54,9 +55,8 @@ class AnthropicWriter(ApiWriter):
         poll_seconds: float = 30.0,
         **kwargs: Any,
     ) -> None:
+        check(self, locals())
         super().__init__(model=model, **kwargs)
-        if not 0 < batch_size <= 100_000:
-            raise InputError(f"batch_size: found {batch_size}, expected 1 to 100000")
         self._batch = mode == "batches"
         self._batch_size = batch_size
         self._poll_seconds = poll_seconds

@@ -17,14 +17,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from radio.cache import Cache
-from radio.rationales.base import (
-    USELESS,
-    Failure,
-    RationaleWriter,
-    Request,
-    kept_as_they_are,
-    shown_by_prompts,
-)
+from radio.ranges import check
+from radio.rationales.base import USELESS, Failure, RationaleWriter, Request, kept_as_they_are, shown_by_prompts
 from radio.rationales.prompts import PromptTemplate
 from radio.schema import InputError, Question, Rationale
 
@@ -138,6 +132,7 @@ class ApiWriter(RationaleWriter):
         prices: dict[str, dict[str, float]] | None = None,
         max_cost: float | None = None,
     ) -> None:
+        check(self, locals())
         self._template = PromptTemplate(prompt)
         self.model = model
         self.prompt = self._template.fingerprint

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from radio import contracts
 from radio.cache import Cache, Fingerprinted, fingerprint
 from radio.formats import RationaleRow, normalise_question, read_rationale_files, write_jsonl
 from radio.schema import InputError, Passage, Question, Rationale
@@ -290,7 +291,7 @@ def _shown(writer: RationaleWriter, todo: Sequence[Request], cache: Cache, title
 
     by_id = {request.question.id: request for request in todo}
     with tqdm(total=len(todo), desc=title, unit="question") as bar:
-        for result in writer.write(todo, cache):
+        for result in contracts.written(writer, todo, writer.write(todo, cache)):
             if isinstance(result, Rationale):
                 text = _whole(result.text)
                 result = replace(result, text=text, outcome=_outcome(text, result.outcome))

@@ -9,10 +9,12 @@ from typing import Any, NamedTuple
 
 import regex
 
+from radio import contracts
 from radio.cache import Cache, Fingerprinted, fingerprint
 from radio.encoders import Encoder, model_fingerprint
 from radio.metrics import findable, has_answer
 from radio.models import capped, load_model, load_tokenizer, place, positions
+from radio.ranges import check
 from radio.schema import InputError, Passage, Question, Rationale
 
 CHECKS = (
@@ -204,7 +206,7 @@ class NLIJudge(Judge):
         device: str | None = None,
         max_length: int = 512,
     ) -> None:
-        _within(f"{KEY}.judge.init_args.threshold", threshold, 0, 1)
+        check(self, locals())
         self.model = model
         self.threshold = threshold
         self.max_length = max_length
@@ -290,9 +292,7 @@ class QualityChecks(Fingerprinted):
         encoder: Encoder | None = None,
         judge: Judge | None = None,
     ) -> None:
-        _within(f"{KEY}.max_words", max_words, 1)
-        _within(f"{KEY}.min_new_words", min_new_words, 0)
-        _within(f"{KEY}.min_similarity", min_similarity, -1, 1)
+        check(self, locals())
         self.max_words = max_words
         self.min_new_words = min_new_words
         self.min_similarity = min_similarity
@@ -368,17 +368,8 @@ class QualityChecks(Fingerprinted):
                 for start in range(0, len(missing), 256):
                     part = missing[start : start + 256]
                     found = self._judge.contradicts([pairs[key] for key in part])
-                    name = type(self._judge).__name__
-                    if len(found) != len(part) or not all(0 <= probability <= 1 for probability in found):
-                        raise InputError(
-                            f"{name}: found {found[:3]} for {len(part)} pairs, expected one in [0, 1] each"
-                        )
+                    found = contracts.numbers(self._judge, "contradicts", found, len(part), "the pairs")
                     cache.put_json("check", dict(zip(part, found, strict=True)))
                     bar.update(len(part))
         stored = cache.get_json(keys.values(), float)
         return {question: stored[key] for question, key in keys.items()}
-
-
-def _within(key: str, value: float, low: float, high: float | None = None) -> None:
-    if not (low <= value and (high is None or value <= high)):
-        raise InputError(f"{key}: found {value}, expected {f'{low} or more' if high is None else f'{low} to {high}'}")

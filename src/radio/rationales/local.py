@@ -9,6 +9,7 @@ from typing import Any
 from radio.cache import Cache
 from radio.encoders import model_fingerprint
 from radio.models import language_model_kind, load_model, load_tokenizer, positions
+from radio.ranges import check
 from radio.rationales.base import Failure, RationaleWriter, Request, shown_by_prompts
 from radio.rationales.prompts import PromptTemplate
 from radio.schema import InputError, Question, Rationale
@@ -47,6 +48,7 @@ class TransformersWriter(RationaleWriter):
         devices: int | list[int] | str = 1,
         dtype: str = "auto",
     ) -> None:
+        check(self, locals())
         self._template = PromptTemplate(prompt)
         self.model = model
         self.prompt = self._template.fingerprint

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from radio.formats import atomic_write, read_rows, write_jsonl
+from radio.formats import atomic_write, write_jsonl
+from radio.lines import read_rows
 from radio.metrics import bootstrap_interval
 
 SYSTEMS = ("retriever", "base", "tuned")

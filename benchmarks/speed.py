@@ -67,7 +67,7 @@ def environment(peer: str, venvs: Path) -> str:
     )
     subprocess.run([*pip, torch], check=True)
     subprocess.run([*pip, "-r", str(requirements)], check=True)
-    done.write_text(requirements.read_text(encoding="utf-8"))
+    done.write_text(requirements.read_text(encoding="utf-8"), encoding="utf-8")
     return str(python)
 
 

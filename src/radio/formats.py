@@ -348,7 +348,7 @@ def _refuse_distances(path: Path, lists: Sequence[Sequence[float]]) -> None:
     rising = [scores for scores in decided if all(a <= b for a, b in pairwise(scores))]
     # how likely it is that scores which stand in no order rise all the same: few short lists may
     chance = -sum(math.lgamma(len(set(scores)) + 1) for scores in rising)
-    if 2 * len(rising) > len(decided) and chance < math.log(0.001):
+    if 2 * len(rising) > len(decided) and chance < math.log(0.01):
         raise InputError(
             f"{path}: in {len(rising)} of {len(decided)} lists the scores rise from the first candidate to the last, "
             "as distances do; a higher score would rank the last one first. Say which scores are better with "

@@ -12,6 +12,7 @@ from test_data_modules import WordOverlap, module
 
 from data_modules import IRDatasetsDataModule, MMLUDataModule
 from data_modules.splits import SplitCounts
+from radio.report import show_table
 from radio.retrieval import BM25, Precomputed
 from radio.schema import Question, Rationale, RetrievedPassage
 
@@ -73,6 +74,20 @@ def test_what_limits_and_overlaps_leave_out_is_counted(world: World) -> None:
     assert str(counts) == "4 of 13 questions (8 beyond max_questions, 1 in a later split too)"
     assert str(data.counts("test")) == "2 questions"
     assert data.counts("train") == counts, "asked again, nothing is counted twice"
+
+
+def test_the_table_says_of_how_many_questions_and_why(capsys: pytest.CaptureFixture[str]) -> None:
+    document = {
+        "test": {"base": {"mrr": 0.5}},
+        "intervals": {"test": {"base": {}}},
+        "differences": {"test": {}},
+        "questions": {"test": 4},
+        "of_questions": {"test": 13},
+        "left_out": {"test": {"beyond max_questions": 8, "in a later split too": 1}},
+    }
+    show_table(document, "test")
+    words = " ".join(capsys.readouterr().out.split())
+    assert "test: 4 of 13 questions (8 beyond max_questions, 1 in a later split too)" in words
 
 
 def test_what_a_dataset_leaves_out_is_counted(tmp_path: Path) -> None:

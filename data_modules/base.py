@@ -238,7 +238,8 @@ class RationaleDataModule(L.LightningDataModule):
 
     def leave_out(self, split: str, reason: str, count: int = 1) -> None:
         """Note that so many questions of a split are not used; :meth:`questions` calls it where it leaves some out."""
-        if count:
+        # once the questions are read, whoever asks for them again counts nothing twice
+        if count and split not in self._questions:
             self._left_out.setdefault(split, Counter())[reason] += count
 
     def counts(self, split: str) -> SplitCounts:

@@ -107,6 +107,8 @@ def test_what_a_dataset_leaves_out_is_counted(tmp_path: Path) -> None:
     settings: dict[str, Any] = {"retriever": BM25(), "cache_dir": str(tmp_path / "cache")}
     data = MMLUDataModule(path=str(tmp_path), subjects=["law"], max_questions={"test": 4}, **settings)
     assert data.counts("test") == SplitCounts(9, {"of other subjects or kinds": 3, "beyond max_questions": 2})
+    data.questions("test")
+    assert data.counts("test").total == 9, "asked again, nothing is counted twice"
 
     beir = tmp_path / "beir"
     (beir / "qrels").mkdir(parents=True)

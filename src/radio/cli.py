@@ -282,7 +282,7 @@ class RadioCLI(LightningCLI):
         path = self.run_dir / "metrics.json"
         if not path.is_file():
             return
-        document = json.loads(path.read_text())
+        document = json.loads(path.read_text(encoding="utf-8"))
         if split in document:
             show_table(document, split)
             print(f"run folder: {self.run_dir}")

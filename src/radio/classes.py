@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import importlib.util
 import inspect
 import os
 import sys
@@ -56,7 +55,9 @@ def find_class(name: str, bases: Sequence[type[Any]]) -> type[Any]:
         raise InputError(f"found {name!r}, a subclass of {parents}, expected a subclass of {expected} ({imports})")
     if missing := left_out(kind):
         if kind in bases:
-            raise InputError(f"found {name!r}, which is no class to use but what its kind has in common{_one_of(bases)}")
+            raise InputError(
+                f"found {name!r}, which is no class to use but what its kind has in common{_one_of(bases)}"
+            )
         raise InputError(f"class {name!r} leaves out {' and '.join(missing)}, which a {expected} must have")
     return kind
 
@@ -137,7 +138,8 @@ def _module(module_name: str, name: str, bases: Sequence[type[Any]]) -> ModuleTy
     except (Exception, SystemExit) as error:
         failure = error
     place = _place_of(failure, module_name)
-    raise InputError(f"{place}: {type(failure).__name__}: {failure}, while {name!r} was imported") from failure
+    text = failure.msg if isinstance(failure, SyntaxError) else failure
+    raise InputError(f"{place}: {type(failure).__name__}: {text}, while {name!r} was imported") from failure
 
 
 def _no_module(module_name: str, wanted: str, name: str, bases: Sequence[type[Any]]) -> str:
@@ -156,12 +158,9 @@ def _no_module(module_name: str, wanted: str, name: str, bases: Sequence[type[An
 def _place_of(error: BaseException, module_name: str) -> str:
     """File and line of an error during an import: the last line in code that is not Python's own."""
     if isinstance(error, SyntaxError) and error.filename:
-        error.args = (error.msg,)
         return f"{_short(error.filename)}:{error.lineno}"
     frames = traceback.extract_tb(error.__traceback__)
-    spec = importlib.util.find_spec(module_name.split(".")[0])
-    roots = list(spec.submodule_search_locations or [spec.origin]) if spec else []
-    own = [f for f in frames if any(root and f.filename.startswith(str(root)) for root in roots)]
+    own = [frame for frame in frames if module_name.split(".")[0] in Path(frame.filename).with_suffix("").parts]
     frame = (own or frames)[-1]
     return f"{_short(frame.filename)}:{frame.lineno}"
 

@@ -9,11 +9,18 @@ import sys
 import warnings
 from pathlib import Path
 from signal import SIGTERM
-from typing import Any
+from typing import Any, Literal
 
 import lightning as L
 import torch
-from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.cli import (
+    ArgsType,
+    LightningArgumentParser,
+    LightningCLI,
+    SaveConfigCallback,
+    _InstantiatorFn,
+)
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
@@ -26,13 +33,16 @@ from radio.callbacks.evaluation import tied_tops
 from radio.callbacks.export import monitored
 from radio.formats import atomic_write, ranked, write_jsonl, write_run
 from radio.options import read_words
-from radio.parsing import RadioParser, merged, print_config
+from radio.parsing import RadioParser, made_by, merged, print_config
 from radio.report import gain_over_base, no_better, show_table
 from radio.rerankers import Reranker
 from radio.schema import InputError
 
 OWNED = ("checkpoints", "export", "config.yaml", "metrics.json", "metrics.csv", "predictions.jsonl")
 """What a run folder holds and ``--overwrite true`` replaces (and ``*.trec``)."""
+
+
+Split = Literal["train", "validation", "test"]
 
 
 class RadioTrainer(L.Trainer):
@@ -44,8 +54,13 @@ class RadioTrainer(L.Trainer):
     def __init__(self, *args: Any, use_distributed_sampler: bool = False, **kwargs: Any) -> None:
         if kwargs.get("precision") is None:
             kwargs["precision"] = default_precision(kwargs.get("accelerator", "auto"))
-        # the data module splits questions over processes itself: groups must know their epoch
-        super().__init__(*args, use_distributed_sampler=use_distributed_sampler, **kwargs)
+        try:
+            # the data module splits questions over processes itself: groups must know their epoch
+            super().__init__(*args, use_distributed_sampler=use_distributed_sampler, **kwargs)
+        except (MisconfigurationException, ValueError, TypeError, RuntimeError, ImportError) as error:
+            names = ("accelerator", "devices", "strategy", "precision")
+            chosen = ", ".join(f"{name} {kwargs[name]}" for name in names if kwargs.get(name) is not None)
+            raise InputError(f"trainer ({chosen}): {error}") from error
 
     def prepare(self, model: Reranker, datamodule: RationaleDataModule) -> None:
         """Fill the caches: candidates, rationales, teacher scores. Trains nothing and loads no reranker."""
@@ -53,12 +68,12 @@ class RadioTrainer(L.Trainer):
         print(datamodule.summary())
 
     def rationales_report(
-        self, model: Reranker, datamodule: RationaleDataModule, split: str = "train", output: str | None = None
+        self, model: Reranker, datamodule: RationaleDataModule, split: Split = "train", output: str | None = None
     ) -> None:
         """Show what the rationales of a split are worth.
 
         Args:
-            split: train, validation or test.
+            split: whose rationales.
             output: folder for the page and the numbers; the run folder if not given.
         """
         from radio.rationales.report import rationale_report
@@ -70,7 +85,7 @@ class RadioTrainer(L.Trainer):
         self,
         model: Reranker,
         datamodule: RationaleDataModule,
-        split: str = "train",
+        split: Split = "train",
         annotator: str = "me",
         port: int = 0,
         limit: int | None = None,
@@ -79,7 +94,7 @@ class RadioTrainer(L.Trainer):
         """Serve the rationales of a split to a browser on this machine, to be marked by a person.
 
         Args:
-            split: train, validation or test.
+            split: whose rationales.
             annotator: name of the person; the marks are in the file of that name.
             port: of the page; 0 takes a free one.
             limit: only the first n questions.
@@ -118,6 +133,11 @@ class RadioCLI(LightningCLI):
     def subcommands() -> dict[str, set[str]]:
         own = ("prepare", "rationales_report", "rationales_review")
         return {**LightningCLI.subcommands(), **{name: {"model", "datamodule"} for name in own}}
+
+    def _add_instantiators(self) -> None:
+        for key, base in (("model", Reranker), ("data", RationaleDataModule)):
+            self.parser.add_instantiator(made_by(_InstantiatorFn(cli=self, key=key)), base)
+        self.parser.add_instantiator(made_by(), object)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--name", type=str, default="run", help="Name of the run: its folder is runs/NAME.")

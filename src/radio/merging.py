@@ -77,7 +77,11 @@ def _members(annotation: Any) -> tuple[Any, ...]:
 
 
 def _is_part(kind: type[Any]) -> bool:
-    plain = issubclass(kind, Enum | Path | dict | list | tuple) or kind.__module__ in {"builtins", "datetime", "inspect"}
+    plain = issubclass(kind, Enum | Path | dict | list | tuple) or kind.__module__ in {
+        "builtins",
+        "datetime",
+        "inspect",
+    }
     return not plain and kind is not Any
 
 
@@ -188,8 +192,12 @@ class Merge:
         fields: dict[str, Given] | None = {}
         for source, value in given:
             loaded = _loaded(value)
-            if is_class_like(loaded) or not isinstance(loaded, Mapping | None):
+            if is_class_like(loaded):
                 return _leaf(given)
+            if not isinstance(loaded, Mapping | None):
+                assert kind.record is not None
+                names = ", ".join(parameters(kind.record))
+                raise InputError(f"{source.place(path)}: found {str(value)!r}, expected its settings ({names}) or null")
             if loaded is None:
                 fields = None
             else:
@@ -244,9 +252,20 @@ class Merge:
             result["class_path"] = f"{current.__module__}.{current.__qualname__}"
         for old, new_name, stay, leave in switched:
             self._note(path, old, new_name, [name for name in stay if len(arguments[name]) == 1], leave)
+        self._check_complete(path, given[-1][0], current, arguments, bool(result.get("dict_kwargs")))
         if arguments:
             result["init_args"] = self._arguments(path, current, arguments)
         return result
+
+    def _check_complete(
+        self, path: Key, source: Source, kind: type[Any], arguments: Mapping[str, Given], more: bool
+    ) -> None:
+        missing = [p.name for p in get_signature_parameters(kind) if p.default is inspect.Parameter.empty]
+        missing = [name for name in missing if name not in arguments]
+        if missing and not more:
+            option = ".".join(name for name in path if not name.isdigit())
+            names = " and ".join(f"--{option}.init_args.{name}" for name in missing)
+            raise InputError(f"{source.place(path)}: {kind.__name__} also needs {names}")
 
     def _split(
         self, path: Key, source: Source, value: Mapping[str, Any]
@@ -277,6 +296,7 @@ class Merge:
 
     def _arguments(self, path: Key, kind: type[Any], arguments: Mapping[str, Given]) -> dict[str, Any]:
         known = parameters(kind)
+        defaults = {parameter.name: parameter.default for parameter in get_signature_parameters(kind)}
         inner = path if dataclasses.is_dataclass(kind) else (*path, "init_args")
         result = {}
         for name, given in arguments.items():
@@ -286,6 +306,11 @@ class Merge:
                 message = unknown_key(source.place(place), name, place, known, kind.__name__)
                 raise InputError(message)
             result[name] = self.value((*inner, name), known[name], given)
+            typed = known[name] not in {inspect.Parameter.empty, Any} and not kind_of(known[name]).nothing
+            # the parser lets null pass everywhere
+            if result[name] is None and typed and defaults[name] is not None:
+                expected = getattr(known[name], "__name__", known[name])
+                raise InputError(f"{given[-1][0].place((*inner, name))}: found null, expected {expected}")
         return result
 
     def _shared(self, path: Key, old: type[Any], new: type[Any]) -> set[str]:

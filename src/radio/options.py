@@ -45,11 +45,33 @@ class Source:
     def place(self, path: Key) -> str:
         """Where a key was written, in the user's words."""
         if self.name != COMMAND_LINE:
-            return f"{self.name}: key {'.'.join(path)!r}"
+            return f"{self.name}: key {'.'.join(_as_written(self.tree, path))!r}"
+        # items of a list are not numbered on the command line, and ``init_args`` may be left out
+        path = tuple(name for name in path if not name.isdigit())
+        for key, option in [*self.typed.items()][::-1]:
+            if key == path or _without_init_args(key) == _without_init_args(path):
+                return option
         for length in range(len(path), 0, -1):
             if path[:length] in self.typed:
                 return self.typed[path[:length]]
         return f"--{'.'.join(path)}"
+
+
+def _as_written(tree: Any, path: Key) -> Key:
+    """A key as the file has it, where ``init_args`` may be left out."""
+    written: list[str] = []
+    node = tree
+    for name in path:
+        inner = node.get(name, node.get(f"{name}+")) if isinstance(node, Mapping) else None
+        if name == "init_args" and isinstance(node, Mapping) and inner is None:
+            continue
+        node = node[int(name)] if isinstance(node, list) and name.isdigit() and int(name) < len(node) else inner
+        written.append(name)
+    return tuple(written)
+
+
+def _without_init_args(path: Key) -> Key:
+    return tuple(name for name in path if name != "init_args")
 
 
 def read_text_value(text: str) -> Any:
@@ -112,6 +134,8 @@ def read_words(words: Sequence[str]) -> Words:
         if not has_value:
             raise InputError(f"option {option}: found no value, expected one after it")
         if option in {"-c", "--config"}:
+            if not value:
+                raise InputError(f"option {option}: found an empty name, expected a YAML or JSON file")
             found.configs.append(value)
             continue
         key = option.removeprefix("--")
@@ -268,7 +292,8 @@ def _enter(node: dict[str, Any], name: str, source: Source, path: Key) -> dict[s
         node[name] = found
         return _last_item(found)
     if not isinstance(found, dict):
-        raise InputError(f"{source.place(path)}: found {node[name]!r} and also keys below it; give one of the two")
+        value = "null" if found is None else repr(found)
+        raise InputError(f"{source.place(path)}: found {value} and also keys below it; give one of the two")
     node[name] = found
     return found
 
@@ -291,7 +316,7 @@ def _set(node: dict[str, Any], name: str, value: Any, source: Source, path: Key)
             node[plain] = [*_items(found), *items]
         else:
             node[name] = [*node.get(name, []), *items]
-        return
+        return None
     node.pop(f"{name}+", None)
     if name == "class_path" and found is not None and found != value:
         # named anew after arguments that were meant for the other class
@@ -329,15 +354,20 @@ def given(found: Iterable[Source], path: Key) -> str | None:
     """Where a key was set last, in the user's words."""
     place = None
     for source in found:
-        node: Any = source.tree
-        for name in path:
-            if isinstance(node, Mapping) and (name in node or f"{name}+" in node):
-                node = node.get(name, node.get(f"{name}+"))
-            else:
-                break
-        else:
+        if _holds(source.tree, path):
             place = source.place(path)
     return place
+
+
+def _holds(node: Any, path: Key) -> bool:
+    if not path:
+        return True
+    if isinstance(node, list) and path[0].isdigit() and node:
+        return _holds(node[min(int(path[0]), len(node) - 1)], path[1:])
+    if not isinstance(node, Mapping):
+        return False
+    steps = [node[name] for name in (path[0], path[0] + "+") if name in node]
+    return any(_holds(step, path[1:]) for step in steps) or (path[0] == "init_args" and _holds(node, path[1:]))
 
 
 def is_main_process() -> bool:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from lightning.pytorch.cli import LightningArgumentParser
 
 from radio.merging import Merge
-from radio.mistakes import Place, explain
+from radio.mistakes import Place, constructor_error, explain
 from radio.options import Words, given, is_main_process, sources
 from radio.schema import InputError
 
@@ -20,6 +20,8 @@ class RadioParser(LightningArgumentParser):
 
     place: Place = staticmethod(lambda path: None)
     """Where a key was written."""
+    tree: ClassVar[dict[str, Any]] = {}
+    """What is parsed."""
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         own: BaseException | None = ex
@@ -27,7 +29,26 @@ class RadioParser(LightningArgumentParser):
             own = own.__cause__
         if own is not None:
             raise own
-        raise InputError(explain(message, RadioParser.place)) from ex
+        raise InputError(explain(message, RadioParser.place, RadioParser.tree)) from ex
+
+
+def made_by(make: Callable[..., Any] | None = None) -> Callable[..., Any]:
+    """How the parser makes a part: an error in its constructor says whose it was, and where.
+
+    The parser itself takes a ValueError for a sign that the value does not fit its type.
+    """
+
+    def instantiate(kind: type[Any], *args: Any, applied_instantiation_links: Any = None, **kwargs: Any) -> Any:
+        try:
+            if make is not None:
+                return make(kind, *args, applied_instantiation_links=applied_instantiation_links or {}, **kwargs)
+            return kind(*args, **kwargs)
+        except InputError:
+            raise
+        except Exception as error:
+            raise InputError(constructor_error(kind, error)) from error
+
+    return instantiate
 
 
 def merged(parser: LightningArgumentParser, words: Words, roles: Sequence[type[Any]]) -> dict[str, Any]:
@@ -44,7 +65,7 @@ def merged(parser: LightningArgumentParser, words: Words, roles: Sequence[type[A
     files = sources(words)
     RadioParser.place = staticmethod(partial(given, files))
     merge = Merge(roles)
-    tree = merge.tree(argument_types(parser), files)
+    tree = RadioParser.tree = merge.tree(argument_types(parser), files)
     if is_main_process():
         for note in merge.notes:
             print(f"radio: {note}", file=sys.stderr)

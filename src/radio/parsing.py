@@ -38,7 +38,7 @@ def made_by(make: Callable[..., Any] | None = None) -> Callable[..., Any]:
     The parser itself takes a ValueError for a sign that the value does not fit its type.
     """
 
-    def instantiate(kind: type[Any], *args: Any, applied_instantiation_links: Any = None, **kwargs: Any) -> Any:
+    def instantiate(kind: type[Any], /, *args: Any, applied_instantiation_links: Any = None, **kwargs: Any) -> Any:
         try:
             if make is not None:
                 return make(kind, *args, applied_instantiation_links=applied_instantiation_links or {}, **kwargs)

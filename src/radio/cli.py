@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import difflib
-import inspect
 import json
 import os
-import re
 import shutil
 import sys
 import warnings
-from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
 from signal import SIGTERM
-from typing import Any, NoReturn
+from typing import Any, Literal
 
 import lightning as L
 import torch
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.cli import (
+    ArgsType,
+    LightningArgumentParser,
+    LightningCLI,
+    SaveConfigCallback,
+    _InstantiatorFn,
+)
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
@@ -26,22 +28,23 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 # imported so that their short class names resolve in configs
 import data_modules  # noqa: F401
 from data_modules.base import RationaleDataModule
-from radio.__main__ import usage_error
-from radio.cache import Fingerprinted
 from radio.callbacks import CollapseGuard, best_checkpoint
 from radio.callbacks.evaluation import tied_tops
 from radio.callbacks.export import monitored
 from radio.exports import adopt_export
 from radio.formats import atomic_write, ranked, write_jsonl, write_run
-from radio.losses import Loss
+from radio.options import read_words
+from radio.parsing import RadioParser, made_by, merged, print_config
 from radio.ranges import check
 from radio.report import gain_over_base, no_better, show_table
 from radio.rerankers import Reranker
-from radio.sampling import GroupSampler
 from radio.schema import InputError
 
 OWNED = ("checkpoints", "export", "config.yaml", "metrics.json", "metrics.csv", "predictions.jsonl")
 """What a run folder holds and ``--overwrite true`` replaces (and ``*.trec``)."""
+
+
+Split = Literal["train", "validation", "test"]
 
 
 class RadioTrainer(L.Trainer):
@@ -54,8 +57,13 @@ class RadioTrainer(L.Trainer):
         check(self, _numbers(kwargs))
         if kwargs.get("precision") is None:
             kwargs["precision"] = default_precision(kwargs.get("accelerator", "auto"))
-        # the data module splits questions over processes itself: groups must know their epoch
-        super().__init__(*args, use_distributed_sampler=use_distributed_sampler, **kwargs)
+        try:
+            # the data module splits questions over processes itself: groups must know their epoch
+            super().__init__(*args, use_distributed_sampler=use_distributed_sampler, **kwargs)
+        except (MisconfigurationException, ValueError, TypeError, RuntimeError, ImportError) as error:
+            names = ("accelerator", "devices", "strategy", "precision")
+            chosen = ", ".join(f"{name} {kwargs[name]}" for name in names if kwargs.get(name) is not None)
+            raise InputError(f"trainer ({chosen}): {error}") from error
 
     def prepare(self, model: Reranker, datamodule: RationaleDataModule) -> None:
         """Fill the caches: candidates, rationales, teacher scores. Trains nothing and loads no reranker."""
@@ -63,12 +71,12 @@ class RadioTrainer(L.Trainer):
         print(datamodule.summary())
 
     def rationales_report(
-        self, model: Reranker, datamodule: RationaleDataModule, split: str = "train", output: str | None = None
+        self, model: Reranker, datamodule: RationaleDataModule, split: Split = "train", output: str | None = None
     ) -> None:
         """Show what the rationales of a split are worth.
 
         Args:
-            split: train, validation or test.
+            split: whose rationales.
             output: folder for the page and the numbers; the run folder if not given.
         """
         from radio.rationales.report import rationale_report
@@ -80,7 +88,7 @@ class RadioTrainer(L.Trainer):
         self,
         model: Reranker,
         datamodule: RationaleDataModule,
-        split: str = "train",
+        split: Split = "train",
         annotator: str = "me",
         port: int = 0,
         limit: int | None = None,
@@ -89,7 +97,7 @@ class RadioTrainer(L.Trainer):
         """Serve the rationales of a split to a browser on this machine, to be marked by a person.
 
         Args:
-            split: train, validation or test.
+            split: whose rationales.
             annotator: name of the person; the marks are in the file of that name.
             port: of the page; 0 takes a free one.
             limit: only the first n questions.
@@ -124,57 +132,6 @@ def default_precision(accelerator: Any) -> str:
     return "32-true"
 
 
-class RadioParser(LightningArgumentParser):
-    """Errors as one message: what was found, where, and what was expected, without the page of usage before it."""
-
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        sys.exit(usage_error(explain(message)))
-
-
-def explain(message: str) -> str:
-    """A jsonargparse error in terms of the user's own words: full key, what was found, the nearest names."""
-    message = re.sub(r"\x1b\[[0-9;]*m", "", message)
-    if match := re.search(r"(?:Option '|accept option '|unrecognized arguments: --)([^' =]+)", message):
-        name = match[1].split(".")[-1]
-        given = [a.split("=")[0] for a in sys.argv[2:] if a.split("=")[0].split(".")[-1] == name and a.startswith("--")]
-        near = difflib.get_close_matches(name, sorted(_known_options()), n=3, cutoff=0.5)
-        hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
-        where = given[0] if given else f"{match[1]!r} (in a --config file)"
-        return f"unknown option {where}{hint}"
-    key = re.search(r"Parser key \"([^\"]+)\"", message)
-    place = f"key '{key[1]}': " if key else ""
-    wrong_class = re.search(r"Expected a dot import path string: (\S+)|Given value: (\S+)\s*$", message)
-    base = re.search(r"<class '((?:radio|lightning|data_modules)\.[\w.]+)'>", message)
-    if "import path" in message and wrong_class and base:
-        module, _, name = base[1].rpartition(".")
-        known = sorted(c.__name__ for c in _subclasses(getattr(import_module(module), name)) if c.__name__[0] != "_")
-        return (
-            f"{place}found '{wrong_class[1] or wrong_class[2]}', expected a {name}: one of {', '.join(known)}, "
-            "or the import path of your own class (package.module.Class)"
-        )
-    # the lines that name a value and a type; the rest repeats them for each member of a union
-    expected = re.findall(r"Expected an? <class '(\w+)'>", message)
-    given_value = re.search(r"(?:Given value|Got value): (.*)", message)
-    if expected and given_value:
-        types = " or ".join("null" if e == "NoneType" else e for e in dict.fromkeys(expected))
-        return f"{place}found {given_value[1]!r}, expected {types}"
-    lines = [re.sub(r"Parser key \"([^\"]+)\":", r"key '\1':", line.rstrip()) for line in message.splitlines()]
-    return "\n".join([line for line in lines if line][:6])
-
-
-def _subclasses(base: type[Any]) -> Iterator[type[Any]]:
-    for found in base.__subclasses__():
-        yield found
-        yield from _subclasses(found)
-
-
-def _known_options() -> set[str]:
-    """Names of all arguments of all parts that a config can hold."""
-    bases: list[type[Any]] = [Reranker, RationaleDataModule, Loss, Fingerprinted, GroupSampler, L.Callback, L.Trainer]
-    classes = [c for base in bases for c in (base, *_subclasses(base))]
-    return {name for c in classes for name in inspect.signature(c).parameters} - {"self", "args", "kwargs"}
-
-
 class SaveConfig(SaveConfigCallback):
     """Writes the resolved configuration into the run folder before anything else happens."""
 
@@ -193,6 +150,11 @@ class RadioCLI(LightningCLI):
         own = ("prepare", "rationales_report", "rationales_review")
         return {**LightningCLI.subcommands(), **{name: {"model", "datamodule"} for name in own}}
 
+    def _add_instantiators(self) -> None:
+        for key, base in (("model", Reranker), ("data", RationaleDataModule)):
+            self.parser.add_instantiator(made_by(_InstantiatorFn(cli=self, key=key)), base)
+        self.parser.add_instantiator(made_by(), object)
+
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--name", type=str, default="run", help="Name of the run: its folder is runs/NAME.")
         parser.add_argument("--overwrite", type=bool, default=False, help="Replace a finished run of that name.")
@@ -208,6 +170,21 @@ class RadioCLI(LightningCLI):
             default=True,
             help="Let fit warn when the scores become constant (CollapseGuard, if the config holds none).",
         )
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+        """Merge config files and options by the rules of :mod:`radio.merging`; the parser checks types and values."""
+        command, *words = list(args) if isinstance(args, list) else sys.argv[1:]
+        if isinstance(args, dict) or command not in self._subcommand_parsers:
+            super().parse_arguments(parser, args)
+            return
+        found = read_words(words)
+        if found.asked:
+            super().parse_arguments(parser, [command, *found.asked])
+        tree = merged(self._subcommand_parsers[command], found, (Reranker, RationaleDataModule))
+        if found.print_config is not None:
+            print_config(self._subcommand_parsers[command], tree, found.print_config)
+            raise SystemExit(0)
+        self.config = parser.parse_object({"subcommand": command, command: tree})
 
     @property
     def run_dir(self) -> Path:

@@ -94,6 +94,10 @@ def main() -> int:
     # set before the libraries that read them are imported
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    # no progress bar for what takes no time, and a line now and then where nobody watches it move
+    os.environ.setdefault("TQDM_DELAY", "1")
+    if not sys.stderr.isatty():
+        os.environ.setdefault("TQDM_MININTERVAL", "30")
     return _guarded(_lightning)
 
 

@@ -14,8 +14,6 @@ from typing import Any
 
 import lightning as L
 import torch
-from fsspec.core import url_to_fs
-from fsspec.implementations.local import LocalFileSystem
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch.utilities import rank_zero_warn
 
@@ -61,7 +59,7 @@ class WholeCheckpoints(TorchCheckpointIO):
         self.trainer = trainer
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        if storage_options is not None or not isinstance(url_to_fs(str(path))[0], LocalFileSystem):
+        if storage_options is not None or "://" in str(path):
             super().save_checkpoint(checkpoint, path, storage_options)
             return
         target = Path(path)
@@ -84,7 +82,7 @@ class WholeCheckpoints(TorchCheckpointIO):
     def load_checkpoint(
         self, path: Any, map_location: Any = lambda storage, _: storage, weights_only: bool | None = None
     ) -> dict[str, Any]:
-        if not isinstance(url_to_fs(str(path))[0], LocalFileSystem):
+        if "://" in str(path):
             return super().load_checkpoint(path, map_location, weights_only)
         checkpoint = read_checkpoint(Path(path), weights_only=weights_only is not False)
         check_network(checkpoint, self.trainer.lightning_module, path)
@@ -266,9 +264,8 @@ def compare(checkpoint: Mapping[str, Any], config: Mapping[str, Any], path: Path
     for key, (old, new) in differences(before, relevant(config)).items():
         model, data = _argument(key, "model"), _argument(key, "data")
         line = f"{key}: {_short(old)} in the checkpoint, {_short(new)} in this command"
-        if key.startswith("model.") and model not in COMMAND_WINS:
-            refused.append(line)
-        elif key == "seed_everything" and trains:
+        other_model = key.startswith("model.") and model not in COMMAND_WINS
+        if other_model or (key == "seed_everything" and trains):
             refused.append(line)
         elif data in NO_MATTER or not trains:
             continue
@@ -319,14 +316,10 @@ class RunState(L.Callback):
         self._data: dict[str, Any] = {}
         self._before: dict[str, Any] = {}
 
-    def on_save_checkpoint(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
+    def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         checkpoint[KEY] = {**self.facts, "data": self._data, "processes": trainer.world_size}
 
-    def on_load_checkpoint(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
+    def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         if trainer.state.fn == "fit":
             self._before = {**_about(checkpoint), "half_done": half_done(checkpoint)}
 
@@ -382,7 +375,8 @@ class KeepLastWeights(L.Callback):
         self.path = path
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        writers = [c for c in trainer.checkpoint_callbacks if getattr(c, "save_top_k", 1) != 0]
+        callbacks: list[Any] = trainer.checkpoint_callbacks
+        writers = [c for c in callbacks if getattr(c, "save_top_k", 1) != 0]
         written = [c for c in writers if getattr(c, "_last_checkpoint_saved", None)]
         if trainer.fast_dev_run or not writers or written:  # type: ignore[attr-defined]
             return
@@ -405,8 +399,7 @@ def apply_rates(scheduler: Any, base_lrs: list[float]) -> None:
     else:
         groups = scheduler.optimizer.param_groups
         rates = [
-            group["lr"] * (new / base if base else 1.0)
-            for group, new, base in zip(groups, base_lrs, old, strict=True)
+            group["lr"] * (new / base if base else 1.0) for group, new, base in zip(groups, base_lrs, old, strict=True)
         ]
     for group, rate in zip(scheduler.optimizer.param_groups, rates, strict=True):
         group["lr"] = rate

@@ -48,6 +48,7 @@ from radio.run_folder import OWNED, WRITES, RunFolder, check_name, mark_as_own, 
 from radio.sampling import GroupSampler
 from radio.schema import InputError
 
+
 class RadioTrainer(L.Trainer):
     """Lightning's Trainer with the command ``prepare`` and defaults that fit this project.
 
@@ -60,7 +61,7 @@ class RadioTrainer(L.Trainer):
         # the data module splits questions over processes itself: groups must know their epoch
         super().__init__(*args, use_distributed_sampler=use_distributed_sampler, **kwargs)
         self.run_state = RunState()
-        self.callbacks.insert(0, self.run_state)
+        self.callbacks.insert(0, self.run_state)  # type: ignore[attr-defined]
         if type(self.strategy.checkpoint_io) is TorchCheckpointIO:
             self.strategy.checkpoint_io = WholeCheckpoints(self)
 
@@ -252,7 +253,9 @@ class RadioCLI(LightningCLI):
         checkpoint = self._resolve_checkpoint(command, config)
         self.save_config_kwargs["given"] = self.given
         self.keep_until = None
-        first = rank_zero_only.rank == 0 and os.environ.get("NODE_RANK", "0") == "0"
+        rank = getattr(rank_zero_only, "rank", 0)
+        # processes that the first one starts come here too, when it has begun to write
+        first = rank == 0 and os.environ.get("NODE_RANK", "0") == "0"
         if config.trainer.fast_dev_run:
             self.trial = tempfile.TemporaryDirectory(prefix="radio-")
             config.trainer.default_root_dir = self.trial.name
@@ -283,8 +286,8 @@ class RadioCLI(LightningCLI):
             checkpoint = self.folder.best_checkpoint() or next(iter(self.folder.checkpoints()), None)
             if checkpoint is None:
                 raise InputError(
-                    f"{self.folder.path} holds a trained run, but no checkpoint of it: {command} would write figures of "
-                    f"the untrained model over its results. Evaluate its export under another --name, with "
+                    f"{self.folder.path} holds a trained run, but no checkpoint of it: {command} would write what the "
+                    "untrained model gives over its results. Evaluate its export under another --name, with "
                     f"--model.init_args.model {self.folder.path / 'export'}, or give --ckpt_path"
                 )
         elif given is None:
@@ -373,8 +376,8 @@ class RadioCLI(LightningCLI):
                 "config": relevant(self._plain_config()),
             }
         if self.subcommand == "fit":
-            trainer.callbacks.insert(0, story.Story())
-            trainer.callbacks.append(KeepLastWeights(self.folder.path / "checkpoints" / "last.ckpt"))
+            last = self.folder.path / "checkpoints" / "last.ckpt"
+            trainer.callbacks += [story.Story(), KeepLastWeights(last)]  # type: ignore[attr-defined]
         return trainer
 
     def before_fit(self) -> None:

@@ -137,11 +137,10 @@ class RunFolder:
 
     def best_checkpoint(self) -> Path | None:
         """The checkpoint that the run chose by its validation; None if it did not come to that."""
-        best = (self.mark or {}).get("best")
+        best: str | None = (self.mark or {}).get("best")
         if best and (self.path / best).is_file():
             return self.path / best
-        called_best = [path for path in self.checkpoints() if path.name.startswith("best")]
-        return called_best[0] if called_best else None
+        return next((path for path in self.checkpoints() if path.name.startswith("best")), None)
 
     def resolve(self, checkpoint: str) -> Path:
         """The file that ``--ckpt_path`` means: a path, or ``last`` or ``best`` of this run.
@@ -295,10 +294,10 @@ class RunFolder:
         there = self.found(OWNED)
         if there and not overwrite:
             checkpoints = self.checkpoints()
-            state = "a finished" if (self.mark or {}).get("finished") else "a"
+            state = ", which is finished" if (self.mark or {}).get("finished") else ""
             on = f", go on from its last checkpoint with --ckpt_path last ({checkpoints[0]})" if checkpoints else ""
             raise InputError(
-                f"{self.path} already holds {state} run; choose another --name{on}, or delete what it has made with "
+                f"{self.path} already holds a run{state}; choose another --name{on}, or delete what it has made with "
                 "--overwrite true"
             )
         for path in there:

@@ -100,7 +100,7 @@ class RunFolder:
         except FileNotFoundError:
             return None
         except (OSError, ValueError):
-            return {} if (self.path / MARK).is_file() else None
+            return {} if os.path.isfile(self.path / MARK) else None
         return found if isinstance(found, dict) else {}
 
     def note(self, **facts: Any) -> None:
@@ -195,40 +195,39 @@ class RunFolder:
         Raises:
             InputError: it belongs to another run or to the user, is in use, or cannot be written.
         """
-        writes = WRITES[command]
-        self._refuse_other_runs([self.path, *checkpoints])
         goes_on = command == "fit" and checkpoint is not None and self.holds(checkpoint)
-        self._refuse_what_is_not_marked(writes, adopt=checkpoint is not None and self.holds(checkpoint))
         try:
+            self._refuse_other_runs([self.path, *checkpoints])
+            self._refuse_what_is_not_marked(WRITES[command], adopt=checkpoint is not None and self.holds(checkpoint))
             self.path.mkdir(parents=True, exist_ok=True)
             self._acquire()
+            if command == "fit" and not goes_on:
+                self._make_room(overwrite)
+            elif command in ("fit", "validate", "test"):
+                check_results(self.path)
+            self._sweep_up(checkpoints)
+            self._mark_as_busy(command, checkpoints)
         except OSError as error:
+            self.release()
             raise InputError(
                 f"{self.path} cannot be used as run folder ({error.strerror or error}); "
                 "choose another --name or --trainer.default_root_dir"
             ) from None
-        try:
-            if command == "fit" and not goes_on:
-                self._make_room(overwrite)
-            elif command == "fit" or command in ("validate", "test"):
-                check_results(self.path)
-            self._sweep_up(checkpoints)
-            facts: dict[str, Any] = {"radio": __version__}
-            mark = self.mark or {}
-            if command == "fit":
-                elsewhere = [f.resolve() for f in checkpoints if self.path.resolve() not in f.resolve().parents]
-                facts |= {"checkpoints": [str(folder) for folder in elsewhere] or None, "finished": None}
-            # an evaluation does not make a run that was trained its own
-            facts["command"] = command if command == "fit" or not self.trained else "fit"
-            facts["run"] = mark.get("run") or secrets.token_hex(8)
-            facts["busy"] = {"command": command, "process": os.getpid(), "host": socket.gethostname()}
-            self.note(**facts)
-        except OSError as error:
-            self.release()
-            raise InputError(f"{self.path}: cannot be written ({error.strerror or error})") from None
         except BaseException:
             self.release()
             raise
+
+    def _mark_as_busy(self, command: str, checkpoints: Sequence[Path]) -> None:
+        mark = self.mark or {}
+        # an evaluation does not make a run that was trained its own
+        facts: dict[str, Any] = {"command": command if command == "fit" or not self.trained else "fit"}
+        if command == "fit":
+            elsewhere = [f.resolve() for f in checkpoints if self.path.resolve() not in f.resolve().parents]
+            facts |= {"checkpoints": [str(folder) for folder in elsewhere] or None, "finished": None}
+        facts["radio"] = __version__
+        facts["run"] = mark.get("run") or secrets.token_hex(8)
+        facts["busy"] = {"command": command, "process": os.getpid(), "host": socket.gethostname()}
+        self.note(**facts)
 
     def release(self) -> None:
         """Let other commands work in the folder; one in which nothing was made is taken away again."""
@@ -278,10 +277,7 @@ class RunFolder:
     def _refuse_what_is_not_marked(self, writes: Sequence[str], *, adopt: bool) -> None:
         if self.path.exists() and not self.path.is_dir():
             raise InputError(f"{self.path} is a file, expected a folder for the run; choose another --name")
-        try:
-            names = _names(self.found(writes))
-        except OSError as error:
-            raise InputError(f"{self.path} cannot be read ({error.strerror or error})") from None
+        names = _names(self.found(writes))
         # a checkpoint in it that the user names says whose folder it is
         if self.mark is None and names and not (adopt and looks_like_a_run(self.path)):
             raise InputError(
@@ -328,8 +324,8 @@ def mark_as_own(folder: Path, writes: Sequence[str], command: str) -> None:
         InputError: files of these names are there that no such command has made, or it cannot be written.
     """
     there = RunFolder(folder.resolve().parent, folder.resolve().name)
-    there._refuse_what_is_not_marked(writes, adopt=False)
     try:
+        there._refuse_what_is_not_marked(writes, adopt=False)
         if there.mark is None:
             there.note(command=command, radio=__version__, run=secrets.token_hex(8))
     except OSError as error:

@@ -16,7 +16,16 @@ from typing import Any
 import pytest
 import torch
 
-from radio.checkpoints import WholeCheckpoints, apply_rates, check_network, compare, differences, read_checkpoint
+from radio.checkpoints import (
+    RunState,
+    WholeCheckpoints,
+    apply_rates,
+    check_network,
+    compare,
+    data_fingerprint,
+    differences,
+    read_checkpoint,
+)
 from radio.schema import InputError
 
 KILLED_IN_THE_MIDDLE = """
@@ -209,3 +218,29 @@ def test_the_rate_of_the_command_takes_the_place_that_the_schedule_has_reached(k
             one.step()
             two.step()
     apply_rates(SimpleNamespace(), [1.0])
+
+
+def test_other_training_data_are_said_and_refused_within_an_epoch() -> None:
+    def state(questions: int) -> tuple[RunState, list[str]]:
+        said: list[str] = []
+        examples = [
+            SimpleNamespace(question=SimpleNamespace(id=str(i), question="q"), teacher={"p": 0.5})
+            for i in range(questions)
+        ]
+        run = RunState()
+        run.say = said.append
+        run._data = data_fingerprint(SimpleNamespace(examples={"train": examples}))
+        return run, said
+
+    before = {"data": state(3)[0]._data, "processes": 1, "half_done": False}
+    run, said = state(3)
+    run._compare_data(before, 1)
+    assert said == []
+    run, said = state(2)
+    run._compare_data(before, 2)
+    assert [line.split(": ", 1)[1] for line in said] == [
+        "training data: 3 questions then, 2 now; this command's is used",
+        "processes: 1 then, 2 now; this command's is used",
+    ]
+    with pytest.raises(InputError, match="in the middle of an epoch, and this command differs: training data"):
+        run._compare_data({**before, "half_done": True}, 1)

@@ -234,7 +234,7 @@ NOISE = (
     *("litlogger", "LeafSpec", "Restoring states", "Loaded model weights", "FLOPs", "sync_dist", "Seed set"),
     *("TPU available", "it/s", "GLOBAL_RANK", "predict returned None", "DataLoader 0"),
 )
-WARNER = '''
+WARNER = """
 import lightning as L
 from lightning.pytorch.utilities import rank_zero_warn
 
@@ -242,7 +242,7 @@ class Warner(L.Callback):
     def on_train_start(self, trainer, pl_module):
         rank_zero_warn("a real warning")
         rank_zero_warn("It is recommended to use `self.log('validation/mine', ..., sync_dist=True)`")
-'''
+"""
 
 
 @pytest.mark.slow

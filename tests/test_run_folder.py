@@ -227,6 +227,11 @@ def test_last_and_best_are_the_runs_own_and_half_written_ones_do_not_count(tmp_p
     assert folder.resolve("best") == best
     folder.note(best="checkpoints/epoch=1.ckpt")
     assert folder.resolve("best").name == "epoch=1.ckpt"
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match="neither a file nor a folder"):
+        folder.resolve(str(tmp_path / "pipe"))
+    with pytest.raises(InputError, match="no such file"):
+        folder.resolve("x" * 5000)
     with pytest.raises(InputError, match=r"no such file.*holds best\.ckpt|no such file.*epoch=1\.ckpt"):
         folder.resolve(str(tmp_path / "nowhere.ckpt"))
     folder.release()

@@ -44,7 +44,8 @@ options:
   --config FILE         YAML; several are merged, the later one wins, and options on the command line win over files
   --name NAME           run folder runs/NAME: config, metrics.json, rankings, predictions, export, checkpoints
   --overwrite true      replace a finished run of that name
-  --ckpt_path FILE      checkpoint to resume (fit) or to evaluate
+  --ckpt_path FILE      checkpoint to go on from (fit) or to evaluate; last or best: that of the run NAME, whose best
+                        one is evaluated without this option
   --KEY VALUE           any key of the config, for example --model.init_args.lr 2e-5 or --data.init_args.batch_size 8
   --print_config        print the merged config and stop
 

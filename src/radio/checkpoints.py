@@ -15,6 +15,7 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities import rank_zero_warn
 
 from radio.run_folder import UNFINISHED
@@ -375,17 +376,21 @@ class KeepLastWeights(L.Callback):
         self.path = path
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        callbacks: list[Any] = trainer.checkpoint_callbacks
-        writers = [c for c in callbacks if getattr(c, "save_top_k", 1) != 0]
-        written = [c for c in writers if getattr(c, "_last_checkpoint_saved", None)]
+        writers = [c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint) and c.save_top_k != 0]
+        # by this process, or by the one that it goes on from
+        written = [c for c in writers if c._last_checkpoint_saved or _is_file(c.best_model_path)]
         if trainer.fast_dev_run or not writers or written:  # type: ignore[attr-defined]
             return
         trainer.save_checkpoint(self.path)
-        monitored = sorted({str(c.monitor) for c in writers if getattr(c, "monitor", None)})
+        monitored = sorted({c.monitor for c in writers if c.monitor})
         rank_zero_warn(
             f"no checkpoint was written ({', '.join(monitored) or 'no interval'} did not come up); "
             f"the last weights are kept in {self.path}"
         )
+
+
+def _is_file(path: str) -> bool:
+    return bool(path) and Path(path).is_file()
 
 
 def apply_rates(scheduler: Any, base_lrs: list[float]) -> None:

@@ -280,7 +280,7 @@ class RadioCLI(LightningCLI):
     def _resolve_checkpoint(self, command: str, config: Namespace) -> Path | None:
         """The checkpoint that the command starts from; an evaluation takes the best one of a trained run."""
         given = config.get("ckpt_path")
-        if command not in ("fit", "validate", "test", "predict"):
+        if command not in ("fit", "validate", "test", "predict") or "://" in (given or ""):
             return None
         if given is None and command != "fit" and self.folder.trained:
             checkpoint = self.folder.best_checkpoint() or next(iter(self.folder.checkpoints()), None)

@@ -156,7 +156,9 @@ class RunFolder:
                 raise InputError(f"--ckpt_path {checkpoint}: {self.path} holds no such checkpoint{others}")
             return chosen
         path = Path(checkpoint)
-        if not path.exists():
+        if os.path.exists(path) and not (path.is_file() or path.is_dir()):
+            raise InputError(f"--ckpt_path {checkpoint}: this is neither a file nor a folder")
+        if not os.path.exists(path):
             there = self.checkpoints()
             others = f"; {self.path} holds {_names(there)}" if there else ""
             raise InputError(
@@ -348,6 +350,10 @@ def check_results(folder: Path) -> None:
     Raises:
         InputError: ``metrics.json`` or ``predictions.jsonl`` is damaged.
     """
+    for name in ("metrics.json", "predictions.jsonl"):
+        path = folder / name
+        if path.exists() and not path.is_file():
+            raise InputError(f"{path}: {_damaged('no file')}")
     read_metrics(folder / "metrics.json")
     for _ in read_predictions(folder / "predictions.jsonl"):
         pass

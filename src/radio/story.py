@@ -35,7 +35,7 @@ WARNINGS = (
     r"predict returned None if it was on purpose",
     # all processes have all rankings: their numbers are the same
     r"It is recommended to use `self\.log\('(validation|test)/(retriever/|base/|tuned-base/)?"
-    r"((gold_|teacher_)?(mrr|ndcg@\d+|recall@\d+|precision@\d+)|em|f1|answer_in_context|loss)(@\d+)?(/low|/high)?'",
+    r"((gold_|teacher_)?(mrr|ndcg@\d+|recall@\d+|precision@\d+)|(\w+_)?(em|f1|answer_in_context)|loss)(@\d+)?(/low|/high)?'",
 )
 """Warnings that are about these libraries' insides, or do not hold here."""
 

@@ -46,7 +46,8 @@ options:
   --config FILE         YAML; several are merged, the later one wins, and options on the command line win over files
   --name NAME           run folder runs/NAME: config, metrics.json, rankings, predictions, export, checkpoints
   --overwrite true      replace a finished run of that name
-  --ckpt_path FILE      checkpoint to resume (fit) or to evaluate
+  --ckpt_path FILE      checkpoint to go on from (fit) or to evaluate; last or best: that of the run NAME, whose best
+                        one is evaluated without this option
   --KEY VALUE           any key of the config, for example --model.init_args.lr 2e-5 or --data.init_args.batch_size 8
   --print_config        print the merged config and stop
   --debug               show the traceback of a mistake too (or RADIO_DEBUG=1)
@@ -95,6 +96,10 @@ def main() -> int:
     # set before the libraries that read them are imported
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    # no progress bar for what takes no time, and a line now and then where nobody watches it move
+    os.environ.setdefault("TQDM_DELAY", "1")
+    if not sys.stderr.isatty():
+        os.environ.setdefault("TQDM_MININTERVAL", "30")
     return guarded(_lightning)
 
 

@@ -380,9 +380,7 @@ class RationaleDataModule(L.LightningDataModule):
     ) -> None:
         work = list(self.taught(split, candidates, rationales))
         missing = set(self.cache.missing([key for key, *_ in work]))
-        # questions of the same text, answers and candidates have one key: they are scored once
-        unique = {item[0]: item for item in work}
-        todo = [item for key, item in unique.items() if key in missing]
+        todo = [item for item in work if item[0] in missing]
         if not todo:
             return
         from tqdm import tqdm
@@ -406,7 +404,7 @@ class RationaleDataModule(L.LightningDataModule):
         if split in TAUGHT:
             rationales = self._read_rationales(split, candidates)
             self._check_rationales(split, rationales)
-            # by question, not by key: questions of the same text and answers share one
+            # by question: that keys differ is up to the teacher's key
             work = {question.id: key for key, question, _, _ in self.taught(split, candidates, rationales.kept)}
             stored = self.cache.get_json(work.values(), as_scores)
             lacking = [question for question, key in work.items() if key not in stored]

@@ -63,7 +63,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 PARTS: dict[str, tuple[Callable[[], Fingerprinted], str]] = {
     "AnswerMatch": (AnswerMatch, "c6f2a924a9f181e6"),
     "AnthropicWriter": (AnthropicWriter, "16d238fab6a638c2"),
-    "BM25": (BM25, "72708c08664d732b"),
+    "BM25": (BM25, "e1caeda4a9f663a3"),
     "Blend": (Blend, "44c49694534ce055"),
     "Dense": (Dense, "326330564f3a6956"),
     "Encoder": (Encoder, "acb63bb13056adf1"),
@@ -111,8 +111,8 @@ class Data(data_modules.RationaleDataModule):
 ITEM = (QUESTION, RATIONALE, PASSAGES)
 PROMPT = Prompt(QUESTION, PASSAGES)
 COMPOSED: dict[str, tuple[Callable[[], str], str]] = {
-    "candidates, BM25": (lambda: Data(BM25())._candidate_keys("train")[0], "1d0f4e2b74c709fa"),
-    "candidates, injected": (lambda: Data(BM25(), injected="train")._candidate_keys("train")[0], "8f4c1a5520182592"),
+    "candidates, BM25": (lambda: Data(BM25())._candidate_keys("train")[0], "62b9bcfea1e2e751"),
+    "candidates, injected": (lambda: Data(BM25(), injected="train")._candidate_keys("train")[0], "6ba500995bf9cbe0"),
     "candidates, Precomputed": (lambda: Data(Precomputed("run.trec"))._candidate_keys("train")[0], "92bce7601e066357"),
     "rationale, AnthropicWriter": (lambda: AnthropicWriter().key(QUESTION), "c0c36f06a45eab2c"),
     "rationale, with passages": (

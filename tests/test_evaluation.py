@@ -15,11 +15,10 @@ from test_data_modules import module
 from test_yes_no import make_decoder
 from torch import Tensor
 
-from radio.cache import Cache
 from radio.callbacks import CollapseGuard, GeneratorInTheLoop, RankEvaluation
 from radio.generators import Generator, Prompt
 from radio.report import Results, gain_over_base, no_better, show_table
-from radio.rerankers import CrossEncoder, Reranker
+from radio.rerankers import CrossEncoder
 from radio.retrieval import BM25
 from radio.sampling import HardNegatives
 from radio.schema import Candidate, GroupBatch, InputError, Question
@@ -184,7 +183,7 @@ def test_an_evaluation_holds_no_numbers_of_the_one_before(world: World, tiny_ber
     document = metrics(tmp_path)
     assert "mrr" in document["validation"]["tuned"]
     assert "em" not in document["validation"]["tuned"]
-    assert "generators" not in document or "validation" not in document["generators"]
+    assert "validation" not in document["generators"]
     assert "answer" not in read_jsonl(tmp_path / "predictions.jsonl")[0]["tuned"]
 
 
@@ -261,8 +260,8 @@ def test_a_reranker_that_has_learnt_nothing_is_exported_with_a_warning(
     status, out, err = radio("fit", *tiny_run, "--model.init_args.lr", "0")
     assert status == 0, err
     warning = "the tuned reranker is no better than the base (ndcg@5 +0.0 [+0.0, +0.0] points"
-    assert f"WARNING: {warning}" in out.splitlines()[-1] + out
-    assert out.rindex("WARNING") > out.rindex("tuned - base │") if "tuned - base │" in out else True
+    # behind the table, where it is read
+    assert f"WARNING: {warning}" in out[out.index("run folder:") :]
     assert f"> **Warning**: {warning}" in (tmp_path / "runs/tiny/export/README.md").read_text()
 
 
@@ -303,23 +302,20 @@ def test_fit_watches_for_a_collapse(
     assert len(told) == (0 if switch else 1)
 
 
-def test_a_config_with_a_guard_gets_no_second_one(radio: Radio, tiny_run: list[str], tmp_path: Path) -> None:
+def test_a_config_with_a_guard_gets_no_second_one(
+    radio: Radio, tiny_run: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     overlay = ["--config", str(ROOT / "configs/callbacks/collapse_guard.yaml")]
     diary = "import lightning as L\n\nclass Diary(L.Callback):\n    def on_fit_start(self, trainer, pl_module):\n"
     diary += "        print('guards', sum(type(c).__name__ == 'CollapseGuard' for c in trainer.callbacks))\n"
     (tmp_path / "guard_diary.py").write_text(diary)
-    import sys
-
-    sys.path.insert(0, str(tmp_path))
-    try:
-        for name, extra in (("own", overlay), ("default", [])):
-            extra = [*extra, "--trainer.callbacks+", "guard_diary.Diary", "--name", name]
-            status, out, err = radio("fit", *tiny_run, *extra)
-            assert status == 0, err
-            assert "guards 1" in out
-            assert "collapse_guard: true" in (tmp_path / f"runs/{name}/config.yaml").read_text()
-    finally:
-        sys.path.remove(str(tmp_path))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name, extra in (("own", overlay), ("default", [])):
+        extra = [*extra, "--trainer.callbacks+", "guard_diary.Diary", "--name", name]
+        status, out, err = radio("fit", *tiny_run, *extra)
+        assert status == 0, err
+        assert "guards 1" in out
+        assert "collapse_guard: true" in (tmp_path / f"runs/{name}/config.yaml").read_text()
 
 
 def test_the_students_scores_for_hard_negatives_are_in_fp32(world: World, tiny_bert: str, tmp_path: Path) -> None:
@@ -333,9 +329,3 @@ def test_the_students_scores_for_hard_negatives_are_in_fp32(world: World, tiny_b
         found.append(loader.groups.student)
     assert found[0]
     assert found[0] == found[1]
-
-
-def test_a_reranker_needs_no_trainer_to_rank_untrained(tiny_bert: str, tmp_path: Path) -> None:
-    reranker: Reranker = CrossEncoder(tiny_bert, max_length=48)
-    reranker.index({}, Cache(tmp_path / "cache.sqlite"))
-    assert reranker.attached_trainer is None

@@ -325,7 +325,7 @@ def run() -> RadioCLI:
             auto_configure_optimizers=False,
         )
     except InputError as error:
-        if error.everywhere and getattr(rank_zero_only, "rank", 0):
+        if error.everywhere and int(os.environ.get("LOCAL_RANK", "0")):
             # the first process says it, and its status is that of the command. With another status than 0, Lightning
             # would kill the first one, perhaps before it has said anything
             raise SystemExit(0) from None

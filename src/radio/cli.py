@@ -31,8 +31,10 @@ from radio.cache import Fingerprinted
 from radio.callbacks import CollapseGuard, best_checkpoint
 from radio.callbacks.evaluation import tied_tops
 from radio.callbacks.export import monitored
+from radio.exports import adopt_export
 from radio.formats import atomic_write, ranked, write_jsonl, write_run
 from radio.losses import Loss
+from radio.ranges import check
 from radio.report import gain_over_base, no_better, show_table
 from radio.rerankers import Reranker
 from radio.sampling import GroupSampler
@@ -49,6 +51,7 @@ class RadioTrainer(L.Trainer):
     """
 
     def __init__(self, *args: Any, use_distributed_sampler: bool = False, **kwargs: Any) -> None:
+        check(self, _numbers(kwargs))
         if kwargs.get("precision") is None:
             kwargs["precision"] = default_precision(kwargs.get("accelerator", "auto"))
         # the data module splits questions over processes itself: groups must know their epoch
@@ -94,8 +97,21 @@ class RadioTrainer(L.Trainer):
         """
         from radio.rationales.review import review, review_items
 
+        check("radio rationales review", {"port": port, "limit": limit})
         folder = Path(output) if output else Path(self.default_root_dir) / "reviews"
         review(review_items(datamodule, split)[:limit], folder, annotator, port)
+
+
+def _numbers(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings of a trainer that are numbers: ``devices`` arrives as a text from the command line."""
+    found: dict[str, float] = {}
+    for name, value in settings.items():
+        if isinstance(value, str) and re.fullmatch(r"[+-]?\d{1,9}", value.strip()):
+            found[name] = int(value)
+        # a list of devices holds their numbers, from 0
+        elif isinstance(value, int | float):
+            found[name] = value
+    return found
 
 
 def default_precision(accelerator: Any) -> str:
@@ -199,6 +215,7 @@ class RadioCLI(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         config = self.config[self.subcommand]
+        adopt_export(config, sys.argv)
         name = config.name
         if not name or Path(name).name != name:
             raise InputError(f"--name: found {name!r}, expected one folder name")

@@ -10,7 +10,7 @@ import tempfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -205,28 +205,70 @@ def read_rationales(path: str | Path) -> tuple[dict[str, Rationale], dict[str, R
     Raises:
         InputError: broken line, missing key, wrong type, empty text or a duplicate.
     """
-    path = Path(path)
-    by_id: dict[str, Rationale] = {}
-    by_text: dict[str, Rationale] = {}
-    for place, row in read_rows(path):
-        key = "reason" if "reason" in row and "rationale" not in row else "rationale"
-        text = _take(row, place, key, str).strip()
-        if not text and row.get("outcome") != "refused":
-            raise InputError(f"{place}: key {key!r} is empty, expected the rationale")
-        model = _take(row, place, "model", str, default="recorded")
-        prompt = _take(row, place, "prompt", str, default="")
-        usage = _take(row, place, "usage", dict, default={})
-        outcome = _take(row, place, "outcome", str, default="written")
-        if "question_id" in row or "id" in row:
-            identifier, table = _take_id(row, place, "question_id" if "question_id" in row else "id"), by_id
-            record = Rationale(identifier, text, model, prompt, usage, outcome)
-        else:
-            identifier, table = normalise_question(_take(row, place, "question", str)), by_text
-            record = Rationale("", text, model, prompt, usage, outcome)
-        if identifier in table and table[identifier].text != text:
-            raise InputError(f"{place}: a second, different rationale for {identifier!r}; expected one a question")
-        table[identifier] = record
+    by_id, by_text = read_rationale_files([path])
+    return {key: row.rationale for key, row in by_id.items()}, {key: row.rationale for key, row in by_text.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class RationaleRow:
+    """A rationale as a file gives it, with its place ``file:line`` and the question that it is said to be of."""
+
+    rationale: Rationale
+    place: str
+    question: str | None = None
+
+
+def read_rationale_files(
+    paths: Iterable[str | Path],
+) -> tuple[dict[str, RationaleRow], dict[str, RationaleRow]]:
+    """Read rationales of several files, as :func:`read_rationales` does of one.
+
+    Raises:
+        InputError: as there; two rows of these files contradict each other.
+    """
+    by_id: dict[str, RationaleRow] = {}
+    by_text: dict[str, RationaleRow] = {}
+    for path in paths:
+        for place, row in read_rows(Path(path)):
+            found = _take_rationale(row, place)
+            if found.rationale.question_id:
+                _add_rationale(by_id, found.rationale.question_id, found)
+            else:
+                _add_rationale(by_text, normalise_question(found.question or ""), found)
     return by_id, by_text
+
+
+def _take_rationale(row: Mapping[str, Any], place: str) -> RationaleRow:
+    key = "reason" if "reason" in row and "rationale" not in row else "rationale"
+    text = _take(row, place, key, str).strip()
+    model = _take(row, place, "model", str, default="recorded")
+    prompt = _take(row, place, "prompt", str, default="")
+    usage = _take(row, place, "usage", dict, default={})
+    outcome = _take(row, place, "outcome", str, default="written")
+    if not text and outcome == "written":
+        raise InputError(f"{place}: key {key!r} is empty, expected the rationale")
+    named = [name for name in ("question_id", "id") if name in row]
+    identifier = _take_id(row, place, named[0]) if named else ""
+    question = _take(row, place, "question", str, default=None if named else ...)
+    return RationaleRow(Rationale(identifier, text, model, prompt, usage, outcome), place, question)
+
+
+def _add_rationale(table: dict[str, RationaleRow], key: str, row: RationaleRow) -> None:
+    """Add a row to those of other questions; one that says the same again adds nothing."""
+    first = table.setdefault(key, row)
+    if first.rationale.text != row.rationale.text:
+        raise InputError(
+            f"{row.place}: a second, different rationale for {key!r}, the first is at {first.place}; "
+            "expected one a question"
+        )
+    texts = [normalise_question(found.question) for found in (first, row) if found.question is not None]
+    if len(set(texts)) > 1:
+        raise InputError(
+            f"{row.place}: the id {key!r} is of the question {row.question!r} here, and of {first.question!r} at "
+            f"{first.place}; leave the ids out of these files, and their rows join by the text of the question"
+        )
+    if first.question is None:
+        table[key] = row
 
 
 def add_passage(passages: dict[str, Passage], passage: Passage, place: str) -> None:

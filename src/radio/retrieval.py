@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from radio.cache import Cache, Fingerprinted, fingerprint
+from radio.cache import Cache, Fingerprinted
 from radio.corpus import row_ids
 from radio.encoders import Encoder
 from radio.formats import add_passage, read_candidates
+from radio.ranges import check
 from radio.schema import Candidate, InputError, Passage, Question
 
 
@@ -24,6 +25,11 @@ class Retriever(Fingerprinted):
 
     def index(self, passages: Mapping[str, Passage], cache: Cache) -> None:
         """Get ready to search these passages; called once, only when something is to be searched."""
+
+    def asked(self, question: Question) -> list[Any]:
+        """What its candidates may depend on of a question beside the id, for the key: all, unless a subclass
+        knows better."""
+        return question.content
 
     @abstractmethod
     def search(self, questions: Sequence[Question], k: int) -> Iterator[list[Candidate]]:
@@ -75,6 +81,8 @@ class BM25(Retriever):
             (FlashRAG's: ``en`` and ``english``).
     """
 
+    identity = "BM25"
+
     def __init__(
         self,
         k1: float = 0.9,
@@ -83,6 +91,7 @@ class BM25(Retriever):
         stemmer: str | None = None,
         index_path: str | None = None,
     ) -> None:
+        check(self, locals())
         self.k1 = k1
         self.b = b
         self.stopwords = stopwords
@@ -91,9 +100,12 @@ class BM25(Retriever):
         self._index: Any = None
         self._ids: Sequence[str] = []
 
-    def fingerprint(self) -> str:
+    def depends_on(self) -> dict[str, Any]:
         # not the whole folder: the corpus that bm25s may keep there is large, and of no effect
-        return fingerprint([super().fingerprint(), self._files(self._folder) if self._folder else None])
+        return {**super().depends_on(), "index": self._files(self._folder) if self._folder else None}
+
+    def asked(self, question: Question) -> list[Any]:
+        return [question.query]
 
     def _files(self, folder: Path) -> list[Path]:
         if not folder.is_dir():
@@ -191,6 +203,8 @@ class Dense(Retriever):
             ``efSearch=256`` (HNSW).
     """
 
+    identity = "Dense"
+
     def __init__(
         self,
         encoder: Encoder | None = None,
@@ -205,6 +219,9 @@ class Dense(Retriever):
         self._ids: Sequence[str] = []
         self._cache: Cache | None = None
         self._vectors: Any = None
+
+    def asked(self, question: Question) -> list[Any]:
+        return [question.query]
 
     def index(self, passages: Mapping[str, Passage], cache: Cache) -> None:
         self._ids, self._cache = row_ids(passages), cache
@@ -290,6 +307,8 @@ class Precomputed(Retriever):
         paths: one file or several; a question may stand in one of them only.
     """
 
+    identity = "Precomputed"
+
     def __init__(self, paths: list[str] | str) -> None:
         self.paths = [Path(p) for p in ([paths] if isinstance(paths, str) else paths)]
         self._table: dict[str, list[Candidate]] | None = None
@@ -308,6 +327,9 @@ class Precomputed(Retriever):
                     add_passage(self._passages, passage, str(path))
             self._table = table
         return self._table
+
+    def asked(self, question: Question) -> list[Any]:
+        return []
 
     def passages(self) -> dict[str, Passage]:
         """Passages whose text the files carry: with all of them, no corpus file is needed."""

@@ -29,10 +29,24 @@ class Question:
     search: str = ""
     """What retrievers and rerankers are given, where that is not the question alone."""
 
+    def __post_init__(self) -> None:
+        # a string would be read as a list of its letters
+        for name in ("golden_answers", "choices"):
+            value = getattr(self, name)
+            if isinstance(value, str | bytes):
+                raise InputError(
+                    f"Question {self.id!r}: {name}: found {value!r}, expected a tuple of strings; write ({value!r},)"
+                )
+
     @property
     def query(self) -> str:
         """The text that passages are ranked for."""
         return self.search or self.question
+
+    @property
+    def content(self) -> list[Any]:
+        """All that is known of the question but its id, for keys of what a class may read of it."""
+        return [self.question, self.golden_answers, self.choices, self.search, self.metadata]
 
     @property
     def gold(self) -> dict[str, float]:
@@ -103,9 +117,14 @@ class Rationale:
     usage: Mapping[str, int] = field(default_factory=dict)
     """Tokens: ``input``, ``output``, ``cache_read``, ``cache_write``."""
     outcome: str = "written"
-    """``written``, ``refused`` (the model declined) or ``truncated`` (cut off at the limit of tokens)."""
+    """``written``, ``empty``, ``refused`` (the model declined) or ``truncated`` (cut off at the limit of tokens)."""
     response: Mapping[str, Any] = field(default_factory=dict)
     """The answer of the server as it was sent."""
+
+    @property
+    def content(self) -> list[Any]:
+        """What is handed to teachers and judges, without the question's id, for keys."""
+        return [self.text, self.model, self.prompt, self.usage, self.outcome]
 
 
 @dataclass(frozen=True, slots=True)

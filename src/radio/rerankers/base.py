@@ -18,12 +18,15 @@ import torch
 from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor, nn
 
+from radio import contracts, exports
 from radio.batching import scatter
 from radio.cache import Cache
-from radio.encoders import resolve_model
 from radio.formats import Run
 from radio.losses import InfoNCE, Loss
+from radio.model_files import resolve_model
+from radio.models import capped, load_tokenizer, positions, say_once
 from radio.processes import gathered, stopping_together
+from radio.ranges import check
 from radio.report import Results
 from radio.rerankers import finite, tuning
 from radio.rerankers.tuning import LoRA
@@ -42,7 +45,7 @@ class Reranker(L.LightningModule):
         lr: peak learning rate of AdamW.
         weight_decay: for weight matrices; biases and norms are not decayed.
         warmup_ratio: share of the steps in which the learning rate rises linearly; it then falls linearly to 0.
-        max_length: tokens of question and passage together (bi-encoder: of each).
+        max_length: tokens of question and passage together (bi-encoder: of each); at most the model's positions.
         dropout: probability in all dropout layers; None leaves the model's own. 0 halves a training step on a CPU.
         lora: train low-rank adapters instead of the body's weights; the export holds them merged.
         freeze: names or glob patterns of parts that are not trained, for example ``embeddings`` or ``layer.[0-5]``.
@@ -70,6 +73,7 @@ class Reranker(L.LightningModule):
         evaluation_precision: Literal["fp32", "trainer"] = "fp32",
     ) -> None:
         super().__init__()
+        check(self, locals())
         self.model = model
         self.loss = loss or InfoNCE()
         self.lr = lr
@@ -85,6 +89,10 @@ class Reranker(L.LightningModule):
         self.network: Any = None
         self._packed = False
         """Whether the network takes batches without padding (:mod:`radio.packing`); a subclass's ``build`` sets it."""
+        self._new_weights: list[str] = []
+        """Names of the weights that the model lacks, drawn at random by ``build``, which sets it."""
+        self._random: list[str] = []
+        """Those of them that no training and no checkpoint has touched since."""
         self.ranking: Run = {}
         """Scores of the current evaluation: question id -> passage id -> score."""
         self.base_rankings: dict[str, Run] = {}
@@ -127,12 +135,7 @@ class Reranker(L.LightningModule):
 
     @cached_property
     def tokenizer(self) -> Any:
-        from transformers import AutoTokenizer
-
-        try:
-            return AutoTokenizer.from_pretrained(self.tokenizer_folder())
-        except OSError as error:
-            raise InputError(f"model {self.model!r} cannot be loaded: {str(error).splitlines()[0]}") from None
+        return load_tokenizer(self.model, self.tokenizer_folder())
 
     def forward(self, batch: GroupBatch) -> Tensor:
         """Scores in fp32 ``[B, G]``, 0 where padded.
@@ -142,13 +145,47 @@ class Reranker(L.LightningModule):
         """
         if not any(batch.passage_ids):
             return torch.zeros(batch.mask.shape, device=batch.mask.device)
-        scores = scatter(self.score(batch), batch.mask)
+        pairs = sum(map(len, batch.passage_ids))
+        scores = scatter(contracts.scores(self, self.score(batch), pairs), batch.mask)
         finite.check_scores(self, batch, scores)
         return scores
 
     def configure_model(self) -> None:
         if self.network is None:
             self.network = self._fresh_network()
+            self._random = list(self._new_weights)
+            if self._trainer is None:
+                self._say_new_weights()
+
+    def _say_new_weights(self) -> None:
+        if self._random:
+            names = ", ".join(self._random[:3]) + (", ..." if len(self._random) > 3 else "")
+            say_once(f"{self.model!r} has no head of a {type(self).__name__}: {names} start at random")
+
+    def on_fit_start(self) -> None:
+        self._say_new_weights()
+        self._random = []
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self._random = []
+
+    def on_validation_start(self) -> None:
+        self._refuse_random_weights()
+
+    on_test_start = on_predict_start = on_validation_start
+
+    def _refuse_random_weights(self) -> None:
+        """Weights drawn at random, and not trained since, rank at random.
+
+        Raises:
+            InputError: names them.
+        """
+        if self._random:
+            raise InputError(
+                f"model {self.model!r}: {len(self._random)} weights ({', '.join(self._random[:3])}) of a "
+                f"{type(self).__name__} are missing and would be random; give a trained model (the export of "
+                "a run), or --ckpt_path, or train it with radio fit"
+            )
 
     def _fresh_network(self) -> nn.Module:
         # a head that the checkpoint lacks is drawn from the run's seed alone, so that the untrained model is well
@@ -156,7 +193,12 @@ class Reranker(L.LightningModule):
         with isolate_rng():
             torch.manual_seed(int(os.environ.get("PL_GLOBAL_SEED", "0")))
             # from_pretrained returns networks in evaluation mode: without dropout until someone says otherwise
-            network = self.build().train()
+            self._new_weights = []
+            exports.check_class(self)
+            network = contracts.network(self, self.build()).train()
+            if exports.is_own(self):
+                self._complete_own(network)
+            self._cap_length(network)
             for module in network.modules():
                 if isinstance(module, nn.Dropout) and self.dropout is not None:
                     module.p = self.dropout
@@ -165,6 +207,16 @@ class Reranker(L.LightningModule):
         # packed batches differ in every step in what a compiled network takes for constants
         self._packed = self._packed and not self.compiled
         return network
+
+    def _complete_own(self, network: nn.Module) -> None:
+        """A user's class loads by itself: from its export all weights come, else those drawn at random are noted."""
+        if exports.exported_class(self.model):
+            exports.restore(self.model, network)
+        elif self._trainer is not None and not self._trainer.training and self.network is None:
+            self._new_weights = exports.drawn_weights(self)
+
+    def _cap_length(self, network: nn.Module) -> None:
+        self.max_length = capped(self.max_length, positions(network), self.model)
 
     def _tune(self, network: nn.Module) -> None:
         """What only a network that is trained needs; none of it changes the scores before the first step."""
@@ -192,7 +244,7 @@ class Reranker(L.LightningModule):
         self.loss.progress = self.trainer.global_step / max(1, self.trainer.estimated_stepping_batches)
         with stopping_together(self.device):
             scores = self(batch)
-            loss = self.loss(scores, batch.teacher, batch.mask)
+            loss = contracts.loss(self.loss, self.loss(scores, batch.teacher, batch.mask), scores)
             finite.check_loss(self, batch, loss, scores)
         self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.question_ids))
         return {"loss": loss, "scores": scores.detach()}
@@ -206,6 +258,7 @@ class Reranker(L.LightningModule):
             # the loss of a process without a taught question is missing here, and nowhere waited for
             if taught.any():
                 loss = self.loss(scores[taught], batch.teacher[taught], batch.mask[taught])
+                contracts.loss(self.loss, loss, scores)
                 finite.check_loss(self, batch, loss, scores)
                 self._losses.append((loss.item(), int(taught.sum())))
 
@@ -382,6 +435,9 @@ class Reranker(L.LightningModule):
             if self.lora:
                 self.network = tuning.without_lora(tuned)
             self.save(work)
+            if exports.is_own(self):
+                exports.complete(work, self.network)
+            exports.write_note(work, self)
             if card is not None:
                 (work / "README.md").write_text(card, encoding="utf-8")
             work.chmod(0o755)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shlex
 import sys
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -16,7 +18,7 @@ from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from torch.utils.data import DataLoader
 
 from data_modules.loading import EpochSampler, Groups, TrainLoader, collate
-from data_modules.splits import apart
+from data_modules.splits import SplitCounts, apart
 from radio import contracts
 from radio.cache import Cache, fingerprint
 from radio.corpus import DiskCorpus
@@ -75,7 +77,9 @@ class RationaleDataModule(L.LightningDataModule):
         tied_questions: what to do with training questions whose candidates the teacher scores all alike (none holds the
             answer, say): ``keep``, which with soft targets teaches that they are equally good, or ``drop``.
         cache_dir: where candidates, rationales, embeddings, teacher scores and generator answers are kept.
-        seed: of the order of the questions and of the groups.
+        seed: of the order of the questions and of the groups; None is the run's seed (``seed_everything``).
+        unknown_gold: what to do where the corpus has none of the annotated passages of a split, so that each figure
+            against them would be 0: ``error``, or ``keep`` them. That it lacks some is said in either case.
     """
 
     def __init__(
@@ -98,7 +102,8 @@ class RationaleDataModule(L.LightningDataModule):
         overlapping_questions: Literal["error", "drop"] = "error",
         tied_questions: Literal["keep", "drop"] = "keep",
         cache_dir: str = ".radio_cache",
-        seed: int = 0,
+        seed: int | None = None,
+        unknown_gold: Literal["error", "keep"] = "error",
     ) -> None:
         super().__init__()
         check(self, locals())
@@ -120,10 +125,11 @@ class RationaleDataModule(L.LightningDataModule):
         self.overlapping_questions = overlapping_questions
         self.tied_questions = tied_questions
         self.seed = seed
+        self.unknown_gold = unknown_gold
         self.cache = Cache(Path(cache_dir) / "radio.sqlite")
         self.examples: dict[str, list[Example]] = {}
         self._questions: dict[str, list[Question]] = {}
-        self._sizes: dict[str, int] = {}
+        self._left_out: dict[str, Counter[str]] = {}
         self._resumed: dict[str, Any] = {}
         self._shown: set[str] = set()
         _only("max_questions", self.max_questions, (*TAUGHT, "predict"))
@@ -168,7 +174,10 @@ class RationaleDataModule(L.LightningDataModule):
 
     def prepare_data(self) -> None:
         """Retrieve, obtain rationales and teacher scores for the splits that the command needs."""
-        splits = self._splits_of(self.trainer.state.fn if self.trainer else None)
+        stage = self.trainer.state.fn if self.trainer else None
+        splits = self._splits_of(stage)
+        for split in splits if stage != "predict" else ():
+            self._check_gold(split)
         candidates = {split: self._retrieve(split) for split in splits}
         taught = {split: found for split, found in candidates.items() if split in TAUGHT and found}
         self._write_rationales(taught)
@@ -213,18 +222,34 @@ class RationaleDataModule(L.LightningDataModule):
         """
         if split not in self._questions:
             found = {name: self._first_questions(name) for name in (TAUGHT if split in TAUGHT else (split,))}
-            self._questions |= apart(found, self.overlapping_questions)
+            kept = apart(found, self.overlapping_questions)
+            for name, questions in found.items():
+                self.leave_out(name, "in a later split too", len(questions) - len(kept[name]))
+            self._questions |= kept
         return self._questions[split]
 
     def split_size(self, split: str) -> int:
-        """Questions that the dataset has in a split, with those that ``max_questions`` or another split leaves out."""
-        self.split_questions(split)
-        return self._sizes[split]
+        """Questions that the dataset has in a split, with those that are left out: :meth:`counts` says why."""
+        return self.counts(split).total
 
     def _first_questions(self, split: str) -> list[Question]:
+        self._left_out[split] = Counter()
         questions = contracts.questions(self, split, self.questions(split))
-        self._sizes[split] = len(questions)
-        return questions[: self.max_questions.get(split)]
+        first = questions[: self.max_questions.get(split)]
+        self.leave_out(split, "beyond max_questions", len(questions) - len(first))
+        return first
+
+    def leave_out(self, split: str, reason: str, count: int = 1) -> None:
+        """Note that so many questions of a split are not used; :meth:`questions` calls it where it leaves some out."""
+        # once the questions are read, whoever asks for them again counts nothing twice
+        if count and split not in self._questions:
+            self._left_out.setdefault(split, Counter())[reason] += count
+
+    def counts(self, split: str) -> SplitCounts:
+        """How many questions a split has, and how many of them are not used, by reason."""
+        used = len(self.split_questions(split))
+        left_out = dict(self._left_out[split])
+        return SplitCounts(used + sum(left_out.values()), left_out)
 
     def _candidate_keys(self, split: str) -> list[str]:
         k = self.train_candidates if split == "train" else self.eval_candidates
@@ -355,7 +380,9 @@ class RationaleDataModule(L.LightningDataModule):
     ) -> None:
         work = list(self.taught(split, candidates, rationales))
         missing = set(self.cache.missing([key for key, *_ in work]))
-        todo = [item for item in work if item[0] in missing]
+        # questions of the same text, answers and candidates have one key: they are scored once
+        unique = {item[0]: item for item in work}
+        todo = [item for key, item in unique.items() if key in missing]
         if not todo:
             return
         from tqdm import tqdm
@@ -379,14 +406,18 @@ class RationaleDataModule(L.LightningDataModule):
         if split in TAUGHT:
             rationales = self._read_rationales(split, candidates)
             self._check_rationales(split, rationales)
-            work = {key: question.id for key, question, _, _ in self.taught(split, candidates, rationales.kept)}
-            stored = self.cache.get_json(work, as_scores)
-            lacking = [question for key, question in work.items() if key not in stored]
+            # by question, not by key: questions of the same text and answers share one
+            work = {question.id: key for key, question, _, _ in self.taught(split, candidates, rationales.kept)}
+            stored = self.cache.get_json(work.values(), as_scores)
+            lacking = [question for question, key in work.items() if key not in stored]
             if lacking:
                 raise InputError(_missing("teacher scores", split, lacking, len(questions)))
-            teacher = {question: stored[key] for key, question in work.items()}
+            teacher = {question: stored[key] for question, key in work.items()}
         examples = [Example(q, tuple(candidates[q.id]), teacher.get(q.id)) for q in questions]
         if split != "train":
+            empty = [e.question.id for e in examples if not e.candidates]
+            if empty:
+                rank_zero_warn(f"{split}: {len(empty)} of {len(examples)} questions have no candidate: {empty[:5]}")
             return examples
         trainable = [e for e in examples if e.teacher is not None and len(e.candidates) >= 2]
         alone = [e.question.id for e in examples if len(e.candidates) < 2]
@@ -404,6 +435,29 @@ class RationaleDataModule(L.LightningDataModule):
         rank_zero_info(f"train: {tied} of {len(questions)} questions have all candidates tied and are not trained on")
         return decided
 
+    def _check_gold(self, split: str) -> None:
+        """Annotated passages that the corpus does not have cannot be found by any ranking."""
+        gold = [(question.id, passage) for question in self.split_questions(split) for passage in question.gold]
+        unknown = [(question, passage) for question, passage in gold if passage not in self.corpus]
+        if not unknown:
+            return
+        question, passage = unknown[0]
+        message = (
+            f"{split}: {len(unknown)} of {len(gold)} annotated passages (gold_ids) are not in the corpus, such as "
+            f"{passage!r} of question {question!r}: no ranking can find them, and they count as missed"
+        )
+        if len(unknown) == len(gold) and self.unknown_gold == "error":
+            raise InputError(
+                f"{message}; are they ids of another corpus? Evaluate all the same with "
+                "--data.init_args.unknown_gold keep"
+            )
+        rank_zero_warn(message)
+
+    @property
+    def run_seed(self) -> int:
+        """``seed``, or else that of the run; the same on every process."""
+        return int(os.environ.get("PL_GLOBAL_SEED", "0")) if self.seed is None else self.seed
+
     # Loaders
 
     def train_dataloader(self) -> DataLoader[list[Group]]:
@@ -412,9 +466,9 @@ class RationaleDataModule(L.LightningDataModule):
         if not examples:
             raise InputError(f"{type(self).__name__}: there are no training questions, nothing to train on")
         assert self.trainer is not None
-        dataset = Groups(examples, self.corpus, self.sampler, self.seed)
+        dataset = Groups(examples, self.corpus, self.sampler, self.run_seed)
         dataset.taken = getattr(getattr(self.trainer.lightning_module, "loss", None), "positives_taken", frozenset())
-        sampler = EpochSampler(len(examples), seed=self.seed, shuffle=True)
+        sampler = EpochSampler(len(examples), seed=self.run_seed, shuffle=True)
         return TrainLoader(
             self.trainer,
             dataset,
@@ -428,9 +482,15 @@ class RationaleDataModule(L.LightningDataModule):
     def state_dict(self) -> dict[str, Any]:
         """What the training loader needs to go on, for the checkpoint."""
         loader = self.trainer.train_dataloader if self.trainer else None
-        return loader.state_dict() if isinstance(loader, TrainLoader) else {}
+        return {"seed": self.run_seed, **(loader.state_dict() if isinstance(loader, TrainLoader) else {})}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        before = state_dict.get("seed", self.run_seed)
+        if before != self.run_seed:
+            rank_zero_warn(
+                f"the checkpoint was trained with seed {before}, this run goes on with {self.run_seed}: the order of "
+                "the questions and their groups are other ones from here on"
+            )
         self._resumed = state_dict
 
     def _eval_dataloader(self, split: str) -> Any:
@@ -449,7 +509,7 @@ class RationaleDataModule(L.LightningDataModule):
         return self._eval_dataloader("predict" if "predict" in self.examples else "test")
 
     def _eval_loader(self, examples: Sequence[Example], sampler: EpochSampler) -> DataLoader[list[Group]]:
-        dataset = Groups(examples, self.corpus, None, self.seed)
+        dataset = Groups(examples, self.corpus, None, self.run_seed)
         return DataLoader(dataset, batch_size=self.eval_batch_size, sampler=sampler, **self._options(examples))
 
     def _options(self, examples: Sequence[Example]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
+from radio.lines import check_file
 from radio.schema import InputError
 
 
@@ -56,10 +57,10 @@ def path_fingerprint(path: Path) -> str:
     """SHA-256 of a file, or of all files of a folder with their names.
 
     Raises:
-        InputError: the path does not exist.
+        InputError: the path does not exist, or is a pipe or a device.
     """
-    if not path.exists():
-        raise InputError(f"{path}: no such file (relative paths start at {Path.cwd()})")
+    if not path.is_dir():
+        check_file(path)
     files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
     return fingerprint([(str(p.relative_to(path)), _file_digest(p.resolve(), _state(p))) for p in files])
 

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from radio.cache import Cache
-from radio.formats import atomic_write, normalise_question, read_rows
+from radio.formats import atomic_write
+from radio.lines import read_rows
 from radio.ranges import check
 from radio.schema import InputError
+from radio.text import normalise_question
 
 PAID = ("rationale", "answer")
 """Kinds that cost money; what the others hold is computed again."""

@@ -17,6 +17,11 @@ class InputError(Exception):
     """Whether all processes of the run end with it, so that the first one alone need say it."""
 
 
+def _is_grade(value: Any) -> bool:
+    """Whether a value is a number, and one that is not out of all bounds."""
+    return isinstance(value, int | float) and abs(value) < 1e300
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """A question with the answers that count as correct (none when it is only to be reranked)."""
@@ -60,10 +65,10 @@ class Question:
         found = self.metadata.get("gold_ids") or {}
         if isinstance(found, list | tuple):
             return dict.fromkeys(map(str, found), 1.0)
-        if not isinstance(found, Mapping) or not all(isinstance(grade, int | float) for grade in found.values()):
+        if not isinstance(found, Mapping) or not all(map(_is_grade, found.values())):
             raise InputError(
-                f"question {self.id!r}: metadata: key 'gold_ids': found {found!r}, expected a list of passage ids, or "
-                "an object of ids and their grades, which are numbers"
+                f"question {self.id!r}: metadata: key 'gold_ids': found {str(found)[:200]}, expected a list of passage "
+                "ids, or an object of ids and their grades, which are numbers"
             )
         return {str(identifier): float(grade) for identifier, grade in found.items() if grade > 0}
 

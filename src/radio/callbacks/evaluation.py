@@ -70,6 +70,7 @@ class _Evaluation(L.Callback):
             module.results.note(
                 split,
                 of_questions=max(data.split_size(split), len(data.examples[split])),
+                left_out=dict(data.counts(split).left_out),
                 precision=module.numerics,
                 tied_tops={name: tied_tops(run) for name, run in orders(trainer, module, split).items()},
             )

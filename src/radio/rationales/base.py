@@ -14,8 +14,9 @@ from typing import Any
 
 from radio import contracts
 from radio.cache import Cache, Fingerprinted, fingerprint
-from radio.formats import RationaleRow, normalise_question, read_rationale_files, write_jsonl
+from radio.formats import RationaleRow, read_rationale_files, write_jsonl
 from radio.schema import InputError, Passage, Question, Rationale
+from radio.text import normalise_question
 
 KIND = "rationale"
 """The kind of the cache's entries."""

@@ -165,6 +165,29 @@ def test_the_steps_in_between_are_not_touched() -> None:
     assert len(steps.show(CONSTANT, LEARNS)) == 1
 
 
+def test_a_training_step_that_returns_no_scores_is_told_once_and_ends_the_run_only_if_asked() -> None:
+    batch: Any = SimpleNamespace(teacher=pad(LEARNS)[0], mask=pad(LEARNS)[1])
+    watched = guard()
+    steps = Steps(watched)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for number in range(3):
+            steps.trainer.fit_loop.total_batch_idx = number
+            watched.on_train_batch_end(steps.trainer, steps.module, torch.tensor(1.0), batch, 0)
+    (message,) = [str(w.message) for w in caught]
+    assert "it sees nothing of this run" in message
+    with pytest.raises(InputError, match="needs a training_step that returns"):
+        guard(stop=True).on_train_batch_end(steps.trainer, steps.module, None, batch, 0)
+
+
+def test_a_process_whose_batch_is_empty_takes_part_in_what_all_decide() -> None:
+    asked: list[object] = []
+    steps = Steps(guard(stop=True))
+    steps.trainer.strategy = SimpleNamespace(broadcast=asked.append)
+    assert steps.show([], []) == []
+    assert asked == [None]
+
+
 @pytest.mark.parametrize("wrong", [{"min_spread": 0}, {"min_spread": math.nan}, {"patience": 0}, {"every_n_steps": 0}])
 def test_impossible_settings_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=r"CollapseGuard: .*expected"):

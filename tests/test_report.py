@@ -44,6 +44,18 @@ def test_files_agree_and_splits_of_an_earlier_command_are_kept(tmp_path: Path) -
     assert sorted(p.name for p in tmp_path.iterdir()) == ["metrics.json", "predictions.jsonl"]
 
 
+def test_a_question_with_a_line_separator_in_it_is_kept_by_the_next_command(tmp_path: Path) -> None:
+    found = Results()
+    found.add("validation", "tuned", "q", {"em": 1.0}, question="first\u2028second\x85third")
+    found.write(tmp_path)
+    later = Results()
+    later.add("test", "tuned", "t", {"em": 1.0})
+    later.write(tmp_path)
+    lines = (tmp_path / "predictions.jsonl").read_bytes().decode().rstrip("\n").split("\n")
+    assert [json.loads(line)["question_id"] for line in lines] == ["q", "t"]
+    assert json.loads(lines[0])["tuned"]["question"] == "first\u2028second\x85third"
+
+
 def test_the_table_shows_every_system_and_the_difference_uncut(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -56,3 +68,16 @@ def test_the_table_shows_every_system_and_the_difference_uncut(
     assert "50.0 [" in row
     assert "+25.0 [" in row
     assert "…" not in out
+
+
+def test_the_table_says_what_is_not_in_fp32_and_of_how_many_questions(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = results()
+    found.note("test", precision="bf16-true", of_questions=24, tied_tops={"base": 0, "tuned": 3})
+    found.write(tmp_path)
+    show_table(json.loads((tmp_path / "metrics.json").read_text()), "test")
+    out = capsys.readouterr().out
+    assert "test: 20 of 24 questions, in % [95 % bootstrap interval], computed in bf16-true" in " ".join(out.split())
+    assert "ordered by passage id there: tuned 3 of 20 questions" in out
+    assert "WARNING" not in out

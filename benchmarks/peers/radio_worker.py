@@ -59,7 +59,9 @@ class Timer(L.Callback):
 def main() -> None:
     args, clock = arguments(), Clock()
     warmup, timed = read_groups(args)
-    reranker = CrossEncoder(args.model, loss=InfoNCE(), lr=1e-5, max_length=args.max_length)
+    # ranking in the precision that is compared: without, evaluations are in fp32
+    settings = {"max_length": args.max_length, "evaluation_precision": "trainer"}
+    reranker = CrossEncoder(args.model, loss=InfoNCE(), lr=1e-5, **settings)
     trainer = RadioTrainer(
         accelerator="cpu",
         max_epochs=1,

@@ -15,6 +15,16 @@ from radio.metrics import bootstrap_interval
 SYSTEMS = ("retriever", "base", "tuned")
 """The retriever's order, the reranker's before training, the reranker's now."""
 
+NOTES = ("counts", "of_questions", "precision", "tied_tops", "generators")
+"""Keys of ``metrics.json`` that say something of an evaluation as a whole, for each split:
+
+- ``counts``: questions that have a metric, for each metric;
+- ``of_questions``: how many the dataset has, with those that a limit or a filter left out;
+- ``precision``: in which scores were computed;
+- ``tied_tops``: questions whose highest score belongs to several passages, for each system;
+- ``generators``: name, class, settings and fingerprint of each.
+"""
+
 
 class Results:
     """Per-question numbers of one run, by split, system and question id, with the facts that belong to a prediction."""
@@ -32,7 +42,7 @@ class Results:
             table.pop(split, None)
 
     def note(self, split: str, **values: Any) -> None:
-        """Note what belongs to an evaluation as a whole: a key of ``metrics.json``, below it the split."""
+        """Note what belongs to an evaluation as a whole, by one of the keys in :data:`NOTES`."""
         self.notes[split].update(values)
 
     def add(self, split: str, system: str, question_id: str, metrics: dict[str, float], **facts: Any) -> None:
@@ -92,8 +102,12 @@ class Results:
             document.setdefault("intervals", {})[split] = self.intervals(split)
             document.setdefault("questions", {})[split] = max(len(v) for v in self.metrics[split].values())
             counts = {name: len(self.values(split, "tuned", name)) for name in self.names(split)}
-            for key, value in {"counts": counts, **self.notes[split]}.items():
-                document.setdefault(key, {})[split] = value
+            notes = {"counts": counts, **self.notes[split]}
+            for key in NOTES:
+                # what is not known this time is not left from another evaluation
+                document.setdefault(key, {}).pop(split, None)
+                if key in notes:
+                    document[key][split] = notes[key]
             pairs = [("tuned", "base"), ("tuned", "retriever")]
             document.setdefault("differences", {})[split] = {
                 f"{a} - {b}": self.difference(split, a, b)

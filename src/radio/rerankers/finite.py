@@ -71,6 +71,9 @@ def check_weights(module: Reranker, source: str) -> None:
         raise InputError(f"{source}: the weight {name!r} is not finite. {RATE}")
 
 
+HUGE = 1e4
+"""No weight of a network in health is as large."""
+
 RATE = "Most often the learning rate was too high: lower --model.init_args.lr, or set --trainer.gradient_clip_val 1.0"
 
 
@@ -109,6 +112,9 @@ def why(module: Reranker, batch: GroupBatch) -> str:
         if checkpoint and trainer is not None and trainer.state.fn != "fit":
             return f"{found} in the checkpoint {checkpoint}. {RATE}"
         return f"{found} any more. {RATE}"
+    largest = max((weight.detach().abs().max().item() for weight in module.network.parameters()), default=0.0)
+    if largest > HUGE:
+        return f"weights as large as {largest:.2g}, with which the network overflows. {RATE}"
     for part in batch.inputs.values():
         for key, value in part.items():
             if isinstance(value, Tensor) and value.is_floating_point() and not value.isfinite().all():

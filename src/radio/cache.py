@@ -56,12 +56,17 @@ def path_fingerprint(path: Path) -> str:
     """SHA-256 of a file, or of all files of a folder with their names.
 
     Raises:
-        InputError: the path does not exist.
+        InputError: the path does not exist, cannot be read, or is neither a file nor a folder.
     """
-    if not path.exists():
-        raise InputError(f"{path}: no such file (relative paths start at {Path.cwd()})")
-    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-    return fingerprint([(str(p.relative_to(path)), _file_digest(p.resolve(), _state(p))) for p in files])
+    try:
+        if not path.exists():
+            raise InputError(f"{path}: no such file (relative paths start at {Path.cwd()})")
+        if not path.is_dir() and not path.is_file():
+            raise InputError(f"{path}: found a pipe or a device, expected a file or a folder")
+        files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+        return fingerprint([(str(p.relative_to(path)), _file_digest(p.resolve(), _state(p))) for p in files])
+    except OSError as error:
+        raise InputError(f"{str(path)[:200]}: cannot be read ({error.strerror})") from None
 
 
 LARGE = 1 << 28

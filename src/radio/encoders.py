@@ -167,7 +167,8 @@ class Encoder(Fingerprinted):
     def depends_on(self) -> dict[str, Any]:
         # where nothing else says so, the name decides about E5's prefixes
         prefixes = default_prefixes(self.model, {})
-        return {**super().depends_on(), "model": model_fingerprint(self.model), "prefixes": prefixes}
+        settings = {**super().depends_on(), "model": model_fingerprint(self.model), "prefixes": prefixes}
+        return {**settings, "similarity": self.similarity}
 
     @property
     def similarity(self) -> str:

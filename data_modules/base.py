@@ -167,6 +167,7 @@ class RationaleDataModule(L.LightningDataModule):
     def prepare_data(self) -> None:
         """Retrieve, obtain rationales and teacher scores for the splits that the command needs."""
         splits = self._splits_of(self.trainer.state.fn if self.trainer else None)
+        self._check_plan(splits)
         candidates = {split: self._retrieve(split) for split in splits}
         taught = {split: found for split, found in candidates.items() if split in TAUGHT and found}
         self._write_rationales(taught)
@@ -174,6 +175,19 @@ class RationaleDataModule(L.LightningDataModule):
             rationales = self._read_rationales(split, found)
             self._check_rationales(split, rationales)
             self._teach(split, found, rationales)
+
+    def _check_plan(self, splits: Sequence[str]) -> None:
+        """What the other parts of the run ask of this one, before it costs anything."""
+        from radio import plan
+        from radio.rerankers import Reranker
+
+        if self.trainer is None:
+            return
+        callbacks: Any = self.trainer.callbacks  # type: ignore[attr-defined]
+        reranker = self.trainer.lightning_module
+        if self.trainer.state.fn == "fit" and isinstance(reranker, Reranker):
+            plan.check_run(self.trainer, reranker, self)
+        plan.check_data(callbacks, self, splits)
 
     def setup(self, stage: str | None = None) -> None:
         """Build the examples of each split from the caches.

@@ -26,6 +26,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 # imported so that their short class names resolve in configs
 import data_modules  # noqa: F401
 from data_modules.base import RationaleDataModule
+from radio import plan
 from radio.__main__ import usage_error
 from radio.cache import Fingerprinted
 from radio.callbacks import best_checkpoint
@@ -56,6 +57,8 @@ class RadioTrainer(L.Trainer):
 
     def prepare(self, model: Reranker, datamodule: RationaleDataModule) -> None:
         """Fill the caches: candidates, rationales, teacher scores. Trains nothing and loads no reranker."""
+        plan.check_run(self, model, datamodule)
+        plan.check_data(self.callbacks, datamodule, datamodule._splits_of(None))  # type: ignore[attr-defined]
         datamodule.prepare_data()
         print(datamodule.summary())
 
@@ -236,6 +239,9 @@ class RadioCLI(LightningCLI):
             # metrics.csv lies in the run folder itself
             kwargs.setdefault("logger", CSVLogger(str(config.default_root_dir), name="", version=""))
         return super().instantiate_trainer(**kwargs)
+
+    def before_fit(self) -> None:
+        plan.check_run(self.trainer, self.model, self.datamodule)
 
     def after_fit(self) -> None:
         if self.trainer.fast_dev_run:  # type: ignore[attr-defined]

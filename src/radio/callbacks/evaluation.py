@@ -100,6 +100,11 @@ class RankEvaluation(_Evaluation):
             raise InputError(f"RankEvaluation: {error}") from None
         self.metrics = list(metrics)
 
+    @property
+    def metric_names(self) -> list[str]:
+        """Names of the metrics in the order in which they are shown."""
+        return [prefix + name for prefix in ("", "gold_", "teacher_") for name in self.metrics]
+
     def evaluate(self, trainer: L.Trainer, module: Reranker, split: str, examples: dict[str, Example]) -> list[str]:
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         rankings = orders(trainer, module, split)
@@ -121,7 +126,7 @@ class RankEvaluation(_Evaluation):
                 )
             if trainer.is_global_zero:
                 write_run(Path(trainer.default_root_dir) / f"{split}.{system}.trec", run, system)
-        return [prefix + name for prefix in ("", "gold_", "teacher_") for name in self.metrics]
+        return self.metric_names
 
     def _against_teacher(self, order: list[str], teacher: dict[str, float]) -> dict[str, float]:
         best = max(teacher.values())
@@ -155,6 +160,11 @@ class GeneratorInTheLoop(_Evaluation):
         self.top_k = top_k
         self.every_n_epochs = every_n_epochs
 
+    @property
+    def metric_names(self) -> list[str]:
+        """Names of the metrics in the order in which they are shown."""
+        return [name + suffix for suffix in self._suffixes.values() for name in ("em", "f1", "answer_in_context")]
+
     def evaluate(self, trainer: L.Trainer, module: Reranker, split: str, examples: dict[str, Example]) -> list[str]:
         if trainer.state.fn == "fit" and (trainer.current_epoch + 1) % self.every_n_epochs:
             return []
@@ -183,7 +193,7 @@ class GeneratorInTheLoop(_Evaluation):
                 golden_answers=list(golden),
                 **{f"answer{suffix}": answer},
             )
-        return [name + suffix for suffix in self._suffixes.values() for name in ("em", "f1", "answer_in_context")]
+        return self.metric_names
 
     def _ask(self, prompts: list[Prompt], cache: Any) -> list[str]:
         keys = [self.generator.key(prompt) for prompt in prompts]

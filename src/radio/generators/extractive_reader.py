@@ -42,6 +42,8 @@ class ExtractiveReader(Generator):
         InputError: ``stride`` is half of ``max_length`` or more, or the model cannot be loaded.
     """
 
+    copies_spans = True
+
     def __init__(
         self,
         model: str,

@@ -55,6 +55,8 @@ class SpanReader(Generator):
         rank_discount: weight of the passage at 0-based rank r is ``rank_discount ** r``: the reader trusts the order.
     """
 
+    copies_spans = True
+
     def __init__(self, max_words: int = 3, rank_discount: float = 0.3) -> None:
         check(self, locals())
         self.max_words = max_words

@@ -14,6 +14,8 @@ from torch import distributed
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from radio import contracts
+from radio.batching import group_batch
+from radio.processes import gathered, stopping_together
 from radio.sampling import GroupSampler
 from radio.schema import Example, Group, GroupBatch, Passage
 
@@ -35,16 +37,21 @@ class EpochSampler(Sampler[tuple[int, int]]):
     ``start`` leaves out so many items of this rank; the length stays that of the whole epoch.
     """
 
-    def __init__(self, size: int, *, seed: int = 0, shuffle: bool = False, split: bool = True) -> None:
+    def __init__(self, size: int, *, seed: int = 0, shuffle: bool = False) -> None:
         self.size = size
         self.seed = seed
         self.shuffle = shuffle
         self.epoch = 0
         self.start = 0
-        self.rank, self.ranks = processes() if split else (0, 1)
+        self.rank, self.ranks = processes()
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
+
+    @property
+    def repeats_last(self) -> bool:
+        """Whether the last item of this rank is one of another rank's, which only fills up."""
+        return self.rank + (len(self) - 1) * self.ranks >= self.size
 
     def __len__(self) -> int:
         return math.ceil(self.size / self.ranks)
@@ -87,7 +94,8 @@ class Groups(Dataset[list[Group]]):
         scores.update(example.teacher or {})
         ids = [c.passage_id for c in example.candidates]
         if self.sampler is None:
-            selections = [list(range(len(ids)))] if ids else []
+            # a question without candidates is a group too: it counts 0 in every metric
+            selections = [list(range(len(ids)))]
             positives = 1
         else:
             # the teacher's order; equal scores stay in the retriever's
@@ -200,7 +208,7 @@ def student_scores(
     """Scores of every candidate by the reranker as it is now, question id -> passage id -> score.
 
     Each process scores its share of the batches and gets all scores. The batches are the same for any number of
-    processes, and so are the scores. The precision is the trainer's; dropout is off.
+    processes, and so are the scores. The precision is that of an evaluation; dropout is off.
     """
     from tqdm import tqdm
 
@@ -221,21 +229,21 @@ def student_scores(
     found: dict[str, dict[str, float]] = {}
     modes = {part: part.training for part in module.modules()}
     module.eval()
-    with torch.no_grad(), trainer.precision_plugin.forward_context():
+    with torch.no_grad(), trainer.precision_plugin.forward_context(), module.evaluating():
         for batch in tqdm(loader, desc="student scores", unit="batch", leave=False, disable=rank > 0):
-            rows = module(module.transfer_batch_to_device(batch, module.device, 0)).tolist()
+            with stopping_together(module.device):
+                rows = module(module.transfer_batch_to_device(batch, module.device, 0)).tolist()
             for question, passages, row in zip(batch.question_ids, batch.passage_ids, rows, strict=True):
                 found[question] = dict(zip(passages, row, strict=False))
     for part, training in modes.items():
         part.training = training
-    if ranks > 1:
-        parts: list[Any] = [None] * ranks
-        distributed.all_gather_object(parts, found)
-        found = {question: scores for part in parts for question, scores in part.items()}
-    return found
+    return {question: scores for part in gathered(found) for question, scores in part.items()}
 
 
 def collate(reranker: Reranker, items: Sequence[Sequence[Group]]) -> GroupBatch:
     """The batch of the groups of some questions."""
     groups = [group for groups in items for group in groups]
+    if not any(group.passages for group in groups):
+        # nothing to tokenise, which no tokenizer likes to be asked
+        return group_batch(groups, {})
     return contracts.batch(reranker, groups, reranker.collate(groups))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import random
 import signal
 import sys
@@ -17,7 +18,20 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
 
+PATIENCE = 600
+"""Seconds after which something hangs: far more than a loaded machine needs."""
+
 WORDS = "harbour lamp tide keeper stone signal rope gull wind tower bell chart pilot anchor fog storm".split()
+
+# Written down, not trained: WordPieceTrainer breaks ties at random, so that each session would get other tokens.
+WORD_PIECES = """
+[PAD] [UNK] [CLS] [SEP] [MASK] . 0 1 2 3 4 5 6 7 8 9 ? a b c d e f g h i k l m n o p r s t u w
+##e ##p ##r ##h ##o ##a ##t ##i ##n ##g ##l ##b ##u ##d ##c ##s ##m ##w ##f ##or be ca fo st
+##er ##ou ##ar ##in ##ll ##bou ##se fog at an abou ch gu har it in ke la li of pi por ro si th
+to ti wh win ##ep ##pe ##pt ##hor ##ot ##on ##al ##au ##ain ##nal ##gnal ##lot ##de ##chor ##cau
+##mp ##wer ##orm bell becau case capt ston storm ##art ##bour anchor about chart gull harbour
+keep lamp lit pilot port rope signal the tower tide who wind because captain stone keeper
+""".split()
 
 
 def write_jsonl(path: Path, rows: Sequence[dict[str, Any]]) -> Path:
@@ -26,7 +40,7 @@ def write_jsonl(path: Path, rows: Sequence[dict[str, Any]]) -> Path:
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
 
 
 def heed_ctrl_c() -> None:
@@ -72,6 +86,35 @@ def make_world(folder: Path, *, topics: int = 8, seed: int = 0) -> World:
     return World(folder)
 
 
+@pytest.fixture(autouse=True)
+def same_start() -> Iterator[None]:
+    """Each test starts alike, whichever ran before it and on however many cores, and leaves nothing to the next.
+
+    The command line runs in this process: it sets the run's seed in the environment, and models draw their heads from
+    torch's one generator.
+    """
+    import numpy as np
+    import torch
+
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
+    threads, dtype = torch.get_num_threads(), torch.get_default_dtype()
+    deterministic, matmul = torch.are_deterministic_algorithms_enabled(), torch.get_float32_matmul_precision()
+    folder, environment = os.getcwd(), dict(os.environ)
+    # the order of a sum, and so its last digit, hangs on the number of threads
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+    torch.set_default_dtype(dtype)
+    torch.use_deterministic_algorithms(deterministic)
+    torch.set_float32_matmul_precision(matmul)
+    os.chdir(folder)
+    for name in os.environ.keys() - environment.keys():
+        del os.environ[name]
+    os.environ.update(environment)
+
+
 @pytest.fixture(scope="module")
 def one_thread() -> Iterator[None]:
     """On tensors as small as those of the losses, threads do nothing but wait for each other."""
@@ -92,22 +135,20 @@ def world(tmp_path: Path) -> World:
 def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Folder of a random two-layer BERT with a real WordPiece tokenizer, as a hub model would look."""
     import torch
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
     folder = tmp_path_factory.mktemp("tiny_bert")
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    vocabulary = {piece: number for number, piece in enumerate(WORD_PIECES)}
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer()
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    corpus = [" ".join(WORDS), "who lit the in case at port captain because of fog about it 0 1 2 3 4 5 6 7 8 9 ? ."]
-    tokenizer.train_from_iterator(corpus * 20, trainers.WordPieceTrainer(vocab_size=400, special_tokens=special))
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]",
         pair="[CLS] $A [SEP] $B:1 [SEP]:1",
         special_tokens=[(token, tokenizer.token_to_id(token)) for token in ("[CLS]", "[SEP]")],
     )
-    names = dict(zip(("pad", "unk", "cls", "sep", "mask"), special, strict=True))
+    names = dict(zip(("pad", "unk", "cls", "sep", "mask"), WORD_PIECES[:5], strict=True))
     fast = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, model_max_length=64, **{f"{k}_token": v for k, v in names.items()}
     )

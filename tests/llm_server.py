@@ -193,7 +193,7 @@ def application(provider: Provider) -> Any:
 
     def view(identifier: str) -> dict[str, Any]:
         batch = provider.batches[identifier]
-        ended = time.time() >= batch["ends"]
+        ended = time.monotonic() >= batch["ends"]
         size = len(batch["requests"])
         kinds = Counter(row["result"]["type"] for row in batch["results"])
         counts = {kind: kinds[kind] if ended else 0 for kind in ("succeeded", "errored", "canceled", "expired")}
@@ -241,7 +241,7 @@ def application(provider: Provider) -> Any:
             "requests": body["requests"],
             "results": results,
             "created": datetime.now(UTC),
-            "ends": time.time() + args.batch_seconds,
+            "ends": time.monotonic() + args.batch_seconds,
         }
         if args.batch_drop and provider.rng.random() < args.batch_drop:
             # accepted, but the client never hears of it
@@ -343,9 +343,7 @@ def serve(folder: Path, *options: str) -> Iterator[Server]:
     port.unlink(missing_ok=True)
     process = subprocess.Popen([sys.executable, __file__, "--port-file", str(port), *options])
     try:
-        for _ in range(600):
-            if port.is_file() and port.read_text():
-                break
+        while not (port.is_file() and port.read_text()):
             if process.poll() is not None:
                 raise RuntimeError("the server did not start")
             time.sleep(0.05)

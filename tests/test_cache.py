@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import PATIENCE
 
 from radio.cache import Cache, Fingerprinted, _file_digest, fingerprint, path_fingerprint
 from radio.schema import InputError
@@ -77,7 +78,7 @@ def test_attributes_that_start_with_an_underscore_do_not_count() -> None:
 
 
 def test_a_public_attribute_that_cannot_be_fingerprinted_is_refused() -> None:
-    with pytest.raises(TypeError, match="cannot fingerprint set: keep such objects in attributes that start with '_'"):
+    with pytest.raises(InputError, match=r"cannot fingerprint set \(\{1, 2\}\): keep such objects in attributes that"):
         Part(inner={1, 2}).fingerprint()
 
 
@@ -233,7 +234,7 @@ def test_processes_that_write_at_once_lose_nothing(cache: Cache) -> None:
         writer.stdin.write("go\n")
         writer.stdin.flush()
     for writer in writers:
-        writer.communicate(timeout=60)
+        writer.communicate(timeout=PATIENCE)
         assert writer.returncode == 0
     keys = [f"{name}-{i}-{j}" for name in ("one", "two") for i in range(200) for j in range(3)]
     assert cache.missing([*keys, *(f"shared-{i}" for i in range(200))]) == []
@@ -267,7 +268,7 @@ def test_a_killed_process_loses_no_put_that_returned(cache: Cache) -> None:
     assert writer.stdout is not None
     returned = [writer.stdout.readline() for _ in range(30)]
     writer.send_signal(signal.SIGKILL)
-    returned += writer.communicate(timeout=60)[0].splitlines()
+    returned += writer.communicate(timeout=PATIENCE)[0].splitlines()
     assert writer.returncode == -signal.SIGKILL
     last = int(returned[-1])
     assert cache.missing([f"{i}-{j}" for i in range(last + 1) for j in range(50)]) == []
@@ -295,6 +296,6 @@ sys.exit(status)
 def test_a_forked_process_opens_its_own_connection(cache: Cache) -> None:
     # SQLite forbids to carry a connection across a fork, and data loader workers are forked on Linux
     process = start(FORK, cache.path)
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
     assert cache.count() == {"child": 1, "parent": 2}

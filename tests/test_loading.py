@@ -14,7 +14,7 @@ from typing import Any
 import lightning as L
 import pytest
 import torch
-from conftest import World, make_world, read_jsonl
+from conftest import PATIENCE, World, make_world, read_jsonl
 from test_data_modules import module
 
 from data_modules.loading import Groups, ahead
@@ -145,7 +145,7 @@ def test_the_next_batch_is_made_while_one_is_trained_on() -> None:
 
     found = []
     for batch in ahead(batches()):
-        assert second.wait(10), "the second batch is there before the first step has ended"
+        assert second.wait(PATIENCE), "the second batch is there before the first step has ended"
         found.append(batch)
     assert found == [0, 1, 2, 3]
     assert made == [(n, False) for n in range(4)]

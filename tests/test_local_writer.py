@@ -24,7 +24,7 @@ WORDS = "question correct answer rationale which lamp burns in the tower because
 def model(request: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
     """Folder of a random model with a real tokenizer."""
     import torch
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
     from transformers import (
         LlamaConfig,
         LlamaForCausalLM,
@@ -34,11 +34,10 @@ def model(request: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
     )
 
     folder = tmp_path_factory.mktemp(request.param.replace(" ", "_"))
-    tokenizer = Tokenizer(models.WordLevel(unk_token="<unk>"))
+    words = dict.fromkeys(["<pad>", "<eos>", "<unk>", *WORDS.split()])
+    tokenizer = Tokenizer(models.WordLevel({word: n for n, word in enumerate(words)}, unk_token="<unk>"))
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    trainer = trainers.WordLevelTrainer(special_tokens=["<pad>", "<eos>", "<unk>"])
-    tokenizer.train_from_iterator([WORDS], trainer)
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", eos_token="<eos>", unk_token="<unk>")
     if request.param == "chat decoder":
         fast.chat_template = CHAT

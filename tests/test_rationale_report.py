@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import World, make_world, read_jsonl, write_jsonl
+from conftest import PATIENCE, World, make_world, read_jsonl, write_jsonl
 
 from data_modules import JsonlDataModule
 from radio.encoders import Encoder
@@ -303,5 +303,5 @@ def test_the_page_renders(world: World, tiny_bert: str, tmp_path: Path) -> None:
     path = rationale_report(datamodule, "train", tmp_path)
     picture = tmp_path / "page.png"
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--window-size=1200,1600", f"--screenshot={picture}"]
-    subprocess.run(["chromium", *options, path.as_uri()], check=True, timeout=60, capture_output=True)
+    subprocess.run(["chromium", *options, path.as_uri()], check=True, timeout=PATIENCE, capture_output=True)
     assert picture.stat().st_size > 50_000

@@ -15,7 +15,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from conftest import World, heed_ctrl_c, read_jsonl
+from conftest import PATIENCE, World, heed_ctrl_c, read_jsonl
 
 from radio.rationales.marks import Mark, ReviewCandidate, ReviewItem, Reviews, agreement, read_marks
 from radio.rationales.review import MAX_BODY, ReviewServer, review, review_items
@@ -66,7 +66,7 @@ def server(tmp_path: Path) -> Iterator[ReviewServer]:
 
 def ask(server: ReviewServer, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
     """Status and answer of one request, with the token unless another is given."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=PATIENCE)
     data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
     connection.request("POST" if body is not None else "GET", path, data, {"X-Token": server.token, **headers})
     reply = connection.getresponse()
@@ -122,7 +122,7 @@ def test_a_killed_process_loses_no_mark_and_frees_the_name(tmp_path: Path) -> No
         "for n in range(50): reviews.put((f'q-{n}', 'x'), 'wrong')\n"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], timeout=120)
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], timeout=PATIENCE)
     assert done.returncode == -signal.SIGKILL
     reviews = Reviews(tmp_path, "ann")
     assert len(reviews.marks) == 50
@@ -268,7 +268,7 @@ def test_only_this_machine_can_connect(server: ReviewServer) -> None:
 def test_the_page_loads_nothing_and_is_not_kept(server: ReviewServer) -> None:
     nonces = set()
     for _ in range(2):
-        connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=PATIENCE)
         connection.request("GET", f"/?token={server.token}")
         reply = connection.getresponse()
         text = reply.read().decode()
@@ -375,7 +375,7 @@ def test_review_serves_until_ctrl_c_and_prints_where(tmp_path: Path) -> None:
     assert first.endswith(f"(Ctrl-C ends; marks: {tmp_path / 'ann.jsonl'})\n")
     assert second.split()[1] in first
     process.send_signal(signal.SIGINT)
-    rest, _ = process.communicate(timeout=30)
+    rest, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
     assert "0 of 1 marked" in rest
 

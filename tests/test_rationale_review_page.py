@@ -10,7 +10,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from conftest import read_jsonl
+from conftest import PATIENCE, read_jsonl
 from test_rationale_review import ATTACK, make_items, serving
 
 from radio.rationales.marks import Mark, Reviews, read_marks
@@ -53,7 +53,7 @@ class Page:
         driver.get(url)
         self.until(lambda: self.text("question") != "")
 
-    def until(self, condition: Callable[[], Any], seconds: float = 20) -> None:
+    def until(self, condition: Callable[[], Any], seconds: float = PATIENCE) -> None:
         end = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < end, f"still not so; the page says: {self.text('live')!r}, {self.text('saved')!r}"

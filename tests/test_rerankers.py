@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,10 @@ import torch
 from conftest import SHARED, read_jsonl, write_jsonl
 
 from radio.cache import Cache
-from radio.formats import Run
 from radio.losses import InfoNCE, ListNet, Loss
 from radio.rerankers import BiEncoder, CrossEncoder, Reranker
 from radio.rerankers.base import FOLDER
-from radio.schema import Group, GroupBatch, InputError, Passage, Question
+from radio.schema import Group, InputError, Passage, Question
 
 QUESTIONS = ["Who lit the lamp at port1?", "Which gull kept the harbour bell in the storm?"]
 TEXTS = [
@@ -294,40 +293,6 @@ def test_an_export_of_the_question_side_embeds_no_passage_again(
     torch.testing.assert_close(scores(alone, groups), shared, atol=1e-2, rtol=0)
     shutil.rmtree(original)
     assert passage_model(str(second), 48) == str(second)
-
-
-def test_the_passages_of_the_untrained_model_are_embedded_for_one_run_alone(
-    tiny_bert: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from radio.encoders import Encoder
-
-    groups = [group(0, TEXTS), group(1, TEXTS[:2])]
-    passages = {p.id: p for p in groups[0].passages}
-    cache = Cache(tmp_path / "cache.sqlite")
-    before = scores(ready(BiEncoder, tiny_bert, multi_vector=0.5), groups)
-
-    def untrained() -> Run:
-        reranker = ready(BiEncoder, tiny_bert, multi_vector=0.5)
-        with torch.no_grad():
-            for parameter in reranker.network.parameters():
-                parameter.add_(torch.randn_like(parameter))
-        tuned = scores(reranker, groups)
-
-        def batches() -> Iterator[GroupBatch]:
-            reranker.index(passages, cache)
-            yield reranker.collate(groups)
-
-        run = reranker.rank_untrained(batches())
-        # what is trained goes on without what was kept
-        torch.testing.assert_close(scores(reranker, groups), tuned)
-        return run
-
-    first = untrained()
-    for i, row in enumerate(before):
-        for passage, score in zip(groups[i].passages, row.tolist(), strict=False):
-            assert first[groups[i].question.id][passage.id] == pytest.approx(score, abs=0.02)
-    monkeypatch.setattr(Encoder, "load", lambda self: pytest.fail("passages are embedded again"))
-    assert untrained() == first
 
 
 def test_the_code_of_the_model_card_loads_the_folder(reranker: Reranker, tmp_path: Path) -> None:

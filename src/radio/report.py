@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from radio.formats import atomic_write, write_jsonl
+from radio.lines import read_rows
 from radio.metrics import bootstrap_interval
 
 SYSTEMS = ("retriever", "base", "tuned")
@@ -21,7 +22,18 @@ class Results:
     def __init__(self) -> None:
         self.metrics: dict[str, dict[str, dict[str, dict[str, float]]]] = defaultdict(lambda: defaultdict(dict))
         self.facts: dict[str, dict[str, dict[str, Any]]] = defaultdict(lambda: defaultdict(dict))
+        self.notes: dict[str, dict[str, Any]] = defaultdict(dict)
+        """What belongs to an evaluation as a whole, by split and name."""
         self._unwritten = False
+
+    def start(self, split: str) -> None:
+        """Forget what is known of a split: a new evaluation of it begins."""
+        for table in (self.metrics, self.facts, self.notes):
+            table.pop(split, None)
+
+    def note(self, split: str, **values: Any) -> None:
+        """Note what belongs to an evaluation as a whole: a key of ``metrics.json``, below it the split."""
+        self.notes[split].update(values)
 
     def add(self, split: str, system: str, question_id: str, metrics: dict[str, float], **facts: Any) -> None:
         """Add numbers of one question; facts (answer, passage ids) go to ``predictions.jsonl`` only."""
@@ -73,11 +85,15 @@ class Results:
         self._unwritten = False
         folder = Path(folder)
         path = folder / "metrics.json"
-        document: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
-        for split in self.metrics:
+        document: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+        evaluated = [split for split, systems in self.metrics.items() if any(systems.values())]
+        for split in evaluated:
             document[split] = self.means(split)
             document.setdefault("intervals", {})[split] = self.intervals(split)
             document.setdefault("questions", {})[split] = max(len(v) for v in self.metrics[split].values())
+            counts = {name: len(self.values(split, "tuned", name)) for name in self.names(split)}
+            for key, value in {"counts": counts, **self.notes[split]}.items():
+                document.setdefault(key, {})[split] = value
             pairs = [("tuned", "base"), ("tuned", "retriever")]
             document.setdefault("differences", {})[split] = {
                 f"{a} - {b}": self.difference(split, a, b)
@@ -90,15 +106,46 @@ class Results:
         predictions = folder / "predictions.jsonl"
         kept = []
         if predictions.is_file():
-            rows = (json.loads(line) for line in predictions.read_text().splitlines())
-            kept = [row for row in rows if row["split"] not in self.metrics]
-        for split, questions in self.facts.items():
-            for question, systems in questions.items():
+            kept = [row for _, row in read_rows(predictions) if row["split"] not in evaluated]
+        for split in evaluated:
+            for question, systems in self.facts[split].items():
                 row: dict[str, Any] = {"split": split, "question_id": question}
                 for system, facts in systems.items():
                     row[system] = {**facts, **self.metrics[split][system][question]}
                 kept.append(row)
         write_jsonl(predictions, kept)
+
+
+def gain_over_base(results: Results, split: str, monitored: str | None = None) -> dict[str, Any] | None:
+    """Paired difference tuned - base of one metric, by which a run is judged.
+
+    Args:
+        results: of the run.
+        split: which questions.
+        monitored: what checkpoints are chosen by, ``<split>/<metric>``; where it is no metric of single questions, or
+            not given, nDCG@5 is taken, else the MRR.
+
+    Returns:
+        ``metric``, ``difference``, ``low``, ``high``, ``questions``; None if there is nothing to compare.
+    """
+    wanted = [(monitored or "").removeprefix(f"{split}/"), "ndcg@5", "mrr"]
+    for name, found in results.difference(split, "tuned", "base", wanted).items():
+        return {"metric": name, **found}
+    return None
+
+
+def no_better(gain: Mapping[str, Any] | None) -> str | None:
+    """What to say of a tuned reranker that validation does not show to be better than the untrained one."""
+    if gain is None or gain["low"] > 0:
+        return None
+    low, high, questions = 100 * gain["low"], 100 * gain["high"], int(gain["questions"])
+    found = (
+        f"{gain['metric']} {100 * gain['difference']:+.1f} [{low:+.1f}, {high:+.1f}] points, tuned - base, on "
+        f"{questions} validation questions"
+    )
+    if gain["difference"] <= 0:
+        return f"the tuned reranker is no better than the base ({found})."
+    return f"the tuned reranker is not shown to be better than the base ({found}; the interval includes 0)."
 
 
 def show_table(document: dict[str, Any], split: str, *, title: str = "") -> None:
@@ -110,7 +157,15 @@ def show_table(document: dict[str, Any], split: str, *, title: str = "") -> None
     differences = document["differences"][split].get("tuned - base", {})
     systems = [s for s in SYSTEMS if s in means]
     questions = document["questions"][split]
-    table = Table(title=title or f"{split}: {questions} questions, in % [95 % bootstrap interval]")
+    counts = document.get("counts", {}).get(split, {})
+    ties = document.get("tied_tops", {}).get(split, {})
+    for system in systems:
+        if ties.get(system) == questions:
+            print(
+                f"WARNING: {system}: {questions} of {questions} questions have a tied top: its order below is by "
+                "passage id and says nothing"
+            )
+    table = Table(title=title or _title(document, split))
     table.add_column("metric", no_wrap=True)
     for system in systems:
         table.add_column(system, justify="right", no_wrap=True)
@@ -125,7 +180,22 @@ def show_table(document: dict[str, Any], split: str, *, title: str = "") -> None
         if differences:
             d = differences.get(name)
             cells.append(f"{100 * d['difference']:+.1f} [{100 * d['low']:+.1f}, {100 * d['high']:+.1f}]" if d else "-")
-        table.add_row(name, *cells)
+        count = counts.get(name, questions)
+        table.add_row(name if count == questions else f"{name} ({count} questions)", *cells)
     console = Console()
     # a pipe or a log has no width; cells that are cut off would be of no use
     Console(width=max(console.width, 124)).print(table)
+    tied = [f"{system} {ties[system]}" for system in systems if ties.get(system)]
+    if tied:
+        print(f"tied at the top, and ordered by passage id there: {', '.join(tied)} of {questions} questions")
+
+
+def _title(document: dict[str, Any], split: str) -> str:
+    questions = document["questions"][split]
+    total = document.get("of_questions", {}).get(split, questions)
+    of_all = "" if total == questions else f" of {total}"
+    left_out = document.get("left_out", {}).get(split, {})
+    reasons = f" ({', '.join(f'{count} {reason}' for reason, count in left_out.items())})" if left_out else ""
+    precision = document.get("precision", {}).get(split, "32-true")
+    computed = "" if precision == "32-true" else f", computed in {precision}"
+    return f"{split}: {questions}{of_all} questions{reasons}, in % [95 % bootstrap interval]{computed}"

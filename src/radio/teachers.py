@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
+from math import isfinite
 from string import Formatter
+from typing import Any
 
 from radio import contracts
-from radio.cache import Cache, Fingerprinted
+from radio.cache import Cache, Fingerprinted, fingerprint
 from radio.encoders import Encoder
 from radio.metrics import findable, has_answer
 from radio.ranges import check
@@ -40,6 +42,36 @@ class Teacher(Fingerprinted):
         """Do in large batches what :meth:`score` will need for this work, and keep it in the cache (optional)."""
 
 
+def teacher_key(
+    teacher: str,
+    corpus: str,
+    question: Question,
+    rationale: Rationale | None,
+    passages: Sequence[RetrievedPassage],
+) -> str:
+    """Cache key of a teacher's scores: all that it is given. Two questions never share one.
+
+    Args:
+        teacher: its fingerprint.
+        corpus: that of the corpus, which says what text a passage id stands for.
+        question: which is asked.
+        rationale: None if the teacher needs none.
+        passages: the candidates, best first.
+    """
+    said = rationale.content if rationale else None
+    scores = [[passage.id, passage.score] for passage in passages]
+    return fingerprint(["teacher/2", teacher, corpus, question.id, question.content, said, scores])
+
+
+def as_scores(value: Any) -> dict[str, float]:
+    """A teacher's scores, passage id -> [0, 1], from an entry of the cache; anything else is a TypeError."""
+    if not isinstance(value, dict) or not all(
+        isinstance(score, int | float) and isfinite(score) for score in value.values()
+    ):
+        raise TypeError("expected an object of passage ids and finite scores")
+    return value
+
+
 def _asked(
     teacher: Teacher,
     question: Question,
@@ -61,6 +93,8 @@ class RationaleSimilarity(Teacher):
         template: the rationale text, from ``{question}``, ``{answers}`` and ``{rationale}``.
         separator: put between several golden answers.
     """
+
+    identity = "RationaleSimilarity"
 
     def __init__(
         self,
@@ -119,6 +153,7 @@ class RationaleSimilarity(Teacher):
 class RetrievalScore(Teacher):
     """The retriever's own score, min-max over the candidates: the baseline that teaches nothing new."""
 
+    identity = "RetrievalScore"
     needs_rationale = False
 
     def score(
@@ -135,6 +170,7 @@ class AnswerMatch(Teacher):
     gate.
     """
 
+    identity = "AnswerMatch"
     needs_rationale = False
     version = 2
 
@@ -155,6 +191,7 @@ class GoldPassages(Teacher):
         InputError: a question without ``gold_ids``.
     """
 
+    identity = "GoldPassages"
     needs_rationale = False
 
     def score(
@@ -177,6 +214,8 @@ class Gated(Teacher):
         gate: a teacher whose score is the opening, 0 to 1.
         floor: what is left of a score behind a closed gate, in [0, 1].
     """
+
+    identity = "Gated"
 
     def __init__(self, teacher: Teacher | None = None, gate: Teacher | None = None, floor: float = 0.5) -> None:
         check(self, locals())
@@ -208,6 +247,8 @@ class Blend(Teacher):
         retrieval: the second teacher.
         weight: share of the first, in [0, 1].
     """
+
+    identity = "Blend"
 
     def __init__(self, rationale: Teacher | None = None, retrieval: Teacher | None = None, weight: float = 0.5) -> None:
         check(self, locals())

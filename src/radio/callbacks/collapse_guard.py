@@ -54,6 +54,8 @@ def _look(loss: Tensor, scores: Tensor, targets: Tensor, mask: Tensor) -> _Look:
 class CollapseGuard(L.Callback):
     """Notices a reranker that no longer tells passages apart, or that computes NaN or infinity.
 
+    ``radio fit`` has one unless the config holds another, or says ``--collapse_guard false``.
+
     Collapsed is a step in which the scores of every group are all but constant, compared in fp32: highest minus lowest
     is at most ``min_spread`` times the largest absolute score of the step. (A fresh head begins with small scores, but
     they differ; dropout lets those of a collapsed encoder tremble.) Groups of one passage and groups whose teacher
@@ -85,12 +87,18 @@ class CollapseGuard(L.Callback):
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if (trainer.fit_loop.total_batch_idx + 1) % self.every_n_steps or not batch.mask.numel():
+        if (trainer.fit_loop.total_batch_idx + 1) % self.every_n_steps:
             return
+        message = None
         if not isinstance(outputs, Mapping) or "scores" not in outputs:
-            raise InputError("CollapseGuard needs a training_step that returns {'loss': ..., 'scores': [B, G]}")
-        look = _look(outputs["loss"], outputs["scores"], batch.teacher, batch.mask)
-        message = self._judge(look, trainer, pl_module)
+            # one that was not asked for is no reason to stop
+            needed = "CollapseGuard needs a training_step that returns {'loss': ..., 'scores': [B, G]}"
+            if self.stop:
+                raise InputError(needed)
+            message = self._tell("blind", f"{needed}; it sees nothing of this run")
+        elif batch.mask.numel():
+            look = _look(outputs["loss"], outputs["scores"], batch.teacher, batch.mask)
+            message = self._judge(look, trainer, pl_module)
         if self.stop:
             # all processes end together: the weights are the same, and so the first one's view is enough
             message = trainer.strategy.broadcast(message)

@@ -2,46 +2,58 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import lightning as L
-import torch
 
 from radio import contracts
 from radio.formats import Run, ranked, write_run
 from radio.generators import Generator, Prompt, SpanReader
+from radio.generators.base import as_answer
 from radio.metrics import annotated_metrics, exact_match, f1, findable, has_answer, ranking_metrics, relevance_of
+from radio.processes import stopping_together
 from radio.ranges import check
 from radio.rerankers import Reranker
 from radio.schema import Example, InputError
 
 
 def orders(trainer: L.Trainer, module: Reranker, split: str) -> dict[str, Run]:
-    """The rankings of the questions just evaluated, complete on every process: retriever, base and tuned reranker."""
+    """The rankings of the questions just evaluated, complete on every process: retriever, base and tuned reranker.
+
+    All processes must call it. The base is there if ``module.ranks_untrained`` was set before the evaluation began, as
+    the callbacks here do in ``setup``.
+    """
     data: Any = trainer.datamodule  # type: ignore[attr-defined]
-    tuned = module.ranking
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        parts: list[Run] = [{}] * torch.distributed.get_world_size()
-        torch.distributed.all_gather_object(parts, tuned)
-        tuned = {question: scores for part in parts for question, scores in part.items()}
+    tuned, base = module.rankings(split)
     # in the order of the data set, whatever the processes and the limits on batches were
     examples = [e for e in data.examples[split] if e.question.id in tuned]
-    base = module.base_rankings.setdefault(split, {})
-    unseen = [e for e in examples if e.question.id not in base]
-    if unseen:
-        with trainer.precision_plugin.forward_context():
-            base.update(module.rank_untrained(data.loader(unseen)))
-    return {
+    rankings = {
         "retriever": {e.question.id: {c.passage_id: c.score for c in e.candidates} for e in examples},
-        "base": {e.question.id: base[e.question.id] for e in examples},
+        "base": {e.question.id: base[e.question.id] for e in examples if e.question.id in base},
         "tuned": {e.question.id: tuned[e.question.id] for e in examples},
     }
+    return {system: run for system, run in rankings.items() if len(run) == len(examples)}
+
+
+def tied_tops(run: Run) -> int:
+    """Questions whose highest score belongs to two passages or more: their first place says nothing."""
+    count = 0
+    for scores in run.values():
+        values = sorted(scores.values(), reverse=True)
+        count += len(values) > 1 and values[0] == values[1]
+    return count
 
 
 class _Evaluation(L.Callback):
     """Runs :meth:`evaluate` after each validation and test; its numbers go to the logger and the run folder."""
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        if isinstance(pl_module, Reranker):
+            pl_module.ranks_untrained = True
 
     def evaluate(self, trainer: L.Trainer, module: Reranker, split: str, examples: dict[str, Example]) -> list[str]:
         """Add per-question numbers to ``module.results`` and return the names of the metrics."""
@@ -54,6 +66,14 @@ class _Evaluation(L.Callback):
             raise InputError(f"{type(self).__name__} needs a radio Reranker, found {type(module).__name__}")
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         names = self.evaluate(trainer, module, split, {e.question.id: e for e in data.examples[split]})
+        if names:
+            module.results.note(
+                split,
+                of_questions=max(data.split_size(split), len(data.examples[split])),
+                left_out=dict(data.counts(split).left_out),
+                precision=module.numerics,
+                tied_tops={name: tied_tops(run) for name, run in orders(trainer, module, split).items()},
+            )
         for system, means in module.results.means(split).items():
             # every process has the same numbers, because each has evaluated all questions
             prefix = split if system == "tuned" else f"{split}/{system}"
@@ -148,22 +168,57 @@ class GeneratorInTheLoop(_Evaluation):
         top_k: passages that it reads (published: 5). A list asks once for each number, and the metrics then say which:
             ``em@1``, ``em@5``.
         every_n_epochs: validations during training that are skipped in between; tests are never skipped.
+        name: stands before the metrics of this generator, ``NAME_em``; a second generator needs one.
     """
 
-    def __init__(self, generator: Generator | None = None, top_k: int | list[int] = 5, every_n_epochs: int = 1) -> None:
+    def __init__(
+        self,
+        generator: Generator | None = None,
+        top_k: int | list[int] = 5,
+        every_n_epochs: int = 1,
+        name: str | None = None,
+    ) -> None:
         check(self, locals())
         # the name of a metric does not change because another number is asked for too
         self._suffixes = {k: f"@{k}" for k in top_k} if isinstance(top_k, list) else {top_k: ""}
+        if name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]*", name):
+            raise InputError(f"GeneratorInTheLoop: name: found {name!r}, expected letters, digits, '.' and '-'")
         if not self._suffixes:
             raise InputError("GeneratorInTheLoop: top_k: found [], expected at least one number")
         self.generator = generator or SpanReader()
         self.top_k = top_k
         self.every_n_epochs = every_n_epochs
+        self.name = name
+        self._prefix = "" if name is None else f"{name}_"
 
     @property
     def metric_names(self) -> list[str]:
         """Names of the metrics in the order in which they are shown."""
-        return [name + suffix for suffix in self._suffixes.values() for name in ("em", "f1", "answer_in_context")]
+        kinds = ("em", "f1", "answer_in_context")
+        return [self._prefix + kind + suffix for suffix in self._suffixes.values() for kind in kinds]
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        super().setup(trainer, pl_module, stage)
+        for other in trainer.callbacks:  # type: ignore[attr-defined]
+            if other is self or not isinstance(other, GeneratorInTheLoop):
+                continue
+            shared = sorted(set(self.metric_names) & set(other.metric_names))
+            if shared:
+                raise InputError(
+                    f"GeneratorInTheLoop: found two with the metric {shared[0]!r}, of which one would overwrite the "
+                    "other; give each its own name (init_args.name)"
+                )
+
+    def _identity(self) -> dict[str, Any]:
+        """Which generator made the answers, for ``metrics.json``."""
+        public = {key: value for key, value in vars(self.generator).items() if not key.startswith("_")}
+        return {
+            "name": self.name,
+            "class": type(self.generator).__name__,
+            "settings": json.loads(json.dumps(public, default=str)),
+            "fingerprint": self.generator.fingerprint(),
+            "top_k": self.top_k,
+        }
 
     def evaluate(self, trainer: L.Trainer, module: Reranker, split: str, examples: dict[str, Example]) -> list[str]:
         if trainer.state.fn == "fit" and (trainer.current_epoch + 1) % self.every_n_epochs:
@@ -177,9 +232,15 @@ class GeneratorInTheLoop(_Evaluation):
                     passages = tuple(data.corpus[c.passage_id] for c in order[:k])
                     prompts[system, question, suffix] = Prompt(examples[question].question, passages)
         # one process asks, so that nothing is paid for twice; the others wait for its answers
-        answers = self._ask(list(prompts.values()), data.cache) if trainer.is_global_zero else []
-        answers = trainer.strategy.broadcast(answers)
-        for ((system, question, suffix), prompt), answer in zip(prompts.items(), answers, strict=True):
+        asked = [prompt for prompt in prompts.values() if prompt.passages]
+        answers: list[str] = []
+        with stopping_together(module.device):
+            if trainer.is_global_zero:
+                answers = self._ask(asked, data.cache)
+        given = iter(trainer.strategy.broadcast(answers))
+        for (system, question, suffix), prompt in prompts.items():
+            # what a generator knows without a passage is none of the retriever's or reranker's doing
+            answer = next(given) if prompt.passages else ""
             golden = prompt.question.golden_answers
             values = {"em": exact_match(answer, golden), "f1": f1(answer, golden)} if golden else {}
             if findable(golden):
@@ -188,11 +249,13 @@ class GeneratorInTheLoop(_Evaluation):
                 split,
                 system,
                 question,
-                {name + suffix: value for name, value in values.items()},
+                {self._prefix + kind + suffix: value for kind, value in values.items()},
                 question=prompt.question.question,
                 golden_answers=list(golden),
-                **{f"answer{suffix}": answer},
+                **{f"{self._prefix}answer{suffix}": answer},
             )
+        known = module.results.notes[split].get("generators", [])
+        module.results.note(split, generators=[*known, self._identity()])
         return self.metric_names
 
     def _ask(self, prompts: list[Prompt], cache: Any) -> list[str]:
@@ -222,5 +285,5 @@ class GeneratorInTheLoop(_Evaluation):
                     }
                     cache.put_json("answer", rows)
                     bar.update(len(part))
-        stored = cache.get_json(keys)
-        return [stored[key]["answer"] for key in keys]
+        stored = cache.get_json(keys, as_answer)
+        return [stored[key] for key in keys]

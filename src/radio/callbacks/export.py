@@ -2,32 +2,73 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities import rank_zero_info
 
-from radio.rerankers import Reranker
+from radio.processes import stopping_together
+from radio.report import gain_over_base, no_better
+from radio.rerankers import Reranker, finite
 
 
 class ExportHuggingFace(L.Callback):
     """After training, writes the best reranker to ``export/`` of the run folder as a plain Hugging Face folder.
 
-    "Best" is what the run's ModelCheckpoint monitors; without one, the last weights are taken.
+    "Best" is what the run's ModelCheckpoint monitors; without one, the last weights are taken. Its model card holds the
+    figures of the validation of these very weights, and a warning where they are no better than the untrained model.
     """
 
-    def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if not trainer.is_global_zero or trainer.fast_dev_run or not isinstance(pl_module, Reranker):  # type: ignore[attr-defined]
+    def __init__(self) -> None:
+        self._validations: dict[str, dict[str, Any]] = {}
+        """What each validation found, by the step after which it was: figures, and the comparison with the base."""
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if trainer.sanity_checking or trainer.state.fn != "fit" or not isinstance(pl_module, Reranker):
             return
+        figures = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("validation/")}
+        self._validations[str(trainer.global_step)] = {
+            "figures": figures,
+            "gain": gain_over_base(pl_module.results, "validation", monitored(trainer)),
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"validations": self._validations}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._validations = state_dict["validations"]
+
+    def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if trainer.fast_dev_run or not isinstance(pl_module, Reranker):  # type: ignore[attr-defined]
+            return
+        with stopping_together(pl_module.device):
+            if trainer.is_global_zero:
+                self._export(trainer, pl_module)
+
+    def _export(self, trainer: L.Trainer, module: Reranker) -> None:
         best = best_checkpoint(trainer)
+        step = trainer.global_step
         if best:
-            state = torch.load(best, weights_only=True, map_location="cpu")["state_dict"]
-            pl_module.load_state_dict(state)
-        folder = pl_module.export(Path(trainer.default_root_dir) / "export")
-        (folder / "README.md").write_text(model_card(pl_module, trainer), encoding="utf-8")
+            checkpoint = torch.load(best, weights_only=True, map_location="cpu")
+            module.load_state_dict(checkpoint["state_dict"])
+            step = checkpoint["global_step"]
+            finite.check_weights(module, f"nothing is exported: {best}")
+        validation = self._validations.get(str(step), {"figures": {}, "gain": None})
+        card = model_card(module, step, validation["figures"], validation["gain"])
+        folder = module.export(Path(trainer.default_root_dir) / "export", card)
         rank_zero_info(f"exported the reranker to {folder}")
+
+
+def monitored(trainer: L.Trainer) -> str | None:
+    """What the run's checkpoints are chosen by, for example ``validation/ndcg@5``."""
+    for callback in trainer.checkpoint_callbacks:
+        if isinstance(callback, ModelCheckpoint) and callback.monitor:
+            return callback.monitor
+    return None
 
 
 def best_checkpoint(trainer: L.Trainer) -> str | None:
@@ -40,11 +81,19 @@ def best_checkpoint(trainer: L.Trainer) -> str | None:
     return None
 
 
-def model_card(module: Reranker, trainer: L.Trainer) -> str:
-    """README of the exported folder: what it is, how to load it, how it was made."""
+def model_card(module: Reranker, step: int, figures: Mapping[str, float], gain: Mapping[str, Any] | None) -> str:
+    """README of the exported folder: what it is, how to load it, how it was made.
+
+    Args:
+        module: the reranker.
+        step: of its weights.
+        figures: of the validation of these weights.
+        gain: what :func:`radio.report.gain_over_base` found there.
+    """
     kind = type(module).__name__
-    monitored = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("validation/")}
-    rows = "\n".join(f"| {name} | {value:.4f} |" for name, value in sorted(monitored.items()))
+    rows = "\n".join(f"| {name} | {value:.4f} |" for name, value in sorted(figures.items()))
+    doubt = no_better(gain)
+    warning = f"\n> **Warning**: {doubt}\n" if doubt else ""
     return f"""---
 base_model: {module.model}
 library_name: sentence-transformers
@@ -52,7 +101,7 @@ tags: [reranking, retrieval-augmented-generation, rationale-distillation]
 ---
 
 # A {kind} fine-tuned by rationale distillation
-
+{warning}
 Made with [RADIO](https://arxiv.org/abs/2412.08519): `{module.model}` was trained to order the candidate passages of a
 question as a teacher does that has seen the answer and a rationale for it. Neither is needed for reranking.
 
@@ -64,10 +113,10 @@ question as a teacher does that has seen the answer and a rationale for it. Neit
 |---|---|
 | loss | {type(module.loss).__name__} |
 | learning rate | {module.lr:g} |
-| steps | {trainer.global_step} |
+| steps | {step} |
 | maximum length | {module.max_length} |
 
-Figures of the last validation (training and validation questions only; test figures are in the run folder):
+Figures of the validation of these weights (training and validation questions only; test figures are in the run folder):
 
 | metric | value |
 |---|---|

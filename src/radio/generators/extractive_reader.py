@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from radio.cache import Cache, fingerprint
-from radio.encoders import model_fingerprint, resolve_model
-from radio.generators.base import Generator, Prompt
+from radio.encoders import model_fingerprint
+from radio.generators.base import Generator, Prompt, what_is_read
 from radio.metrics import normalise_answer
+from radio.models import capped, load_model, load_tokenizer, place, positions
 from radio.ranges import check
 from radio.schema import InputError, Passage
 
@@ -30,7 +31,7 @@ class ExtractiveReader(Generator):
 
     Args:
         model: transformers name or folder.
-        max_length: tokens of question and window.
+        max_length: tokens of question and window; at most the model's positions.
         stride: tokens that two windows of a passage share, less than half of ``max_length``.
         max_answer_tokens: longest span.
         spans: best spans of a passage that are kept.
@@ -42,6 +43,7 @@ class ExtractiveReader(Generator):
         InputError: ``stride`` is half of ``max_length`` or more, or the model cannot be loaded.
     """
 
+    identity = "ExtractiveReader"
     copies_spans = True
 
     def __init__(
@@ -67,14 +69,20 @@ class ExtractiveReader(Generator):
         self._batch_size = batch_size
         self._device = device
         self._identity: str | None = None
-        self._loaded: tuple[Any, Any] | None = None
+        self._loaded: tuple[Any, Any, int] | None = None
         # rankings that are compared share most of their passages
         self._read: dict[tuple[str, str], Spans] = {}
 
+    def depends_on(self) -> dict[str, Any]:
+        return {**super().depends_on(), "model": model_fingerprint(self.model)}
+
     def fingerprint(self) -> str:
-        if self._identity is None:
-            self._identity = fingerprint([super().fingerprint(), model_fingerprint(self.model)])
+        # once: the key of each prompt asks for it
+        self._identity = self._identity or super().fingerprint()
         return self._identity
+
+    def asked(self, prompt: Prompt) -> list[Any]:
+        return what_is_read(prompt)
 
     def answer(self, prompts: Sequence[Prompt]) -> list[str]:
         unread = self._unread(prompts)
@@ -84,9 +92,11 @@ class ExtractiveReader(Generator):
     def prefetch(self, prompts: Sequence[Prompt], cache: Cache) -> None:
         """Read each passage once for a question, whatever the rankings are that it stands in."""
         unread = self._unread(prompts)
-        settings = [model_fingerprint(self.model), self.max_length, self.stride, self.max_answer_tokens, self.spans]
-        keys = [fingerprint(["span logits", settings, *_texts(pair)]) for pair in unread]
-        known = cache.get_json(keys)
+        # all settings but the discount, which only weighs what was read
+        settings = {name: value for name, value in self.depends_on().items() if name != "rank_discount"}
+        identity = [self._code(), settings]
+        keys = [fingerprint(["spans/2", *identity, *_texts(pair)]) for pair in unread]
+        known = cache.get_json(keys, _as_spans)
         todo = [(key, pair) for key, pair in zip(keys, unread, strict=True) if key not in known]
         if todo:
             from tqdm import tqdm
@@ -101,7 +111,7 @@ class ExtractiveReader(Generator):
                     known.update(new)
                     bar.update(len(part))
         for key, pair in zip(keys, unread, strict=True):
-            self._read[_texts(pair)] = [(text, logit) for text, logit in known[key]]
+            self._read[_texts(pair)] = known[key]
 
     def confidence(self, prompts: Sequence[Prompt], cache: Cache) -> list[list[float]]:
         """How sure it is to have found an answer: the logit of the best span in each passage of each prompt.
@@ -133,19 +143,15 @@ class ExtractiveReader(Generator):
         # on a tie the one met first: the order of the passages decides
         return texts[max(totals, key=lambda key: totals[key])] if totals else ""
 
-    def _load(self) -> tuple[Any, Any]:
+    def _load(self) -> tuple[Any, Any, int]:
+        """Tokenizer, network and the length of a window."""
         if self._loaded is None:
             import torch
-            from transformers import AutoModelForQuestionAnswering, AutoTokenizer
 
-            path = resolve_model(self.model)
-            try:
-                tokenizer = AutoTokenizer.from_pretrained(path, use_fast=True)
-                network = AutoModelForQuestionAnswering.from_pretrained(path, dtype=torch.float32)
-            except (OSError, ValueError) as error:
-                raise InputError(f"model {self.model!r} cannot be loaded: {str(error).splitlines()[0]}") from None
-            device = self._device or ("cuda" if torch.cuda.is_available() else "cpu")
-            self._loaded = tokenizer, network.to(device).eval()
+            tokenizer = load_tokenizer(self.model)
+            network, _ = load_model("AutoModelForQuestionAnswering", self.model, dtype=torch.float32)
+            length = capped(self.max_length, positions(network), self.model)
+            self._loaded = tokenizer, network.to(place(self._device)).eval(), length
         return self._loaded
 
     def _spans_of(self, pairs: Sequence[Pair]) -> list[Spans]:
@@ -153,15 +159,16 @@ class ExtractiveReader(Generator):
 
         if not pairs:
             return []
-        tokenizer, network = self._load()
+        tokenizer, network, length = self._load()
         # title and text are one line, as readers are trained; offsets point into this text
         texts = [passage.contents.replace("\n", " ") for _, passage in pairs]
         encoded = tokenizer(
             [self._cut(question) for question, _ in pairs],
             texts,
             truncation="only_second",
-            max_length=self.max_length,
-            stride=self.stride,
+            max_length=length,
+            # a window that was capped keeps room for what is new in it
+            stride=self.stride if length == self.max_length else min(self.stride, length // 4),
             return_overflowing_tokens=True,
             return_offsets_mapping=True,
         )
@@ -192,8 +199,8 @@ class ExtractiveReader(Generator):
 
     def _cut(self, question: str) -> str:
         """The question, at most as long as leaves half of a window to the passage."""
-        tokenizer, _ = self._load()
-        limit = self.max_length // 2 - 4
+        tokenizer, _, length = self._load()
+        limit = length // 2 - 4
         tokens = tokenizer(question, add_special_tokens=False)["input_ids"]
         return question if len(tokens) <= limit else str(tokenizer.decode(tokens[:limit]))
 
@@ -210,6 +217,11 @@ class ExtractiveReader(Generator):
             for value, index in zip(best.values.tolist(), best.indices.tolist(), strict=True)
             if value != float("-inf")
         ]
+
+
+def _as_spans(value: Any) -> Spans:
+    """The spans of an entry of the cache."""
+    return [(str(text), float(logit)) for text, logit in value]
 
 
 def _texts(pair: Pair) -> tuple[str, str]:

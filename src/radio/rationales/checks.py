@@ -11,8 +11,9 @@ import regex
 
 from radio import contracts
 from radio.cache import Cache, Fingerprinted, fingerprint
-from radio.encoders import Encoder, model_fingerprint, resolve_model
-from radio.metrics import has_answer
+from radio.encoders import Encoder, model_fingerprint
+from radio.metrics import findable, has_answer
+from radio.models import capped, load_model, load_tokenizer, place, positions
 from radio.ranges import check
 from radio.schema import InputError, Passage, Question, Rationale
 
@@ -163,8 +164,13 @@ def best_passages(items: Sequence[Item], encoder: Encoder, cache: Cache) -> dict
             best = int(cosines.argmax())
             found[key] = [passages[best].id, float(cosines[best])]
         cache.put_json("check", found)
-    stored = cache.get_json(keys.values())
-    return {question: Support(*stored[key]) for question, key in keys.items()}
+    stored = cache.get_json(keys.values(), _as_support)
+    return {question: stored[key] for question, key in keys.items()}
+
+
+def _as_support(value: Any) -> Support:
+    identifier, similarity = value
+    return Support(str(identifier), float(similarity))
 
 
 class Judge(Fingerprinted):
@@ -190,6 +196,8 @@ class NLIJudge(Judge):
         max_length: tokens after which a pair is cut.
     """
 
+    identity = "NLIJudge"
+
     def __init__(
         self,
         model: str = "cross-encoder/nli-deberta-v3-base",
@@ -205,11 +213,13 @@ class NLIJudge(Judge):
         self._batch_size = batch_size
         self._device = device
         self._loaded: tuple[Any, Any, int] | None = None
+        self._length = max_length
 
-    def fingerprint(self) -> str:
+    def depends_on(self) -> dict[str, Any]:
         # not the threshold: probabilities are kept, and another threshold only reads them differently
-        identity = [type(self).__module__, type(self).__qualname__, self.version, self.max_length]
-        return fingerprint([*identity, model_fingerprint(self.model)])
+        settings = {**super().depends_on(), "model": model_fingerprint(self.model)}
+        del settings["threshold"]
+        return settings
 
     def hypothesis(self, question: Question, rationale: Rationale) -> str:
         """The statement that the rationale should support; of several answers, one that it mentions."""
@@ -226,7 +236,7 @@ class NLIJudge(Judge):
             part = pairs[start : start + self._batch_size]
             premises, hypotheses = [r.text for _, r in part], [self.hypothesis(q, r) for q, r in part]
             inputs = tokenizer(
-                premises, hypotheses, truncation=True, max_length=self.max_length, padding=True, return_tensors="pt"
+                premises, hypotheses, truncation=True, max_length=self._length, padding=True, return_tensors="pt"
             )
             with torch.inference_mode():
                 logits = network(**inputs.to(network.device)).logits
@@ -237,16 +247,9 @@ class NLIJudge(Judge):
         """Tokenizer, network and the number of the label, on first use."""
         if self._loaded is None:
             import torch
-            from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-            path = resolve_model(self.model)
-            try:
-                tokenizer = AutoTokenizer.from_pretrained(path)
-                network = AutoModelForSequenceClassification.from_pretrained(
-                    path, dtype=torch.float32, use_safetensors=True
-                )
-            except OSError as error:
-                raise InputError(f"model {self.model!r} cannot be loaded: {str(error).splitlines()[0]}") from None
+            tokenizer = load_tokenizer(self.model)
+            network, _ = load_model("AutoModelForSequenceClassification", self.model, dtype=torch.float32)
             labels = network.config.label2id
             wanted = [number for name, number in labels.items() if name.lower().startswith("contradict")]
             if len(wanted) != 1:
@@ -254,8 +257,8 @@ class NLIJudge(Judge):
                     f"{KEY}.judge.init_args.model: {self.model!r} has the labels {', '.join(labels)}, "
                     "expected one of them to be 'contradiction'"
                 )
-            device = self._device or ("cuda" if torch.cuda.is_available() else "cpu")
-            self._loaded = tokenizer, network.eval().to(device), wanted[0]
+            self._length = capped(self.max_length, positions(network), self.model)
+            self._loaded = tokenizer, network.eval().to(place(self._device)), wanted[0]
         return self._loaded
 
 
@@ -264,7 +267,7 @@ class QualityChecks(Fingerprinted):
 
     - ``empty``: there is no text. ``refusal``: the model declined, by its own word or by how the text begins.
       ``truncated``: the text was cut off at the limit of tokens.
-    - ``no_answer``: no golden answer is mentioned (:func:`mentions_answer`).
+    - ``no_answer``: no golden answer is mentioned (:func:`mentions_answer`), of those that are no verdict.
     - ``repeats``: it has too few content words beyond those of the question and its answers.
     - ``too_long``: too many words.
     - ``contradicts``: a judge finds that it contradicts the answers.
@@ -278,6 +281,8 @@ class QualityChecks(Fingerprinted):
         encoder: embeds rationales and passages; ``unsupported`` needs one.
         judge: ``contradicts`` needs one.
     """
+
+    identity = "QualityChecks"
 
     def __init__(
         self,
@@ -322,7 +327,7 @@ class QualityChecks(Fingerprinted):
             "empty": lambda q, r: not r.text.strip() and r.outcome != "refused",
             "refusal": lambda q, r: r.outcome == "refused" or refuses(r.text),
             "truncated": lambda q, r: r.outcome == "truncated",
-            "no_answer": lambda q, r: not mentions_answer(r.text, q),
+            "no_answer": lambda q, r: findable(q.golden_answers) and not mentions_answer(r.text, q),
             "repeats": self._repeats,
             "too_long": lambda q, r: len(words(r.text)) > self.max_words,
         }
@@ -352,8 +357,8 @@ class QualityChecks(Fingerprinted):
         pairs: dict[str, tuple[Question, Rationale]] = {}
         for question, rationale, _ in items:
             if rationale.text.strip() and question.golden_answers:
-                asked = [question.question, question.golden_answers, question.choices, rationale.text]
-                keys[question.id] = fingerprint(["contradicts", identity, *asked])
+                asked = [question.content, rationale.content]
+                keys[question.id] = fingerprint(["contradicts/2", identity, *asked])
                 pairs[keys[question.id]] = question, rationale
         missing = cache.missing(list(pairs))
         if missing:
@@ -366,5 +371,5 @@ class QualityChecks(Fingerprinted):
                     found = contracts.numbers(self._judge, "contradicts", found, len(part), "the pairs")
                     cache.put_json("check", dict(zip(part, found, strict=True)))
                     bar.update(len(part))
-        stored = cache.get_json(keys.values())
+        stored = cache.get_json(keys.values(), float)
         return {question: stored[key] for question, key in keys.items()}

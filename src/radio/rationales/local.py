@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from radio.cache import Cache, fingerprint
-from radio.encoders import model_fingerprint, resolve_model
+from radio.cache import Cache
+from radio.encoders import model_fingerprint
+from radio.models import language_model_kind, load_model, load_tokenizer, positions
 from radio.ranges import check
-from radio.rationales.base import Failure, RationaleWriter, Request
+from radio.rationales.base import Failure, RationaleWriter, Request, shown_by_prompts
 from radio.rationales.prompts import PromptTemplate
-from radio.schema import InputError, Rationale
+from radio.schema import InputError, Question, Rationale
 
 
 class TransformersWriter(RationaleWriter):
@@ -31,6 +32,8 @@ class TransformersWriter(RationaleWriter):
         devices: as Lightning's Trainer takes it.
         dtype: of the weights, for example ``bfloat16``; ``auto`` takes that of the folder.
     """
+
+    identity = "TransformersWriter"
 
     def __init__(
         self,
@@ -59,10 +62,16 @@ class TransformersWriter(RationaleWriter):
         self._devices = devices
         self._identity: str | None = None
 
+    def depends_on(self) -> dict[str, Any]:
+        return {**super().depends_on(), "model": model_fingerprint(self.model)}
+
     def fingerprint(self) -> str:
-        if self._identity is None:
-            self._identity = fingerprint([super().fingerprint(), model_fingerprint(self.model)])
+        # once: the key of each question asks for it
+        self._identity = self._identity or super().fingerprint()
         return self._identity
+
+    def asked(self, question: Question) -> list[Any]:
+        return shown_by_prompts(question)
 
     def outdated(self, rationale: Rationale) -> bool:
         return rationale.outcome == "truncated" and rationale.usage.get("output", 0) < self._max_tokens
@@ -82,13 +91,14 @@ class TransformersWriter(RationaleWriter):
         self, requests: Sequence[Request], copies: list[_Copy], pool: ThreadPoolExecutor
     ) -> Iterator[Rationale | Failure]:
         todo = []
+        limit = self._prompt_limit(copies[0])
         for request in requests:
             text = self._template.render(request.question, request.passages)
             prompt = copies[0].prompt(self._template.system, text)
-            if len(prompt) <= self._max_length:
+            if len(prompt) <= limit:
                 todo.append((request, prompt))
             else:
-                message = f"the prompt has {len(prompt)} tokens, more than max_length {self._max_length}"
+                message = f"the prompt has {len(prompt)} tokens, more than max_length {limit}"
                 yield Failure(request.question.id, message)
         todo.sort(key=lambda item: -len(item[1]))
         batches = [todo[i : i + self._batch_size] for i in range(0, len(todo), self._batch_size)]
@@ -104,11 +114,30 @@ class TransformersWriter(RationaleWriter):
                     outcome = "written" if ended else "truncated"
                     yield Rationale(request.question.id, text, self.model, self.prompt, usage, outcome)
 
+    def _prompt_limit(self, copy: _Copy) -> int:
+        """Tokens that a prompt may have: a decoder's positions hold its answer too."""
+        if copy.positions is None:
+            return self._max_length
+        limit = min(self._max_length, copy.positions - (self._max_tokens if copy.decoder else 0))
+        if limit < 1:
+            raise InputError(
+                f"TransformersWriter: max_tokens: found {self._max_tokens}, expected less than the "
+                f"{copy.positions} positions of {self.model!r}"
+            )
+        return limit
+
     def _places(self) -> list[Any]:
         """Devices by Lightning's own rules."""
         from lightning.fabric import Fabric
 
-        strategy = Fabric(accelerator=self._accelerator, devices=self._devices).strategy
+        try:
+            strategy = Fabric(accelerator=self._accelerator, devices=self._devices).strategy
+        except Exception as error:
+            # whatever Lightning raises: an unknown accelerator, or one that is absent
+            raise InputError(
+                f"TransformersWriter: accelerator {self._accelerator!r} with devices {self._devices!r}: "
+                f"{str(error).splitlines()[0]}"
+            ) from error
         return list(getattr(strategy, "parallel_devices", None) or [strategy.root_device])
 
 
@@ -116,20 +145,14 @@ class _Copy:
     """A model on a device, with its tokenizer."""
 
     def __init__(self, name: str, dtype: str, device: Any) -> None:
-        from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
-
-        path = resolve_model(name)
-        try:
-            self.tokenizer: Any = AutoTokenizer.from_pretrained(path)
-            self.decoder = not AutoConfig.from_pretrained(path).is_encoder_decoder
-            kind: Any = AutoModelForCausalLM if self.decoder else AutoModelForSeq2SeqLM
-            self.model = kind.from_pretrained(path, dtype=dtype).to(device).eval()
-        except (OSError, ValueError) as error:
-            raise InputError(f"model {name!r} cannot be loaded: {str(error).splitlines()[0]}") from None
+        self.tokenizer: Any = load_tokenizer(name)
+        kind = language_model_kind(name)
+        self.decoder = kind == "AutoModelForCausalLM"
+        self.model: Any = load_model(kind, name, dtype=dtype)[0]
+        self.positions = positions(self.model)
+        self.model = self.model.to(device).eval()
         self.device = device
         self.pad = self.tokenizer.pad_token_id
-        if self.pad is None:
-            self.pad = self.tokenizer.eos_token_id or 0
 
     def prompt(self, system: str, text: str) -> list[int]:
         """Tokens of a prompt, in the chat format of the model if it has one."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -17,11 +16,13 @@ from radio.encoders import (
     Encoder,
     default_prefixes,
     load_encoder,
+    model_prompts,
+    model_similarity,
     note_passage_model,
     passage_model,
-    resolve_model,
 )
-from radio.formats import Run
+from radio.exports import exported
+from radio.model_files import modules_of, resolve_model, side_file
 from radio.packing import enable, pack, run_padded, sentence_embeddings
 from radio.ranges import check
 from radio.rerankers.base import FOLDER, Reranker
@@ -31,14 +32,16 @@ from radio.schema import Group, GroupBatch, InputError, Passage
 class BiEncoder(Reranker):
     """Question and passage embedded apart by one sentence-transformers model; score = ``scale`` times similarity.
 
-    The similarity is the cosine of the two texts, plus ``multi_vector`` times that of their tokens: the mean over the
-    question's tokens of the largest cosine with a token of the passage (BGE-M3 adds its scores alike: Chen et al.,
-    arXiv 2402.03216, section 3.3). It sees names and numbers that are blurred in the vector of a whole passage.
+    The similarity of the two texts is that of the model, cosine or dot product, plus ``multi_vector`` times that of
+    their tokens: the mean over the question's tokens of the largest cosine with a token of the passage (BGE-M3 adds its
+    scores alike: Chen et al., arXiv 2402.03216, section 3.3). It sees names and numbers that are blurred in the vector
+    of a whole passage.
 
     Each distinct text of a batch is embedded once, without padding where the architecture allows it.
 
     Args:
-        scale: turns cosines into logits that a softmax at temperature 1 can use.
+        scale: turns similarities into logits that a softmax at temperature 1 can use; None is 20 for cosines, 1 for
+            dot products, or what an exported folder says.
         query_prefix: put before questions; None takes what the model's folder says, or E5's.
         passage_prefix: put before passages; None as above.
         train_side: ``both``, or ``question``: passages keep the embeddings of the model given, computed once and
@@ -48,23 +51,26 @@ class BiEncoder(Reranker):
             tokens are kept in memory and in the cache: about 100 kB for a passage of 100 words.
         train_tokens: whether the loss sees the tokens' similarity too. Without, it is added when ranking alone: tokens
             follow what the vector of their text learns.
+        similarity: ``cosine`` or ``dot``; None as the model says.
         kwargs: arguments of Reranker.
     """
 
     def __init__(
         self,
         model: str = "intfloat/e5-base-v2",
-        scale: float = 20.0,
+        scale: float | None = None,
         query_prefix: str | None = None,
         passage_prefix: str | None = None,
         train_side: Literal["both", "question"] = "both",
         multi_vector: float = 0.0,
         train_tokens: bool = True,
+        similarity: Literal["cosine", "dot"] | None = None,
         **kwargs: Any,
     ) -> None:
         check(self, locals())
         super().__init__(model, **kwargs)
-        self.scale = scale
+        self._scale = scale
+        self._similarity = similarity
         self.query_prefix = query_prefix
         self.passage_prefix = passage_prefix
         self.train_side = train_side
@@ -75,6 +81,19 @@ class BiEncoder(Reranker):
         self._vectors: dict[str, Tensor] = {}
         self._tokens_of: dict[str, Tensor] = {}
 
+    @cached_property
+    def similarity(self) -> str:
+        """``cosine`` or ``dot``."""
+        return self._similarity or model_similarity(self.model)
+
+    @cached_property
+    def scale(self) -> float:
+        """The factor of the similarity."""
+        if self._scale is not None:
+            return self._scale
+        usual = 1.0 if self.similarity == "dot" else 20.0
+        return float(exported(self.model).get("init_args", {}).get("scale", usual))
+
     def build(self) -> nn.Module:
         network: Any = load_encoder(self.model, device="cpu")
         routes = getattr(network[0], "sub_modules", None)
@@ -84,7 +103,8 @@ class BiEncoder(Reranker):
                     f"model {self.model!r} holds one model for questions and one for passages: set "
                     "model.init_args.train_side to question"
                 )
-            network = type(network)(modules=list(routes["query"]), device="cpu")
+            network = self._assembled(network, list(routes["query"]))
+        network.similarity_fn_name = self.similarity
         for name, parameter in network.named_parameters():
             # BERT's own pooler takes no part in the embedding; DDP would wait for its gradient
             if ".pooler." in name:
@@ -93,12 +113,22 @@ class BiEncoder(Reranker):
         self._packed = enable(body, first_token_only=False)
         return network  # type: ignore[no-any-return]
 
+    def _assembled(self, network: Any, modules: list[Any]) -> Any:
+        """Another model of these parts, which compares texts as this one does."""
+        return type(network)(
+            modules=modules,
+            device="cpu",
+            similarity_fn_name=self.similarity,
+            truncate_dim=network.truncate_dim,
+        )
+
     def index(self, passages: Mapping[str, Passage], cache: Cache) -> None:
         """Embed the passages once, if they are not trained."""
         missing = {i: p.contents for i, p in passages.items() if i not in self._vectors}
         if self._fixed and missing:
             # with the same settings as a retriever's or teacher's encoder, its cached embeddings serve
-            encoder = Encoder(self.model, self.query_prefix, self.passage_prefix, self.max_length)
+            prefixes = self.query_prefix, self.passage_prefix
+            encoder = Encoder(self.model, *prefixes, self.max_length, similarity=self._similarity)
             vectors = encoder.encode(list(missing.values()), cache, title="embed passages")
             self._vectors.update(zip(missing, torch.from_numpy(vectors), strict=True))
             if self.multi_vector:
@@ -108,17 +138,16 @@ class BiEncoder(Reranker):
 
     def tokenizer_folder(self) -> str:
         folder = resolve_model(self.model)
-        router = Path(folder) / "router_config.json"
-        if router.is_file():
-            return str(Path(folder) / json.loads(router.read_text())["structure"]["query"][0])
-        return folder
+        if not Path(folder).is_dir():
+            return folder
+        parts = side_file(self.model, "router_config.json").get("structure", {}).get("query")
+        parts = parts or [part.get("path", "") for part in modules_of(self.model)] or [""]
+        return str(Path(folder) / parts[0])
 
     @cached_property
     def prefixes(self) -> tuple[str, str]:
         """Query and passage prefix in use."""
-        path = Path(resolve_model(self.model)) / "config_sentence_transformers.json"
-        prompts = json.loads(path.read_text()).get("prompts", {}) if path.is_file() else {}
-        query, passage = default_prefixes(self.model, prompts)
+        query, passage = default_prefixes(self.model, model_prompts(self.model))
         return (
             query if self.query_prefix is None else self.query_prefix,
             passage if self.passage_prefix is None else self.passage_prefix,
@@ -132,13 +161,15 @@ class BiEncoder(Reranker):
         query, passage = self.prefixes
         # neighbouring questions share candidates: each distinct text is embedded once in a batch
         questions, question_index = _distinct([g.question.query for g in groups for _ in g.passages])
+        if not questions:
+            return group_batch(groups, {})
         if self._fixed:
             ids, passage_index = _distinct([p.id for g in groups for p in g.passages])
             lacking = [i for i in ids if i not in self._vectors]
             if lacking:
                 raise InputError(f"passage {lacking[0]!r} has no embedding: call index() with all passages first")
-            passages: dict[str, Any] = {"vectors": torch.stack([self._vectors[i] for i in ids])} if ids else {}
-            if ids and self.multi_vector:
+            passages: dict[str, Any] = {"vectors": torch.stack([self._vectors[i] for i in ids])}
+            if self.multi_vector:
                 passages["tokens"], passages["kept"] = padded([self._tokens_of[i] for i in ids])
         else:
             texts, passage_index = _distinct([p.contents for g in groups for p in g.passages])
@@ -168,23 +199,13 @@ class BiEncoder(Reranker):
     def _compares_tokens(self) -> bool:
         return self.multi_vector > 0 and (self.train_tokens or not self.training)
 
-    def rank_untrained(self, batches: Iterable[GroupBatch]) -> Run:
-        # what passages were before training is the same for every run, so that only the first one embeds them
-        fixed, self._fixed = self._fixed, True
-        try:
-            return super().rank_untrained(batches)
-        finally:
-            self._fixed = fixed
-            if not fixed:
-                self._vectors.clear()
-                self._tokens_of.clear()
-
     def _embed(self, tokens: dict[str, Any]) -> dict[str, Tensor]:
-        """Unit-length embeddings in fp32: ``vectors [N, dim]`` of the texts, and ``tokens [N, T, hidden]`` of their
-        tokens with ``kept [N, T]``, if they are wanted."""
+        """Embeddings in fp32: ``vectors [N, dim]`` of the texts, of unit length for cosines, and unit-length
+        ``tokens [N, T, hidden]`` of their tokens with ``kept [N, T]``, if they are wanted."""
         row = {name: value for name, value in tokens.items() if name != "where"}
         vectors, words = sentence_embeddings(self.network, row) if self._packed else self._padded(row)
-        found = {"vectors": nn.functional.normalize(vectors.float(), dim=1)}
+        vectors = vectors.float()[:, : self.network.truncate_dim]
+        found = {"vectors": vectors if self.similarity == "dot" else nn.functional.normalize(vectors, dim=1)}
         if self._compares_tokens:
             found["tokens"], found["kept"] = padded([nn.functional.normalize(w.float(), dim=1) for w in words])
         return {name: value[tokens["where"]] for name, value in found.items()}
@@ -200,12 +221,14 @@ class BiEncoder(Reranker):
     def usage(self) -> str:
         if self.multi_vector:
             return (
-                f"from sentence_transformers import SentenceTransformer\n\nmodel = SentenceTransformer({FOLDER!r})\n"
+                "from sentence_transformers import SentenceTransformer\n"
+                "from sentence_transformers.util import cos_sim\n\n"
+                f"model = SentenceTransformer({FOLDER!r})\n"
                 "\ndef similarity(question, passage):\n"
-                "    cosine = model.similarity(model.encode_query(question), model.encode_document(passage))\n"
+                "    whole = model.similarity(model.encode_query(question), model.encode_document(passage))\n"
                 '    asked = model.encode_query(question, output_value="token_embeddings")\n'
                 '    read = model.encode_document(passage, output_value="token_embeddings")\n'
-                f"    return cosine + {self.multi_vector:g} * model.similarity(asked, read).max(dim=1).values.mean()"
+                f"    return whole + {self.multi_vector:g} * cos_sim(asked, read).max(dim=1).values.mean()"
             )
         return (
             f"from sentence_transformers import SentenceTransformer\n\nmodel = SentenceTransformer({FOLDER!r})\n"
@@ -223,7 +246,7 @@ class BiEncoder(Reranker):
             routes = getattr(given[0], "sub_modules", None)
             document = list(given) if routes is None else list(routes["document"])
             document[0].max_seq_length = self.max_length
-            network = type(network)(modules=[Router.for_query_document(list(network), document)], device="cpu")
+            network = self._assembled(network, [Router.for_query_document(list(network), document)])
         network.prompts = {"query": query, "document": passage}
         network.save(str(folder), create_model_card=False, safe_serialization=True)
         if self.train_side == "question" and self.passage_prefix is None:

@@ -13,12 +13,13 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from radio.batching import group_batch, max_similarity
-from radio.encoders import resolve_model
+from radio.model_files import modules_of, side_file
+from radio.models import load_sentence_transformer
 from radio.packing import enable, pack, run, run_padded
 from radio.ranges import check
 from radio.rerankers.base import FOLDER, Reranker
 from radio.rerankers.bi_encoder import _distinct
-from radio.schema import Group, GroupBatch, InputError
+from radio.schema import Group, GroupBatch
 
 
 class LateInteraction(Reranker):
@@ -62,22 +63,20 @@ class LateInteraction(Reranker):
         self.similarity = similarity
 
     def build(self) -> nn.Module:
-        from sentence_transformers import MultiVectorEncoder
         from sentence_transformers.base.modules import Dense, Normalize
         from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
 
-        try:
-            network: Any = MultiVectorEncoder(
-                resolve_model(self.model), device="cpu", model_kwargs={"dtype": torch.float32}
-            )
-        except OSError as error:
-            raise InputError(f"model {self.model!r} cannot be loaded: {str(error).splitlines()[0]}") from None
+        # Stanford's ColBERT keeps its projection among the weights of the body
+        network: Any = load_sentence_transformer(self.model, "cpu", kind="MultiVectorEncoder", also=r"^linear\.weight$")
+        if not self._has_projection():
+            self._note_new(network)
         for i, module in enumerate(network):
             if isinstance(module, Dense) and self.dim not in (None, module.out_features):
                 name = module.module_input_name
                 network[i] = Dense(
                     module.in_features, self.dim, bias=False, activation_function=None, module_input_name=name
                 )
+                self._note_new(network)
         for task, prefix in (("query", self.query_prefix), ("document", self.passage_prefix)):
             network.prompts[task] = (network.prompts.get(task) or "") if prefix is None else prefix
         if self.skip_punctuation is not None:
@@ -86,6 +85,7 @@ class LateInteraction(Reranker):
             mask.resolve_with_tokenizer(network.tokenizer)
         if self.similarity:
             network.similarity_fn_name = self.similarity
+        self._cap_length(network)
         self._set_lengths(network[0])
         for name, parameter in network.named_parameters():
             # BERT's own pooler takes no part in the vectors; DDP would wait for its gradient
@@ -94,6 +94,19 @@ class LateInteraction(Reranker):
         tokenwise = all(isinstance(module, (Dense, MultiVectorMask, Normalize)) for module in list(network)[1:])
         self._packed = tokenwise and enable(network[0].auto_model, first_token_only=False)
         return network  # type: ignore[no-any-return]
+
+    def _has_projection(self) -> bool:
+        """Whether the model brings a projection of tokens, or needs none."""
+        if any("Dense" in str(module.get("type")) for module in modules_of(self.model)):
+            return True
+        made = side_file(self.model, "config.json").get("architectures") or []
+        return any(name == "HF_ColBERT" or name.endswith("ForRetrieval") for name in made)
+
+    def _note_new(self, network: Any) -> None:
+        from sentence_transformers.base.modules import Dense
+
+        dense = [name for name, module in network.named_children() if isinstance(module, Dense)]
+        self._new_weights = [f"{name}.linear.weight" for name in dense]
 
     def _set_lengths(self, transformer: Any) -> None:
         if self.query_tokens is not None:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from radio.batching import group_batch
-from radio.encoders import resolve_model
+from radio.models import language_model_kind, load_model
 from radio.packing import pack, run_padded
 from radio.rerankers.base import FOLDER, Reranker
 from radio.schema import Group, GroupBatch, InputError
@@ -98,14 +98,14 @@ class YesNoLM(Reranker):
         self.instruction = self.prompt.instruction if instruction is None else instruction
 
     def build(self) -> nn.Module:
-        from transformers import AutoModelForCausalLM
-
+        kind = language_model_kind(self.model, decoder_only=True)
         # mistakes in the prompt show before the weights are loaded
         _ = self._answers, self._room
-        try:
-            network: nn.Module = AutoModelForCausalLM.from_pretrained(resolve_model(self.model), dtype=torch.float32)
-        except OSError as error:
-            raise InputError(f"model {self.model!r} cannot be loaded: {str(error).splitlines()[0]}") from None
+        network: nn.Module
+        network, _ = load_model(kind, self.model, dtype=torch.float32)
+        self._cap_length(network)
+        # again, for what the model's positions leave
+        _ = self._room
         return network
 
     @cached_property
@@ -121,9 +121,13 @@ class YesNoLM(Reranker):
         return [tokens[0] for tokens in ids]
 
     @cached_property
+    def _prompt_size(self) -> int:
+        return sum(len(column[0]) for column in self._columns([""], [""]))
+
+    @property
     def _room(self) -> int:
         """Tokens that the prompt leaves for question and passage."""
-        size = sum(len(column[0]) for column in self._columns([""], [""]))
+        size = self._prompt_size
         if self.max_length < size + 16:
             raise InputError(f"max_length: found {self.max_length}, but the prompt alone takes {size} tokens")
         return self.max_length - size

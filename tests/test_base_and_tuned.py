@@ -1,0 +1,139 @@
+"""Base and tuned reranker are compared in the same numerics: weights that did not change give differences of 0."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import pytest
+import torch
+from conftest import World
+from test_data_modules import module
+from test_rerankers import TEXTS, group
+from test_yes_no import make_decoder
+
+from data_modules import JsonlDataModule
+from radio.callbacks import RankEvaluation
+from radio.cli import RadioTrainer
+from radio.losses import ListNet
+from radio.rerankers import BiEncoder, CrossEncoder, LateInteraction, LoRA, Reranker, YesNoLM
+from radio.sampling import FullList
+
+KINDS: dict[str, tuple[type[Reranker], dict[str, Any]]] = {
+    "CrossEncoder": (CrossEncoder, {}),
+    "CrossEncoder with adapters": (CrossEncoder, {"lora": LoRA(r=4)}),
+    "BiEncoder": (BiEncoder, {}),
+    "BiEncoder, question side": (BiEncoder, {"train_side": "question"}),
+    "BiEncoder, tokens": (BiEncoder, {"multi_vector": 0.5}),
+    "BiEncoder, question side, tokens": (BiEncoder, {"multi_vector": 0.5, "train_side": "question"}),
+    "LateInteraction": (LateInteraction, {"dim": 16}),
+    "YesNoLM": (YesNoLM, {"max_length": 300}),
+}
+
+
+@pytest.fixture(scope="module")
+def decoder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return make_decoder(tmp_path_factory.mktemp("decoder"), "qwen3")
+
+
+def trainer(folder: Path, **settings: Any) -> RadioTrainer:
+    quiet = ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary")
+    options: dict[str, Any] = {"accelerator": "cpu", "max_epochs": 1, "num_sanity_val_steps": 0}
+    options |= {"callbacks": [RankEvaluation()], "default_root_dir": folder, **dict.fromkeys(quiet, False)}
+    return RadioTrainer(**{**options, **settings})
+
+
+def make(name: str, tiny_bert: str, decoder: str, **settings: Any) -> Reranker:
+    kind, own = KINDS[name]
+    options = {"max_length": 48, "loss": ListNet(teacher_temperature=0.1), **own, **settings}
+    return kind(decoder if kind is YesNoLM else tiny_bert, **options)
+
+
+def data(world: World) -> JsonlDataModule:
+    # batches that differ in size, and so in how passages are put together
+    return module(world, eval_candidates=7, eval_batch_size=3, sampler=FullList(5), batch_size=2)
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "bf16-true"])
+@pytest.mark.parametrize("name", KINDS)
+def test_weights_that_did_not_change_give_differences_of_exactly_0(
+    name: str, precision: str, world: World, tiny_bert: str, decoder: str, tmp_path: Path
+) -> None:
+    # the second time, whatever is cached is there
+    for _ in range(2):
+        L.seed_everything(3, verbose=False)
+        reranker = make(name, tiny_bert, decoder, lr=0.0)
+        trainer(tmp_path, precision=precision).fit(reranker, datamodule=data(world))
+        tuned, base = reranker.rankings("validation")
+        assert tuned == base
+        assert any(len(set(scores.values())) > 1 for scores in tuned.values())
+        found = reranker.results.difference("validation", "tuned", "base")
+        assert found
+        assert {value for row in found.values() for k, value in row.items() if k != "questions"} == {0.0}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_an_evaluation_is_in_fp32_whatever_the_precision_of_training(
+    name: str, world: World, tiny_bert: str, decoder: str, tmp_path: Path
+) -> None:
+    found: dict[str, Any] = {}
+    runs = {"exact": ("32-true", "fp32"), "mixed": ("bf16-mixed", "fp32"), "asked": ("bf16-mixed", "trainer")}
+    for key, (precision, evaluation) in runs.items():
+        L.seed_everything(3, verbose=False)
+        reranker = make(name, tiny_bert, decoder, evaluation_precision=evaluation)
+        trainer(tmp_path / key, precision=precision).validate(reranker, datamodule=data(world), verbose=False)
+        found[key] = reranker.rankings("validation")
+        note = reranker.results.notes["validation"]["precision"]
+        assert note == ("bf16-mixed" if evaluation == "trainer" else "32-true")
+    assert found["mixed"] == found["exact"]
+    assert found["asked"] != found["exact"]
+    assert found["asked"][0] == found["asked"][1]
+
+
+def test_the_untrained_model_is_loaded_once_and_not_kept(
+    world: World, tiny_bert: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built: list[Reranker] = []
+    build = CrossEncoder.build
+
+    def counted(self: CrossEncoder) -> torch.nn.Module:
+        built.append(self)
+        return build(self)
+
+    monkeypatch.setattr(CrossEncoder, "build", counted)
+    reranker = CrossEncoder(tiny_bert, max_length=48, lr=1e-2)
+    trainer(tmp_path, max_epochs=3).fit(reranker, datamodule=data(world))
+    # the one that is trained, and the untrained one in the first of three evaluations
+    assert len(built) == 2
+    assert not reranker._untrained
+    tuned, base = reranker.rankings("validation")
+    assert tuned != base
+    assert tuned.keys() == base.keys()
+
+
+def test_no_untrained_model_is_loaded_where_nothing_compares(
+    world: World, tiny_bert: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Reranker, "_load_untrained", lambda self: pytest.fail("loaded"))
+    trainer(tmp_path, callbacks=[]).fit(CrossEncoder(tiny_bert, max_length=48), datamodule=data(world))
+
+
+def test_a_compiled_network_is_compared_in_plain_code(
+    world: World, tiny_bert: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[object] = []
+
+    def backend(graph: Any, inputs: Any) -> Any:
+        calls.append(graph)
+        return graph.forward
+
+    compile_ = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda f, **options: compile_(f, backend=backend, **options))
+    reranker = CrossEncoder(tiny_bert, max_length=48, compile=True)
+    trainer(tmp_path).validate(reranker, datamodule=data(world), verbose=False)
+    assert not calls
+    tuned, base = reranker.rankings("validation")
+    assert tuned == base
+    reranker.eval()(reranker.collate([group(0, TEXTS)]))
+    assert calls

@@ -176,6 +176,7 @@ class RationaleDataModule(L.LightningDataModule):
         """Retrieve, obtain rationales and teacher scores for the splits that the command needs."""
         stage = self.trainer.state.fn if self.trainer else None
         splits = self._splits_of(stage)
+        self._check_plan(splits)
         for split in splits if stage != "predict" else ():
             self._check_gold(split)
         candidates = {split: self._retrieve(split) for split in splits}
@@ -186,6 +187,19 @@ class RationaleDataModule(L.LightningDataModule):
             self._show_rationales(split, rationales)
             self._check_rationales(split, rationales)
             self._teach(split, found, rationales.kept)
+
+    def _check_plan(self, splits: Sequence[str]) -> None:
+        """What the other parts of the run ask of this one, before it costs anything."""
+        from radio import plan
+        from radio.rerankers import Reranker
+
+        if self.trainer is None:
+            return
+        callbacks: Any = self.trainer.callbacks  # type: ignore[attr-defined]
+        reranker = self.trainer.lightning_module
+        if self.trainer.state.fn == "fit" and isinstance(reranker, Reranker):
+            plan.check_run(self.trainer, reranker, self)
+        plan.check_data(callbacks, self, splits)
 
     def setup(self, stage: str | None = None) -> None:
         """Build the examples of each split from the caches.

@@ -28,7 +28,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 # imported so that their short class names resolve in configs
 import data_modules  # noqa: F401
 from data_modules.base import RationaleDataModule
-from radio import story
+from radio import plan, story
 from radio.callbacks import CollapseGuard, best_checkpoint
 from radio.callbacks.evaluation import tied_tops
 from radio.callbacks.export import monitored
@@ -71,6 +71,8 @@ class RadioTrainer(L.Trainer):
 
     def prepare(self, model: Reranker, datamodule: RationaleDataModule) -> None:
         """Fill the caches: candidates, rationales, teacher scores. Trains nothing and loads no reranker."""
+        plan.check_run(self, model, datamodule)
+        plan.check_data(self.callbacks, datamodule, datamodule._splits_of(None))  # type: ignore[attr-defined]
         datamodule.prepare_data()
         print(datamodule.summary())
 
@@ -367,6 +369,7 @@ class RadioCLI(LightningCLI):
         return trainer
 
     def before_fit(self) -> None:
+        plan.check_run(self.trainer, self.model, self.datamodule)
         step = getattr(self, "resumed_step", 0)
         for logger in self.trainer.loggers:
             if isinstance(logger, ResumableCSVLogger) and self.trainer.global_rank == 0:

@@ -121,6 +121,11 @@ class RankEvaluation(_Evaluation):
             raise InputError(f"RankEvaluation: {error}") from None
         self.metrics = list(metrics)
 
+    @property
+    def metric_names(self) -> list[str]:
+        """Names of the metrics in the order in which they are shown."""
+        return [prefix + name for prefix in ("", "gold_", "teacher_") for name in self.metrics]
+
     def evaluate(self, trainer: L.Trainer, module: Reranker, split: str, examples: dict[str, Example]) -> list[str]:
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         rankings = orders(trainer, module, split)
@@ -142,7 +147,7 @@ class RankEvaluation(_Evaluation):
                 )
             if trainer.is_global_zero:
                 write_run(Path(trainer.default_root_dir) / f"{split}.{system}.trec", run, system)
-        return [prefix + name for prefix in ("", "gold_", "teacher_") for name in self.metrics]
+        return self.metric_names
 
     def _against_teacher(self, order: list[str], teacher: dict[str, float]) -> dict[str, float]:
         best = max(teacher.values())

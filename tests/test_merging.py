@@ -171,8 +171,8 @@ def test_settings_of_a_record_merge(resolved: Resolved, tmp_path: Path) -> None:
 
 
 def test_text_that_looks_like_a_number_stays_text(resolved: Resolved) -> None:
-    found = resolved(*QUICKSTART, "--name", "2024", "--model.init_args.model", "1e3")
-    assert (found["name"], found["model"]["init_args"]["model"]) == ("2024", "1e3")
+    found = resolved(*QUICKSTART, "--name", "2024", "--model.init_args.model", "007")
+    assert (found["name"], found["model"]["init_args"]["model"]) == ("2024", "007")
     template = "--data.init_args.teacher.init_args.rationale.init_args.template"
     teacher = resolved(*QUICKSTART, template, "{rationale}")["data"]["init_args"]["teacher"]["init_args"]
     assert teacher["rationale"]["init_args"]["template"] == "{rationale}"

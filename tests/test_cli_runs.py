@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -194,6 +195,34 @@ def test_the_last_weights_are_kept_when_nothing_is_validated(radio: Radio, tiny_
     status, out, err = radio("fit", *tiny_run, *none)
     assert status == 0, err
     assert "no checkpoint was kept" in out
+
+
+CTRL_C = """
+import lightning as L
+
+class CtrlC(L.Callback):
+    def on_train_epoch_start(self, trainer, pl_module):
+        if trainer.current_epoch == 1:
+            raise KeyboardInterrupt
+"""
+
+
+def test_an_interrupted_run_says_how_it_goes_on(
+    radio: Radio, tiny_run: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ctrl_c.py").write_text(CTRL_C)
+    monkeypatch.syspath_prepend(tmp_path)
+    # Lightning goes deaf to Ctrl-C when it has heard it
+    heard = signal.getsignal(signal.SIGINT)
+    stopped = ["--trainer.max_epochs", "2", "--trainer.callbacks+", "ctrl_c.CtrlC"]
+    status, _, err = radio("fit", *tiny_run, *FAST, *stopped)
+    signal.signal(signal.SIGINT, heard)
+    assert status == 128 + signal.SIGINT
+    last = "runs/tiny/checkpoints/last.ckpt"
+    assert f"interrupted; it goes on with the same command and --ckpt_path last ({last})" in err
+    status, out, err = radio("fit", *tiny_run, *FAST, "--trainer.max_epochs", "2", "--ckpt_path", "last")
+    assert status == 0, err
+    assert f"goes on from {last}, after step" in out
 
 
 WANDB = ["--trainer.logger", "WandbLogger", "--trainer.logger.init_args.project", "p"]

@@ -487,7 +487,10 @@ def run() -> RadioCLI:
         # Lightning would end with status 0, as if all had been done
         print(f"radio: terminated{_way_on()}", file=sys.stderr)
         raise SystemExit(128 + SIGTERM) from None
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as stop:
+        # Lightning ends with status 1 after Ctrl-C, and with no other reason
+        if isinstance(stop, SystemExit) and stop.code != 1:
+            raise
         print(f"radio: interrupted{_way_on()}", file=sys.stderr)
         raise SystemExit(128 + SIGINT) from None
     finally:
@@ -497,8 +500,11 @@ def run() -> RadioCLI:
 
 
 def _way_on() -> str:
-    """How an interrupted run goes on."""
-    checkpoints = RadioCLI.claimed.checkpoints() if RadioCLI.claimed else []
+    """How an interrupted run goes on; empty for other commands, which are simply repeated."""
+    folder = RadioCLI.claimed
+    if folder is None or (folder.mark or {}).get("busy", {}).get("command") != "fit":
+        return ""
+    checkpoints = folder.checkpoints()
     if not checkpoints:
         return "; no checkpoint was written yet"
     return f"; it goes on with the same command and --ckpt_path last ({checkpoints[0]})"

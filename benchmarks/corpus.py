@@ -23,7 +23,7 @@ WORDS = [f"word{n}" for n in range(5000)]
 def generate(path: Path, count: int) -> None:
     rng = random.Random(0)
     texts = [" ".join(rng.choices(WORDS, k=100)) for _ in range(1000)]
-    with path.open("w") as file:
+    with path.open("w", encoding="utf-8") as file:
         for n in range(count):
             file.write(f'{{"id": "p{n}", "contents": "\\"Title {n}\\"\\n{texts[n % 1000]} {n}"}}\n')
 
@@ -50,7 +50,7 @@ def open_and_read(path: str, folder: str, count: int, lookups: int) -> None:
 def watch(peak: list[float]) -> None:
     """Largest memory of this process that is no page of a file, in MiB, looked at every 20 ms."""
     while True:
-        status = Path("/proc/self/status").read_text()
+        status = Path("/proc/self/status").read_text(encoding="utf-8")
         peak[0] = max(peak[0], int(status.partition("RssAnon:")[2].split()[0]) / 1024)
         time.sleep(0.02)
 

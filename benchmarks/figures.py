@@ -37,7 +37,7 @@ def values(folders: list[Path], system: str, split: str, metrics: Iterable[str] 
     runs: list[Values] = []
     for folder in folders:
         found: Values = {}
-        for row in map(json.loads, (folder / "predictions.jsonl").read_text().splitlines()):
+        for row in map(json.loads, (folder / "predictions.jsonl").read_text(encoding="utf-8").strip("\n").split("\n")):
             if row["split"] == split:
                 for metric in metrics:
                     if metric in row[system]:

@@ -23,7 +23,8 @@ def groups(data: Path) -> Iterator[dict[str, object]]:
         ``question``, ``passages`` (7 texts), ``teacher`` (7 scores in [0, 1], the first is 1 and above the others),
         ``all_passages`` (20 texts).
     """
-    with open(data / "dataset/nq/train.jsonl") as questions, gzip.open(data / "candidates/nq/train.jsonl.gz") as lists:
+    files = data / "dataset/nq/train.jsonl", data / "candidates/nq/train.jsonl.gz"
+    with open(files[0], encoding="utf-8") as questions, gzip.open(files[1]) as lists:
         for left, right in zip(questions, lists, strict=True):
             question, row = json.loads(left), json.loads(right)
             if question["id"] != row["id"]:
@@ -46,5 +47,5 @@ def write_groups(data: Path, path: Path, count: int) -> list[dict[str, object]]:
     rows = list(islice(groups(data), count))
     if len(rows) < count:
         raise ValueError(f"{data} has {len(rows)} usable questions, {count} are needed: fewer steps or questions")
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return rows

@@ -48,13 +48,15 @@ HELD_OUT = 150
 
 def split_training(questions: int) -> dict[str, Path]:
     """The training questions that have a rationale, the last of them held out."""
-    with (DATA / "rationales/nq/train.jsonl").open() as file:
+    with (DATA / "rationales/nq/train.jsonl").open(encoding="utf-8") as file:
         known = {json.loads(line)["id"] for line in file}
-    rows = [line for line in (DATA / "dataset/nq/train.jsonl").open() if json.loads(line)["id"] in known][:questions]
+    rows = [
+        line for line in (DATA / "dataset/nq/train.jsonl").open(encoding="utf-8") if json.loads(line)["id"] in known
+    ][:questions]
     files = {"train": WORK / "train.jsonl", "held_out": WORK / "held_out.jsonl"}
     WORK.mkdir(parents=True, exist_ok=True)
-    files["train"].write_text("".join(rows[:-HELD_OUT]))
-    files["held_out"].write_text("".join(rows[-HELD_OUT:]))
+    files["train"].write_text("".join(rows[:-HELD_OUT]), encoding="utf-8")
+    files["held_out"].write_text("".join(rows[-HELD_OUT:]), encoding="utf-8")
     return {**files, "dev": DATA / "dataset/nq/dev.jsonl"}
 
 
@@ -82,7 +84,7 @@ def fit(loss: str, files: dict[str, Path], evaluated: str, rate: float, seed: in
 
 
 def per_question(folder: Path, system: str, metric: str) -> dict[str, float]:
-    rows = map(json.loads, (folder / "predictions.jsonl").read_text().splitlines())
+    rows = map(json.loads, (folder / "predictions.jsonl").read_text(encoding="utf-8").strip("\n").split("\n"))
     return {row["question_id"]: row[system][metric] for row in rows}
 
 
@@ -139,7 +141,7 @@ def write(rows: list[dict[str, Any]], folders: list[Path], questions: int) -> No
     page = ROOT / "docs" / "losses.md"
     facts = f"{questions - HELD_OUT} training questions, {count} dev questions, seeds {', '.join(map(str, SEEDS))}."
     page.parent.mkdir(exist_ok=True)
-    page.write_text(f"{HEAD}\n{facts}\n\n" + "\n".join(lines) + f"\n\n{READING}")
+    page.write_text(f"{HEAD}\n{facts}\n\n" + "\n".join(lines) + f"\n\n{READING}", encoding="utf-8")
     print(f"written: {page}")
 
 

@@ -34,11 +34,15 @@ def write_models(folder: Path, max_length: int = 512) -> None:
         # as they came: older versions of transformers cannot read what newer ones write
         for file in TOKENIZER:
             shutil.copyfile(source / file, target / file)
-        settings = json.loads((target / "tokenizer_config.json").read_text())
-        (target / "tokenizer_config.json").write_text(json.dumps(settings | {"model_max_length": max_length}))
+        settings = json.loads((target / "tokenizer_config.json").read_text(encoding="utf-8"))
+        (target / "tokenizer_config.json").write_text(
+            json.dumps(settings | {"model_max_length": max_length}), encoding="utf-8"
+        )
         if name == "0":
-            config = json.loads((target / "config.json").read_text())
-            (target / "config.json").write_text(json.dumps(config | dict.fromkeys(DROPOUT, 0.0), indent=2))
+            config = json.loads((target / "config.json").read_text(encoding="utf-8"))
+            (target / "config.json").write_text(
+                json.dumps(config | dict.fromkeys(DROPOUT, 0.0), indent=2), encoding="utf-8"
+            )
 
 
 if __name__ == "__main__":

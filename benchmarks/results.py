@@ -151,7 +151,7 @@ def configs(*names: str) -> list[str]:
 def made_of(arguments: Sequence[str]) -> str:
     """Digest of a command's arguments, of the files and earlier runs that they name, and of the data."""
     named = [Path(a) if a.endswith(".yaml") else Path(a).parent / MADE_OF for a in arguments]
-    parts = [manifest(), *arguments, *(file.read_text() for file in named if file.is_file())]
+    parts = [manifest(), *arguments, *(file.read_text(encoding="utf-8") for file in named if file.is_file())]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
@@ -163,8 +163,8 @@ def run(command: str, folder: Path, split: str, arguments: Sequence[str], evalua
     """Run what is not there yet, or was made of something else. ``evaluation`` does not change what is learnt."""
     mark, metrics = folder / MADE_OF, folder / "metrics.json"
     origin = made_of(arguments)
-    there = metrics.is_file() and split in json.loads(metrics.read_text())
-    if not (there and mark.is_file() and mark.read_text() == origin):
+    there = metrics.is_file() and split in json.loads(metrics.read_text(encoding="utf-8"))
+    if not (there and mark.is_file() and mark.read_text(encoding="utf-8") == origin):
         radio(command, *arguments, *evaluation, "--overwrite", "true")
         with atomic_write(mark) as file:
             file.write(origin)
@@ -454,7 +454,7 @@ def write(what: str, lines: list[str]) -> None:
     lines = [*lines, "", f"Fingerprint of the data's manifest: `{manifest()}`."]
     print("\n" + "\n".join(lines), flush=True)
     begin, end = MARK.format(what, "begins"), MARK.format(what, "ends")
-    page = PAGE.read_text()
+    page = PAGE.read_text(encoding="utf-8")
     if begin not in page:
         return
     before, rest = page.split(begin)

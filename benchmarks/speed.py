@@ -54,18 +54,20 @@ def environment(peer: str, venvs: Path) -> str:
     folder = venvs.resolve() / peer
     python, done = folder / "bin/python", folder / ".installed"
     requirements = HERE / "requirements" / f"{peer}.txt"
-    if done.is_file() and done.read_text() == requirements.read_text():
+    if done.is_file() and done.read_text(encoding="utf-8") == requirements.read_text(encoding="utf-8"):
         return str(python)
     print(f"{peer}: installing into {folder}", file=sys.stderr, flush=True)
     if not python.exists():
         venv.create(folder, with_pip=True)
-        (folder / ".gitignore").write_text("*\n")
+        (folder / ".gitignore").write_text("*\n", encoding="utf-8")
     pip = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
     # torch first: a looser requirement of another package would fetch a second, larger build
-    torch = next(line for line in requirements.read_text().splitlines() if line.startswith("torch=="))
+    torch = next(
+        line for line in requirements.read_text(encoding="utf-8").strip("\n").split("\n") if line.startswith("torch==")
+    )
     subprocess.run([*pip, torch], check=True)
     subprocess.run([*pip, "-r", str(requirements)], check=True)
-    done.write_text(requirements.read_text())
+    done.write_text(requirements.read_text(encoding="utf-8"), encoding="utf-8")
     return str(python)
 
 
@@ -94,7 +96,7 @@ def token_counts(rows: list[dict[str, Any]], field: str, model: Path, max_length
 
 def useful_flops(lengths: list[int], model: Path, training: bool) -> float:
     """FLOPs of the encoder on these sequences, as the module's docstring counts them."""
-    config = json.loads((model / "default/config.json").read_text())
+    config = json.loads((model / "default/config.json").read_text(encoding="utf-8"))
     hidden, layers = config["hidden_size"], config["num_hidden_layers"]
     weights = layers * (4 * hidden**2 + 2 * hidden * config["intermediate_size"])
     forward = sum(2 * weights * n + 4 * n**2 * hidden * layers for n in lengths)
@@ -200,7 +202,7 @@ def main() -> int:
             print(f"\n{table(case, by_name, flops, peak[case[1]])}" if by_name else f"\n{case}: every library failed")
     if args.output:
         rows = [{"case": case, "runs": by_name} for case, by_name in results.items()]
-        args.output.write_text(json.dumps({"peak_flops": peak, "results": rows}, indent=1))
+        args.output.write_text(json.dumps({"peak_flops": peak, "results": rows}, indent=1), encoding="utf-8")
     return int(failed)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import math
+import os
 import shlex
 import sys
 from abc import abstractmethod
@@ -18,10 +18,13 @@ from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from torch.utils.data import DataLoader
 
 from data_modules.loading import EpochSampler, Groups, TrainLoader, collate
-from data_modules.splits import apart
+from data_modules.splits import SplitCounts, apart
+from radio import contracts
 from radio.cache import Cache, fingerprint
 from radio.corpus import DiskCorpus
-from radio.rationales import CHECKS, QualityChecks, RationaleWriter, Request, fill, read
+from radio.ranges import check
+from radio.rationales import CHECKS, QualityChecks, RationaleWriter, Request, fill, read, summary
+from radio.rationales.summary import Rationales
 from radio.retrieval import Dense, Retriever
 from radio.sampling import GroupSampler, Shift
 from radio.schema import (
@@ -34,7 +37,7 @@ from radio.schema import (
     Rationale,
     RetrievedPassage,
 )
-from radio.teachers import Blend, Teacher
+from radio.teachers import Blend, Teacher, as_scores, teacher_key
 
 OPTIONS = ("--config", "-c", "--name", "--seed_everything", "--trainer", "--model", "--data")
 """What all commands take."""
@@ -54,7 +57,8 @@ class RationaleDataModule(L.LightningDataModule):
         rationales: writes or reads the rationales; None where the teacher needs none.
         rationale_splits: splits whose rationales are written; training needs only ``train``, the others lack the
             metrics against the teacher without.
-        rationale_filters: checks that a rationale must pass to count, of :data:`radio.rationales.CHECKS`.
+        rationale_filters: checks that a rationale must pass to count, of :data:`radio.rationales.CHECKS`; ``no_answer``
+            passes where an answer cannot be looked for, as with yes or no.
         rationale_checks: limits and models of these checks.
         teacher: scores the candidates; None is the published blend with bge-m3.
         sampler: draws the groups; None is the published shift.
@@ -73,7 +77,9 @@ class RationaleDataModule(L.LightningDataModule):
         tied_questions: what to do with training questions whose candidates the teacher scores all alike (none holds the
             answer, say): ``keep``, which with soft targets teaches that they are equally good, or ``drop``.
         cache_dir: where candidates, rationales, embeddings, teacher scores and generator answers are kept.
-        seed: of the order of the questions and of the groups.
+        seed: of the order of the questions and of the groups; None is the run's seed (``seed_everything``).
+        unknown_gold: what to do where the corpus has none of the annotated passages of a split, so that each figure
+            against them would be 0: ``error``, or ``keep`` them. That it lacks some is said in either case.
     """
 
     def __init__(
@@ -81,7 +87,7 @@ class RationaleDataModule(L.LightningDataModule):
         retriever: Retriever | None = None,
         rationales: RationaleWriter | None = None,
         rationale_splits: Sequence[str] = TAUGHT,
-        rationale_filters: Sequence[str] = ("empty", "refusal", "truncated"),
+        rationale_filters: Sequence[str] = ("empty", "refusal", "truncated", "no_answer"),
         rationale_checks: QualityChecks | None = None,
         teacher: Teacher | None = None,
         sampler: GroupSampler | None = None,
@@ -96,9 +102,11 @@ class RationaleDataModule(L.LightningDataModule):
         overlapping_questions: Literal["error", "drop"] = "error",
         tied_questions: Literal["keep", "drop"] = "keep",
         cache_dir: str = ".radio_cache",
-        seed: int = 0,
+        seed: int | None = None,
+        unknown_gold: Literal["error", "keep"] = "error",
     ) -> None:
         super().__init__()
+        check(self, locals())
         self.retriever = retriever or Dense()
         self.rationales = rationales
         self.rationale_splits = tuple(rationale_splits)
@@ -117,11 +125,13 @@ class RationaleDataModule(L.LightningDataModule):
         self.overlapping_questions = overlapping_questions
         self.tied_questions = tied_questions
         self.seed = seed
+        self.unknown_gold = unknown_gold
         self.cache = Cache(Path(cache_dir) / "radio.sqlite")
         self.examples: dict[str, list[Example]] = {}
         self._questions: dict[str, list[Question]] = {}
-        self._sizes: dict[str, int] = {}
+        self._left_out: dict[str, Counter[str]] = {}
         self._resumed: dict[str, Any] = {}
+        self._shown: set[str] = set()
         _only("max_questions", self.max_questions, (*TAUGHT, "predict"))
         _only("rationale_splits", self.rationale_splits, TAUGHT)
         _only("rationale_filters", self.rationale_filters, CHECKS)
@@ -145,7 +155,7 @@ class RationaleDataModule(L.LightningDataModule):
         if isinstance(passages, DiskCorpus):
             return passages
         corpus: dict[str, Passage] = {}
-        for passage in passages:
+        for passage in contracts.passages(self, passages):
             if passage.id in corpus:
                 raise InputError(f"{type(self).__name__}: passage id {passage.id!r} is a duplicate")
             corpus[passage.id] = passage
@@ -164,14 +174,18 @@ class RationaleDataModule(L.LightningDataModule):
 
     def prepare_data(self) -> None:
         """Retrieve, obtain rationales and teacher scores for the splits that the command needs."""
-        splits = self._splits_of(self.trainer.state.fn if self.trainer else None)
+        stage = self.trainer.state.fn if self.trainer else None
+        splits = self._splits_of(stage)
+        for split in splits if stage != "predict" else ():
+            self._check_gold(split)
         candidates = {split: self._retrieve(split) for split in splits}
         taught = {split: found for split, found in candidates.items() if split in TAUGHT and found}
         self._write_rationales(taught)
         for split, found in taught.items():
             rationales = self._read_rationales(split, found)
+            self._show_rationales(split, rationales)
             self._check_rationales(split, rationales)
-            self._teach(split, found, rationales)
+            self._teach(split, found, rationales.kept)
 
     def setup(self, stage: str | None = None) -> None:
         """Build the examples of each split from the caches.
@@ -188,7 +202,7 @@ class RationaleDataModule(L.LightningDataModule):
         lines = []
         for split in TAUGHT:
             if self.split_questions(split):
-                rationales = len(self._read_rationales(split, self.read_candidates(split)))
+                rationales = len(self._read_rationales(split, self.read_candidates(split)).kept)
                 count = f", {rationales} rationales" if self.teacher.needs_rationale else ""
                 lines.append(f"{split}: {len(self.split_questions(split))} questions{count}")
         return "\n".join([*lines, f"corpus: {len(self.corpus)} passages", f"cache: {self.cache.path}"])
@@ -208,25 +222,41 @@ class RationaleDataModule(L.LightningDataModule):
         """
         if split not in self._questions:
             found = {name: self._first_questions(name) for name in (TAUGHT if split in TAUGHT else (split,))}
-            self._questions |= apart(found, self.overlapping_questions)
+            kept = apart(found, self.overlapping_questions)
+            for name, questions in found.items():
+                self.leave_out(name, "in a later split too", len(questions) - len(kept[name]))
+            self._questions |= kept
         return self._questions[split]
 
     def split_size(self, split: str) -> int:
-        """Questions that the dataset has in a split, with those that ``max_questions`` or another split leaves out."""
-        self.split_questions(split)
-        return self._sizes[split]
+        """Questions that the dataset has in a split, with those that are left out: :meth:`counts` says why."""
+        return self.counts(split).total
 
     def _first_questions(self, split: str) -> list[Question]:
-        questions = list(self.questions(split))
-        self._sizes[split] = len(questions)
-        return questions[: self.max_questions.get(split)]
+        self._left_out[split] = Counter()
+        questions = contracts.questions(self, split, self.questions(split))
+        first = questions[: self.max_questions.get(split)]
+        self.leave_out(split, "beyond max_questions", len(questions) - len(first))
+        return first
+
+    def leave_out(self, split: str, reason: str, count: int = 1) -> None:
+        """Note that so many questions of a split are not used; :meth:`questions` calls it where it leaves some out."""
+        # once the questions are read, whoever asks for them again counts nothing twice
+        if count and split not in self._questions:
+            self._left_out.setdefault(split, Counter())[reason] += count
+
+    def counts(self, split: str) -> SplitCounts:
+        """How many questions a split has, and how many of them are not used, by reason."""
+        used = len(self.split_questions(split))
+        left_out = dict(self._left_out[split])
+        return SplitCounts(used + sum(left_out.values()), left_out)
 
     def _candidate_keys(self, split: str) -> list[str]:
         k = self.train_candidates if split == "train" else self.eval_candidates
         parts = ["candidates", self.retriever.fingerprint(), self._corpus_fingerprint, k]
         if self._keeps_injected(split):
             parts.append("injected")
-        return [fingerprint([*parts, q.id, q.query]) for q in self.split_questions(split)]
+        return [fingerprint([*parts, q.id, self.retriever.asked(q)]) for q in self.split_questions(split)]
 
     def _keeps_injected(self, split: str) -> bool:
         return self.injected == "always" or (self.injected == "train" and split == "train")
@@ -241,17 +271,12 @@ class RationaleDataModule(L.LightningDataModule):
 
             k = self.train_candidates if split == "train" else self.eval_candidates
             self.retriever.index(self.corpus, self.cache)
-            found = self.retriever.search([question for _, question in todo], k)
+            asked = [question for _, question in todo]
+            found = contracts.candidates(self.retriever, asked, self.retriever.search(asked, k), k, self.corpus)
             part: dict[str, Any] = {}
-            for (key, question), candidates in tqdm(
+            for (key, _), candidates in tqdm(
                 zip(todo, found, strict=True), total=len(todo), desc=f"{split}: retrieve", unit="question"
             ):
-                for candidate in candidates:
-                    if candidate.passage_id not in self.corpus:
-                        raise InputError(
-                            f"question {question.id!r}: candidate {candidate.passage_id!r} is not in the corpus "
-                            f"({len(self.corpus)} passages); use the corpus that the candidates were made from"
-                        )
                 kept = candidates if self._keeps_injected(split) else [c for c in candidates if not c.injected]
                 part[key] = [[c.passage_id, c.score] for c in kept]
                 if len(part) >= 100:
@@ -267,7 +292,7 @@ class RationaleDataModule(L.LightningDataModule):
             InputError: the cache lacks some.
         """
         questions, keys = self.split_questions(split), self._candidate_keys(split)
-        stored = self.cache.get_json(keys)
+        stored = self.cache.get_json(keys, _as_candidates)
         lacking = [q.id for q, key in zip(questions, keys, strict=True) if key not in stored]
         if lacking:
             raise InputError(_missing("candidates", split, lacking, len(questions)))
@@ -294,8 +319,8 @@ class RationaleDataModule(L.LightningDataModule):
         if requests and self.rationales is not None:
             fill(self.rationales, requests, self.cache, self.cache.path.parent / "failures.jsonl", "rationales")
 
-    def _read_rationales(self, split: str, candidates: Mapping[str, list[Candidate]]) -> dict[str, Rationale]:
-        """Rationales of a split that the cache has and that pass the filters, by question id."""
+    def _read_rationales(self, split: str, candidates: Mapping[str, list[Candidate]]) -> Rationales:
+        """Rationales of a split that the cache has, and which of them the filters leave out."""
         requests = self.rationale_requests(split, candidates)
         found = read({request.question.id: request.key for request in requests}, self.cache)
         items = [
@@ -304,21 +329,31 @@ class RationaleDataModule(L.LightningDataModule):
             if r.question.id in found
         ]
         failed = self.rationale_checks.run(items, self.cache, self.rationale_filters)
-        dropped = Counter(name for names in failed.values() for name in names)
-        if dropped:
-            counts = ", ".join(f"{count} {name}" for name, count in dropped.most_common())
-            rank_zero_info(f"{split}: {sum(map(bool, failed.values()))} of {len(found)} rationales left out: {counts}")
-        return {question: rationale for question, rationale in found.items() if not failed.get(question)}
+        asked = [question.id for question, _, _ in items]
+        failed = contracts.failed_checks(self.rationale_checks, failed, asked)
+        return Rationales(self.split_questions(split), found, failed)
 
-    def _check_rationales(self, split: str, rationales: Mapping[str, Rationale]) -> None:
+    def _show_rationales(self, split: str, rationales: Rationales) -> None:
+        """A line about the rationales of a split, once, and what is wrong with them at first sight."""
+        if split in self._shown or not rationales.found:
+            return
+        self._shown.add(split)
+        found = summary.numbers(rationales)
+        rank_zero_info(summary.line(split, found, rationales.left_out))
+        for warning in summary.warnings(split, found):
+            rank_zero_warn(warning)
+
+    def _check_rationales(self, split: str, rationales: Rationales) -> None:
         """A training question needs its rationale; elsewhere it only lacks metrics against the teacher."""
-        questions = self.split_questions(split)
-        lacking = [q.id for q in questions if q.id not in rationales]
+        questions, kept = self.split_questions(split), rationales.kept
+        lacking = [q.id for q in questions if q.id not in kept]
         if split != "train" or not lacking or not self.teacher.needs_rationale:
             return
-        hint = self.rationales.hint() if self.rationales else "set data.init_args.rationales first"
-        message = _missing("rationale", split, lacking, len(questions), hint)
-        if self.missing_rationales == "error" or len(lacking) == len(questions):
+        why, helps = summary.why_missing(rationales, self.rationales)
+        message = _missing("rationale", split, lacking, len(questions), why, helps)
+        # what a filter of quality leaves out was counted by _show_rationales, and is no reason to stop
+        stops = rationales.missing and self.missing_rationales == "error"
+        if stops or len(lacking) == len(questions):
             raise InputError(f"{message}\n  or train without them: --data.init_args.missing_rationales drop")
         rank_zero_info(
             f"{split}: {len(lacking)} of {len(questions)} questions have no rationale and are not trained on"
@@ -337,27 +372,17 @@ class RationaleDataModule(L.LightningDataModule):
                 RetrievedPassage(c.passage_id, self.corpus[c.passage_id].contents, c.rank, c.score)
                 for c in candidates[question.id]
             ]
-            scores = [[p.id, p.score] for p in passages]
-            text = rationale.text if rationale else None
-            parts: list[Any] = [
-                identity,
-                self._corpus_fingerprint,
-                question.question,
-                question.golden_answers,
-                text,
-                scores,
-            ]
-            if question.gold:
-                # annotations may be corrected, and differ between questions of the same text
-                parts += [question.id, question.gold]
-            yield fingerprint(["teacher", *parts]), question, rationale, passages
+            key = teacher_key(identity, self._corpus_fingerprint, question, rationale, passages)
+            yield key, question, rationale, passages
 
     def _teach(
         self, split: str, candidates: Mapping[str, list[Candidate]], rationales: Mapping[str, Rationale]
     ) -> None:
         work = list(self.taught(split, candidates, rationales))
         missing = set(self.cache.missing([key for key, *_ in work]))
-        todo = [item for item in work if item[0] in missing]
+        # questions of the same text, answers and candidates have one key: they are scored once
+        unique = {item[0]: item for item in work}
+        todo = [item for key, item in unique.items() if key in missing]
         if not todo:
             return
         from tqdm import tqdm
@@ -368,12 +393,8 @@ class RationaleDataModule(L.LightningDataModule):
         part: dict[str, Any] = {}
         for key, question, rationale, passages in tqdm(todo, desc=f"{split}: teacher", unit="question"):
             scores = self.teacher.score(question, rationale, passages)
-            name = type(self.teacher).__name__
-            if len(scores) != len(passages):
-                raise InputError(f"{name}: {len(scores)} scores for {len(passages)} passages of {question.id!r}")
-            if not all(math.isfinite(s) and -1e-6 <= s <= 1 + 1e-6 for s in scores):
-                raise InputError(f"{name}: a score of {question.id!r} is outside [0, 1]: {min(scores)}..{max(scores)}")
-            part[key] = {p.id: float(s) for p, s in zip(passages, scores, strict=True)}
+            scores = contracts.teacher_scores(self.teacher, question, scores, len(passages))
+            part[key] = {p.id: s for p, s in zip(passages, scores, strict=True)}
             if len(part) >= 100:
                 self.cache.put_json("teacher", part)
                 part = {}
@@ -385,14 +406,18 @@ class RationaleDataModule(L.LightningDataModule):
         if split in TAUGHT:
             rationales = self._read_rationales(split, candidates)
             self._check_rationales(split, rationales)
-            work = {key: question.id for key, question, _, _ in self.taught(split, candidates, rationales)}
-            stored = self.cache.get_json(work)
-            lacking = [question for key, question in work.items() if key not in stored]
+            # by question, not by key: questions of the same text and answers share one
+            work = {question.id: key for key, question, _, _ in self.taught(split, candidates, rationales.kept)}
+            stored = self.cache.get_json(work.values(), as_scores)
+            lacking = [question for question, key in work.items() if key not in stored]
             if lacking:
                 raise InputError(_missing("teacher scores", split, lacking, len(questions)))
-            teacher = {question: stored[key] for key, question in work.items()}
+            teacher = {question: stored[key] for question, key in work.items()}
         examples = [Example(q, tuple(candidates[q.id]), teacher.get(q.id)) for q in questions]
         if split != "train":
+            empty = [e.question.id for e in examples if not e.candidates]
+            if empty:
+                rank_zero_warn(f"{split}: {len(empty)} of {len(examples)} questions have no candidate: {empty[:5]}")
             return examples
         trainable = [e for e in examples if e.teacher is not None and len(e.candidates) >= 2]
         alone = [e.question.id for e in examples if len(e.candidates) < 2]
@@ -410,6 +435,29 @@ class RationaleDataModule(L.LightningDataModule):
         rank_zero_info(f"train: {tied} of {len(questions)} questions have all candidates tied and are not trained on")
         return decided
 
+    def _check_gold(self, split: str) -> None:
+        """Annotated passages that the corpus does not have cannot be found by any ranking."""
+        gold = [(question.id, passage) for question in self.split_questions(split) for passage in question.gold]
+        unknown = [(question, passage) for question, passage in gold if passage not in self.corpus]
+        if not unknown:
+            return
+        question, passage = unknown[0]
+        message = (
+            f"{split}: {len(unknown)} of {len(gold)} annotated passages (gold_ids) are not in the corpus, such as "
+            f"{passage!r} of question {question!r}: no ranking can find them, and they count as missed"
+        )
+        if len(unknown) == len(gold) and self.unknown_gold == "error":
+            raise InputError(
+                f"{message}; are they ids of another corpus? Evaluate all the same with "
+                "--data.init_args.unknown_gold keep"
+            )
+        rank_zero_warn(message)
+
+    @property
+    def run_seed(self) -> int:
+        """``seed``, or else that of the run; the same on every process."""
+        return int(os.environ.get("PL_GLOBAL_SEED", "0")) if self.seed is None else self.seed
+
     # Loaders
 
     def train_dataloader(self) -> DataLoader[list[Group]]:
@@ -417,9 +465,10 @@ class RationaleDataModule(L.LightningDataModule):
         examples = self.examples.get("train")
         if not examples:
             raise InputError(f"{type(self).__name__}: there are no training questions, nothing to train on")
-        dataset = Groups(examples, self.corpus, self.sampler, self.seed)
-        sampler = EpochSampler(len(examples), seed=self.seed, shuffle=True)
         assert self.trainer is not None
+        dataset = Groups(examples, self.corpus, self.sampler, self.run_seed)
+        dataset.taken = getattr(getattr(self.trainer.lightning_module, "loss", None), "positives_taken", frozenset())
+        sampler = EpochSampler(len(examples), seed=self.run_seed, shuffle=True)
         return TrainLoader(
             self.trainer,
             dataset,
@@ -433,9 +482,15 @@ class RationaleDataModule(L.LightningDataModule):
     def state_dict(self) -> dict[str, Any]:
         """What the training loader needs to go on, for the checkpoint."""
         loader = self.trainer.train_dataloader if self.trainer else None
-        return loader.state_dict() if isinstance(loader, TrainLoader) else {}
+        return {"seed": self.run_seed, **(loader.state_dict() if isinstance(loader, TrainLoader) else {})}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        before = state_dict.get("seed", self.run_seed)
+        if before != self.run_seed:
+            rank_zero_warn(
+                f"the checkpoint was trained with seed {before}, this run goes on with {self.run_seed}: the order of "
+                "the questions and their groups are other ones from here on"
+            )
         self._resumed = state_dict
 
     def _eval_dataloader(self, split: str) -> Any:
@@ -454,7 +509,7 @@ class RationaleDataModule(L.LightningDataModule):
         return self._eval_dataloader("predict" if "predict" in self.examples else "test")
 
     def _eval_loader(self, examples: Sequence[Example], sampler: EpochSampler) -> DataLoader[list[Group]]:
-        dataset = Groups(examples, self.corpus, None, self.seed)
+        dataset = Groups(examples, self.corpus, None, self.run_seed)
         return DataLoader(dataset, batch_size=self.eval_batch_size, sampler=sampler, **self._options(examples))
 
     def _options(self, examples: Sequence[Example]) -> dict[str, Any]:
@@ -468,6 +523,14 @@ class RationaleDataModule(L.LightningDataModule):
             "persistent_workers": self.num_workers > 0,
             "collate_fn": partial(collate, reranker),
         }
+
+
+def _as_candidates(value: Any) -> list[tuple[str, float]]:
+    """Ids and scores of an entry of the cache; anything else is a TypeError."""
+    pairs = [(identifier, score) for identifier, score in value]
+    if not all(isinstance(i, str) and isinstance(score, int | float) for i, score in pairs):
+        raise TypeError("expected pairs of a passage id and a score")
+    return pairs
 
 
 def _only(key: str, found: Iterable[str], known: Sequence[str]) -> None:
@@ -488,10 +551,12 @@ def _own(arguments: Sequence[str]) -> list[str]:
     return kept
 
 
-def _missing(what: str, split: str, ids: Sequence[str], total: int, hint: str = "") -> str:
-    """The message for something that prepare would have filled, with the command."""
+def _missing(what: str, split: str, ids: Sequence[str], total: int, why: str = "", helps: bool = True) -> str:
+    """The message for something that is missing, with the command that fills it if that ``helps``."""
     shown = ", ".join(ids[:3]) + (", ..." if len(ids) > 3 else "")
     arguments = _own(sys.argv[2:]) if Path(sys.argv[0]).name in {"radio", "__main__.py"} else ["--config", "YOUR.yaml"]
     command = shlex.join(["radio", "prepare", *arguments])
-    tail = f" ({hint})" if hint else ""
-    return f"{what} missing for {len(ids)} of {total} {split} questions: {shown}\n  fill them with: {command}{tail}"
+    lines = [f"{what} missing for {len(ids)} of {total} {split} questions: {shown}", why]
+    if helps:
+        lines.append(f"fill them with: {command}")
+    return "\n  ".join(filter(None, lines))

@@ -10,6 +10,7 @@ from typing import Any
 from data_modules.base import RationaleDataModule
 from radio.corpus import DiskCorpus
 from radio.formats import Run, read_beir, read_qrels, take_passage, take_questions
+from radio.lines import find_file
 from radio.schema import InputError, Passage, Question
 from radio.teachers import GoldPassages, Teacher
 
@@ -54,7 +55,7 @@ class IRDatasetsDataModule(RationaleDataModule):
         self.names = {split: name for split, name in named.items() if name}
         if self.path and not self.names:
             usual = {"train": "train", "validation": "dev", "test": "test"}
-            self.names = {s: name for s, name in usual.items() if _file(self.path, f"qrels/{name}.tsv").is_file()}
+            self.names = {s: name for s, name in usual.items() if find_file(self.path, f"qrels/{name}.tsv").is_file()}
 
     def questions(self, split: str) -> Sequence[Question]:
         if not self.names:
@@ -77,9 +78,10 @@ class IRDatasetsDataModule(RationaleDataModule):
             ),
             need_answers=False,
         )
-        source = _file(self.path, f"qrels/{name}.tsv") if self.path else name
+        source = find_file(self.path, f"qrels/{name}.tsv") if self.path else name
         if lost := {query for query, grades in gold.items() if grades} - {question.id for question in questions}:
             raise InputError(f"{source}: judged, but not among the queries: {len(lost)}, such as {min(lost)!r}")
+        self.leave_out(split, "without a relevant passage", sum(not grades for grades in gold.values()))
         if not questions:
             raise InputError(f"{source}: no query has a relevant passage, expected a judgement above 0")
         return questions
@@ -87,12 +89,12 @@ class IRDatasetsDataModule(RationaleDataModule):
     def _queries(self, name: str, file: str) -> Iterator[tuple[str, str, str]]:
         """Place, id and text of each."""
         if self.path:
-            return ((place, query, text) for place, query, _, text in read_beir(_file(self.path, file)))
+            return ((place, query, text) for place, query, _, text in read_beir(find_file(self.path, file)))
         return ((place, query.query_id, _text(query, place)) for place, query in _records(name, "queries"))
 
     def _qrels(self, name: str) -> Run:
         if self.path:
-            return read_qrels(_file(self.path, f"qrels/{name}.tsv"))
+            return read_qrels(find_file(self.path, f"qrels/{name}.tsv"))
         run: Run = {}
         for _, row in _records(name, "qrels"):
             grades = run.setdefault(row.query_id, {})
@@ -103,7 +105,7 @@ class IRDatasetsDataModule(RationaleDataModule):
     def passages(self) -> DiskCorpus:
         folder = self.cache.path.parent / "corpus"
         if self.path:
-            file = _file(self.path, "corpus.jsonl")
+            file = find_file(self.path, "corpus.jsonl")
             return DiskCorpus.of(lambda: _beir_passages(file), str(file), ["beir", file], folder)
         names = [name for name in self.names.values() if _load(name).has("docs")] or list(self.names.values())
         for name in names[1:]:
@@ -113,11 +115,6 @@ class IRDatasetsDataModule(RationaleDataModule):
 
         identity = ["ir_datasets", ir_datasets.__version__, ir_datasets.docs_parent_id(names[0])]
         return DiskCorpus.of(lambda: _named_passages(names[0]), names[0], identity, folder)
-
-
-def _file(folder: Path, name: str) -> Path:
-    packed = folder / f"{name}.gz"
-    return packed if packed.is_file() else folder / name
 
 
 def _beir_passages(path: Path) -> Iterator[tuple[str, Passage]]:

@@ -14,6 +14,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from data_modules.base import RationaleDataModule
 from radio.corpus import DiskCorpus
 from radio.formats import atomic_write, iter_questions, read_questions
+from radio.lines import find_file
 from radio.rationales import RationaleWriter, Recorded
 from radio.retrieval import Precomputed, Retriever
 from radio.schema import InputError, Passage, Question
@@ -89,9 +90,17 @@ class FlashRAGDataModule(RationaleDataModule):
             return []
         name, start, end = self._chosen[split]
         questions = islice(self._local(name), start, end) if self.path else self._hub(name, start, end)
-        # no more is downloaded than will be used
-        kept = islice(filter(self.keep, questions), self.max_questions.get(split))
-        return [self.convert(question) for question in kept]
+        limit = self.max_questions.get(split)
+        kept: list[Question] = []
+        for question in questions:
+            if not self.keep(question):
+                self.leave_out(split, "of other subjects or kinds")
+                continue
+            kept.append(self.convert(question))
+            # no more is downloaded than will be used
+            if self.path is None and len(kept) == limit:
+                break
+        return kept
 
     def keep(self, question: Question) -> bool:
         """Whether the question is part of this dataset."""
@@ -105,11 +114,13 @@ class FlashRAGDataModule(RationaleDataModule):
         assert self.path is not None
         folders = [self.path / "dataset" / self.dataset, self.path / self.dataset]
         for folder in folders:
-            if (folder / f"{split}.jsonl").is_file():
-                return read_questions(folder / f"{split}.jsonl")
+            file = find_file(folder, f"{split}.jsonl")
+            if file.is_file():
+                return read_questions(file)
         if not any(folder.is_dir() for folder in folders):
             raise InputError(f"{self.path}: found neither dataset/{self.dataset} nor {self.dataset} in this folder")
-        self._absent(split, [file.stem for folder in folders for file in folder.glob("*.jsonl")])
+        files = [file.name.lower() for folder in folders if folder.is_dir() for file in folder.iterdir()]
+        self._absent(split, [name.partition(".jsonl")[0] for name in files if ".jsonl" in name])
         return []
 
     def _absent(self, name: str, found: Iterable[str]) -> None:
@@ -141,7 +152,7 @@ class FlashRAGDataModule(RationaleDataModule):
         if Path(self.repository).is_dir() or re.fullmatch("[0-9a-f]{40}", self.revision):
             return self.revision
         path = self.cache.path.parent / "revisions.json"
-        known: dict[str, str] = json.loads(path.read_text()) if path.is_file() else {}
+        known: dict[str, str] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         name = f"{self.repository}@{self.revision}"
         if name not in known:
             from huggingface_hub import HfApi

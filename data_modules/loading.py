@@ -13,6 +13,7 @@ import torch
 from torch import distributed
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from radio import contracts
 from radio.batching import group_batch
 from radio.processes import gathered, stopping_together
 from radio.sampling import GroupSampler
@@ -77,6 +78,8 @@ class Groups(Dataset[list[Group]]):
         self.seed = seed
         self.student: dict[str, dict[str, float]] = {}
         """Scores by the reranker in training, question id -> passage id -> score, for samplers that need them."""
+        self.taken: frozenset[int] = frozenset()
+        """How many positives the loss takes of a group by itself (:attr:`radio.losses.Loss.positives_taken`)."""
 
     def __len__(self) -> int:
         return len(self.examples)
@@ -104,6 +107,7 @@ class Groups(Dataset[list[Group]]):
                 epoch=epoch,
                 question_id=example.question.id,
                 student=None if student is None else [student[i] for i in ids],
+                taken=self.taken,
             )
             positives = self.sampler.positives
         return [
@@ -242,4 +246,4 @@ def collate(reranker: Reranker, items: Sequence[Sequence[Group]]) -> GroupBatch:
     if not any(group.passages for group in groups):
         # nothing to tokenise, which no tokenizer likes to be asked
         return group_batch(groups, {})
-    return reranker.collate(groups)
+    return contracts.batch(reranker, groups, reranker.collate(groups))

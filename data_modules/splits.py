@@ -3,12 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from lightning.pytorch.utilities import rank_zero_info
 
-from radio.formats import normalise_question
 from radio.schema import InputError, Question
+from radio.text import normalise_question
+
+
+@dataclass(frozen=True)
+class SplitCounts:
+    """Questions of a split: all that it has, and those that are not used, by reason."""
+
+    total: int
+    left_out: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def used(self) -> int:
+        return self.total - sum(self.left_out.values())
+
+    def __str__(self) -> str:
+        if not self.left_out:
+            return f"{self.used} questions"
+        reasons = ", ".join(f"{count} {reason}" for reason, count in self.left_out.items())
+        return f"{self.used} of {self.total} questions ({reasons})"
 
 
 def apart(
@@ -16,7 +35,8 @@ def apart(
 ) -> dict[str, list[Question]]:
     """These splits, without the questions that a later one has too.
 
-    Two questions are the same if their texts are, but for case and punctuation, and their choices.
+    Two questions are the same if their choices are, and their texts but for case, white space and the punctuation of
+    sentences (:func:`radio.text.normalise_question`).
 
     Args:
         splits: questions by split, what is learnt from first.

@@ -76,7 +76,7 @@ def test_setup_without_prepare_names_the_command(world: World) -> None:
 def test_a_changed_passage_rationale_or_teacher_is_not_taken_from_the_cache(world: World) -> None:
     module(world).prepare_data()
     rows = read_jsonl(world.folder / "rationales.jsonl")
-    write_jsonl(world.folder / "rationales.jsonl", [{**rows[0], "rationale": "another reason"}, *rows[1:]])
+    write_jsonl(world.folder / "rationales.jsonl", [{**rows[0], "rationale": "captain0 again"}, *rows[1:]])
     changed = module(world)
     changed.prepare_data()
     assert changed.teacher._calls == 1  # type: ignore[attr-defined]
@@ -109,7 +109,7 @@ def test_questions_of_which_the_teacher_prefers_nothing_are_kept_or_left_out_by_
     def trained(indifferent: Sequence[str], **changes: Any) -> set[str]:
         kept = [{**r, "rationale": "zzz" if r["id"] in indifferent else r["rationale"]} for r in rows]
         write_jsonl(world.folder / "rationales.jsonl", kept)
-        data = module(world, **changes)
+        data = module(world, rationale_filters=(), **changes)
         data.prepare_data()
         data.setup("fit")
         return {e.question.id for e in data.examples["train"]}
@@ -178,7 +178,7 @@ def test_a_teacher_outside_its_range_is_named(world: World) -> None:
         def score(self, question: Any, rationale: Any, passages: Any) -> list[float]:
             return [2.0] * len(passages)
 
-    with pytest.raises(InputError, match=r"Wrong: a score of .* outside \[0, 1\]"):
+    with pytest.raises(InputError, match=r"Wrong\.score: found 2\.0, expected .* in \[0, 1\] .*'q-0-0'"):
         module(world, teacher=Wrong()).prepare_data()
 
 
@@ -289,7 +289,8 @@ class Rows(RationaleWriter):
             if outcome == "failed":
                 yield Failure(question, "the line was cut")
             else:
-                yield Rationale(question, "" if outcome == "refused" else "In fog the lamp is lit.", outcome=outcome)
+                text = f"In fog {request.question.golden_answers[0]} has lit the lamp, so ships came home."
+                yield Rationale(question, "" if outcome == "refused" else text, outcome=outcome)
 
 
 def ids(world: World, split: str) -> list[str]:
@@ -339,7 +340,8 @@ def test_rationales_that_fail_a_check_do_not_teach(outcome: str, check: str, wor
     data.setup("fit")
     assert writer._asked.count(first) == 1, "it has been answered"
     assert first not in {e.question.id for e in data.examples["train"]}
-    others = [name for name in ("empty", "refusal", "truncated") if name != check]
+    # what was refused has no text, and so names no answer either
+    others = [name for name in ("truncated", "refusal") if name != check]
     kept = module(world, rationales=writer, rationale_filters=others)
     kept.prepare_data()
     kept.setup("fit")

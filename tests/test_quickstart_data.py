@@ -11,9 +11,10 @@ import pytest
 from data_modules.quickstart import FOLDER
 from radio.cache import Cache
 from radio.encoders import Encoder
-from radio.formats import normalise_question, read_passages, read_questions, read_rationales
+from radio.formats import read_passages, read_questions, read_rationales
 from radio.metrics import has_answer, tokens
 from radio.retrieval import BM25, Dense
+from radio.text import normalise_question
 
 PASSAGES = read_passages(FOLDER / "corpus.jsonl")
 SPLITS = {split: read_questions(FOLDER / f"{split}.jsonl") for split in ("train", "validation", "test")}

@@ -331,5 +331,5 @@ def test_tokens_may_be_left_to_ranking(tiny_bert: str) -> None:
 
 
 def test_an_impossible_weight_of_tokens_is_refused() -> None:
-    with pytest.raises(InputError, match=r"multi_vector: found -1, expected 0 or more"):
+    with pytest.raises(InputError, match=r"multi_vector: found -1, expected a number, 0 or more"):
         BiEncoder("x", multi_vector=-1)

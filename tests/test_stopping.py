@@ -128,6 +128,8 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint_to_the_same_metrics(
         done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
         # 143 is what a shell expects of a process that SIGTERM has ended
         assert done.returncode == {"SIGKILL": -9, "SIGTERM": 143}[name], done.stderr
+        if name == "SIGTERM":
+            assert f"goes on with the same command and --ckpt_path last (runs/{name}/" in done.stderr
         last = tmp_path / f"runs/{name}/checkpoints/last.ckpt"
         assert torch.load(last, weights_only=True)["epoch"] == 0
         assert not (tmp_path / f"runs/{name}/export").exists()

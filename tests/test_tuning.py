@@ -116,7 +116,7 @@ def test_lora_targets_choose_layers_by_name(models: dict[type[Reranker], str]) -
 
 
 def test_an_impossible_rank_is_refused() -> None:
-    with pytest.raises(InputError, match="r=0"):
+    with pytest.raises(InputError, match="LoRA: r: found 0"):
         LoRA(r=0)
 
 

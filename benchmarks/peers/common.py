@@ -41,7 +41,7 @@ def arguments() -> argparse.Namespace:
 
 def read_groups(args: argparse.Namespace) -> tuple[list[Group], list[Group]]:
     """Groups of the warm-up, and of the timed steps."""
-    groups = [json.loads(line) for line in args.groups.read_text().splitlines()]
+    groups = [json.loads(line) for line in args.groups.read_text(encoding="utf-8").strip("\n").split("\n")]
     first, last = args.questions * args.warmup, args.questions * (args.warmup + args.steps)
     if len(groups) < last:
         raise SystemExit(f"{args.groups} has {len(groups)} groups, expected {last}")
@@ -62,7 +62,7 @@ class Clock:
         self.rss_before = 0.0
 
     def start(self) -> None:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1])
         self.rss_before = pages * os.sysconf("SC_PAGE_SIZE") / 2**20
         self.times = [time.perf_counter()]
 

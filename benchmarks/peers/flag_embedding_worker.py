@@ -37,7 +37,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "train.jsonl"
         rows = [{"query": g["question"], "pos": g["passages"][:1], "neg": g["passages"][1:]} for g in warmup + timed]
-        data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        data.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
         runner = EncoderOnlyRerankerRunner(
             AbsRerankerModelArguments(args.model),
             # a pair is cut at the sum of both lengths; the defaults, 32 and 128, would cut most passages

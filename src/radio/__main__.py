@@ -5,7 +5,9 @@ from __future__ import annotations
 import difflib
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+
+from radio.crashes import guarded, usage_error
 
 COMMANDS = {
     "prepare": "retrieve candidates, obtain rationales, ask the teacher; fills the caches and stops",
@@ -44,19 +46,15 @@ options:
   --config FILE         YAML; several are merged, the later one wins, and options on the command line win over files
   --name NAME           run folder runs/NAME: config, metrics.json, rankings, predictions, export, checkpoints
   --overwrite true      replace a finished run of that name
-  --ckpt_path FILE      checkpoint to resume (fit) or to evaluate
+  --ckpt_path FILE      checkpoint to go on from (fit) or to evaluate; last or best: that of the run NAME, whose best
+                        one is evaluated without this option
   --KEY VALUE           any key of the config, for example --model.init_args.lr 2e-5 or --data.init_args.batch_size 8
   --print_config        print the merged config and stop
+  --debug               show the traceback of a mistake too (or RADIO_DEBUG=1)
 
 Try: radio fit --config configs/quickstart.yaml
 All keys: radio fit --help; of one class: radio fit --model.help CrossEncoder
 """
-
-
-def usage_error(message: str) -> int:
-    """Print one mistake as one message."""
-    print(f"radio: error: {message}", file=sys.stderr)
-    return 2
 
 
 def _suggest(word: str, known: Sequence[str]) -> str:
@@ -66,6 +64,10 @@ def _suggest(word: str, known: Sequence[str]) -> str:
 
 def main() -> int:
     """Entry point of the console script; returns the exit status."""
+    if "--debug" in sys.argv:
+        os.environ["RADIO_DEBUG"] = "1"
+        sys.argv[:] = [argument for argument in sys.argv if argument != "--debug"]
+    _find_own_classes()
     arguments = sys.argv[1:]
     if not arguments or arguments[0] in {"-h", "--help", "help"}:
         print(HELP.format(commands="\n".join(f"  {name:<19}{text}" for name, text in COMMANDS.items())), end="")
@@ -76,7 +78,7 @@ def main() -> int:
         print(f"radio {__version__}")
         return 0
     if arguments[0] == "cache":
-        return _guarded(lambda: _cache(arguments[1:]))
+        return guarded(lambda: _cache(arguments[1:]))
     if arguments[0] == "rationales":
         # Lightning's parser knows commands of one word
         if arguments[1:2] not in (["report"], ["review"]):
@@ -94,7 +96,18 @@ def main() -> int:
     # set before the libraries that read them are imported
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    return _guarded(_lightning)
+    # no progress bar for what takes no time, and a line now and then where nobody watches it move
+    os.environ.setdefault("TQDM_DELAY", "1")
+    if not sys.stderr.isatty():
+        os.environ.setdefault("TQDM_MININTERVAL", "30")
+    return guarded(_lightning)
+
+
+def _find_own_classes() -> None:
+    """Make the user's files importable from the working folder, as ``python -m radio`` does; what is installed wins."""
+    here = os.getcwd()
+    if here not in sys.path and "" not in sys.path:
+        sys.path.append(here)
 
 
 def _cache(arguments: Sequence[str]) -> int:
@@ -108,22 +121,6 @@ def _lightning() -> int:
 
     run()
     return 0
-
-
-def _guarded(command: Callable[[], int]) -> int:
-    """The exit status of a command; a mistake of the user becomes one message."""
-    from radio.schema import InputError
-
-    try:
-        return command()
-    except Exception as error:
-        # the parser wraps what a constructor raises
-        cause: BaseException | None = error
-        while cause is not None and not isinstance(cause, InputError):
-            cause = cause.__cause__ or cause.__context__
-        if cause is None:
-            raise
-        return usage_error(str(cause))
 
 
 if __name__ == "__main__":

@@ -4,19 +4,39 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from radio.cache import Cache
-from radio.formats import atomic_write, normalise_question, read_rows
+from radio.formats import atomic_write
+from radio.lines import read_rows
+from radio.ranges import check
 from radio.schema import InputError
+from radio.text import normalise_question
 
 PAID = ("rationale", "answer")
 """Kinds that cost money; what the others hold is computed again."""
 
-# CASE, because AND does not keep SQLite from reading an embedding as JSON
-_FIELD = "CASE WHEN kind IN ('rationale', 'answer') THEN json_extract(CAST(value AS TEXT), '$.{}') END"
+NUMBERS = ("embedding", "token embeddings")
+"""Kinds whose values are no JSON."""
+
+OUTCOMES = ("written", "empty", "refused", "truncated")
+
+# CASE, because AND does not keep SQLite from reading an embedding, or what is damaged, as JSON
+_FIELD = (
+    "CASE WHEN kind IN ('rationale', 'answer') AND json_valid(CAST(value AS TEXT))"
+    " THEN json_extract(CAST(value AS TEXT), '$.{}') END"
+)
+
+# of a generator, no answer is an empty one
+_TEXT = f"COALESCE({_FIELD.format('rationale')}, {_FIELD.format('answer')})"
+_OUTCOME = (
+    f"CASE WHEN {_TEXT} IS NULL THEN NULL"
+    f" WHEN COALESCE({_FIELD.format('outcome')}, 'written') <> 'written' THEN {_FIELD.format('outcome')}"
+    f" WHEN TRIM({_TEXT}, char(9, 10, 13, 32)) = '' THEN 'empty' ELSE 'written' END"
+)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -27,7 +47,8 @@ def main(arguments: Sequence[str]) -> int:
     chosen.add_argument("--kind", help="kind of entries, for example rationale or answer")
     chosen.add_argument("--model", help="only what this model wrote")
     chosen.add_argument("--prompt", help="only this prompt: the beginning of its fingerprint")
-    chosen.add_argument("--outcome", choices=["written", "refused", "truncated"], help="only rationales that ended so")
+    chosen.add_argument("--outcome", choices=OUTCOMES, help="only rationales and answers that ended so")
+    chosen.add_argument("--key", help="only the entry of this key, as a message about a damaged one gives it")
     parser = argparse.ArgumentParser(prog="radio cache", description=(__doc__ or "").split(": ")[1])
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("info", parents=[common], help="what is in it")
@@ -36,9 +57,10 @@ def main(arguments: Sequence[str]) -> int:
     load = commands.add_parser("import", parents=[common], help="read what export wrote, on any machine")
     load.add_argument("file", type=Path)
     prune = commands.add_parser("prune", parents=[common, chosen], help="remove entries with --yes, count them without")
-    prune.add_argument("--older_than", type=float, metavar="DAYS", help="only entries older than this")
+    prune.add_argument("--older_than", type=_days, metavar="DAYS", help="only entries older than this")
     prune.add_argument("--yes", action="store_true", help="really remove them")
     args = parser.parse_args(arguments)
+    check("radio cache prune", vars(args))
     path = Path(args.cache_dir) / "radio.sqlite"
     if args.command != "import" and not path.is_file():
         raise InputError(f"{path}: no such file; name the folder of the cache with --cache_dir")
@@ -46,13 +68,23 @@ def main(arguments: Sequence[str]) -> int:
     if args.command == "info":
         _info(cache)
     elif args.command == "export":
-        print(f"{_export(cache, args)} entries written to {args.file}")
+        try:
+            print(f"{_export(cache, args)} entries written to {args.file}")
+        except OSError as error:
+            raise InputError(f"{args.file}: cannot be written ({error.strerror or error})") from None
     elif args.command == "import":
         new, total = _import(cache, args.file)
         print(f"{new} of {total} entries are new in {path}")
     else:
         _prune(cache, args)
     return 0
+
+
+def _days(text: str) -> float:
+    days = float(text)
+    if not 0 <= days < math.inf:
+        raise argparse.ArgumentTypeError(f"found {text}, expected a number of days, 0 or more")
+    return days
 
 
 def _info(cache: Cache) -> None:
@@ -65,10 +97,10 @@ def _info(cache: Cache) -> None:
         table.add_row(kind, f"{count:,}", f"{size / 1e6:,.1f}", first, last)
     console = Console()
     console.print(table)
-    names = ("model", "prompt", "outcome", "usage.input", "usage.output")
-    model, prompt, outcome, read, written = (_FIELD.format(name) for name in names)
+    names = ("model", "prompt", "usage.input", "usage.output")
+    model, prompt, read, written = (_FIELD.format(name) for name in names)
     sql = (
-        f"SELECT {model}, SUBSTR({prompt}, 1, 12), {outcome}, COUNT(*), SUM({read}), SUM({written}) "  # noqa: S608
+        f"SELECT {model}, SUBSTR({prompt}, 1, 12), {_OUTCOME}, COUNT(*), SUM({read}), SUM({written}) "  # noqa: S608
         "FROM entries WHERE kind = 'rationale' GROUP BY 1, 2, 3"
     )
     detail = Table("model", "prompt", "outcome", "rationales", "input tokens", "output tokens")
@@ -84,10 +116,10 @@ def _where(args: argparse.Namespace) -> tuple[str, list[Any]]:
     if args.kind:
         parts.append("kind = ?")
         values.append(args.kind)
-    for name in ("model", "outcome"):
-        if getattr(args, name):
-            parts.append(f"{_FIELD.format(name)} = ?")
-            values.append(getattr(args, name))
+    for column, wanted in (("key", args.key), (_FIELD.format("model"), args.model), (_OUTCOME, args.outcome)):
+        if wanted:
+            parts.append(f"{column} = ?")
+            values.append(wanted)
     if args.prompt:
         parts.append(f"{_FIELD.format('prompt')} LIKE ?")
         values.append(f"{args.prompt}%")
@@ -118,10 +150,12 @@ def _export(cache: Cache, args: argparse.Namespace) -> int:
 
 def _read(cache: Cache, sql: str, values: Sequence[Any]) -> Iterator[tuple[str, str, str, Any]]:
     for key, kind, created, value in cache.query(sql, values):
+        if kind in NUMBERS:
+            raise InputError(f"--kind {kind}: these entries are numbers, not text; they are not exported")
         try:
             yield key, kind, created, json.loads(value)
-        except ValueError:
-            raise InputError(f"--kind {kind}: these entries are numbers, not text; they are not exported") from None
+        except (ValueError, RecursionError) as error:
+            raise cache.damaged(key, str(error)) from None
 
 
 def _ambiguous_ids(values: Iterator[Any]) -> set[str]:
@@ -157,23 +191,39 @@ def _import(cache: Cache, path: Path) -> tuple[int, int]:
             )
         key, kind = row.pop("key"), row.pop("kind")
         row.pop("created", None)
-        part[key] = (kind, row["value"] if set(row) == {"value"} else row)
+        value = row["value"] if set(row) == {"value"} else row
+        _check(place, kind, value)
+        part[key] = (kind, value)
         total += 1
         if len(part) == 1000:
             new += store()
     return new + store(), total
 
 
+def _check(place: str, kind: str, value: Any) -> None:
+    """Refuse what could not be read again."""
+    if kind in NUMBERS:
+        raise InputError(f"{place}: key 'kind': found {kind!r}, expected entries that are text")
+    if kind != "rationale":
+        return
+    from radio.rationales.base import from_row
+
+    try:
+        from_row("", value)
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{place}: found no {kind} of 'radio cache export' ({error})") from None
+
+
 def _prune(cache: Cache, args: argparse.Namespace) -> None:
     where, values = _where(args)
     if where == "1":
-        raise InputError("prune: say what to remove: --kind, --model, --prompt, --outcome or --older_than")
+        raise InputError("prune: say what to remove: --kind, --model, --prompt, --outcome, --key or --older_than")
     sql = f"SELECT kind, COUNT(*) FROM entries WHERE {where} GROUP BY kind"  # noqa: S608
-    counts = dict(cache.query(sql, values).fetchall())
+    counts = dict(cache.query(sql, values))
     shown = ", ".join(f"{count:,} {kind}" for kind, count in counts.items()) or "nothing"
     if not args.yes:
         print(f"would remove: {shown} (add --yes to do it)")
         return
-    cache.query(f"DELETE FROM entries WHERE {where}", values)  # noqa: S608
-    cache.query("VACUUM")
+    cache.execute(f"DELETE FROM entries WHERE {where}", values)  # noqa: S608
     print(f"removed: {shown}")
+    cache.execute("VACUUM")

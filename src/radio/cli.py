@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import difflib
-import inspect
 import json
 import os
 import re
-import shutil
+import secrets
 import sys
-import warnings
-from collections.abc import Iterator
-from importlib import import_module
+import tempfile
+import time
+from copy import deepcopy
 from pathlib import Path
-from signal import SIGTERM
-from typing import Any, NoReturn
+from signal import SIGINT, SIGTERM
+from typing import Any, ClassVar, Literal
 
 import lightning as L
 import torch
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+import yaml
+from jsonargparse import Namespace
+from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback, _InstantiatorFn
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
@@ -26,21 +28,23 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 # imported so that their short class names resolve in configs
 import data_modules  # noqa: F401
 from data_modules.base import RationaleDataModule
-from radio.__main__ import usage_error
-from radio.cache import Fingerprinted
+from radio import story
 from radio.callbacks import CollapseGuard, best_checkpoint
 from radio.callbacks.evaluation import tied_tops
 from radio.callbacks.export import monitored
+from radio.checkpoints import KeepLastWeights, RunState, WholeCheckpoints, compare, read_checkpoint, relevant, run_of
 from radio.exports import adopt_export
 from radio.formats import atomic_write, ranked, write_jsonl, write_run
-from radio.losses import Loss
+from radio.loggers import ResumableCSVLogger, check_wandb_key, is_wandb, name_wandb_run, plain
+from radio.options import read_words
+from radio.parsing import RadioParser, made_by, merged, print_config
+from radio.ranges import check
 from radio.report import gain_over_base, no_better, show_table
 from radio.rerankers import Reranker
-from radio.sampling import GroupSampler
+from radio.run_folder import OWNED, WRITES, RunFolder, check_name, mark_as_own, sweep_suffix
 from radio.schema import InputError
 
-OWNED = ("checkpoints", "export", "config.yaml", "metrics.json", "metrics.csv", "predictions.jsonl")
-"""What a run folder holds and ``--overwrite true`` replaces (and ``*.trec``)."""
+Split = Literal["train", "validation", "test"]
 
 
 class RadioTrainer(L.Trainer):
@@ -50,10 +54,20 @@ class RadioTrainer(L.Trainer):
     """
 
     def __init__(self, *args: Any, use_distributed_sampler: bool = False, **kwargs: Any) -> None:
+        check(self, _numbers(kwargs))
         if kwargs.get("precision") is None:
             kwargs["precision"] = default_precision(kwargs.get("accelerator", "auto"))
-        # the data module splits questions over processes itself: groups must know their epoch
-        super().__init__(*args, use_distributed_sampler=use_distributed_sampler, **kwargs)
+        try:
+            # the data module splits questions over processes itself: groups must know their epoch
+            super().__init__(*args, use_distributed_sampler=use_distributed_sampler, **kwargs)
+        except (MisconfigurationException, ValueError, TypeError, RuntimeError, ImportError) as error:
+            names = ("accelerator", "devices", "strategy", "precision")
+            chosen = ", ".join(f"{name} {kwargs[name]}" for name in names if kwargs.get(name) is not None)
+            raise InputError(f"trainer ({chosen}): {error}") from error
+        self.run_state = RunState()
+        self.callbacks.insert(0, self.run_state)  # type: ignore[attr-defined]
+        if type(self.strategy.checkpoint_io) is TorchCheckpointIO:
+            self.strategy.checkpoint_io = WholeCheckpoints(self)
 
     def prepare(self, model: Reranker, datamodule: RationaleDataModule) -> None:
         """Fill the caches: candidates, rationales, teacher scores. Trains nothing and loads no reranker."""
@@ -61,12 +75,12 @@ class RadioTrainer(L.Trainer):
         print(datamodule.summary())
 
     def rationales_report(
-        self, model: Reranker, datamodule: RationaleDataModule, split: str = "train", output: str | None = None
+        self, model: Reranker, datamodule: RationaleDataModule, split: Split = "train", output: str | None = None
     ) -> None:
         """Show what the rationales of a split are worth.
 
         Args:
-            split: train, validation or test.
+            split: whose rationales.
             output: folder for the page and the numbers; the run folder if not given.
         """
         from radio.rationales.report import rationale_report
@@ -78,7 +92,7 @@ class RadioTrainer(L.Trainer):
         self,
         model: Reranker,
         datamodule: RationaleDataModule,
-        split: str = "train",
+        split: Split = "train",
         annotator: str = "me",
         port: int = 0,
         limit: int | None = None,
@@ -87,7 +101,7 @@ class RadioTrainer(L.Trainer):
         """Serve the rationales of a split to a browser on this machine, to be marked by a person.
 
         Args:
-            split: train, validation or test.
+            split: whose rationales.
             annotator: name of the person; the marks are in the file of that name.
             port: of the page; 0 takes a free one.
             limit: only the first n questions.
@@ -95,8 +109,21 @@ class RadioTrainer(L.Trainer):
         """
         from radio.rationales.review import review, review_items
 
+        check("radio rationales review", {"port": port, "limit": limit})
         folder = Path(output) if output else Path(self.default_root_dir) / "reviews"
         review(review_items(datamodule, split)[:limit], folder, annotator, port)
+
+
+def _numbers(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings of a trainer that are numbers: ``devices`` arrives as a text from the command line."""
+    found: dict[str, float] = {}
+    for name, value in settings.items():
+        if isinstance(value, str) and re.fullmatch(r"[+-]?\d{1,9}", value.strip()):
+            found[name] = int(value)
+        # a list of devices holds their numbers, from 0
+        elif isinstance(value, int | float):
+            found[name] = value
+    return found
 
 
 def default_precision(accelerator: Any) -> str:
@@ -109,74 +136,44 @@ def default_precision(accelerator: Any) -> str:
     return "32-true"
 
 
-class RadioParser(LightningArgumentParser):
-    """Errors as one message: what was found, where, and what was expected, without the page of usage before it."""
-
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        sys.exit(usage_error(explain(message)))
-
-
-def explain(message: str) -> str:
-    """A jsonargparse error in terms of the user's own words: full key, what was found, the nearest names."""
-    message = re.sub(r"\x1b\[[0-9;]*m", "", message)
-    if match := re.search(r"(?:Option '|accept option '|unrecognized arguments: --)([^' =]+)", message):
-        name = match[1].split(".")[-1]
-        given = [a.split("=")[0] for a in sys.argv[2:] if a.split("=")[0].split(".")[-1] == name and a.startswith("--")]
-        near = difflib.get_close_matches(name, sorted(_known_options()), n=3, cutoff=0.5)
-        hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
-        where = given[0] if given else f"{match[1]!r} (in a --config file)"
-        return f"unknown option {where}{hint}"
-    key = re.search(r"Parser key \"([^\"]+)\"", message)
-    place = f"key '{key[1]}': " if key else ""
-    wrong_class = re.search(r"Expected a dot import path string: (\S+)|Given value: (\S+)\s*$", message)
-    base = re.search(r"<class '((?:radio|lightning|data_modules)\.[\w.]+)'>", message)
-    if "import path" in message and wrong_class and base:
-        module, _, name = base[1].rpartition(".")
-        known = sorted(c.__name__ for c in _subclasses(getattr(import_module(module), name)) if c.__name__[0] != "_")
-        return (
-            f"{place}found '{wrong_class[1] or wrong_class[2]}', expected a {name}: one of {', '.join(known)}, "
-            "or the import path of your own class (package.module.Class)"
-        )
-    # the lines that name a value and a type; the rest repeats them for each member of a union
-    expected = re.findall(r"Expected an? <class '(\w+)'>", message)
-    given_value = re.search(r"(?:Given value|Got value): (.*)", message)
-    if expected and given_value:
-        types = " or ".join("null" if e == "NoneType" else e for e in dict.fromkeys(expected))
-        return f"{place}found {given_value[1]!r}, expected {types}"
-    lines = [re.sub(r"Parser key \"([^\"]+)\":", r"key '\1':", line.rstrip()) for line in message.splitlines()]
-    return "\n".join([line for line in lines if line][:6])
-
-
-def _subclasses(base: type[Any]) -> Iterator[type[Any]]:
-    for found in base.__subclasses__():
-        yield found
-        yield from _subclasses(found)
-
-
-def _known_options() -> set[str]:
-    """Names of all arguments of all parts that a config can hold."""
-    bases: list[type[Any]] = [Reranker, RationaleDataModule, Loss, Fingerprinted, GroupSampler, L.Callback, L.Trainer]
-    classes = [c for base in bases for c in (base, *_subclasses(base))]
-    return {name for c in classes for name in inspect.signature(c).parameters} - {"self", "args", "kwargs"}
-
-
 class SaveConfig(SaveConfigCallback):
-    """Writes the resolved configuration into the run folder before anything else happens."""
+    """Writes the configuration into the run folder before anything else happens, and tells it to other loggers.
+
+    The folders in it are as the user gave them, and what replaces or resumes a run is left out: a saved config can be
+    run again under another name.
+    """
+
+    def __init__(self, parser: LightningArgumentParser, config: Namespace, *, given: Namespace, **kwargs: Any) -> None:
+        super().__init__(parser, config, **kwargs)
+        self.given = given
 
     def save_config(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        if stage != "fit" and (Path(trainer.default_root_dir) / "config.yaml").is_file():
-            return
-        with atomic_write(Path(trainer.default_root_dir) / "config.yaml") as file:
-            file.write(self.parser.dump(self.config, skip_none=False))
+        folder = Path(trainer.default_root_dir)
+        text = self.parser.dump(self.given, skip_none=False)
+        # an evaluation leaves alone the config with which the run was trained
+        if stage == "fit" or not ((folder / "config.yaml").is_file() and (folder / "checkpoints").exists()):
+            with atomic_write(folder / "config.yaml") as file:
+                file.write(text)
+        for logger in trainer.loggers:
+            if not isinstance(logger, CSVLogger):
+                logger.log_hyperparams(plain(yaml.safe_load(text)))
 
 
 class RadioCLI(LightningCLI):
     """``radio prepare|fit|validate|test|predict``."""
 
+    claimed: ClassVar[RunFolder | None] = None
+    """The run folder that the command in this process works in."""
+
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
         own = ("prepare", "rationales_report", "rationales_review")
         return {**LightningCLI.subcommands(), **{name: {"model", "datamodule"} for name in own}}
+
+    def _add_instantiators(self) -> None:
+        for key, base in (("model", Reranker), ("data", RationaleDataModule)):
+            self.parser.add_instantiator(made_by(_InstantiatorFn(cli=self, key=key)), base)
+        self.parser.add_instantiator(made_by(), object)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--name", type=str, default="run", help="Name of the run: its folder is runs/NAME.")
@@ -194,47 +191,204 @@ class RadioCLI(LightningCLI):
             help="Let fit warn when the scores become constant (CollapseGuard, if the config holds none).",
         )
 
+    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+        """Merge config files and options by the rules of :mod:`radio.merging`; the parser checks types and values."""
+        command, *words = list(args) if isinstance(args, list) else sys.argv[1:]
+        if isinstance(args, dict) or command not in self._subcommand_parsers:
+            super().parse_arguments(parser, args)
+            return
+        found = read_words(words)
+        if found.asked:
+            super().parse_arguments(parser, [command, *found.asked])
+        tree = merged(self._subcommand_parsers[command], found, (Reranker, RationaleDataModule))
+        if found.print_config is not None:
+            print_config(self._subcommand_parsers[command], tree, found.print_config)
+            raise SystemExit(0)
+        self.config = parser.parse_object({"subcommand": command, command: tree})
+
     @property
     def run_dir(self) -> Path:
         return Path(self.trainer.default_root_dir)
 
-    def before_instantiate_classes(self) -> None:
-        config = self.config[self.subcommand]
-        adopt_export(config, sys.argv)
-        name = config.name
-        if not name or Path(name).name != name:
-            raise InputError(f"--name: found {name!r}, expected one folder name")
-        folder = Path(config.trainer.default_root_dir or "runs") / name
-        config.trainer.default_root_dir = str(folder)
-        for callback in config.trainer.callbacks or []:
-            if callback.class_path.endswith("ModelCheckpoint") and callback.init_args.get("dirpath") is None:
-                callback.init_args.dirpath = str(folder / "checkpoints")
-        if self.subcommand == "fit" and not config.trainer.fast_dev_run and not config.ckpt_path:
-            self._claim(folder, config.overwrite)
+    def _parse_ckpt_path(self) -> None:
+        """Nothing: Lightning would take the model's arguments from the checkpoint, and override the config."""
 
-    @rank_zero_only
-    def _claim(self, folder: Path, overwrite: bool) -> None:
-        """Refuse to mix two runs in one folder."""
-        # processes that Lightning starts for DDP come here too, when the first one has begun to write
-        if "LOCAL_RANK" in os.environ or not (folder / "config.yaml").is_file():
-            return
-        if not overwrite:
+    def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
+        parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+        if subcommand in ("validate", "test"):
+            # the same numbers as in the table, over two screens
+            parser.set_defaults(verbose=False)
+        if subcommand == "predict":
+            parser.set_defaults(return_predictions=False)
+        return parser
+
+    def before_instantiate_classes(self) -> None:
+        self.begin = time.monotonic()
+        command, config = str(self.subcommand), self.config[self.subcommand]
+        adopt_export(config, sys.argv)
+        # as the user gave it: what follows resolves folders and names
+        self.given = deepcopy(config)
+        for key in ("ckpt_path", "overwrite"):
+            if key in self.given:
+                self.given[key] = None if key == "ckpt_path" else False
+        check_name(config.name)
+        name = config.name + sweep_suffix()
+        self.folder = RunFolder(config.trainer.default_root_dir or "runs", name)
+        config.trainer.default_root_dir = str(self.folder.path)
+        checkpoints = self._resolve_checkpoint_folders(config)
+        checkpoint = self._resolve_checkpoint(command, config)
+        self.save_config_kwargs["given"] = self.given
+        self.keep_until = None
+        rank = getattr(rank_zero_only, "rank", False)
+        # processes that the first one starts come here too, when it has begun to write
+        first = rank == 0 and os.environ.get("NODE_RANK", "0") == "0"
+        if config.trainer.fast_dev_run:
+            self.trial = tempfile.TemporaryDirectory(prefix="radio-")
+            config.trainer.default_root_dir = self.trial.name
+            story.say(f"{command}: a trial (fast_dev_run), of which nothing is kept")
+        elif first:
+            self._claim(command, config, checkpoint, checkpoints)
+        self._resolve_loggers(config, first)
+        if command in WRITES and first:
+            self._say_what_begins(command, config, checkpoint)
+
+    def _resolve_checkpoint_folders(self, config: Namespace) -> list[Path]:
+        """Where ModelCheckpoint writes: in the run folder, if the config does not say."""
+        found = []
+        callbacks = config.trainer.callbacks or []
+        for callback in callbacks if isinstance(callbacks, list) else [callbacks]:
+            if callback.class_path.endswith("ModelCheckpoint"):
+                if callback.init_args.get("dirpath") is None:
+                    callback.init_args.dirpath = str(self.folder.path / "checkpoints")
+                found.append(Path(callback.init_args.dirpath))
+        return list(dict.fromkeys([self.folder.path / "checkpoints", *found]))
+
+    def _resolve_checkpoint(self, command: str, config: Namespace) -> Path | None:
+        """The checkpoint that the command starts from; an evaluation takes the best one of a trained run."""
+        given = config.get("ckpt_path")
+        if command not in ("fit", "validate", "test", "predict") or "://" in (given or ""):
+            return None
+        if given is None and command != "fit" and self.folder.trained:
+            checkpoint = self.folder.best_checkpoint() or next(iter(self.folder.checkpoints()), None)
+            if checkpoint is None:
+                raise InputError(
+                    f"{self.folder.path} holds a trained run, but no checkpoint of it: {command} would write what the "
+                    "untrained model gives over its results. Evaluate its export under another --name, with "
+                    f"--model.init_args.model {self.folder.path / 'export'}, or give --ckpt_path"
+                )
+        elif given is None:
+            return None
+        else:
+            checkpoint = self.folder.resolve(given)
+        config.ckpt_path = str(checkpoint)
+        if checkpoint.is_file():
+            self._check_checkpoint(command, config, checkpoint)
+        return checkpoint
+
+    def _check_checkpoint(self, command: str, config: Namespace, path: Path) -> None:
+        """Say in what the command differs from the one that has written its checkpoint; refuse what cannot be."""
+        content = read_checkpoint(path, weights_only=config.get("weights_only") is not False, look=True)
+        self.resumed_step = int(content.get("global_step", 0))
+        for line in compare(content, relevant(self._plain_config()), path, trains=command == "fit"):
+            story.say(f"differs from the checkpoint: {line}; this command's is used")
+        own = (self.folder.mark or {}).get("run")
+        other = own and run_of(content) not in (None, own) and not self.folder.holds(path)
+        if other and (command != "fit" or not config.overwrite) and self.folder.found(OWNED):
             raise InputError(
-                f"{folder} already holds a run; choose another --name, or replace it with --overwrite true"
+                f"{self.folder.path} holds another run than that of the checkpoint {path}, whose {command} would write "
+                "over its results; choose another --name"
             )
-        for path in [*(folder / name for name in OWNED), *folder.glob("*.trec")]:
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+    def _plain_config(self) -> Any:
+        """The config of the command, as the user gave it, in plain values."""
+        return yaml.safe_load(self._parser(self.subcommand).dump(self.given, skip_none=False))
+
+    def _claim(self, command: str, config: Namespace, checkpoint: Path | None, checkpoints: list[Path]) -> None:
+        if command == "rationales_report":
+            folder = Path(config.output) if config.output else self.folder.path
+            mark_as_own(folder, WRITES[command], command)
+        elif command in WRITES:
+            self.folder.claim(command, overwrite=config.overwrite, checkpoint=checkpoint, checkpoints=checkpoints)
+            RadioCLI.claimed = self.folder
+
+    def _resolve_loggers(self, config: Namespace, first: bool) -> None:
+        found = config.trainer.logger
+        for logger in found if isinstance(found, list) else [found]:
+            if not is_wandb(logger) or config.trainer.fast_dev_run:
+                continue
+            if first:
+                check_wandb_key(logger)
+            mark = self.folder.mark or {}
+            identifier = os.environ.get("WANDB_RUN_ID") or mark.get("wandb") or secrets.token_hex(4)
+            name_wandb_run(logger, self.folder.path.name, identifier)
+            if first and mark and self.subcommand == "fit":
+                self.folder.note(wandb=identifier)
+
+    def _say_what_begins(self, command: str, config: Namespace, checkpoint: Path | None) -> None:
+        model = config.model
+        loss = model.init_args.get("loss") if command == "fit" else None
+        taught = f", loss {loss.class_path.split('.')[-1]}" if loss else ""
+        story.say(
+            f"{command} {self.folder.path}: {model.class_path.split('.')[-1]} {model.init_args.get('model', '')}"
+            f"{taught}, seed {config.seed_everything}"
+        )
+        if checkpoint is None:
+            if command in ("validate", "test", "predict"):
+                story.say("weights: of that model as it is, not trained further (--ckpt_path takes a checkpoint)")
+        elif command == "fit":
+            story.say(f"goes on from {checkpoint}, after step {getattr(self, 'resumed_step', '?')}")
+        else:
+            story.say(f"weights: {checkpoint}")
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         config = self._get(self.config_init, "trainer")
         if config.logger is None or config.logger is True:
-            # metrics.csv lies in the run folder itself
-            kwargs.setdefault("logger", CSVLogger(str(config.default_root_dir), name="", version=""))
+            # numbers of an evaluation are in metrics.json; metrics.csv is what training logs, in the run folder itself
+            logger = ResumableCSVLogger(config.default_root_dir) if self.subcommand == "fit" else False
+            kwargs.setdefault("logger", logger)
         callbacks = config.callbacks or []
         guarded = any(isinstance(callback, CollapseGuard) for callback in callbacks)
         if self.subcommand == "fit" and self.config["fit"].collapse_guard and not guarded:
             kwargs.setdefault("callbacks", [*callbacks, CollapseGuard()])
-        return super().instantiate_trainer(**kwargs)
+        if config.enable_model_summary is None:
+            kwargs.setdefault("enable_model_summary", False)
+        if config.enable_progress_bar is None and not sys.stdout.isatty():
+            kwargs.setdefault("enable_progress_bar", False)
+        trainer = super().instantiate_trainer(**kwargs)
+        if isinstance(trainer, RadioTrainer):
+            trainer.run_state.say = story.say
+            trainer.run_state.facts = {
+                "run": (self.folder.mark or {}).get("run"),
+                "config": relevant(self._plain_config()),
+            }
+        if self.subcommand == "fit":
+            last = self.folder.path / "checkpoints" / "last.ckpt"
+            trainer.callbacks += [story.Story(), KeepLastWeights(last)]  # type: ignore[attr-defined]
+        return trainer
+
+    def before_fit(self) -> None:
+        step = getattr(self, "resumed_step", 0)
+        for logger in self.trainer.loggers:
+            if isinstance(logger, ResumableCSVLogger) and self.trainer.global_rank == 0:
+                logger.keep_until(step)
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        super()._run_subcommand(subcommand)
+        if subcommand == "fit" and not self.trainer.fast_dev_run:  # type: ignore[attr-defined]
+            self._end_of_fit()
+
+    @rank_zero_only
+    def _end_of_fit(self) -> None:
+        """Note what the run chose, and say how long it took and where it goes on."""
+        best = best_checkpoint(self.trainer)
+        place = os.path.relpath(best, self.folder.path.resolve()) if best else None
+        self.folder.note(best=place, finished=True)
+        took = f"took {story.duration(time.monotonic() - self.begin)}"
+        last = next(iter(self.folder.checkpoints()), None)
+        if last:
+            story.say(f"{took}; to train on: --ckpt_path last ({last})")
+        else:
+            story.say(f"{took}; no checkpoint was kept (enable_checkpointing, save_top_k): it cannot be trained on")
 
     def after_fit(self) -> None:
         if self.trainer.fast_dev_run:  # type: ignore[attr-defined]
@@ -267,7 +421,7 @@ class RadioCLI(LightningCLI):
         path = self.run_dir / "metrics.json"
         if not path.is_file():
             return
-        document = json.loads(path.read_text())
+        document = json.loads(path.read_text(encoding="utf-8"))
         if split in document:
             show_table(document, split)
             print(f"run folder: {self.run_dir}")
@@ -305,14 +459,8 @@ class RadioCLI(LightningCLI):
 
 def run() -> RadioCLI:
     """Run the command in ``sys.argv``."""
-    from transformers.utils import logging
-
-    # the loading bars and the report on missing weights: what matters of it is said elsewhere
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    warnings.filterwarnings("ignore", ".*does not have many workers.*")
-    warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
-    warnings.filterwarnings("ignore", ".*The number of training batches .* is smaller than the logging interval.*")
+    story.quiet()
+    RadioCLI.claimed = None
     try:
         return RadioCLI(
             Reranker,
@@ -326,7 +474,28 @@ def run() -> RadioCLI:
             subclass_mode_data=True,
             auto_configure_optimizers=False,
         )
+    except InputError as error:
+        if error.everywhere and getattr(rank_zero_only, "rank", False):
+            # the first process says it, and its status is that of the command. With another status than 0, Lightning
+            # would kill the first one, perhaps before it has said anything
+            raise SystemExit(0) from None
+        raise
     except SIGTERMException:
         # Lightning would end with status 0, as if all had been done
-        print("radio: terminated; resume with --ckpt_path runs/NAME/checkpoints/last.ckpt", file=sys.stderr)
+        print(f"radio: terminated{_way_on()}", file=sys.stderr)
         raise SystemExit(128 + SIGTERM) from None
+    except KeyboardInterrupt:
+        print(f"radio: interrupted{_way_on()}", file=sys.stderr)
+        raise SystemExit(128 + SIGINT) from None
+    finally:
+        if RadioCLI.claimed is not None:
+            RadioCLI.claimed.release()
+            RadioCLI.claimed = None
+
+
+def _way_on() -> str:
+    """How an interrupted run goes on."""
+    checkpoints = RadioCLI.claimed.checkpoints() if RadioCLI.claimed else []
+    if not checkpoints:
+        return "; no checkpoint was written yet"
+    return f"; it goes on with the same command and --ckpt_path last ({checkpoints[0]})"

@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 import tempfile
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radio.cache import fingerprint, path_fingerprint
-from radio.formats import read_rows, take_passage
+from radio.formats import take_passage
+from radio.lines import check_file, read_rows
 from radio.schema import InputError, Passage
 
 BATCH = 10_000
@@ -38,6 +40,8 @@ class DiskCorpus(Mapping[str, Passage]):
 
     def __init__(self, paths: Sequence[str | Path], folder: str | Path) -> None:
         files = [Path(path) for path in paths]
+        for file in files:
+            check_file(file)
         identity = [1, [path_fingerprint(path) for path in files]]
         self._open(lambda: _read(files), ", ".join(map(str, files)), identity, folder)
 
@@ -62,15 +66,32 @@ class DiskCorpus(Mapping[str, Passage]):
     def _open(
         self, passages: Callable[[], Iterable[tuple[str, Passage]]], name: str, identity: Any, folder: str | Path
     ) -> None:
+        home = Path(folder) / fingerprint(identity)[:16]
+        if home.is_dir():
+            try:
+                self._load(home)
+                return
+            except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+                _discard(home, error)
+        _build(passages, name, home)
+        self._load(home)
+
+    def _load(self, home: Path) -> None:
+        """Open what :func:`_build` has written.
+
+        Raises:
+            OSError, ValueError, KeyError, TypeError, EOFError: it is not whole.
+        """
         from datasets import Dataset
 
-        home = Path(folder) / fingerprint(identity)[:16]
-        if not home.is_dir():
-            _build(passages, name, home)
+        facts = json.loads((home / "facts.json").read_text(encoding="utf-8"))
         self._rows = Dataset.from_file(str(home / "passages.arrow"))
         self._hashes: NDArray[np.uint64] = np.load(home / "hashes.npy", mmap_mode="r")
         self._places: NDArray[np.uint32] = np.load(home / "rows.npy", mmap_mode="r")
-        self.fingerprint: str = json.loads((home / "facts.json").read_text())["fingerprint"]
+        self.fingerprint: str = facts["fingerprint"]
+        sizes = [len(self._rows), len(self._hashes), len(self._places)]
+        if sizes != [facts["passages"]] * 3:
+            raise ValueError(f"found {sizes[0]} passages, {sizes[1]} hashes and {sizes[2]} rows")
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -141,7 +162,7 @@ def _hash(identifier: str) -> int:
 
 def _passages(path: Path) -> Iterator[tuple[str, Passage]]:
     """Passages of a file, each with its place for error messages."""
-    if path.suffix != ".parquet":
+    if path.suffix.lower() != ".parquet":
         for place, row in read_rows(path):
             yield place, take_passage(row, place)
         return
@@ -156,7 +177,7 @@ def _passages(path: Path) -> Iterator[tuple[str, Passage]]:
                 number += 1
                 place = f"{path}: row {number}"
                 yield place, take_passage(row, place)
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not a Parquet file, or a damaged one ({error})") from None
 
 
@@ -165,6 +186,25 @@ def _read(paths: Iterable[Path]) -> Iterator[tuple[str, Passage]]:
 
     for path in paths:
         yield from tqdm(_passages(path), desc=f"read {path.name}", unit="passage")
+
+
+def _discard(home: Path, error: Exception) -> None:
+    """Put a damaged corpus out of the way, to build it again.
+
+    Raises:
+        InputError: the folder may not be changed.
+    """
+    try:
+        # not in place: another process may have opened a whole one by now
+        broken = Path(tempfile.mkdtemp(prefix=f".{home.name}.", dir=home.parent))
+        home.rename(broken / "damaged")
+    except OSError as refusal:
+        raise InputError(
+            f"{home}: the cached corpus is damaged ({error}) and cannot be replaced ({refusal.strerror}); delete it, "
+            "or choose another cache folder with --data.init_args.cache_dir"
+        ) from None
+    warnings.warn(f"{home}: the cached corpus is damaged ({error}); it is built again", stacklevel=2)
+    shutil.rmtree(broken, ignore_errors=True)
 
 
 def _build(passages: Callable[[], Iterable[tuple[str, Passage]]], name: str, home: Path) -> None:
@@ -197,7 +237,8 @@ def _build(passages: Callable[[], Iterable[tuple[str, Passage]]], name: str, hom
         _refuse_duplicates(work / "passages.arrow", table, order, passages)
         np.save(work / "hashes.npy", table)
         np.save(work / "rows.npy", order)
-        (work / "facts.json").write_text(json.dumps({"fingerprint": digest.hexdigest(), "passages": len(table)}))
+        facts = json.dumps({"fingerprint": digest.hexdigest(), "passages": len(table)})
+        (work / "facts.json").write_text(facts, encoding="utf-8")
         try:
             work.rename(home)
         except OSError:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from contextlib import suppress
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,7 @@ from radio.exports import exported_class
 from radio.formats import atomic_write
 from radio.model_files import OFFLINE_ENCODER, resolve_model, side_file
 from radio.models import capped, load_sentence_transformer, positions
+from radio.ranges import check
 from radio.schema import InputError
 
 if TYPE_CHECKING:
@@ -25,11 +28,24 @@ if TYPE_CHECKING:
 
 __all__ = ["OFFLINE_ENCODER", "Encoder", "load_encoder", "model_fingerprint", "resolve_model"]
 
+T = TypeVar("T", bound=np.generic)
+
 
 def model_fingerprint(name: str) -> str:
-    """Identity of a model: the content of a local folder, else the hub name."""
+    """Identity of a model: the content of a local folder, else the hub name and its revision."""
     path = Path(resolve_model(name))
-    return path_fingerprint(path) if path.is_dir() else name
+    return path_fingerprint(path) if path.is_dir() else f"{name}@{_hub_revision(name)}".rstrip("@")
+
+
+@lru_cache(maxsize=100)
+def _hub_revision(name: str) -> str:
+    """The commit of a hub model that would be loaded; empty where neither this machine nor the hub knows it."""
+    from huggingface_hub import hf_hub_download
+
+    with suppress(OSError, ValueError):
+        # lies in snapshots/COMMIT
+        return Path(hf_hub_download(name, "config.json", etag_timeout=5)).parent.name
+    return ""
 
 
 PASSAGES = "passages.json"
@@ -126,6 +142,8 @@ class Encoder(Fingerprinted):
         similarity: ``cosine`` or ``dot``; None as the model says.
     """
 
+    identity = "Encoder"
+
     def __init__(
         self,
         model: str = "intfloat/e5-base-v2",
@@ -136,6 +154,7 @@ class Encoder(Fingerprinted):
         device: str | None = None,
         similarity: Literal["cosine", "dot"] | None = None,
     ) -> None:
+        check(self, locals())
         self.model = model
         self.query_prefix = query_prefix
         self.passage_prefix = passage_prefix
@@ -145,8 +164,10 @@ class Encoder(Fingerprinted):
         self._similarity: str | None = similarity
         self._loaded: SentenceTransformer | None = None
 
-    def fingerprint(self) -> str:
-        return fingerprint([super().fingerprint(), model_fingerprint(self.model)])
+    def depends_on(self) -> dict[str, Any]:
+        # where nothing else says so, the name decides about E5's prefixes
+        prefixes = default_prefixes(self.model, {})
+        return {**super().depends_on(), "model": model_fingerprint(self.model), "prefixes": prefixes}
 
     @property
     def similarity(self) -> str:
@@ -195,8 +216,8 @@ class Encoder(Fingerprinted):
             return [np.asarray(v, dtype=np.float32).tobytes() for v in vectors]
 
         identity = ["embedding", self.fingerprint(), query, *([] if unit else ["dot"])]
-        stored = self._stored("embedding", identity, texts, cache, compute, title, query)
-        return np.stack([np.frombuffer(value, dtype=np.float32) for value in stored])
+        stored = self._stored("embedding", identity, texts, cache, compute, _vector, title, query)
+        return np.stack(stored)
 
     def encode_tokens(
         self, texts: Sequence[str], cache: Cache, *, title: str = "embed tokens"
@@ -212,8 +233,7 @@ class Encoder(Fingerprinted):
             return [_to_bytes(normalize(tokens.float(), dim=1).half().cpu().numpy()) for tokens in found]
 
         kind = "token embeddings"
-        stored = self._stored(kind, [kind, self.fingerprint()], texts, cache, compute, title)
-        return [np.load(io.BytesIO(value), allow_pickle=False) for value in stored]
+        return self._stored(kind, [kind, self.fingerprint()], texts, cache, compute, _token_vectors, title)
 
     def _options(self) -> dict[str, Any]:
         return {"prompt": "", "batch_size": self._batch_size, "show_progress_bar": False}
@@ -225,9 +245,10 @@ class Encoder(Fingerprinted):
         texts: Sequence[str],
         cache: Cache,
         compute: Callable[[Any, list[str]], list[bytes]],
+        parse: Callable[[bytes], NDArray[T]],
         title: str,
         query: bool = False,
-    ) -> list[bytes]:
+    ) -> list[NDArray[T]]:
         """What the cache has for each text, once what it lacks is computed, in parts that are stored as they finish."""
         keys = [fingerprint([*identity, text]) for text in texts]
         by_key = dict(zip(keys, texts, strict=True))
@@ -246,10 +267,32 @@ class Encoder(Fingerprinted):
                 for start in range(0, len(missing), part):
                     chunk = missing[start : start + part]
                     values = compute(model, [prefix + by_key[key] for key in chunk])
+                    try:
+                        list(map(parse, values))
+                    except ValueError as error:
+                        raise InputError(f"model {self.model!r}: an embedding is of no use: {error}") from None
                     cache.put(kind, dict(zip(chunk, values, strict=True)))
                     bar.update(len(chunk))
-        stored = cache.get(keys)
+        stored = cache.read(keys, parse)
+        width, _ = Counter(array.shape[-1] for array in stored.values()).most_common(1)[0]
+        for key, array in stored.items():
+            if array.shape[-1] != width:
+                raise cache.damaged(key, f"found {array.shape[-1]} dimensions, expected {width} as in others")
         return [stored[key] for key in keys]
+
+
+def _vector(value: bytes) -> NDArray[np.float32]:
+    vector = np.frombuffer(value, dtype=np.float32)
+    if not vector.size or not np.isfinite(vector).all():
+        raise ValueError("expected finite numbers")
+    return vector
+
+
+def _token_vectors(value: bytes) -> NDArray[np.float16]:
+    vectors: NDArray[np.float16] = np.load(io.BytesIO(value), allow_pickle=False)
+    if vectors.ndim != 2 or vectors.dtype != np.float16 or not np.isfinite(vectors).all():
+        raise ValueError(f"found {vectors.dtype} {vectors.shape}, expected finite float16 [tokens, dimensions]")
+    return vectors
 
 
 def _to_bytes(array: NDArray[Any]) -> bytes:

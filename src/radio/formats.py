@@ -2,66 +2,23 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import math
 import os
 import tempfile
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
+from radio.lines import NAMES, kind_of, read_lines, read_rows
 from radio.schema import Candidate, InputError, Passage, Question, Rationale
+from radio.text import normalise_question
 
 Run = dict[str, dict[str, float]]
 """A ranking of passages for each question: ``run[question_id][passage_id] = score``."""
-
-_NAMES = {str: "a string", list: "a list", dict: "an object", int: "a number", float: "a number", bool: "true or false"}
-
-
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Non-blank lines with their 1-based numbers."""
-    try:
-        with path.open("rb") as raw:
-            zipped = raw.read(2) == b"\x1f\x8b"
-        opener: Any = gzip.open if zipped else open
-        with opener(path, "rt", encoding="utf-8") as file:
-            number = 0
-            for number, line in enumerate(file, 1):
-                if line.strip():
-                    yield number, line
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file (relative paths start at {Path.cwd()})") from None
-    except IsADirectoryError:
-        raise InputError(f"{path}: this is a folder, expected a file") from None
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise InputError(f"{path}: the gzip file is damaged or cut off ({error})") from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text ({error})") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-
-
-def read_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """JSON objects of a JSONL file, each with its place ``file:line`` for error messages."""
-    for number, line in _lines(path):
-        place = f"{path}:{number}"
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise InputError(
-                f"{place}: not valid JSON ({error.msg} at column {error.colno}); expected one JSON object a line"
-            ) from None
-        if not isinstance(row, dict):
-            raise InputError(f"{place}: found {_kind(row)}, expected a JSON object")
-        yield place, row
-
-
-def _kind(value: Any) -> str:
-    return "null" if value is None else _NAMES.get(type(value), type(value).__name__)
 
 
 def _take(row: Mapping[str, Any], place: str, key: str, kind: type, default: Any = ...) -> Any:
@@ -71,9 +28,9 @@ def _take(row: Mapping[str, Any], place: str, key: str, kind: type, default: Any
         if default is not ...:
             return default
         found = "null" if key in row else f"only the keys {', '.join(map(repr, row)) or '(none)'}"
-        raise InputError(f"{place}: key {key!r} is missing: found {found}, expected {_NAMES[kind]}")
+        raise InputError(f"{place}: key {key!r} is missing: found {found}, expected {NAMES[kind]}")
     if isinstance(value, bool) or not isinstance(value, kind):
-        raise InputError(f"{place}: key {key!r}: found {_kind(value)} ({str(value)[:60]!r}), expected {_NAMES[kind]}")
+        raise InputError(f"{place}: key {key!r}: found {kind_of(value)} ({str(value)[:60]!r}), expected {NAMES[kind]}")
     if isinstance(value, str):
         _check_text(value, place, key)
     return value
@@ -101,7 +58,7 @@ def _take_strings(row: Mapping[str, Any], place: str, key: str) -> tuple[str, ..
     values = _take(row, place, key, list, default=[])
     for value in values:
         if not isinstance(value, str):
-            raise InputError(f"{place}: key {key!r}: found {_kind(value)} in the list, expected strings only")
+            raise InputError(f"{place}: key {key!r}: found {kind_of(value)} in the list, expected strings only")
         _check_text(value, place, key)
     return tuple(values)
 
@@ -200,33 +157,75 @@ def read_rationales(path: str | Path) -> tuple[dict[str, Rationale], dict[str, R
 
     Rows are ``{"id" or "question_id", "rationale"}``, optionally with ``"model"``, ``"prompt"``, ``"usage"`` and
     ``"outcome"``; the published rows ``{"question", "golden_answers", "reason"}`` have no id and join by
-    :func:`normalise_question`.
+    :func:`radio.text.normalise_question`.
 
     Raises:
         InputError: broken line, missing key, wrong type, empty text or a duplicate.
     """
-    path = Path(path)
-    by_id: dict[str, Rationale] = {}
-    by_text: dict[str, Rationale] = {}
-    for place, row in read_rows(path):
-        key = "reason" if "reason" in row and "rationale" not in row else "rationale"
-        text = _take(row, place, key, str).strip()
-        if not text and row.get("outcome") != "refused":
-            raise InputError(f"{place}: key {key!r} is empty, expected the rationale")
-        model = _take(row, place, "model", str, default="recorded")
-        prompt = _take(row, place, "prompt", str, default="")
-        usage = _take(row, place, "usage", dict, default={})
-        outcome = _take(row, place, "outcome", str, default="written")
-        if "question_id" in row or "id" in row:
-            identifier, table = _take_id(row, place, "question_id" if "question_id" in row else "id"), by_id
-            record = Rationale(identifier, text, model, prompt, usage, outcome)
-        else:
-            identifier, table = normalise_question(_take(row, place, "question", str)), by_text
-            record = Rationale("", text, model, prompt, usage, outcome)
-        if identifier in table and table[identifier].text != text:
-            raise InputError(f"{place}: a second, different rationale for {identifier!r}; expected one a question")
-        table[identifier] = record
+    by_id, by_text = read_rationale_files([path])
+    return {key: row.rationale for key, row in by_id.items()}, {key: row.rationale for key, row in by_text.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class RationaleRow:
+    """A rationale as a file gives it, with its place ``file:line`` and the question that it is said to be of."""
+
+    rationale: Rationale
+    place: str
+    question: str | None = None
+
+
+def read_rationale_files(
+    paths: Iterable[str | Path],
+) -> tuple[dict[str, RationaleRow], dict[str, RationaleRow]]:
+    """Read rationales of several files, as :func:`read_rationales` does of one.
+
+    Raises:
+        InputError: as there; two rows of these files contradict each other.
+    """
+    by_id: dict[str, RationaleRow] = {}
+    by_text: dict[str, RationaleRow] = {}
+    for path in paths:
+        for place, row in read_rows(Path(path)):
+            found = _take_rationale(row, place)
+            if found.rationale.question_id:
+                _add_rationale(by_id, found.rationale.question_id, found)
+            else:
+                _add_rationale(by_text, normalise_question(found.question or ""), found)
     return by_id, by_text
+
+
+def _take_rationale(row: Mapping[str, Any], place: str) -> RationaleRow:
+    key = "reason" if "reason" in row and "rationale" not in row else "rationale"
+    text = _take(row, place, key, str).strip()
+    model = _take(row, place, "model", str, default="recorded")
+    prompt = _take(row, place, "prompt", str, default="")
+    usage = _take(row, place, "usage", dict, default={})
+    outcome = _take(row, place, "outcome", str, default="written")
+    if not text and outcome == "written":
+        raise InputError(f"{place}: key {key!r} is empty, expected the rationale")
+    named = [name for name in ("question_id", "id") if name in row]
+    identifier = _take_id(row, place, named[0]) if named else ""
+    question = _take(row, place, "question", str, default=None if named else ...)
+    return RationaleRow(Rationale(identifier, text, model, prompt, usage, outcome), place, question)
+
+
+def _add_rationale(table: dict[str, RationaleRow], key: str, row: RationaleRow) -> None:
+    """Add a row to those of other questions; one that says the same again adds nothing."""
+    first = table.setdefault(key, row)
+    if first.rationale.text != row.rationale.text:
+        raise InputError(
+            f"{row.place}: a second, different rationale for {key!r}, the first is at {first.place}; "
+            "expected one a question"
+        )
+    texts = [normalise_question(found.question) for found in (first, row) if found.question is not None]
+    if len(set(texts)) > 1:
+        raise InputError(
+            f"{row.place}: the id {key!r} is of the question {row.question!r} here, and of {first.question!r} at "
+            f"{first.place}; leave the ids out of these files, and their rows join by the text of the question"
+        )
+    if first.question is None:
+        table[key] = row
 
 
 def add_passage(passages: dict[str, Passage], passage: Passage, place: str) -> None:
@@ -242,57 +241,119 @@ def add_passage(passages: dict[str, Passage], passage: Passage, place: str) -> N
         )
 
 
-def read_candidates(path: str | Path) -> tuple[dict[str, list[Candidate]], dict[str, Passage]]:
+Better = Literal["higher", "lower"]
+"""Which scores of a candidate file are the better ones: ``lower`` are distances."""
+
+
+def read_candidates(
+    path: str | Path, better: Better | None = None
+) -> tuple[dict[str, list[Candidate]], dict[str, Passage]]:
     """Read candidates from a TREC run or JSONL; returns question id -> ranked candidates, and passages given inline.
 
     JSONL rows are ``{"id", "candidates": [{"id", "score", ["contents"], ["from"]}]}`` or
-    ``{"id", "candidate_ids", ["scores"]}``; a missing score becomes 1 / (1 + rank). A candidate whose ``from`` names
-    ``gold`` but not ``bm25`` was put in by hand; it is marked as ``injected``.
+    ``{"id", "candidate_ids", ["scores"]}``; without scores, that of a candidate is 1 / (1 + rank). A candidate whose
+    ``from`` names ``gold`` but not ``bm25`` was put in by hand; it is marked as ``injected``.
+
+    Args:
+        path: the file.
+        better: which scores are better; lower ones are negated. None is ``higher``, and refuses a file whose lists
+            say otherwise.
 
     Raises:
-        InputError: broken line, missing key, wrong type, a candidate listed twice or one id for two texts.
+        InputError: broken line, missing key, wrong type, a candidate listed twice, one id for two texts, a list of
+            which only some have scores, or lists that begin with the lowest score though higher ones are better.
     """
     path = Path(path)
-    first = next((line for _, line in _lines(path)), "")
-    if first and not first.lstrip().startswith("{"):
-        run = read_run(path)
-        return {question: ranked(scores) for question, scores in run.items()}, {}
-    result: dict[str, list[Candidate]] = {}
+    first = next((line for _, line in read_lines(path)), "")
+    if not first:
+        raise InputError(f"{path}: the file holds no candidate")
+    lists: dict[str, dict[str, float | None]] = {}
     passages: dict[str, Passage] = {}
-    for place, row in read_rows(path):
-        question = _take_id(row, place)
-        if question in result:
-            raise InputError(f"{place}: question id {question!r} is a duplicate")
-        if "candidate_ids" in row:
-            ids = _take(row, place, "candidate_ids", list)
-            scores = _take(row, place, "scores", list, default=[None] * len(ids))
-            if len(ids) != len(scores):
-                raise InputError(f"{place}: found {len(ids)} candidate_ids but {len(scores)} scores")
-            entries = [{"id": i, "score": s} for i, s in zip(ids, scores, strict=True)]
-        else:
-            entries = _take(row, place, "candidates", list)
-        scores_by_id: dict[str, float] = {}
-        injected: set[str] = set()
-        for position, entry in enumerate(entries):
-            spot = f"{place}: candidate {position + 1}"
-            if not isinstance(entry, dict):
-                raise InputError(f"{spot}: found {_kind(entry)}, expected an object with 'id' and 'score'")
-            identifier = _take_id(entry, spot)
-            if identifier in scores_by_id:
-                raise InputError(f"{spot}: passage id {identifier!r} stands twice in the list")
-            if "contents" in entry:
-                add_passage(passages, Passage(identifier, _take(entry, spot, "contents", str)), spot)
-            origin = _take_strings(entry, spot, "from")
-            if "gold" in origin and "bm25" not in origin:
-                injected.add(identifier)
-            score = entry.get("score")
-            if score is not None and (isinstance(score, bool) or not isinstance(score, int | float)):
-                raise InputError(f"{spot}: key 'score': found {_kind(score)}, expected a number")
-            if score is not None and not math.isfinite(score):
-                raise InputError(f"{spot}: key 'score': found {score}, expected a finite number")
-            scores_by_id[identifier] = 1 / (1 + position) if score is None else float(score)
-        result[question] = [replace(c, injected=c.passage_id in injected) for c in ranked(scores_by_id)]
+    injected: set[tuple[str, str]] = set()
+    if first.lstrip().startswith("{"):
+        for place, row in read_rows(path):
+            question = _take_id(row, place)
+            if question in lists:
+                raise InputError(f"{place}: question id {question!r} is a duplicate")
+            lists[question] = _take_candidates(row, place, passages, injected)
+    else:
+        lists.update({question: {**scores} for question, scores in read_run(path).items()})
+    scored = [[s for s in scores.values() if s is not None] for scores in lists.values()]
+    if better is None:
+        _refuse_distances(path, scored)
+    sign = -1 if better == "lower" else 1
+    result = {}
+    for question, scores in lists.items():
+        final = {
+            passage: 1 / (1 + position) if score is None else sign * score + 0.0
+            for position, (passage, score) in enumerate(scores.items())
+        }
+        result[question] = [replace(c, injected=(question, c.passage_id) in injected) for c in ranked(final)]
     return result, passages
+
+
+def _take_candidates(
+    row: Mapping[str, Any], place: str, passages: dict[str, Passage], injected: set[tuple[str, str]]
+) -> dict[str, float | None]:
+    """Scores by passage id as a row lists them; adds its passages, and those that were put in by hand."""
+    question = _take_id(row, place)
+    if "candidate_ids" in row:
+        ids = _take(row, place, "candidate_ids", list)
+        given = _take(row, place, "scores", list, default=[None] * len(ids))
+        if len(ids) != len(given):
+            raise InputError(f"{place}: found {len(ids)} candidate_ids but {len(given)} scores")
+        entries = [{"id": i, "score": s} for i, s in zip(ids, given, strict=True)]
+    else:
+        entries = _take(row, place, "candidates", list)
+    scores: dict[str, float | None] = {}
+    for position, entry in enumerate(entries):
+        spot = f"{place}: candidate {position + 1}"
+        if not isinstance(entry, dict):
+            raise InputError(f"{spot}: found {kind_of(entry)}, expected an object with 'id' and 'score'")
+        identifier = _take_id(entry, spot)
+        if identifier in scores:
+            raise InputError(f"{spot}: passage id {identifier!r} stands twice in the list")
+        if "contents" in entry:
+            add_passage(passages, Passage(identifier, _take(entry, spot, "contents", str)), spot)
+        origin = _take_strings(entry, spot, "from")
+        if "gold" in origin and "bm25" not in origin:
+            injected.add((question, identifier))
+        score = scores[identifier] = _number(entry.get("score"), spot)
+        if position and (score is None) != (next(iter(scores.values())) is None):
+            has = "no score, but the first candidate has one" if score is None else "a score, but the first has none"
+            raise InputError(
+                f"{spot}: key 'score': found {has}; expected one for each candidate of a list, or for none"
+            )
+    return scores
+
+
+def _number(value: Any, place: str) -> float | None:
+    """A score, or None where there is none."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InputError(f"{place}: key 'score': found {kind_of(value)}, expected a number")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise InputError(f"{place}: key 'score': found {str(value)[:60]}, expected a finite number")
+    return number
+
+
+def _refuse_distances(path: Path, lists: Sequence[Sequence[float]]) -> None:
+    """Lists that all begin with their lowest score are sorted, best first: by a distance."""
+    decided = [scores for scores in lists if len(set(scores)) > 1]
+    rising = [scores for scores in decided if all(a <= b for a, b in pairwise(scores))]
+    # how likely it is that scores which stand in no order rise all the same: few short lists may
+    chance = -sum(math.lgamma(len(set(scores)) + 1) for scores in rising)
+    if 2 * len(rising) > len(decided) and chance < math.log(0.01):
+        raise InputError(
+            f"{path}: in {len(rising)} of {len(decided)} lists the scores rise from the first candidate to the last, "
+            "as distances do; a higher score would rank the last one first. Say which scores are better with "
+            "--data.init_args.retriever.init_args.better lower (or higher, if they are as they should be)"
+        )
 
 
 def ranked(scores: Mapping[str, float]) -> list[Candidate]:
@@ -309,7 +370,7 @@ def read_run(path: str | Path) -> Run:
     """
     path = Path(path)
     run: Run = {}
-    for number, line in _lines(path):
+    for number, line in read_lines(path):
         columns = line.split()
         if len(columns) != 6:
             raise InputError(
@@ -345,7 +406,7 @@ def read_qrels(path: str | Path) -> Run:
     path = Path(path)
     header = "query-id corpus-id score".split()
     run: Run = {}
-    lines = _lines(path)
+    lines = read_lines(path)
     number, first = next(lines, (1, ""))
     if first.split() != header:
         raise InputError(f"{path}:{number}: found {first.strip()[:60]!r}, expected the header {' '.join(header)}")
@@ -383,7 +444,7 @@ def atomic_write(path: str | Path) -> Iterator[IO[str]]:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
             yield file
         Path(name).chmod(0o666 & ~_umask())
         Path(name).replace(path)
@@ -396,11 +457,3 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
-
-
-def normalise_question(text: str) -> str:
-    """Lower-cased words without punctuation: two questions are the same question if this is equal."""
-    import re
-    import unicodedata
-
-    return " ".join(re.findall(r"\w+", unicodedata.normalize("NFKC", text).lower()))

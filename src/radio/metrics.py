@@ -14,6 +14,8 @@ import numpy as np
 import regex
 from numpy.typing import NDArray
 
+from radio.text import UNSPACED
+
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 
@@ -43,10 +45,16 @@ def _f1(found: str, golden: str) -> float:
     return 2 * shared / (len(a) + len(b)) if shared else 0.0
 
 
+# combining marks belong to the word; the standard library's \w would split at them
+_TOKEN = regex.compile(rf"[{UNSPACED}]\p{{M}}*|(?:(?![{UNSPACED}])[\p{{L}}\p{{N}}\p{{M}}])+")
+
+
 def tokens(text: str) -> list[str]:
-    """Unicode word tokens as DPR compares them: decomposed (NFD), lower case."""
-    # combining marks belong to the word; the standard library's \w would split at them
-    return regex.findall(r"[\p{L}\p{N}\p{M}]+", unicodedata.normalize("NFD", text).lower())
+    """Unicode word tokens as DPR compares them: decomposed (NFD), lower case.
+
+    A script without spaces gives a token for each character: an answer stands anywhere in its sentence.
+    """
+    return _TOKEN.findall(unicodedata.normalize("NFD", text).lower())
 
 
 NEVER_IN_TEXT = frozenset({"yes", "no", "true", "false", "supports", "refutes", "not enough info"})

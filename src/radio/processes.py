@@ -52,5 +52,6 @@ def stopping_together(device: torch.device | str) -> Iterator[None]:
         if troubled.item():
             messages = gathered(None if problem is None else str(problem))
             problem = InputError(next(message for message in messages if message is not None))
+            problem.everywhere = True
     if problem is not None:
         raise problem

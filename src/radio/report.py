@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from radio.formats import atomic_write, read_rows, write_jsonl
+from radio.formats import atomic_write, write_jsonl
+from radio.lines import read_rows
 from radio.metrics import bootstrap_interval
 
 SYSTEMS = ("retriever", "base", "tuned")
@@ -193,6 +194,8 @@ def _title(document: dict[str, Any], split: str) -> str:
     questions = document["questions"][split]
     total = document.get("of_questions", {}).get(split, questions)
     of_all = "" if total == questions else f" of {total}"
+    left_out = document.get("left_out", {}).get(split, {})
+    reasons = f" ({', '.join(f'{count} {reason}' for reason, count in left_out.items())})" if left_out else ""
     precision = document.get("precision", {}).get(split, "32-true")
     computed = "" if precision == "32-true" else f", computed in {precision}"
-    return f"{split}: {questions}{of_all} questions, in % [95 % bootstrap interval]{computed}"
+    return f"{split}: {questions}{of_all} questions{reasons}, in % [95 % bootstrap interval]{computed}"

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from radio.cache import Cache, Fingerprinted, fingerprint
+from radio.cache import Cache, Fingerprinted
 from radio.corpus import row_ids
 from radio.encoders import Encoder
-from radio.formats import add_passage, read_candidates
+from radio.formats import Better, add_passage, read_candidates
+from radio.ranges import check
 from radio.schema import Candidate, InputError, Passage, Question
+from radio.text import search_words
 
 
 class Retriever(Fingerprinted):
@@ -24,6 +27,11 @@ class Retriever(Fingerprinted):
 
     def index(self, passages: Mapping[str, Passage], cache: Cache) -> None:
         """Get ready to search these passages; called once, only when something is to be searched."""
+
+    def asked(self, question: Question) -> list[Any]:
+        """What its candidates may depend on of a question beside the id, for the key: all, unless a subclass
+        knows better."""
+        return question.content
 
     @abstractmethod
     def search(self, questions: Sequence[Question], k: int) -> Iterator[list[Candidate]]:
@@ -63,7 +71,8 @@ BM25S_FILES = (
 class BM25(Retriever):
     """Lexical retrieval through ``bm25s`` (Lucene's variant) over title and text.
 
-    A question that matches fewer than k passages is filled up with passages of score 0.
+    A question that matches fewer than k passages is filled up with passages of score 0. Chinese, Japanese, Thai and
+    other scripts without spaces are searched by pairs of characters (:func:`radio.text.search_words`).
 
     Args:
         k1: term frequency saturation.
@@ -72,8 +81,11 @@ class BM25(Retriever):
         stemmer: language of the Snowball stemmer, for example ``english``, or None (extra ``stemmer``).
         index_path: a folder that ``bm25s.BM25.save`` has written, such as FlashRAG's; row n is passage n of the corpus.
             It has its own ``k1`` and ``b``; ``stopwords`` and ``stemmer`` must be those that it was built with
-            (FlashRAG's: ``en`` and ``english``).
+            (FlashRAG's: ``en`` and ``english``). Questions are cut into words as bm25s does.
     """
+
+    identity = "BM25"
+    version = 2  # 2: scripts without spaces, and marks that belong to their word
 
     def __init__(
         self,
@@ -83,6 +95,7 @@ class BM25(Retriever):
         stemmer: str | None = None,
         index_path: str | None = None,
     ) -> None:
+        check(self, locals())
         self.k1 = k1
         self.b = b
         self.stopwords = stopwords
@@ -91,9 +104,12 @@ class BM25(Retriever):
         self._index: Any = None
         self._ids: Sequence[str] = []
 
-    def fingerprint(self) -> str:
+    def depends_on(self) -> dict[str, Any]:
         # not the whole folder: the corpus that bm25s may keep there is large, and of no effect
-        return fingerprint([super().fingerprint(), self._files(self._folder) if self._folder else None])
+        return {**super().depends_on(), "index": self._files(self._folder) if self._folder else None}
+
+    def asked(self, question: Question) -> list[Any]:
+        return [question.query]
 
     def _files(self, folder: Path) -> list[Path]:
         if not folder.is_dir():
@@ -111,8 +127,11 @@ class BM25(Retriever):
     def _tokens(self, texts: list[str]) -> list[list[str]]:
         import bm25s
 
+        # an index from elsewhere has the words that bm25s found in its passages
+        split = {} if self._folder else {"token_pattern": r"\S+", "lower": False}
         tokens: list[list[str]] = bm25s.tokenize(
-            texts,
+            texts if self._folder else [" ".join(search_words(text)) for text in texts],
+            **split,
             stopwords=self.stopwords or [],
             stemmer=_load_stemmer(self.stemmer) if self.stemmer else None,
             return_ids=False,
@@ -153,10 +172,20 @@ class BM25(Retriever):
         return index
 
     def search(self, questions: Sequence[Question], k: int) -> Iterator[list[Candidate]]:
-        for tokens in self._tokens([q.query for q in questions]):
+        unmatched: list[str] = []
+        for question, tokens in zip(questions, self._tokens([q.query for q in questions]), strict=True):
             known = [t for t in tokens if t in self._index.vocab_dict]
             scores = self._index.get_scores(known) if known else np.zeros(len(self._ids), dtype=np.float32)
+            if not scores.any():
+                unmatched.append(question.id)
             yield top_k(scores, self._ids, k)
+        if 2 * len(unmatched) > len(questions):
+            warnings.warn(
+                f"BM25: {len(unmatched)} of {len(questions)} questions share no word with any passage, such as "
+                f"{unmatched[0]!r}: they get the first passages of the corpus, with score 0. Are corpus and questions "
+                "in the same language? Do stopwords and stemmer fit it?",
+                stacklevel=2,
+            )
 
 
 def _first_row(path: Path) -> dict[str, Any]:
@@ -191,6 +220,8 @@ class Dense(Retriever):
             ``efSearch=256`` (HNSW).
     """
 
+    identity = "Dense"
+
     def __init__(
         self,
         encoder: Encoder | None = None,
@@ -205,6 +236,9 @@ class Dense(Retriever):
         self._ids: Sequence[str] = []
         self._cache: Cache | None = None
         self._vectors: Any = None
+
+    def asked(self, question: Question) -> list[Any]:
+        return [question.query]
 
     def index(self, passages: Mapping[str, Passage], cache: Cache) -> None:
         self._ids, self._cache = row_ids(passages), cache
@@ -288,10 +322,27 @@ class Precomputed(Retriever):
 
     Args:
         paths: one file or several; a question may stand in one of them only.
+        better: which scores are the better ones; ``lower`` are distances, and are negated. None takes the higher ones,
+            and refuses a file whose lists are sorted the other way.
+        texts: what to do where a file carries the text of a passage, and the corpus has another one under its id:
+            ``error``, or ``corpus``, whose text counts.
     """
 
-    def __init__(self, paths: list[str] | str) -> None:
+    identity = "Precomputed"
+
+    def __init__(
+        self,
+        paths: list[str] | str,
+        better: Better | None = None,
+        texts: Literal["error", "corpus"] = "error",
+    ) -> None:
         self.paths = [Path(p) for p in ([paths] if isinstance(paths, str) else paths)]
+        if not self.paths:
+            raise InputError("Precomputed: paths: found an empty list, expected at least one file of candidates")
+        # of no effect on the key where the scores are as they mostly are
+        self._better = better
+        self._texts = texts
+        self._corpus: Mapping[str, Passage] = {}
         self._table: dict[str, list[Candidate]] | None = None
         self._passages: dict[str, Passage] = {}
 
@@ -299,7 +350,7 @@ class Precomputed(Retriever):
         if self._table is None:
             table: dict[str, list[Candidate]] = {}
             for path in self.paths:
-                candidates, passages = read_candidates(path)
+                candidates, passages = read_candidates(path, self._better)
                 twice = table.keys() & candidates.keys()
                 if twice:
                     raise InputError(f"{path}: question id {min(twice)!r} already has candidates in another file")
@@ -309,17 +360,46 @@ class Precomputed(Retriever):
             self._table = table
         return self._table
 
+    def asked(self, question: Question) -> list[Any]:
+        return []
+
     def passages(self) -> dict[str, Passage]:
         """Passages whose text the files carry: with all of them, no corpus file is needed."""
         self._read()
         return self._passages
 
+    def _compare(self, passages: Sequence[Passage]) -> None:
+        """Texts of the files with those of the corpus: what is searched, ranked and read is the corpus."""
+        known = [(passage, self._corpus[passage.id]) for passage in passages if passage.id in self._corpus]
+        other = [(mine, theirs) for mine, theirs in known if mine.contents.split() != theirs.contents.split()]
+        if not other:
+            return
+        mine, theirs = other[0]
+        message = (
+            f"{', '.join(map(str, self.paths))}: {len(other)} of {len(known)} passages have another text in the "
+            f"corpus, such as {mine.id!r}: {mine.contents[:60]!r} here, {theirs.contents[:60]!r} there"
+        )
+        if self._texts == "error":
+            raise InputError(
+                f"{message}; give the corpus that the candidates were made from, leave out data.init_args.corpus if "
+                "they carry all texts, or take the corpus's with --data.init_args.retriever.init_args.texts corpus"
+            )
+        warnings.warn(f"{message}; the corpus's text is taken", stacklevel=2)
+
     def carries_all(self) -> bool:
         """Whether the files carry the text of each candidate."""
         return all(c.passage_id in self._passages for found in self._read().values() for c in found)
 
+    def depends_on(self) -> dict[str, Any]:
+        return {**super().depends_on(), **({"better": "lower"} if self._better == "lower" else {})}
+
+    def index(self, passages: Mapping[str, Passage], cache: Cache) -> None:
+        self._corpus = passages
+
     def search(self, questions: Sequence[Question], k: int) -> Iterator[list[Candidate]]:
         table = self._read()
+        asked = dict.fromkeys(c.passage_id for q in questions for c in table.get(q.id, []))
+        self._compare([self._passages[i] for i in asked if i in self._passages])
         for question in questions:
             if question.id not in table:
                 files = ", ".join(map(str, self.paths))

@@ -5,9 +5,12 @@ from __future__ import annotations
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from itertools import pairwise
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from radio import contracts
+from radio.ranges import check
 from radio.schema import InputError
 
 Selection = list[int]
@@ -26,6 +29,13 @@ class GroupSampler(ABC):
     positives: int = 1
     """How many positions at the head of each selection are positives; the last position never is."""
 
+    marks_positives: ClassVar[bool] = True
+    """Whether the positives are more than the best of a list: a loss that takes its own must take the same ones. False
+    where a group is a plain list, of which a loss may take as many as it likes."""
+
+    best_first: bool = True
+    """Whether the teacher prefers the positives of every group to its other candidates, as far as settings tell."""
+
     @abstractmethod
     def select(self, scores: Sequence[float], rng: random.Random) -> list[Selection]:
         """Groups of at least two positions.
@@ -43,25 +53,19 @@ class GroupSampler(ABC):
         epoch: int,
         question_id: str,
         student: Sequence[float] | None = None,
+        taken: AbstractSet[int] = frozenset(),
     ) -> list[Selection]:
-        """The groups of a question in an epoch; fewer than two candidates make none (the data module reports it)."""
+        """The groups of a question in an epoch; fewer than two candidates make none (the data module reports it).
+
+        Raises:
+            InputError: :meth:`select` gave something else than groups of the candidates, or groups whose positives a
+                loss would not take: ``taken`` is its :attr:`radio.losses.Loss.positives_taken`.
+        """
         if len(scores) < 2:
             return []
         rng = random.Random(f"{seed}/{epoch}/{question_id}")
-        if self.needs_student:
-            return self.select(scores, rng, student)  # type: ignore[call-arg]
-        return self.select(scores, rng)
-
-
-def _check(sampler: GroupSampler, **settings: tuple[float | None, float]) -> None:
-    """Refuse settings below their lowest value; None is left out.
-
-    Raises:
-        InputError: names the sampler, the setting and the value.
-    """
-    for name, (value, lowest) in settings.items():
-        if value is not None and not value >= lowest:
-            raise InputError(f"{type(sampler).__name__}: {name}: found {value}, expected at least {lowest}")
+        given: Any = (scores, rng, student) if self.needs_student else (scores, rng)
+        return contracts.selections(self, self.select(*given), scores, taken)
 
 
 def _draw(pool: Sequence[int], count: int | None, rng: random.Random) -> Selection:
@@ -77,15 +81,18 @@ class Shift(GroupSampler):
 
     Args:
         positive: rank of the positive.
-        negatives: ranks of the negatives.
+        negatives: ranks of the negatives. With one above the positive, a loss that takes the teacher's best of a group
+            for its positive, such as InfoNCE, is refused.
     """
 
     def __init__(self, positive: int = 0, negatives: Sequence[int] = (3, 4, 6, 9, 13, 18)) -> None:
+        check(self, locals())
         offsets = [positive, *negatives]
-        if len(set(offsets)) != len(offsets) or min(offsets) < 0 or not negatives:
-            raise InputError(f"Shift: found ranks {offsets}, expected a positive and negatives, all different, >= 0")
+        if len(set(offsets)) != len(offsets) or not negatives:
+            raise InputError(f"Shift: found ranks {offsets}, expected a positive and negatives, all different")
         self.positive = positive
         self.negatives = list(negatives)
+        self.best_first = positive < min(negatives)
 
     def select(self, scores: Sequence[float], rng: random.Random) -> list[Selection]:
         size = len(scores)
@@ -109,10 +116,7 @@ class Iteration(GroupSampler):
     """
 
     def __init__(self, block: int = 5, depth: int = 20, per_epoch: int | None = None) -> None:
-        if block < 2 or depth < 2 or (per_epoch is not None and per_epoch < 1):
-            raise InputError(
-                f"Iteration: found block={block}, depth={depth}, per_epoch={per_epoch}; expected >= 2, >= 2, >= 1"
-            )
+        check(self, locals())
         self.block = block
         self.depth = depth
         self.per_epoch = per_epoch
@@ -135,8 +139,10 @@ class FullList(GroupSampler):
         size: largest group; beyond it, a random sample that keeps the best candidate. None takes all.
     """
 
+    marks_positives = False
+
     def __init__(self, size: int | None = None) -> None:
-        _check(self, size=(size, 2))
+        check(self, locals())
         self.size = size
 
     def select(self, scores: Sequence[float], rng: random.Random) -> list[Selection]:
@@ -155,7 +161,7 @@ class AllNegatives(GroupSampler):
     """
 
     def __init__(self, skip: int = 1, negatives: int | None = None) -> None:
-        _check(self, skip=(skip, 1), negatives=(negatives, 1))
+        check(self, locals())
         self.skip = skip
         self.negatives = negatives
 
@@ -175,7 +181,7 @@ class TopVsRandom(GroupSampler):
     """
 
     def __init__(self, top: int = 3, negatives: int = 6) -> None:
-        _check(self, top=(top, 1), negatives=(negatives, 1))
+        check(self, locals())
         self.top = top
         self.negatives = negatives
 
@@ -196,7 +202,7 @@ class TeacherMargin(GroupSampler):
     """
 
     def __init__(self, margin: float = 0.1, negatives: int | None = None) -> None:
-        _check(self, margin=(margin, 0), negatives=(negatives, 1))
+        check(self, locals())
         self.margin = margin
         self.negatives = negatives
 
@@ -221,7 +227,7 @@ class MultiPositive(GroupSampler):
     """
 
     def __init__(self, positives: int = 2, negatives: int = 6) -> None:
-        _check(self, positives=(positives, 1), negatives=(negatives, 1))
+        check(self, locals())
         self.positives = positives
         self.negatives = negatives
 
@@ -247,7 +253,7 @@ class HardNegatives(GroupSampler):
     needs_student = True
 
     def __init__(self, negatives: int = 6, margin: float = 0.1, skip: int = 1) -> None:
-        _check(self, negatives=(negatives, 1), margin=(margin, 0), skip=(skip, 1))
+        check(self, locals())
         self.negatives = negatives
         self.margin = margin
         self.skip = skip

@@ -13,6 +13,14 @@ if TYPE_CHECKING:
 class InputError(Exception):
     """A mistake in what the user gave; the command line prints its message alone and exits with status 2."""
 
+    everywhere = False
+    """Whether all processes of the run end with it, so that the first one alone need say it."""
+
+
+def _is_grade(value: Any) -> bool:
+    """Whether a value is a number, and one that is not out of all bounds."""
+    return isinstance(value, int | float) and abs(value) < 1e300
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -26,10 +34,24 @@ class Question:
     search: str = ""
     """What retrievers and rerankers are given, where that is not the question alone."""
 
+    def __post_init__(self) -> None:
+        # a string would be read as a list of its letters
+        for name in ("golden_answers", "choices"):
+            value = getattr(self, name)
+            if isinstance(value, str | bytes):
+                raise InputError(
+                    f"Question {self.id!r}: {name}: found {value!r}, expected a tuple of strings; write ({value!r},)"
+                )
+
     @property
     def query(self) -> str:
         """The text that passages are ranked for."""
         return self.search or self.question
+
+    @property
+    def content(self) -> list[Any]:
+        """All that is known of the question but its id, for keys of what a class may read of it."""
+        return [self.question, self.golden_answers, self.choices, self.search, self.metadata]
 
     @property
     def gold(self) -> dict[str, float]:
@@ -43,10 +65,10 @@ class Question:
         found = self.metadata.get("gold_ids") or {}
         if isinstance(found, list | tuple):
             return dict.fromkeys(map(str, found), 1.0)
-        if not isinstance(found, Mapping) or not all(isinstance(grade, int | float) for grade in found.values()):
+        if not isinstance(found, Mapping) or not all(map(_is_grade, found.values())):
             raise InputError(
-                f"question {self.id!r}: metadata: key 'gold_ids': found {found!r}, expected a list of passage ids, or "
-                "an object of ids and their grades, which are numbers"
+                f"question {self.id!r}: metadata: key 'gold_ids': found {str(found)[:200]}, expected a list of passage "
+                "ids, or an object of ids and their grades, which are numbers"
             )
         return {str(identifier): float(grade) for identifier, grade in found.items() if grade > 0}
 
@@ -100,9 +122,14 @@ class Rationale:
     usage: Mapping[str, int] = field(default_factory=dict)
     """Tokens: ``input``, ``output``, ``cache_read``, ``cache_write``."""
     outcome: str = "written"
-    """``written``, ``refused`` (the model declined) or ``truncated`` (cut off at the limit of tokens)."""
+    """``written``, ``empty``, ``refused`` (the model declined) or ``truncated`` (cut off at the limit of tokens)."""
     response: Mapping[str, Any] = field(default_factory=dict)
     """The answer of the server as it was sent."""
+
+    @property
+    def content(self) -> list[Any]:
+        """What is handed to teachers and judges, without the question's id, for keys."""
+        return [self.text, self.model, self.prompt, self.usage, self.outcome]
 
 
 @dataclass(frozen=True, slots=True)

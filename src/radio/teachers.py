@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
+from math import isfinite
 from string import Formatter
+from typing import Any
 
-from radio.cache import Cache, Fingerprinted
+from radio import contracts
+from radio.cache import Cache, Fingerprinted, fingerprint
 from radio.encoders import Encoder
 from radio.metrics import findable, has_answer
+from radio.ranges import check
 from radio.schema import InputError, Question, Rationale, RetrievedPassage
 
 
@@ -38,6 +42,49 @@ class Teacher(Fingerprinted):
         """Do in large batches what :meth:`score` will need for this work, and keep it in the cache (optional)."""
 
 
+def teacher_key(
+    teacher: str,
+    corpus: str,
+    question: Question,
+    rationale: Rationale | None,
+    passages: Sequence[RetrievedPassage],
+) -> str:
+    """Cache key of a teacher's scores: all that it is given. Two questions never share one.
+
+    Args:
+        teacher: its fingerprint.
+        corpus: that of the corpus, which says what text a passage id stands for.
+        question: which is asked.
+        rationale: None if the teacher needs none.
+        passages: the candidates, best first.
+    """
+    said = rationale.content if rationale else None
+    scores = [[passage.id, passage.score] for passage in passages]
+    return fingerprint(["teacher/2", teacher, corpus, question.id, question.content, said, scores])
+
+
+def as_scores(value: Any) -> dict[str, float]:
+    """A teacher's scores, passage id -> [0, 1], from an entry of the cache; anything else is a TypeError."""
+    if not isinstance(value, dict) or not all(
+        isinstance(score, int | float) and isfinite(score) for score in value.values()
+    ):
+        raise TypeError("expected an object of passage ids and finite scores")
+    return value
+
+
+def _asked(
+    teacher: Teacher,
+    question: Question,
+    rationale: Rationale | None,
+    passages: Sequence[RetrievedPassage],
+    *,
+    unit: bool = True,
+) -> list[float]:
+    """The scores of a teacher that is part of another one."""
+    scores = teacher.score(question, rationale, passages)
+    return contracts.teacher_scores(teacher, question, scores, len(passages), unit=unit)
+
+
 class RationaleSimilarity(Teacher):
     """Cosine between the rationale text and each passage, min-max over the candidates (arXiv 2412.08519, section 3).
 
@@ -46,6 +93,8 @@ class RationaleSimilarity(Teacher):
         template: the rationale text, from ``{question}``, ``{answers}`` and ``{rationale}``.
         separator: put between several golden answers.
     """
+
+    identity = "RationaleSimilarity"
 
     def __init__(
         self,
@@ -59,12 +108,18 @@ class RationaleSimilarity(Teacher):
         self._cache: Cache | None = None
         try:
             template.format(question="", answers="", rationale="")
-            self.needs_rationale = any(field == "rationale" for _, field, _, _ in Formatter().parse(template))
+            fields = {field for _, field, _, _ in Formatter().parse(template) if field is not None}
         except (KeyError, IndexError, ValueError, AttributeError, TypeError) as error:
             raise InputError(
                 f"RationaleSimilarity: template {template!r} has an unknown field ({error}); "
                 "expected {question}, {answers} and {rationale}"
             ) from None
+        if not fields:
+            raise InputError(
+                f"RationaleSimilarity: template: found {template!r}, the same text for every question; "
+                "expected at least one of {question}, {answers} and {rationale}"
+            )
+        self.needs_rationale = "rationale" in fields
 
     def text(self, question: Question, rationale: Rationale | None) -> str:
         """The text that is compared with the passages."""
@@ -98,6 +153,7 @@ class RationaleSimilarity(Teacher):
 class RetrievalScore(Teacher):
     """The retriever's own score, min-max over the candidates: the baseline that teaches nothing new."""
 
+    identity = "RetrievalScore"
     needs_rationale = False
 
     def score(
@@ -114,6 +170,7 @@ class AnswerMatch(Teacher):
     gate.
     """
 
+    identity = "AnswerMatch"
     needs_rationale = False
     version = 2
 
@@ -134,6 +191,7 @@ class GoldPassages(Teacher):
         InputError: a question without ``gold_ids``.
     """
 
+    identity = "GoldPassages"
     needs_rationale = False
 
     def score(
@@ -157,9 +215,10 @@ class Gated(Teacher):
         floor: what is left of a score behind a closed gate, in [0, 1].
     """
 
+    identity = "Gated"
+
     def __init__(self, teacher: Teacher | None = None, gate: Teacher | None = None, floor: float = 0.5) -> None:
-        if not 0 <= floor <= 1:
-            raise InputError(f"Gated: floor: found {floor}, expected a number between 0 and 1")
+        check(self, locals())
         self.teacher = teacher or RationaleSimilarity()
         self.gate = gate or AnswerMatch()
         self.floor = floor
@@ -175,8 +234,8 @@ class Gated(Teacher):
     def score(
         self, question: Question, rationale: Rationale | None, passages: Sequence[RetrievedPassage]
     ) -> list[float]:
-        scores = self.teacher.score(question, rationale, passages)
-        gates = self.gate.score(question, rationale, passages)
+        scores = _asked(self.teacher, question, rationale, passages)
+        gates = _asked(self.gate, question, rationale, passages)
         return [s * (self.floor + (1 - self.floor) * g) for s, g in zip(scores, gates, strict=True)]
 
 
@@ -189,9 +248,10 @@ class Blend(Teacher):
         weight: share of the first, in [0, 1].
     """
 
+    identity = "Blend"
+
     def __init__(self, rationale: Teacher | None = None, retrieval: Teacher | None = None, weight: float = 0.5) -> None:
-        if not 0 <= weight <= 1:
-            raise InputError(f"Blend: weight: found {weight}, expected a number between 0 and 1")
+        check(self, locals())
         self.rationale = rationale or RationaleSimilarity()
         self.retrieval = retrieval or RetrievalScore()
         self.weight = weight
@@ -207,6 +267,6 @@ class Blend(Teacher):
     def score(
         self, question: Question, rationale: Rationale | None, passages: Sequence[RetrievedPassage]
     ) -> list[float]:
-        first = min_max(self.rationale.score(question, rationale, passages))
-        second = min_max(self.retrieval.score(question, rationale, passages))
+        first = min_max(_asked(self.rationale, question, rationale, passages, unit=False))
+        second = min_max(_asked(self.retrieval, question, rationale, passages, unit=False))
         return [self.weight * a + (1 - self.weight) * b for a, b in zip(first, second, strict=True)]

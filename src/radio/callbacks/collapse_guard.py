@@ -11,6 +11,7 @@ import torch
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
+from radio.ranges import check
 from radio.schema import InputError
 
 
@@ -72,11 +73,7 @@ class CollapseGuard(L.Callback):
     def __init__(
         self, min_spread: float = 0.005, patience: int = 5, every_n_steps: int = 10, stop: bool = False
     ) -> None:
-        if not (min_spread > 0 and patience >= 1 and every_n_steps >= 1):
-            raise InputError(
-                f"CollapseGuard: found min_spread={min_spread}, patience={patience}, every_n_steps={every_n_steps}; "
-                "expected > 0, >= 1, >= 1"
-            )
+        check(self, locals())
         self.min_spread = min_spread
         self.patience = patience
         self.every_n_steps = every_n_steps

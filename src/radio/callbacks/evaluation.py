@@ -10,10 +10,13 @@ from typing import Any
 
 import lightning as L
 
+from radio import contracts
 from radio.formats import Run, ranked, write_run
 from radio.generators import Generator, Prompt, SpanReader
+from radio.generators.base import as_answer
 from radio.metrics import annotated_metrics, exact_match, f1, findable, has_answer, ranking_metrics, relevance_of
 from radio.processes import stopping_together
+from radio.ranges import check
 from radio.rerankers import Reranker
 from radio.schema import Example, InputError
 
@@ -67,6 +70,7 @@ class _Evaluation(L.Callback):
             module.results.note(
                 split,
                 of_questions=max(data.split_size(split), len(data.examples[split])),
+                left_out=dict(data.counts(split).left_out),
                 precision=module.numerics,
                 tied_tops={name: tied_tops(run) for name, run in orders(trainer, module, split).items()},
             )
@@ -169,12 +173,13 @@ class GeneratorInTheLoop(_Evaluation):
         every_n_epochs: int = 1,
         name: str | None = None,
     ) -> None:
+        check(self, locals())
         # the name of a metric does not change because another number is asked for too
         self._suffixes = {k: f"@{k}" for k in top_k} if isinstance(top_k, list) else {top_k: ""}
         if name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]*", name):
             raise InputError(f"GeneratorInTheLoop: name: found {name!r}, expected letters, digits, '.' and '-'")
-        if min(self._suffixes, default=0) < 1 or every_n_epochs < 1:
-            raise InputError(f"GeneratorInTheLoop: found top_k={top_k}, every_n_epochs={every_n_epochs}, expected >= 1")
+        if not self._suffixes:
+            raise InputError("GeneratorInTheLoop: top_k: found [], expected at least one number")
         self.generator = generator or SpanReader()
         self.top_k = top_k
         self.every_n_epochs = every_n_epochs
@@ -263,6 +268,7 @@ class GeneratorInTheLoop(_Evaluation):
                 for start in range(0, len(todo), 32):
                     part = todo[start : start + 32]
                     answers = self.generator.answer([prompt for _, prompt in part])
+                    answers = contracts.answers(self.generator, answers, len(part))
                     rows = {
                         key: {
                             "id": prompt.question.id,
@@ -274,5 +280,5 @@ class GeneratorInTheLoop(_Evaluation):
                     }
                     cache.put_json("answer", rows)
                     bar.update(len(part))
-        stored = cache.get_json(keys)
-        return [stored[key]["answer"] for key in keys]
+        stored = cache.get_json(keys, as_answer)
+        return [stored[key] for key in keys]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from radio.cache import Cache, Fingerprinted, fingerprint
 from radio.schema import Passage, Question
@@ -28,15 +29,24 @@ class Generator(Fingerprinted):
     def prefetch(self, prompts: Sequence[Prompt], cache: Cache) -> None:
         """Do ahead what :meth:`answer` will need for these prompts, and keep it in the cache (optional)."""
 
+    def asked(self, prompt: Prompt) -> list[Any]:
+        """What an answer may depend on of a prompt, for the key: all but the question's id, unless a subclass
+        knows better."""
+        return [prompt.question.content, [[passage.id, passage.contents] for passage in prompt.passages]]
+
     def key(self, prompt: Prompt) -> str:
         """Cache key: the same generator, question and passages in the same order are asked once."""
-        question = prompt.question
-        return fingerprint(
-            [
-                "answer/2",
-                self.fingerprint(),
-                question.question,
-                question.choices,
-                [passage.contents for passage in prompt.passages],
-            ]
-        )
+        return fingerprint(["answer/3", self.fingerprint(), *self.asked(prompt)])
+
+
+def as_answer(value: Any) -> str:
+    """The answer in an entry of the cache; anything else is a TypeError."""
+    if not isinstance(value["answer"], str):
+        raise TypeError("expected a text as the answer")
+    return str(value["answer"])
+
+
+def what_is_read(prompt: Prompt) -> list[Any]:
+    """:meth:`Generator.asked` of a reader of texts: neither ids nor metadata nor golden answers."""
+    question = prompt.question
+    return [question.question, question.choices, [passage.contents for passage in prompt.passages]]

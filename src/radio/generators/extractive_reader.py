@@ -8,9 +8,10 @@ from typing import Any
 
 from radio.cache import Cache, fingerprint
 from radio.encoders import model_fingerprint
-from radio.generators.base import Generator, Prompt
+from radio.generators.base import Generator, Prompt, what_is_read
 from radio.metrics import normalise_answer
 from radio.models import capped, load_model, load_tokenizer, place, positions
+from radio.ranges import check
 from radio.schema import InputError, Passage
 
 Spans = list[tuple[str, float]]
@@ -42,6 +43,8 @@ class ExtractiveReader(Generator):
         InputError: ``stride`` is half of ``max_length`` or more, or the model cannot be loaded.
     """
 
+    identity = "ExtractiveReader"
+
     def __init__(
         self,
         model: str,
@@ -53,9 +56,8 @@ class ExtractiveReader(Generator):
         batch_size: int = 32,
         device: str | None = None,
     ) -> None:
-        if not 0 <= rank_discount <= 1:
-            raise InputError(f"ExtractiveReader: rank_discount: found {rank_discount}, expected 0 to 1")
-        if not 0 <= 2 * stride < max_length:
+        check(self, locals())
+        if 2 * stride >= max_length:
             raise InputError(f"ExtractiveReader: stride: found {stride}, expected less than half of {max_length}")
         self.model = model
         self.max_length = max_length
@@ -70,10 +72,16 @@ class ExtractiveReader(Generator):
         # rankings that are compared share most of their passages
         self._read: dict[tuple[str, str], Spans] = {}
 
+    def depends_on(self) -> dict[str, Any]:
+        return {**super().depends_on(), "model": model_fingerprint(self.model)}
+
     def fingerprint(self) -> str:
-        if self._identity is None:
-            self._identity = fingerprint([super().fingerprint(), model_fingerprint(self.model)])
+        # once: the key of each prompt asks for it
+        self._identity = self._identity or super().fingerprint()
         return self._identity
+
+    def asked(self, prompt: Prompt) -> list[Any]:
+        return what_is_read(prompt)
 
     def answer(self, prompts: Sequence[Prompt]) -> list[str]:
         unread = self._unread(prompts)
@@ -83,9 +91,11 @@ class ExtractiveReader(Generator):
     def prefetch(self, prompts: Sequence[Prompt], cache: Cache) -> None:
         """Read each passage once for a question, whatever the rankings are that it stands in."""
         unread = self._unread(prompts)
-        settings = [model_fingerprint(self.model), self.max_length, self.stride, self.max_answer_tokens, self.spans]
-        keys = [fingerprint(["span logits", settings, *_texts(pair)]) for pair in unread]
-        known = cache.get_json(keys)
+        # all settings but the discount, which only weighs what was read
+        settings = {name: value for name, value in self.depends_on().items() if name != "rank_discount"}
+        identity = [self._code(), settings]
+        keys = [fingerprint(["spans/2", *identity, *_texts(pair)]) for pair in unread]
+        known = cache.get_json(keys, _as_spans)
         todo = [(key, pair) for key, pair in zip(keys, unread, strict=True) if key not in known]
         if todo:
             from tqdm import tqdm
@@ -100,7 +110,7 @@ class ExtractiveReader(Generator):
                     known.update(new)
                     bar.update(len(part))
         for key, pair in zip(keys, unread, strict=True):
-            self._read[_texts(pair)] = [(text, logit) for text, logit in known[key]]
+            self._read[_texts(pair)] = known[key]
 
     def confidence(self, prompts: Sequence[Prompt], cache: Cache) -> list[list[float]]:
         """How sure it is to have found an answer: the logit of the best span in each passage of each prompt.
@@ -206,6 +216,11 @@ class ExtractiveReader(Generator):
             for value, index in zip(best.values.tolist(), best.indices.tolist(), strict=True)
             if value != float("-inf")
         ]
+
+
+def _as_spans(value: Any) -> Spans:
+    """The spans of an entry of the cache."""
+    return [(str(text), float(logit)) for text, logit in value]
 
 
 def _texts(pair: Pair) -> tuple[str, str]:

@@ -6,8 +6,10 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import Any
 
-from radio.generators.base import Generator, Prompt
+from radio.generators.base import Generator, Prompt, what_is_read
+from radio.ranges import check
 
 _STOPWORDS = frozenset(
     """a about above after again all also although always am among an and any are as at be because been before being
@@ -54,9 +56,15 @@ class SpanReader(Generator):
         rank_discount: weight of the passage at 0-based rank r is ``rank_discount ** r``: the reader trusts the order.
     """
 
+    identity = "SpanReader"
+
     def __init__(self, max_words: int = 3, rank_discount: float = 0.3) -> None:
+        check(self, locals())
         self.max_words = max_words
         self.rank_discount = rank_discount
+
+    def asked(self, prompt: Prompt) -> list[Any]:
+        return what_is_read(prompt)
 
     def answer(self, prompts: Sequence[Prompt]) -> list[str]:
         return [self._answer(prompt) for prompt in prompts]

@@ -8,8 +8,6 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from radio.schema import InputError
-
 
 class Loss(ABC):
     """A callable on tensors: no model, no tokenizer, no batch object.
@@ -24,6 +22,14 @@ class Loss(ABC):
 
     progress: float = 0.0
     """Share of the training steps that lie behind, set by the reranker before each step; schedules read it."""
+
+    @property
+    def positives_taken(self) -> frozenset[int]:
+        """How many of the highest targets the loss takes for positives, if it does; of each part that does so.
+
+        The sampler's own positives must be the same ones.
+        """
+        return frozenset()
 
     @abstractmethod
     def __call__(self, scores: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
@@ -41,17 +47,6 @@ def prepare(scores: Tensor, targets: Tensor, mask: Tensor) -> tuple[Tensor, Tens
     dtype = torch.promote_types(scores.dtype, torch.float32)
     zero = torch.zeros((), dtype=dtype, device=scores.device)
     return torch.where(mask, scores.to(dtype), zero), torch.where(mask, targets.to(dtype), zero), mask.bool()
-
-
-def positive_number(loss: Loss, **settings: float) -> None:
-    """Refuse settings that are not above 0.
-
-    Raises:
-        InputError: names the loss, the setting and the value.
-    """
-    for name, value in settings.items():
-        if not value > 0:
-            raise InputError(f"{type(loss).__name__}: {name}: found {value}, expected a number above 0")
 
 
 def mean_per_question(values: Tensor, valid: Tensor) -> Tensor:

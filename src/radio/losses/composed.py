@@ -7,7 +7,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from radio.losses.base import Loss, contrasted, masked_log_softmax, positive_number, prepare
+from radio import contracts
+from radio.losses.base import Loss, contrasted, masked_log_softmax, prepare
+from radio.ranges import check
 from radio.schema import InputError
 
 
@@ -21,6 +23,7 @@ class WeightedSum(Loss):
     """
 
     def __init__(self, losses: dict[str, Loss], weights: dict[str, float | list[float]] | None = None) -> None:
+        check(self, locals())
         self.losses = losses
         self.weights: dict[str, float | list[float]] = {**dict.fromkeys(losses, 1.0), **(weights or {})}
         unknown = set(self.weights) - set(losses)
@@ -31,10 +34,16 @@ class WeightedSum(Loss):
         for name, weight in self.weights.items():
             if isinstance(weight, list) and len(weight) != 2:
                 raise InputError(f"WeightedSum: weights.{name}: found {weight}, expected a number or [first, last]")
+        if all(weight in (0, [0, 0]) for weight in self.weights.values()):
+            raise InputError("WeightedSum: weights: found 0 for every loss, expected one to learn from")
 
     @property
     def shift_invariant(self) -> bool:  # type: ignore[override]
         return all(loss.shift_invariant for loss in self.losses.values())
+
+    @property
+    def positives_taken(self) -> frozenset[int]:
+        return frozenset().union(*(loss.positives_taken for loss in self.losses.values()))
 
     def weight(self, name: str) -> float:
         """The weight of a loss at the current progress."""
@@ -50,7 +59,10 @@ class WeightedSum(Loss):
         # once for all: gradients in bf16 would lose digits as they add up
         scores, targets, mask = prepare(scores, targets, mask)
         # a loss of weight 0 is not asked: its gradient would be 0 times what may be infinite
-        parts = [w * loss(scores, targets, mask) for n, loss in self.losses.items() if (w := self.weight(n))]
+        parts = []
+        for name, loss in self.losses.items():
+            if weight := self.weight(name):
+                parts.append(weight * contracts.loss(loss, loss(scores, targets, mask), scores))
         return torch.stack(parts).sum() if parts else scores.sum() * 0
 
 
@@ -76,13 +88,11 @@ class NoisyTeacher(Loss):
         confidence: Literal["margin", "entropy"] | None = "margin",
         temperature: float = 0.1,
     ) -> None:
+        check(self, locals())
         self.loss = loss
         self.smoothing = smoothing
         self.confidence = confidence
         self.temperature = temperature
-        positive_number(self, temperature=temperature)
-        if not 0 <= smoothing < 1:
-            raise InputError(f"NoisyTeacher: smoothing: found {smoothing}, expected 0 <= smoothing < 1")
         if confidence not in ("margin", "entropy", None):
             raise InputError(f"NoisyTeacher: confidence: found {confidence!r}, expected margin, entropy or null")
 
@@ -90,18 +100,25 @@ class NoisyTeacher(Loss):
     def shift_invariant(self) -> bool:  # type: ignore[override]
         return self.loss.shift_invariant
 
+    @property
+    def positives_taken(self) -> frozenset[int]:
+        return self.loss.positives_taken
+
     def __call__(self, scores: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
         self.loss.progress = self.progress
         _, targets, mask = prepare(scores, targets, mask)
         mean = targets.sum(1, keepdim=True) / mask.sum(1, keepdim=True).clamp(min=1)
         smooth = torch.where(mask, (1 - self.smoothing) * targets + self.smoothing * mean, targets)
         if self.confidence is None:
-            return self.loss(scores, smooth, mask)
+            return contracts.loss(self.loss, self.loss(scores, smooth, mask), scores)
         weights = self._confidence(targets, mask)
         used = [i for i, weight in enumerate(weights.tolist()) if weight > 0]
         if not used:
             return prepare(scores, targets, mask)[0].sum() * 0
-        each = [self.loss(scores[i : i + 1], smooth[i : i + 1], mask[i : i + 1]) for i in used]
+        each = []
+        for i in used:
+            value = self.loss(scores[i : i + 1], smooth[i : i + 1], mask[i : i + 1])
+            each.append(contracts.loss(self.loss, value, scores))
         return (torch.stack(each) * weights[used]).sum() / weights.sum()
 
     def _confidence(self, targets: Tensor, mask: Tensor) -> Tensor:

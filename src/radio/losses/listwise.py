@@ -13,11 +13,11 @@ from radio.losses.base import (
     contrasted,
     masked_log_softmax,
     mean_per_question,
-    positive_number,
     prepare,
     ranks,
     sum_per_question,
 )
+from radio.ranges import check
 from radio.schema import InputError
 
 
@@ -36,12 +36,14 @@ class InfoNCE(Loss):
     """
 
     def __init__(self, temperature: float = 1.0, positives: int = 1, label_smoothing: float = 0.0) -> None:
+        check(self, locals())
         self.temperature = temperature
         self.positives = positives
         self.label_smoothing = label_smoothing
-        positive_number(self, temperature=temperature, positives=positives)
-        if not 0 <= label_smoothing < 1:
-            raise InputError(f"InfoNCE: label_smoothing: found {label_smoothing}, expected 0 <= label_smoothing < 1")
+
+    @property
+    def positives_taken(self) -> frozenset[int]:
+        return frozenset({self.positives})
 
     def __call__(self, scores: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
         scores, targets, mask = prepare(scores, targets, mask)
@@ -63,9 +65,9 @@ class _Distribution(Loss):
     """A distance between the softmax of the teacher and that of the student."""
 
     def __init__(self, temperature: float = 1.0, teacher_temperature: float = 1.0) -> None:
+        check(self, locals())
         self.temperature = temperature
         self.teacher_temperature = teacher_temperature
-        positive_number(self, temperature=temperature, teacher_temperature=teacher_temperature)
 
     def _logs(self, scores: Tensor, targets: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Log-probabilities of student and teacher ``[B, G]``, and the items of questions with more than one."""

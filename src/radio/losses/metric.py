@@ -15,12 +15,12 @@ from radio.losses.base import (
     gain_and_ideal,
     gaps,
     ordered,
-    positive_number,
     prepare,
     ranks,
     soft_ranks,
     sum_per_question,
 )
+from radio.ranges import check
 from radio.schema import InputError
 
 Weighting = Literal["ndcg_loss1", "ndcg_loss2", "ndcg_loss2++", "lambda_rank", "none"]
@@ -51,11 +51,11 @@ class LambdaLoss(Loss):
     def __init__(
         self, weighting: Weighting = "ndcg_loss2++", sigma: float = 1.0, mu: float = 10.0, k: int | None = None
     ) -> None:
+        check(self, locals())
         self.weighting = weighting
         self.sigma = sigma
         self.mu = mu
         self.k = k
-        positive_number(self, sigma=sigma, mu=mu, **({} if k is None else {"k": k}))
         if weighting not in get_args(Weighting):
             raise InputError(f"LambdaLoss: weighting: found {weighting!r}, expected one of {get_args(Weighting)}")
 
@@ -101,8 +101,8 @@ class ApproxNDCG(Loss):
     """
 
     def __init__(self, temperature: float = 0.1) -> None:
+        check(self, locals())
         self.temperature = temperature
-        positive_number(self, temperature=temperature)
 
     def __call__(self, scores: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
         scores, targets, mask = prepare(scores, targets, mask)
@@ -125,9 +125,9 @@ class NeuralNDCG(Loss):
     """
 
     def __init__(self, temperature: float = 1.0, iterations: int = 30) -> None:
+        check(self, locals())
         self.temperature = temperature
         self.iterations = iterations
-        positive_number(self, temperature=temperature, iterations=iterations)
 
     def __call__(self, scores: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
         scores, targets, mask = prepare(scores, targets, mask)
@@ -159,8 +159,8 @@ class ADRMSE(Loss):
     """
 
     def __init__(self, temperature: float = 1.0) -> None:
+        check(self, locals())
         self.temperature = temperature
-        positive_number(self, temperature=temperature)
 
     def __call__(self, scores: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
         scores, targets, mask = prepare(scores, targets, mask)

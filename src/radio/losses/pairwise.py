@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
-from radio.losses.base import Loss, both, gaps, mean_per_question, ordered, positive_number, prepare, sum_per_question
+from radio.losses.base import Loss, both, gaps, mean_per_question, ordered, prepare, sum_per_question
+from radio.ranges import check
 from radio.schema import InputError
 
 
@@ -23,9 +24,8 @@ class RankNet(Loss):
     """
 
     def __init__(self, teacher_temperature: float | None = None) -> None:
+        check(self, locals())
         self.teacher_temperature = teacher_temperature
-        if teacher_temperature is not None:
-            positive_number(self, teacher_temperature=teacher_temperature)
 
     def __call__(self, scores: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
         scores, targets, mask = prepare(scores, targets, mask)
@@ -50,9 +50,9 @@ class MarginMSE(Loss):
     """
 
     def __init__(self, pairs: Literal["all", "best"] = "all", scale: float = 1.0) -> None:
+        check(self, locals())
         self.pairs = pairs
         self.scale = scale
-        positive_number(self, scale=scale)
         if pairs not in ("all", "best"):
             raise InputError(f"MarginMSE: pairs: found {pairs!r}, expected 'all' or 'best'")
 
@@ -77,9 +77,9 @@ class PairwiseHinge(Loss):
     """
 
     def __init__(self, margin: float = 1.0, threshold: float = 0.0) -> None:
+        check(self, locals())
         self.margin = margin
-        self.threshold = _threshold(self, threshold)
-        positive_number(self, margin=margin)
+        self.threshold = threshold
 
     def __call__(self, scores: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
         scores, targets, mask = prepare(scores, targets, mask)
@@ -101,10 +101,10 @@ class PairwiseLogistic(Loss):
     """
 
     def __init__(self, temperature: float = 1.0, threshold: float = 0.0, weighted: bool = True) -> None:
+        check(self, locals())
         self.temperature = temperature
-        self.threshold = _threshold(self, threshold)
+        self.threshold = threshold
         self.weighted = weighted
-        positive_number(self, temperature=temperature)
 
     def __call__(self, scores: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
         scores, targets, mask = prepare(scores, targets, mask)
@@ -113,9 +113,3 @@ class PairwiseLogistic(Loss):
         weights = torch.where(pairs, gap if self.weighted else torch.ones_like(gap), torch.zeros_like(gap))
         total = weights.sum((1, 2), keepdim=True).clamp(min=torch.finfo(gap.dtype).tiny)
         return sum_per_question(weights / total * softplus(-gaps(scores) / self.temperature), pairs)
-
-
-def _threshold(loss: Loss, value: float) -> float:
-    if not 0 <= value < 1:
-        raise InputError(f"{type(loss).__name__}: threshold: found {value}, expected 0 <= threshold < 1")
-    return value

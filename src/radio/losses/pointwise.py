@@ -5,7 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, huber_loss
 
-from radio.losses.base import Loss, mean_per_question, positive_number, prepare
+from radio.losses.base import Loss, mean_per_question, prepare
+from radio.ranges import check
 
 
 class BinaryCrossEntropy(Loss):
@@ -47,8 +48,8 @@ class Huber(Loss):
     shift_invariant = False
 
     def __init__(self, delta: float = 1.0) -> None:
+        check(self, locals())
         self.delta = delta
-        positive_number(self, delta=delta)
 
     def __call__(self, scores: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
         scores, targets, mask = prepare(scores, targets, mask)

@@ -12,7 +12,8 @@ from types import ModuleType
 from typing import Any, Literal, TypeVar
 
 from radio.cache import Cache
-from radio.rationales.api import ApiWriter, Reply
+from radio.ranges import check
+from radio.rationales.api import ApiWriter, Reply, backoff, read_reply
 from radio.rationales.base import Failure, Request
 from radio.schema import InputError, Rationale
 
@@ -42,7 +43,9 @@ class AnthropicWriter(ApiWriter):
         kwargs: arguments of ApiWriter.
     """
 
+    identity = "AnthropicWriter"
     key_name = "ANTHROPIC_API_KEY"
+    url_name = "ANTHROPIC_BASE_URL"
 
     def __init__(
         self,
@@ -52,13 +55,13 @@ class AnthropicWriter(ApiWriter):
         poll_seconds: float = 30.0,
         **kwargs: Any,
     ) -> None:
+        check(self, locals())
         super().__init__(model=model, **kwargs)
-        if not 0 < batch_size <= 100_000:
-            raise InputError(f"batch_size: found {batch_size}, expected 1 to 100000")
         self._batch = mode == "batches"
         self._batch_size = batch_size
         self._poll_seconds = poll_seconds
         self._progress = ""
+        self._reached = False
 
     @property
     def sdk(self) -> ModuleType:
@@ -67,7 +70,8 @@ class AnthropicWriter(ApiWriter):
         return anthropic
 
     def _client(self, kind: Callable[..., T], **options: Any) -> T:
-        return kind(api_key=self.api_key(), base_url=self._base_url, max_retries=0, timeout=self._timeout, **options)
+        limits = self._time_limits
+        return kind(api_key=self.api_key(), base_url=self._base_url, max_retries=0, timeout=limits, **options)
 
     def connect(self) -> Any:
         import anthropic
@@ -101,7 +105,7 @@ class AnthropicWriter(ApiWriter):
             for text in texts:
                 body = self.body(text)
                 body.pop("max_tokens")
-                counts.append(client.messages.count_tokens(**body).input_tokens)
+                counts.append(read_reply(client.messages.count_tokens(**body), "input_tokens"))
         except (self.sdk.APIError, AttributeError, ValueError) as error:
             problem = self.problem(error)
             if (problem.fatal and getattr(error, "status_code", 0) != 404) or problem.unreachable:
@@ -137,7 +141,7 @@ class AnthropicWriter(ApiWriter):
         while waiting:
             for name, row in list(waiting.items()):
                 try:
-                    batch = self._patiently(partial(client.messages.batches.retrieve, row["id"]))
+                    batch = self._patiently(partial(_retrieve, client, row["id"]))
                 except _GoneError:
                     # results are kept for some weeks only; the next run asks anew
                     message = f"batch {row['id']} is no longer at the server"
@@ -176,8 +180,9 @@ class AnthropicWriter(ApiWriter):
         # the key is a valid custom_id: 64 characters
         orders = [{"custom_id": r.key, "params": {**self.body(self._text(r)), **self.sampling}} for r in part]
         # tried again only when the server has surely not taken it
-        batch = self._patiently(lambda: client.messages.batches.create(requests=orders), paid=True)
-        row["id"] = batch.id
+        row["id"] = self._patiently(
+            lambda: read_reply(client.messages.batches.create(requests=orders), "id"), paid=True
+        )
         cache.put_json(BATCH, {name: row})
         return name, row
 
@@ -211,7 +216,7 @@ class AnthropicWriter(ApiWriter):
             try:
                 while batch.processing_status != "ended":
                     time.sleep(self._poll_seconds)
-                    batch = self._patiently(partial(client.messages.batches.retrieve, batch.id))
+                    batch = self._patiently(partial(_retrieve, client, batch.id))
                 first = self._patiently(partial(_first_result, client, batch.id))
             except _GoneError:
                 continue
@@ -238,10 +243,10 @@ class AnthropicWriter(ApiWriter):
                 return
             except self._errors as error:
                 problem = self.problem(error)
-                if problem.fatal or attempt == self._retries:
+                if problem.fatal or attempt >= self._tries(problem):
                     raise InputError(problem.message) from None
                 self._retried += 1
-                time.sleep(problem.wait or min(60.0, 0.5 * 2**attempt))
+                time.sleep(problem.wait or backoff(attempt))
 
     def _lost(self, request: Request, message: str) -> Failure:
         # not _failure: a batch is over, and giving up after many in a row would keep the rest of it from being read
@@ -253,13 +258,16 @@ class AnthropicWriter(ApiWriter):
         """What a call may raise, and the reading of a stream of results, whose errors the SDK does not wrap."""
         import httpx2
 
-        return (self.sdk.APIError, httpx2.HTTPError, OSError, ValueError)
+        unreadable = (ValueError, KeyError, TypeError, AttributeError)
+        return (self.sdk.APIError, httpx2.HTTPError, OSError, *unreadable)
 
     def _patiently(self, call: Callable[[], T], *, paid: bool = False) -> T:
         """The call's result, after as many tries as it takes; ``paid`` is not repeated if it may have been accepted."""
         for attempt in range(self._retries + 1):
             try:
-                return call()
+                result = call()
+                self._reached = True
+                return result
             except self.sdk.NotFoundError as error:
                 if paid:
                     raise InputError(self.problem(error).message) from None
@@ -267,12 +275,19 @@ class AnthropicWriter(ApiWriter):
             except self._errors as error:
                 problem = self.problem(error)
                 unclear = paid and not isinstance(error, self.sdk.APIStatusError) and not problem.unreachable
-                if problem.fatal or not problem.retry or unclear or attempt == self._retries:
+                tries = self._tries(problem) if self._reached else min(self._tries(problem), problem.patience)
+                if problem.fatal or not problem.retry or unclear or attempt >= tries:
                     more = "; the next run looks whether it was accepted" if unclear else ""
                     raise InputError(f"{problem.message}{more}") from None
                 self._retried += 1
-                time.sleep(problem.wait or min(60.0, 0.5 * 2**attempt))
+                time.sleep(problem.wait or backoff(attempt))
         raise AssertionError("unreachable")
+
+
+def _retrieve(client: Any, identifier: str) -> Any:
+    batch = client.messages.batches.retrieve(identifier)
+    read_reply(batch, "request_counts")
+    return batch
 
 
 def _first_result(client: Any, batch: str) -> Any:
@@ -286,7 +301,9 @@ def _since(client: Any, earliest: datetime) -> list[Any]:
 
 def reply(message: Any) -> Reply:
     """The answer in an API message."""
-    usage = message.usage
+    if not isinstance(getattr(message, "content", None), list):
+        read_reply(message, "content of a message")
+    usage = read_reply(message, "usage")
     tokens = {
         "input": usage.input_tokens,
         "output": usage.output_tokens,

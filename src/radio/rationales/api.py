@@ -8,22 +8,34 @@ import queue
 import random
 import threading
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
+from urllib.parse import urlsplit
 
 from radio.cache import Cache
-from radio.rationales.base import Failure, RationaleWriter, Request
+from radio.ranges import check
+from radio.rationales.base import USELESS, Failure, RationaleWriter, Request, kept_as_they_are, shown_by_prompts
 from radio.rationales.prompts import PromptTemplate
-from radio.schema import InputError, Rationale
+from radio.schema import InputError, Question, Rationale
 
 CHARACTERS_PER_TOKEN = 3.5
 """Where nothing better is known; English prose has more, so that estimates are rather too high."""
 
 HOPELESS = 20
 """Questions that fail one after the other, with no success in between, before a run gives up."""
+
+CONNECT = 5.0
+"""Seconds until a server that does not take a connection counts as unreachable."""
+
+FIRST_WAIT = 0.5
+"""Seconds before the second try of a request; twice as many before each further one."""
+
+UNREADABLE = 2
+"""Further tries of a request whose answer could not be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +58,10 @@ class Problem:
     wait: float | None = None
     """Seconds that the server asks to wait."""
     unreachable: bool = False
+    patience: int = 8
+    """Further tries that are worth it as long as this server has answered nothing at all."""
+    unreadable: bool = False
+    """It has answered, and may have taken money for it."""
 
 
 class Pace:
@@ -82,7 +98,8 @@ class ApiWriter(RationaleWriter):
         sampling: settings that the API takes for this model, for example ``{temperature: 0.2}`` (published).
         passages: candidates to show, if the prompt has ``{passages}``.
         max_tokens: limit of an answer.
-        base_url: other address than the provider's.
+        base_url: other address than the provider's, with ``http://`` or ``https://``. Not part of the cache key: a
+            model is known by its name, wherever it is served.
         concurrency: requests in flight.
         retries: further tries of a request.
         timeout: seconds until a try is given up.
@@ -95,6 +112,9 @@ class ApiWriter(RationaleWriter):
 
     key_name = ""
     """The environment variable that holds the key."""
+
+    url_name = ""
+    """The environment variable that the SDK takes an address from."""
 
     def __init__(
         self,
@@ -112,13 +132,14 @@ class ApiWriter(RationaleWriter):
         prices: dict[str, dict[str, float]] | None = None,
         max_cost: float | None = None,
     ) -> None:
+        check(self, locals())
         self._template = PromptTemplate(prompt)
         self.model = model
         self.prompt = self._template.fingerprint
         self.sampling = sampling or {}
         self.passages_shown = passages if self._template.shows_passages else 0
         self._max_tokens = max_tokens
-        self._base_url = base_url
+        self._base_url = address(base_url or os.environ.get(self.url_name), self.url_name)
         self._concurrency = concurrency
         self._retries = retries
         self._timeout = timeout
@@ -128,6 +149,7 @@ class ApiWriter(RationaleWriter):
         self._tokens_per_character = 1 / CHARACTERS_PER_TOKEN
         self._spent = self._reserved = 0.0
         self._answered = self._retried = self._failed = self._in_a_row = 0
+        self._useless: Counter[str] = Counter()
         self._stopped = False
         self._batch = False  # whether requests go through the provider's batch interface
         if max_cost is not None and self._prices is None:
@@ -202,6 +224,9 @@ class ApiWriter(RationaleWriter):
             return f"stopped at max_cost {self._max_cost}; raise it to go on"
         return super().hint()
 
+    def asked(self, question: Question) -> list[Any]:
+        return shown_by_prompts(question)
+
     def outdated(self, rationale: Rationale) -> bool:
         return rationale.outcome == "truncated" and rationale.usage.get("output", 0) < self._max_tokens
 
@@ -213,6 +238,8 @@ class ApiWriter(RationaleWriter):
     def _rationale(self, request: Request, reply: Reply) -> Rationale:
         self._answered += 1
         self._in_a_row = 0
+        usable = reply.outcome == "written" and reply.text.strip()
+        self._useless["usable" if usable else reply.outcome if reply.text.strip() else "empty"] += 1
         self._spent += self.cost(reply.usage, batch=self._batch)
         return Rationale(
             request.question.id, reply.text, self.model, self.prompt, reply.usage, reply.outcome, reply.response
@@ -259,6 +286,8 @@ class ApiWriter(RationaleWriter):
 
             async def work(limit: int | None = None) -> None:
                 for number, request in enumerate(todo, 1):
+                    if self._all_useless():
+                        return
                     text = self._text(request)
                     most = self._most(text)
                     if self._max_cost is not None and self._spent + self._reserved + most > self._max_cost:
@@ -276,6 +305,16 @@ class ApiWriter(RationaleWriter):
             async with asyncio.TaskGroup() as group:
                 for _ in range(self._concurrency):
                     group.create_task(work())
+        # not before the answers that were under way have come: they are paid for
+        if self._all_useless():
+            raise InputError(f"{self.model}: of no use so far, so that the rest is not asked for: {self._came_back()}")
+
+    def _all_useless(self) -> bool:
+        """Whether many answers came and none that teaches anything."""
+        return self._useless.total() >= HOPELESS and not self._useless["usable"]
+
+    def _came_back(self) -> str:
+        return kept_as_they_are({name: self._useless[name] for name in USELESS if self._useless[name]})
 
     async def _one(self, client: Any, request: Request, text: str) -> Rationale | Failure:
         tokens = self._tokens_per_character * (len(text) + len(self._template.system)) + self._max_tokens / 2
@@ -286,17 +325,25 @@ class ApiWriter(RationaleWriter):
                     return self._rationale(request, await self.ask(client, text))
             except (self.sdk.APIError, OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
                 problem = self.problem(error)
-            if problem.unreachable and not self._answered and attempt >= 2:
+            never = not self._answered and problem.retry and attempt >= problem.patience
+            if problem.fatal or never:
                 raise InputError(problem.message)
-            if problem.fatal:
-                raise InputError(problem.message)
-            if not problem.retry or attempt == self._retries:
+            if not problem.retry or attempt >= self._tries(problem):
                 break
             self._retried += 1
             if problem.wait is not None:
                 self._pace.pause(problem.wait)
-            await asyncio.sleep(problem.wait or min(60.0, 0.5 * 2**attempt) * random.uniform(0.75, 1.0))
+            await asyncio.sleep(problem.wait or backoff(attempt) * random.uniform(0.75, 1.0))
         return self._failure(request, problem.message)
+
+    def _tries(self, problem: Problem) -> int:
+        """Further tries of a request."""
+        return min(self._retries, UNREADABLE) if problem.unreadable else self._retries
+
+    @property
+    def _time_limits(self) -> Any:
+        """For the SDK: a server that is not there shows itself at once, whatever time an answer may take."""
+        return self.sdk.Timeout(self._timeout, connect=min(self._timeout, CONNECT))
 
     def problem(self, error: Exception) -> Problem:
         """What an exception of the SDK, or of reading its answer, means."""
@@ -304,14 +351,16 @@ class ApiWriter(RationaleWriter):
         causes = list(_causes(error))
         # the transports name it differently; none of them got a connection at all
         if any("Connect" in type(cause).__name__ and "Connection" not in type(cause).__name__ for cause in causes):
-            return Problem(self._clean(f"cannot reach {url} ({causes[-1]})"), retry=True, unreachable=True)
+            reason = str(causes[-1]) or type(causes[-1]).__name__
+            return Problem(self._clean(f"cannot reach {url} ({reason})"), retry=True, unreachable=True, patience=1)
         if isinstance(error, TimeoutError | self.sdk.APITimeoutError):
-            return Problem(f"no answer within {self._timeout:g} s from {url}", retry=True)
+            return Problem(f"no answer within {self._timeout:g} s from {url}", retry=True, patience=1)
         if isinstance(error, self.sdk.APIConnectionError):
-            return Problem(self._clean(f"the connection to {url} broke ({causes[-1]})"), retry=True)
+            return Problem(self._clean(f"the connection to {url} broke ({causes[-1]})"), retry=True, patience=3)
         if isinstance(error, self.sdk.APIStatusError):
             return self._status_problem(error, url)
-        return Problem(self._clean(f"unreadable answer from {url} ({type(error).__name__}: {error})"), retry=True)
+        message = self._clean(f"unreadable answer from {url}: {error if str(error) else type(error).__name__}")
+        return Problem(message, retry=True, unreadable=True, patience=UNREADABLE)
 
     def _status_problem(self, error: Any, url: str) -> Problem:
         status = error.status_code
@@ -327,7 +376,10 @@ class ApiWriter(RationaleWriter):
         if empty and status in (400, 402, 403, 429):
             return Problem(f"the account at {url} has no money or quota left ({status}: {said})", fatal=True)
         if status in (408, 409, 429) or status >= 500:
-            return Problem(f"{url}: {status}: {said}", retry=True, wait=_retry_after(error.response.headers))
+            # a server that only ever fails is down; one that is asked too often says so for as long as it takes
+            patience = 8 if status == 429 else 5
+            wait = _retry_after(error.response.headers)
+            return Problem(f"{url}: {status}: {said}", retry=True, wait=wait, patience=patience)
         # this question's own, such as a prompt that is too long; many in a row end the run (HOPELESS)
         return Problem(f"{url}: {status}: {said}")
 
@@ -336,6 +388,45 @@ class ApiWriter(RationaleWriter):
         key = os.environ.get(self.key_name)
         message = " ".join(message.split())[:500]
         return message.replace(key, "***") if key else message
+
+
+def backoff(attempt: int) -> float:
+    """Seconds to wait after the try of this 0-based number."""
+    return min(60.0, FIRST_WAIT * 2.0**attempt)
+
+
+def address(base_url: str | None, variable: str = "") -> str | None:
+    """A server's address without its last slash; None stays None, for the provider's own.
+
+    Raises:
+        InputError: no ``http://`` or ``https://`` in front, or no server in it.
+    """
+    found = (base_url or "").strip()
+    if not found:
+        return None
+    try:
+        parts = urlsplit(found)
+        whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        whole = False
+    if not whole:
+        name = "base_url" if found != os.environ.get(variable) else variable
+        example = f"http://{found.rpartition('://')[2].lstrip('/') or 'localhost:8000/v1'}"
+        raise InputError(f"{name}: found {found!r}, expected an address with http:// or https://, such as {example!r}")
+    return f"{parts.scheme}://{found.partition('://')[2]}".rstrip("/")
+
+
+def read_reply(reply: Any, part: str) -> Any:
+    """A part of what the SDK made of an answer, which it does not look at itself.
+
+    Raises:
+        ValueError: the answer has no such part: another kind of server, or a page of a proxy.
+    """
+    found = getattr(reply, part, None)
+    if found is None or found == []:
+        said = reply if isinstance(reply, str) else reply.to_json(indent=None)
+        raise ValueError(f"found {' '.join(said.split())[:80]!r}, expected an answer with {part!r}; see base_url")
+    return found
 
 
 QUOTA = ("insufficient_quota", "billing", "credit balance", "exceeded your current quota", "spend limit")

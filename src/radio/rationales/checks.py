@@ -9,10 +9,12 @@ from typing import Any, NamedTuple
 
 import regex
 
+from radio import contracts
 from radio.cache import Cache, Fingerprinted, fingerprint
 from radio.encoders import Encoder, model_fingerprint
-from radio.metrics import has_answer
+from radio.metrics import findable, has_answer
 from radio.models import capped, load_model, load_tokenizer, place, positions
+from radio.ranges import check
 from radio.schema import InputError, Passage, Question, Rationale
 
 CHECKS = (
@@ -162,8 +164,13 @@ def best_passages(items: Sequence[Item], encoder: Encoder, cache: Cache) -> dict
             best = int(cosines.argmax())
             found[key] = [passages[best].id, float(cosines[best])]
         cache.put_json("check", found)
-    stored = cache.get_json(keys.values())
-    return {question: Support(*stored[key]) for question, key in keys.items()}
+    stored = cache.get_json(keys.values(), _as_support)
+    return {question: stored[key] for question, key in keys.items()}
+
+
+def _as_support(value: Any) -> Support:
+    identifier, similarity = value
+    return Support(str(identifier), float(similarity))
 
 
 class Judge(Fingerprinted):
@@ -189,6 +196,8 @@ class NLIJudge(Judge):
         max_length: tokens after which a pair is cut.
     """
 
+    identity = "NLIJudge"
+
     def __init__(
         self,
         model: str = "cross-encoder/nli-deberta-v3-base",
@@ -197,7 +206,7 @@ class NLIJudge(Judge):
         device: str | None = None,
         max_length: int = 512,
     ) -> None:
-        _within(f"{KEY}.judge.init_args.threshold", threshold, 0, 1)
+        check(self, locals())
         self.model = model
         self.threshold = threshold
         self.max_length = max_length
@@ -206,10 +215,11 @@ class NLIJudge(Judge):
         self._loaded: tuple[Any, Any, int] | None = None
         self._length = max_length
 
-    def fingerprint(self) -> str:
+    def depends_on(self) -> dict[str, Any]:
         # not the threshold: probabilities are kept, and another threshold only reads them differently
-        identity = [type(self).__module__, type(self).__qualname__, self.version, self.max_length]
-        return fingerprint([*identity, model_fingerprint(self.model)])
+        settings = {**super().depends_on(), "model": model_fingerprint(self.model)}
+        del settings["threshold"]
+        return settings
 
     def hypothesis(self, question: Question, rationale: Rationale) -> str:
         """The statement that the rationale should support; of several answers, one that it mentions."""
@@ -257,7 +267,7 @@ class QualityChecks(Fingerprinted):
 
     - ``empty``: there is no text. ``refusal``: the model declined, by its own word or by how the text begins.
       ``truncated``: the text was cut off at the limit of tokens.
-    - ``no_answer``: no golden answer is mentioned (:func:`mentions_answer`).
+    - ``no_answer``: no golden answer is mentioned (:func:`mentions_answer`), of those that are no verdict.
     - ``repeats``: it has too few content words beyond those of the question and its answers.
     - ``too_long``: too many words.
     - ``contradicts``: a judge finds that it contradicts the answers.
@@ -272,6 +282,8 @@ class QualityChecks(Fingerprinted):
         judge: ``contradicts`` needs one.
     """
 
+    identity = "QualityChecks"
+
     def __init__(
         self,
         max_words: int = 300,
@@ -280,9 +292,7 @@ class QualityChecks(Fingerprinted):
         encoder: Encoder | None = None,
         judge: Judge | None = None,
     ) -> None:
-        _within(f"{KEY}.max_words", max_words, 1)
-        _within(f"{KEY}.min_new_words", min_new_words, 0)
-        _within(f"{KEY}.min_similarity", min_similarity, -1, 1)
+        check(self, locals())
         self.max_words = max_words
         self.min_new_words = min_new_words
         self.min_similarity = min_similarity
@@ -317,7 +327,7 @@ class QualityChecks(Fingerprinted):
             "empty": lambda q, r: not r.text.strip() and r.outcome != "refused",
             "refusal": lambda q, r: r.outcome == "refused" or refuses(r.text),
             "truncated": lambda q, r: r.outcome == "truncated",
-            "no_answer": lambda q, r: not mentions_answer(r.text, q),
+            "no_answer": lambda q, r: findable(q.golden_answers) and not mentions_answer(r.text, q),
             "repeats": self._repeats,
             "too_long": lambda q, r: len(words(r.text)) > self.max_words,
         }
@@ -347,8 +357,8 @@ class QualityChecks(Fingerprinted):
         pairs: dict[str, tuple[Question, Rationale]] = {}
         for question, rationale, _ in items:
             if rationale.text.strip() and question.golden_answers:
-                asked = [question.question, question.golden_answers, question.choices, rationale.text]
-                keys[question.id] = fingerprint(["contradicts", identity, *asked])
+                asked = [question.content, rationale.content]
+                keys[question.id] = fingerprint(["contradicts/2", identity, *asked])
                 pairs[keys[question.id]] = question, rationale
         missing = cache.missing(list(pairs))
         if missing:
@@ -358,17 +368,8 @@ class QualityChecks(Fingerprinted):
                 for start in range(0, len(missing), 256):
                     part = missing[start : start + 256]
                     found = self._judge.contradicts([pairs[key] for key in part])
-                    name = type(self._judge).__name__
-                    if len(found) != len(part) or not all(0 <= probability <= 1 for probability in found):
-                        raise InputError(
-                            f"{name}: found {found[:3]} for {len(part)} pairs, expected one in [0, 1] each"
-                        )
+                    found = contracts.numbers(self._judge, "contradicts", found, len(part), "the pairs")
                     cache.put_json("check", dict(zip(part, found, strict=True)))
                     bar.update(len(part))
-        stored = cache.get_json(keys.values())
+        stored = cache.get_json(keys.values(), float)
         return {question: stored[key] for question, key in keys.items()}
-
-
-def _within(key: str, value: float, low: float, high: float | None = None) -> None:
-    if not (low <= value and (high is None or value <= high)):
-        raise InputError(f"{key}: found {value}, expected {f'{low} or more' if high is None else f'{low} to {high}'}")

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from radio.cache import Cache, fingerprint
+from radio.cache import Cache
 from radio.encoders import model_fingerprint
 from radio.models import language_model_kind, load_model, load_tokenizer, positions
-from radio.rationales.base import Failure, RationaleWriter, Request
+from radio.ranges import check
+from radio.rationales.base import Failure, RationaleWriter, Request, shown_by_prompts
 from radio.rationales.prompts import PromptTemplate
-from radio.schema import InputError, Rationale
+from radio.schema import InputError, Question, Rationale
 
 
 class TransformersWriter(RationaleWriter):
@@ -32,6 +33,8 @@ class TransformersWriter(RationaleWriter):
         dtype: of the weights, for example ``bfloat16``; ``auto`` takes that of the folder.
     """
 
+    identity = "TransformersWriter"
+
     def __init__(
         self,
         model: str,
@@ -45,6 +48,7 @@ class TransformersWriter(RationaleWriter):
         devices: int | list[int] | str = 1,
         dtype: str = "auto",
     ) -> None:
+        check(self, locals())
         self._template = PromptTemplate(prompt)
         self.model = model
         self.prompt = self._template.fingerprint
@@ -58,10 +62,16 @@ class TransformersWriter(RationaleWriter):
         self._devices = devices
         self._identity: str | None = None
 
+    def depends_on(self) -> dict[str, Any]:
+        return {**super().depends_on(), "model": model_fingerprint(self.model)}
+
     def fingerprint(self) -> str:
-        if self._identity is None:
-            self._identity = fingerprint([super().fingerprint(), model_fingerprint(self.model)])
+        # once: the key of each question asks for it
+        self._identity = self._identity or super().fingerprint()
         return self._identity
+
+    def asked(self, question: Question) -> list[Any]:
+        return shown_by_prompts(question)
 
     def outdated(self, rationale: Rationale) -> bool:
         return rationale.outcome == "truncated" and rationale.usage.get("output", 0) < self._max_tokens

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
-from radio.rationales.api import ApiWriter, Reply
+from radio.rationales.api import ApiWriter, Reply, read_reply
 from radio.schema import InputError
 
 
@@ -22,7 +22,9 @@ class OpenAIWriter(ApiWriter):
         kwargs: arguments of ApiWriter.
     """
 
+    identity = "OpenAIWriter"
     key_name = "OPENAI_API_KEY"
+    url_name = "OPENAI_BASE_URL"
 
     def __init__(self, model: str = "gpt-4o-mini", limit_name: str = "max_tokens", **kwargs: Any) -> None:
         super().__init__(model=model, **kwargs)
@@ -45,7 +47,7 @@ class OpenAIWriter(ApiWriter):
     def connect(self) -> Any:
         # aiohttp costs half the processor time of the SDK's default transport
         http = self.sdk.DefaultAioHttpClient()
-        options = {"api_key": self.api_key(), "base_url": self._base_url, "timeout": self._timeout}
+        options = {"api_key": self.api_key(), "base_url": self._base_url, "timeout": self._time_limits}
         return self.sdk.AsyncOpenAI(http_client=http, max_retries=0, **options)
 
     async def ask(self, client: Any, text: str) -> Reply:
@@ -55,7 +57,7 @@ class OpenAIWriter(ApiWriter):
         completion = await client.chat.completions.create(
             model=self.model, messages=messages, extra_body={self._limit_name: self._max_tokens, **self.sampling}
         )
-        choice = completion.choices[0]
+        choice = read_reply(completion, "choices")[0]
         refused = choice.finish_reason == "content_filter" or bool(choice.message.refusal)
         outcome = "refused" if refused else "truncated" if choice.finish_reason == "length" else "written"
         usage = completion.usage

@@ -24,6 +24,7 @@ from urllib.parse import parse_qs, urlsplit
 from radio.rationales.base import read
 from radio.rationales.marks import MARKS, Mark, ReviewCandidate, ReviewItem, Reviews, agreement
 from radio.schema import InputError
+from radio.teachers import as_scores
 
 PAGE = Path(__file__).with_name("review.html")
 MAX_BODY = 64 * 1024
@@ -61,7 +62,7 @@ def review_items(datamodule: Any, split: str, top_k: int = 5, checks: Sequence[s
     rows = [(q, found[q.id], [corpus[c.passage_id] for c in candidates[q.id]]) for q in questions]
     failed = datamodule.rationale_checks.run(rows, datamodule.cache, checks)
     keys = {question.id: key for key, question, *_ in datamodule.taught(split, candidates, found)}
-    teacher = datamodule.cache.get_json(keys.values())
+    teacher = datamodule.cache.get_json(keys.values(), as_scores)
     items = []
     for question, rationale, passages in rows:
         scores = teacher.get(keys.get(question.id, ""), {})

@@ -18,7 +18,7 @@ import torch
 from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor, nn
 
-from radio import exports
+from radio import contracts, exports
 from radio.batching import scatter
 from radio.cache import Cache
 from radio.formats import Run
@@ -26,6 +26,7 @@ from radio.losses import InfoNCE, Loss
 from radio.model_files import resolve_model
 from radio.models import capped, load_tokenizer, positions, say_once
 from radio.processes import gathered, stopping_together
+from radio.ranges import check
 from radio.report import Results
 from radio.rerankers import finite, tuning
 from radio.rerankers.tuning import LoRA
@@ -72,6 +73,7 @@ class Reranker(L.LightningModule):
         evaluation_precision: Literal["fp32", "trainer"] = "fp32",
     ) -> None:
         super().__init__()
+        check(self, locals())
         self.model = model
         self.loss = loss or InfoNCE()
         self.lr = lr
@@ -143,7 +145,8 @@ class Reranker(L.LightningModule):
         """
         if not any(batch.passage_ids):
             return torch.zeros(batch.mask.shape, device=batch.mask.device)
-        scores = scatter(self.score(batch), batch.mask)
+        pairs = sum(map(len, batch.passage_ids))
+        scores = scatter(contracts.scores(self, self.score(batch), pairs), batch.mask)
         finite.check_scores(self, batch, scores)
         return scores
 
@@ -192,7 +195,7 @@ class Reranker(L.LightningModule):
             # from_pretrained returns networks in evaluation mode: without dropout until someone says otherwise
             self._new_weights = []
             exports.check_class(self)
-            network = self.build().train()
+            network = contracts.network(self, self.build()).train()
             if exports.is_own(self):
                 self._complete_own(network)
             self._cap_length(network)
@@ -241,7 +244,7 @@ class Reranker(L.LightningModule):
         self.loss.progress = self.trainer.global_step / max(1, self.trainer.estimated_stepping_batches)
         with stopping_together(self.device):
             scores = self(batch)
-            loss = self.loss(scores, batch.teacher, batch.mask)
+            loss = contracts.loss(self.loss, self.loss(scores, batch.teacher, batch.mask), scores)
             finite.check_loss(self, batch, loss, scores)
         self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.question_ids))
         return {"loss": loss, "scores": scores.detach()}
@@ -255,6 +258,7 @@ class Reranker(L.LightningModule):
             # the loss of a process without a taught question is missing here, and nowhere waited for
             if taught.any():
                 loss = self.loss(scores[taught], batch.teacher[taught], batch.mask[taught])
+                contracts.loss(self.loss, loss, scores)
                 finite.check_loss(self, batch, loss, scores)
                 self._losses.append((loss.item(), int(taught.sum())))
 

@@ -24,6 +24,7 @@ from radio.encoders import (
 from radio.exports import exported
 from radio.model_files import modules_of, resolve_model, side_file
 from radio.packing import enable, pack, run_padded, sentence_embeddings
+from radio.ranges import check
 from radio.rerankers.base import FOLDER, Reranker
 from radio.schema import Group, GroupBatch, InputError, Passage
 
@@ -66,6 +67,7 @@ class BiEncoder(Reranker):
         similarity: Literal["cosine", "dot"] | None = None,
         **kwargs: Any,
     ) -> None:
+        check(self, locals())
         super().__init__(model, **kwargs)
         self._scale = scale
         self._similarity = similarity
@@ -78,8 +80,6 @@ class BiEncoder(Reranker):
         """Whether passages have the embeddings of the model given, from the cache."""
         self._vectors: dict[str, Tensor] = {}
         self._tokens_of: dict[str, Tensor] = {}
-        if multi_vector < 0:
-            raise InputError(f"BiEncoder: multi_vector: found {multi_vector}, expected 0 or more")
 
     @cached_property
     def similarity(self) -> str:

@@ -16,6 +16,7 @@ from radio.batching import group_batch, max_similarity
 from radio.model_files import modules_of, side_file
 from radio.models import load_sentence_transformer
 from radio.packing import enable, pack, run, run_padded
+from radio.ranges import check
 from radio.rerankers.base import FOLDER, Reranker
 from radio.rerankers.bi_encoder import _distinct
 from radio.schema import Group, GroupBatch
@@ -52,6 +53,7 @@ class LateInteraction(Reranker):
         similarity: Literal["maxsim", "meanmaxsim"] | None = None,
         **kwargs: Any,
     ) -> None:
+        check(self, locals())
         super().__init__(model, **kwargs)
         self.dim = dim
         self.query_prefix = query_prefix

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from radio.ranges import check
 from radio.schema import InputError
 
 
@@ -39,8 +40,7 @@ class LoRA:
     targets: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        if self.r < 1 or not 0 <= self.dropout < 1:
-            raise InputError(f"LoRA: found r={self.r}, dropout={self.dropout}, expected r >= 1 and 0 <= dropout < 1")
+        check(self, vars(self))
 
 
 def matching(patterns: Iterable[str], names: Sequence[str], what: str) -> set[str]:

@@ -1,0 +1,332 @@
+"""What the classes that people write themselves must return, checked where it comes in.
+
+Each function takes what a method returned and gives it back as the caller needs it. What a method may
+not return is refused: the message names class, method, what was found and what is expected. A tensor of
+the wrong shape, a ``None`` or an id that nobody asked for would otherwise train or count something else,
+without a word.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from itertools import pairwise
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from radio.schema import Candidate, Group, GroupBatch, InputError, Passage, Question, Rationale
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from radio.rationales.base import Failure, Request
+
+
+PREFERRED = (
+    "positives that are the teacher's best of their group, since the loss takes the highest targets for them. "
+    "Draw other groups, or take a loss that follows the teacher's scores, such as ListNet; a sampler of plain "
+    "lists, whose order says nothing, sets marks_positives = False"
+)
+"""What a loss that takes its positives by itself asks of a sampler."""
+
+
+def _refuse(part: object, method: str, found: str, expected: str) -> NoReturn:
+    raise InputError(f"{type(part).__name__}.{method}: found {found}, expected {expected}")
+
+
+def _kind(value: object) -> str:
+    return "None" if value is None else f"{type(value).__name__} ({str(value)[:60]!r})"
+
+
+def _listed(part: object, method: str, found: Any, expected: str) -> list[Any]:
+    """A list, tuple, array or tensor of one dimension as a list."""
+    if hasattr(found, "tolist") and not isinstance(found, type):
+        found = found.tolist()
+    if isinstance(found, str | bytes | Mapping) or not isinstance(found, Sequence):
+        _refuse(part, method, _kind(found), expected)
+    return list(found)
+
+
+# Rerankers and losses
+
+
+def network(reranker: object, found: Any) -> nn.Module:
+    """What :meth:`radio.rerankers.Reranker.build` returned."""
+    from torch import nn
+
+    if not isinstance(found, nn.Module):
+        _refuse(reranker, "build", _kind(found), "a torch.nn.Module")
+    return found
+
+
+def batch(reranker: object, groups: Sequence[Group], found: Any) -> GroupBatch:
+    """What :meth:`radio.rerankers.Reranker.collate` made of these groups: theirs, in their order."""
+    import torch
+
+    if not isinstance(found, GroupBatch):
+        _refuse(reranker, "collate", _kind(found), "a GroupBatch (radio.batching.group_batch makes one)")
+    questions = [group.question.id for group in groups]
+    if found.question_ids != questions:
+        _refuse(reranker, "collate", f"question_ids {found.question_ids[:5]}", f"those of the groups: {questions[:5]}")
+    passages = [[passage.id for passage in group.passages] for group in groups]
+    for question, mine, theirs in zip(questions, passages, found.passage_ids, strict=False):
+        if list(theirs) != mine:
+            where = f"passage_ids {list(theirs)[:5]} of question {question!r}"
+            _refuse(reranker, "collate", where, f"those of its group, in their order: {mine[:5]}")
+    if len(found.passage_ids) != len(groups):
+        _refuse(reranker, "collate", f"passage_ids of {len(found.passage_ids)} groups", f"those of {len(groups)}")
+    width = max(map(len, passages), default=0)
+    lengths = torch.tensor([len(row) for row in passages], dtype=torch.long)
+    mask = torch.arange(width) < lengths[:, None]
+    if found.mask.shape != mask.shape or not torch.equal(found.mask.cpu().bool(), mask):
+        shape = f"a mask {list(found.mask.shape)} with {int(found.mask.sum())} passages"
+        _refuse(reranker, "collate", shape, f"{list(mask.shape)} with {int(mask.sum())}, each row filled from the left")
+    taught = torch.tensor([score for group in groups for score in group.teacher_scores], dtype=torch.float32)
+    if found.teacher.shape != mask.shape or not torch.allclose(found.teacher.cpu()[mask], taught, equal_nan=True):
+        _refuse(reranker, "collate", "other teacher scores than the groups have", "theirs, in the places of the mask")
+    return found
+
+
+def scores(reranker: nn.Module, found: Any, pairs: int) -> Tensor:
+    """What :meth:`radio.rerankers.Reranker.score` returned for a batch of so many pairs."""
+    import torch
+
+    expected = f"a tensor [{pairs}] of floats, one for each pair"
+    if not isinstance(found, torch.Tensor):
+        _refuse(reranker, "score", _kind(found), expected)
+    if found.shape != (pairs,):
+        _refuse(reranker, "score", f"a tensor {list(found.shape)}", expected)
+    if not found.is_floating_point():
+        _refuse(reranker, "score", f"a tensor of {found.dtype}", expected)
+    learns = reranker.training and torch.is_grad_enabled()
+    if learns and not found.requires_grad and any(p.requires_grad for p in reranker.parameters()):
+        _refuse(reranker, "score", "scores that are cut off from the weights", "scores with a gradient (no detach())")
+    return found
+
+
+def loss(part: object, found: Any, of: Tensor) -> Tensor:
+    """What a :class:`radio.losses.Loss` returned for these scores."""
+    import torch
+
+    expected = "a tensor without dimensions, the mean over the questions"
+    if not isinstance(found, torch.Tensor):
+        _refuse(part, "__call__", _kind(found), expected)
+    if found.shape:
+        _refuse(part, "__call__", f"a tensor {list(found.shape)}", expected)
+    if not found.is_floating_point():
+        _refuse(part, "__call__", f"a tensor of {found.dtype}", "a float")
+    if of.requires_grad and torch.is_grad_enabled() and not found.requires_grad:
+        value = "a value that is cut off from the scores"
+        _refuse(part, "__call__", value, "one with a gradient (no detach(), no item())")
+    return found
+
+
+# Teachers, samplers and judges
+
+
+def numbers(part: object, method: str, found: Any, count: int, of: str, *, unit: bool = True) -> list[float]:
+    """One finite number for each of ``count`` things; with ``unit`` in [0, 1], but for rounding.
+
+    Args:
+        part: whose method it is.
+        method: which returned them.
+        found: list, tuple, array or tensor.
+        count: how many are expected.
+        of: what they are of, for messages.
+        unit: whether they are to lie in [0, 1].
+    """
+    where = " in [0, 1]" if unit else ""
+    expected = f"{count} numbers{where}, one for each of {of}"
+    values = _listed(part, method, found, expected)
+    if len(values) != count:
+        _refuse(part, method, f"{len(values)} values", expected)
+    # tensors and arrays of one number too
+    values = [value.item() if hasattr(value, "item") else value for value in values]
+    for value in values:
+        if not isinstance(value, Real):
+            _refuse(part, method, _kind(value), expected)
+        if not math.isfinite(value) or (unit and not -1e-6 <= float(value) <= 1 + 1e-6):
+            _refuse(part, method, str(value), f"a number{where} for each of {of}" if unit else f"finite ones for {of}")
+    return [float(value) for value in values]
+
+
+def teacher_scores(teacher: object, question: Question, found: Any, count: int, *, unit: bool = True) -> list[float]:
+    """What :meth:`radio.teachers.Teacher.score` returned."""
+    return numbers(teacher, "score", found, count, f"the {count} passages of question {question.id!r}", unit=unit)
+
+
+def selections(sampler: Any, found: Any, given: Sequence[float], taken: AbstractSet[int]) -> list[list[int]]:
+    """What :meth:`radio.sampling.GroupSampler.select` returned.
+
+    Args:
+        sampler: which.
+        found: its groups.
+        given: teacher scores, best first.
+        taken: how many of a group's highest targets a loss takes for its positives; empty if none does.
+    """
+    expected = f"a list of groups, each a list of two or more different positions from 0 to {len(given) - 1}"
+    groups = []
+    for group in _listed(sampler, "select", found, expected):
+        positions = _listed(sampler, "select", group, expected)
+        if len(positions) < 2 or len(set(positions)) < len(positions):
+            _refuse(sampler, "select", f"the group {positions}", expected)
+        for position in positions:
+            if not isinstance(position, Integral) or not 0 <= int(position) < len(given):
+                _refuse(sampler, "select", f"position {position!r}", expected)
+        groups.append([int(position) for position in positions])
+        if taken and sampler.marks_positives:
+            head = min(sampler.positives, len(positions) - 1)
+            lowest = min(given[position] for position in positions[:head])
+            if any(given[position] > lowest for position in positions[head:]):
+                order = f"the group {positions}: its first {head} are positives, the teacher prefers another"
+                _refuse(sampler, "select", order, PREFERRED)
+    if not groups:
+        _refuse(sampler, "select", "no group", expected)
+    return groups
+
+
+def failed_checks(checks: object, found: Any, ids: Iterable[str]) -> dict[str, list[str]]:
+    """What :meth:`radio.rationales.QualityChecks.run` returned for the rationales of these questions."""
+    expected = "a mapping from the id of each question to the list of checks that its rationale fails"
+    if not isinstance(found, Mapping):
+        _refuse(checks, "run", _kind(found), expected)
+    for question in ids:
+        if question not in found:
+            _refuse(checks, "run", f"nothing for question {question!r}", expected)
+        if isinstance(found[question], str) or not isinstance(found[question], Sequence):
+            _refuse(checks, "run", f"{_kind(found[question])} for question {question!r}", expected)
+    return dict(found)
+
+
+# Retrievers, writers and generators
+
+
+def candidates(
+    retriever: object, questions: Sequence[Question], found: Any, k: int, corpus: Mapping[str, Passage]
+) -> Iterator[list[Candidate]]:
+    """What :meth:`radio.retrieval.Retriever.search` returned: a ranking for each question, in their order."""
+    expected = f"an iterable with a list of candidates for each of {len(questions)} questions"
+    if isinstance(found, str | Mapping) or not isinstance(found, Iterable):
+        _refuse(retriever, "search", _kind(found), expected)
+    rankings = iter(found)
+    for number, question in enumerate(questions):
+        ranking = next(rankings, ...)
+        if ranking is ...:
+            _refuse(retriever, "search", f"{number} lists", expected)
+        yield _ranking(retriever, question, ranking, k, corpus)
+    if next(rankings, ...) is not ...:
+        _refuse(retriever, "search", f"more than {len(questions)} lists", expected)
+
+
+def _ranking(
+    retriever: object, question: Question, found: Any, k: int, corpus: Mapping[str, Passage]
+) -> list[Candidate]:
+    place = f"search: question {question.id!r}"
+    ranking = _listed(retriever, place, found, "a list of Candidate")
+    for candidate in ranking:
+        if not isinstance(candidate, Candidate):
+            _refuse(retriever, place, _kind(candidate), "a list of Candidate")
+        if candidate.passage_id not in corpus:
+            raise InputError(
+                f"{type(retriever).__name__}.{place}: candidate {candidate.passage_id!r} is not in the corpus "
+                f"({len(corpus)} passages); use the corpus that the candidates were made from"
+            )
+        if not isinstance(candidate.score, Real) or not math.isfinite(candidate.score):
+            name = candidate.passage_id
+            _refuse(retriever, place, f"score {candidate.score!r} of {name!r}", "a finite number")
+    ids = [candidate.passage_id for candidate in ranking]
+    if len(set(ids)) < len(ids):
+        twice = next(i for i in ids if ids.count(i) > 1)
+        _refuse(retriever, place, f"candidate {twice!r} twice", "each once")
+    # what was put in by hand comes on top, wherever it belongs
+    found_by_search = [candidate for candidate in ranking if not candidate.injected]
+    if len(found_by_search) > k:
+        _refuse(retriever, place, f"{len(found_by_search)} candidates", f"at most {k}")
+    for better, worse in pairwise(found_by_search):
+        if worse.score > better.score:
+            order = f"{better.score:g} of {better.passage_id!r} before {worse.score:g} of {worse.passage_id!r}"
+            _refuse(retriever, place, order, "the highest score first (of a distance, its negative)")
+    return ranking
+
+
+def written(writer: object, requests: Sequence[Request], found: Any) -> Iterator[Rationale | Failure]:
+    """What :meth:`radio.rationales.RationaleWriter.write` yields for these requests, each as it comes."""
+    from radio.rationales.base import Failure
+
+    expected = "an iterable of Rationale and Failure"
+    if isinstance(found, str | Mapping) or not isinstance(found, Iterable):
+        _refuse(writer, "write", _kind(found), expected)
+    asked = {request.question.id for request in requests}
+    answered: set[str] = set()
+    for result in found:
+        if not isinstance(result, Rationale | Failure):
+            _refuse(writer, "write", _kind(result), expected)
+        if result.question_id not in asked:
+            some = ", ".join(sorted(asked)[:3])
+            _refuse(writer, "write", f"question id {result.question_id!r}", f"one that was asked about ({some}, ...)")
+        if result.question_id in answered:
+            _refuse(writer, "write", f"a second result for question {result.question_id!r}", "one for each")
+        if isinstance(result, Rationale) and not isinstance(result.text, str):
+            text = f"text {_kind(result.text)} for question {result.question_id!r}"
+            _refuse(writer, "write", text, "a string, or a Failure where there is none")
+        answered.add(result.question_id)
+        yield result
+
+
+def answers(generator: object, found: Any, count: int) -> list[str]:
+    """What :meth:`radio.generators.Generator.answer` returned for so many prompts."""
+    expected = f"{count} strings, one for each prompt (an empty one is no answer)"
+    texts = _listed(generator, "answer", found, expected)
+    if len(texts) != count:
+        _refuse(generator, "answer", f"{len(texts)} answers", expected)
+    for text in texts:
+        if not isinstance(text, str):
+            _refuse(generator, "answer", _kind(text), expected)
+    return texts
+
+
+# Data modules
+
+
+def questions(data: object, split: str, found: Any) -> list[Question]:
+    """What :meth:`data_modules.RationaleDataModule.questions` returned."""
+    expected = "a list of Question (empty if there is no such split)"
+    if isinstance(found, str | Mapping) or not isinstance(found, Iterable):
+        _refuse(data, f"questions({split!r})", _kind(found), expected)
+    kept = []
+    for number, question in enumerate(found):
+        place = f"questions({split!r}): number {number}"
+        if not isinstance(question, Question):
+            _refuse(data, place, _kind(question), "a Question")
+        _check_texts(data, place, {"id": question.id, "question": question.question})
+        for name, texts in (("golden_answers", question.golden_answers), ("choices", question.choices)):
+            if not all(isinstance(text, str) for text in texts):
+                _refuse(data, f"{place}: {name}", repr(texts), "strings")
+        if not isinstance(question.metadata, Mapping):
+            _refuse(data, f"{place}: metadata", _kind(question.metadata), "a mapping")
+        kept.append(question)
+    return kept
+
+
+def passages(data: object, found: Any) -> Iterator[Passage]:
+    """What :meth:`data_modules.RationaleDataModule.passages` returned."""
+    if isinstance(found, str) or not isinstance(found, Iterable):
+        _refuse(data, "passages()", _kind(found), "an iterable of Passage, or a DiskCorpus")
+    values = found.values() if isinstance(found, Mapping) else found
+    for number, passage in enumerate(values):
+        if not isinstance(passage, Passage):
+            _refuse(data, f"passages(): number {number}", _kind(passage), "a Passage")
+        _check_texts(data, f"passages(): number {number}", {"id": passage.id, "contents": passage.contents})
+        yield passage
+
+
+def _check_texts(part: object, place: str, texts: Mapping[str, Any]) -> None:
+    for name, text in texts.items():
+        if not isinstance(text, str):
+            _refuse(part, f"{place}: {name}", _kind(text), "a string")
+        # a run in TREC's format is cut at white space
+        if name == "id" and text.split() != [text]:
+            _refuse(part, f"{place}: id", repr(text), "a non-empty string without white space")
+        if name == "question" and not text.strip():
+            _refuse(part, f"{place}: question", repr(text), "its text")

@@ -1,0 +1,106 @@
+"""Text files line by line: UTF-8 whatever the locale, plain or gzip, split at newlines alone."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import stat
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from radio.schema import InputError
+
+BYTE_ORDER_MARK = "\ufeff".encode()
+"""What some editors put at the head of a UTF-8 file."""
+
+NAMES = {str: "a string", list: "a list", dict: "an object", int: "a number", float: "a number", bool: "true or false"}
+"""What a type of JSON is called in messages."""
+
+
+def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:
+    """Non-blank lines of a text file, plain or gzip, with their 1-based numbers.
+
+    The text is UTF-8 whatever the locale, with or without a byte order mark, and is split at newlines alone: other
+    separators of lines (U+2028, form feed) may stand in a question.
+
+    Raises:
+        InputError: no such file, no file of text, or a damaged one.
+    """
+    path = Path(path)
+    check_file(path)
+    number = 0
+    try:
+        with path.open("rb") as raw:
+            zipped = raw.read(2) == b"\x1f\x8b"
+        with gzip.open(path, "rb") if zipped else path.open("rb") as file:
+            for number, data in enumerate(file, 1):
+                # where files were put together, later ones have their own byte order mark
+                line = data.removeprefix(BYTE_ORDER_MARK).decode()
+                if line.strip():
+                    yield number, line
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise InputError(f"{path}: the gzip file is damaged or cut off after line {number} ({error})") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}:{number}: not UTF-8 text ({error}); save the file as UTF-8") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def check_file(path: Path) -> None:
+    """Refuse what is no regular file: reading a pipe or a device may never end.
+
+    Raises:
+        InputError: there is no such file, or it is a folder, a pipe or a device.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        raise InputError(f"{path}: no such file (relative paths start at {Path.cwd()})") from None
+    except (OSError, ValueError) as error:  # a name that is too long, a folder that may not be entered
+        raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
+    if stat.S_ISDIR(mode):
+        raise InputError(f"{path}: this is a folder, expected a file")
+    if not stat.S_ISREG(mode):
+        raise InputError(f"{path}: this is a pipe or a device, expected a file; write its content into one first")
+
+
+def find_file(folder: Path, name: str) -> Path:
+    """``folder/name``, or the file there that has this name in other case, or packed (``.gz``); else ``folder/name``.
+
+    ``name`` may have folders of its own in front.
+    """
+    path = folder / name
+    if path.is_file() or not path.parent.is_dir():
+        return path
+    wanted = (path.name.lower(), f"{path.name.lower()}.gz")
+    close = [other for other in sorted(path.parent.iterdir()) if other.name.lower() in wanted and other.is_file()]
+    return close[0] if close else path
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON, expected a number or null")
+
+
+def read_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """JSON objects of a JSONL file, each with its place ``file:line`` for error messages."""
+    for number, line in read_lines(path):
+        place = f"{path}:{number}"
+        try:
+            row = json.loads(line, parse_constant=_refuse_constant)
+        except json.JSONDecodeError as error:
+            raise InputError(
+                f"{place}: not valid JSON ({error.msg} at column {error.colno}); expected one JSON object a line"
+            ) from None
+        except RecursionError:
+            raise InputError(f"{place}: brackets within brackets too deep to read; expected one JSON object") from None
+        except ValueError as error:  # NaN, Infinity, or a number of thousands of digits
+            raise InputError(f"{place}: not valid JSON ({str(error).partition(';')[0]})") from None
+        if not isinstance(row, dict):
+            raise InputError(f"{place}: found {kind_of(row)}, expected a JSON object")
+        yield place, row
+
+
+def kind_of(value: Any) -> str:
+    return "null" if value is None else NAMES.get(type(value), type(value).__name__)

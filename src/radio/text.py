@@ -1,0 +1,94 @@
+"""Text in any script: when two questions are the same, and the words that a passage is found by."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from itertools import pairwise
+
+import regex
+
+UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}ー\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}"
+"""Scripts that put no space between words, as the inside of a character class of ``regex``."""
+
+_CLUSTER = regex.compile(rf"[{UNSPACED}]\p{{M}}*")
+
+# Which of Unicode's compatibility forms are another way to write the same character, as a ligature or a full-width
+# letter is; a superscript, a fraction or a circled number means something else.
+_SAME_CHARACTER = {
+    "<compat>",
+    "<wide>",
+    "<narrow>",
+    "<font>",
+    "<noBreak>",
+    "<initial>",
+    "<medial>",
+    "<final>",
+    "<isolated>",
+    "<vertical>",
+}
+_STYLES = str.maketrans(
+    {
+        **dict.fromkeys("‘’‚‛ʼ´`", "'"),
+        **dict.fromkeys("“”„‟«»", '"'),
+        **dict.fromkeys("‐‑‒–—―−", "-"),
+        # invisible: zero-width space, byte order mark, soft hyphen
+        **dict.fromkeys("\u200b\ufeff\u00ad", ""),
+    }
+)
+_OPENING = re.compile(r"(?<!\S)[¿¡]+")
+# a mark of the sentence ends a word; one inside of it (3.5, AC/DC), before it (.NET) or a factorial (5!) is part of it
+_SENTENCE_MARKS = re.compile(r"""(?:[.,;:?…。、؟،؛।።]|(?<!\d)!)+(?=["')\]]*(?:\s|$))""")
+# quotation marks stand around words; within one they are apostrophes, after a digit minutes, inches
+_QUOTES = re.compile(r"""(?<!\w)["']+|(?<!\d)["']+(?!\w)""")
+
+
+def normalise_question(text: str) -> str:
+    """What two texts have in common if they ask the same question, however they are typed.
+
+    They may differ in case, white space, Unicode's encoding of a character, the style of quotation marks and dashes,
+    and the punctuation of a sentence. Symbols, punctuation within words and numbers, and the marks of any script count:
+    C++ is not C#, 3.5 not 35, -5 not 5.
+    """
+    if not text.isascii():
+        text = "".join(map(_plain_character, text))
+        text = unicodedata.normalize("NFC", text).translate(_STYLES)
+    text = _OPENING.sub("", text.translate(_STYLES).lower())
+    before = ""
+    while before != text:  # a mark may stand inside of a quotation that ends the sentence, or after it
+        before = text
+        text = _QUOTES.sub("", _SENTENCE_MARKS.sub("", text))
+    return " ".join(text.split())
+
+
+def _plain_character(character: str) -> str:
+    if unicodedata.decomposition(character).partition(" ")[0] in _SAME_CHARACTER:
+        return unicodedata.normalize("NFKC", character)
+    return character
+
+
+_SIMPLE_WORD = re.compile(r"\b\w\w+\b")
+# beyond simple texts: marks belong to their word, and scripts without spaces are no words
+_WORD = regex.compile(rf"(?P<run>(?:[{UNSPACED}]\p{{M}}*)+)|(?:(?![{UNSPACED}])[\w\p{{N}}\p{{M}}]){{2,}}")
+_NOT_SIMPLE = regex.compile(rf"[\p{{M}}{UNSPACED}]")
+
+
+def search_words(text: str) -> list[str]:
+    """Lower-case words of two characters or more, for lexical search.
+
+    Scripts without spaces (Chinese, Japanese, Thai, ...) give pairs of neighbouring characters, as Lucene's
+    CJKAnalyzer does: a single one is in too many passages to tell them apart, and words would need a dictionary for
+    each language. A character without a neighbour stands for itself.
+    """
+    text = text.lower()
+    if text.isascii() or not _NOT_SIMPLE.search(text := unicodedata.normalize("NFC", text)):
+        return _SIMPLE_WORD.findall(text)
+    words: list[str] = []
+    for match in _WORD.finditer(text):
+        if match["run"] is None:
+            words.append(match[0])
+            continue
+        characters = _CLUSTER.findall(match[0])
+        pairs = [first + second for first, second in pairwise(characters)]
+        words += pairs or characters
+    return words

@@ -1,0 +1,75 @@
+"""When two questions are the same, and the words that passages are found by, in any script."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import pytest
+
+from radio.metrics import has_answer, tokens
+from radio.text import normalise_question, search_words
+
+APART = [
+    *("What is C?", "What is C++?", "What is C#?", "What is .NET?", "What is NET?"),
+    *("3.5", "35", "3 5", "3,5", "-5", "5", "5!", "1/2", "½", "5%", "$5", "€5"),
+    *("x", "@x", "¬x", "x²", "x2", "f(x)", "fx", "a<b", "a>b", "a=b", "a≠b"),
+    *("naïve", "naive", "Maße", "Masse", "AC/DC", "ACDC", "AC DC", "don't", "dont"),
+    *("हिन्दी", "हनद", "กา", "กี", "مُحَمَّد", "محمد", "か", "が", "😀?", "😁?"),
+]
+
+
+def test_symbols_numbers_and_marks_keep_questions_apart() -> None:
+    same = [(a, b) for a, b in combinations(APART, 2) if normalise_question(a) == normalise_question(b)]
+    assert same == []
+
+
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [
+        ("Who wrote it?", "  who  wrote\u2028IT ??"),
+        ("Who, then, wrote it?", "who then wrote it."),
+        ("Who wrote “Hamlet”?", "who wrote 'Hamlet'"),
+        ("Who asked: «Why?»", 'who asked "why"?'),
+        ("Is it the keeper’s lamp?", "is it the keeper's lamp"),
+        ("1990–2000", "1990-2000"),
+        ("¿Quién es?", "quién es"),
+        ("谁写的？", "谁写的"),
+        ("ＡＢＣ", "abc"),
+        ("Cafe\u0301", "café"),
+        ("the ﬁrst", "the first"),
+        ("\ufeffWho?", "who"),
+    ],
+)
+def test_how_a_question_is_typed_does_not_matter(text: str, same: str) -> None:
+    assert normalise_question(text) == normalise_question(same)
+
+
+def test_what_is_normalised_once_stays_as_it_is() -> None:
+    for text in APART:
+        once = normalise_question(text)
+        assert normalise_question(once) == once
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("The lamp's 2nd KEEPER, a café_9 (3.5)!", ["the", "lamp", "2nd", "keeper", "café_9"]),
+        ("東京の人口。水?", ["東京", "京の", "の人", "人口", "水"]),
+        ("Python3で書く", ["python3", "で書", "書く"]),
+        ("हिन्दी भाषा", ["हिन्दी", "भाषा"]),
+        ("กี่โมง", ["กี่โ", "โม", "มง"]),
+        ("한국어 문장", ["한국어", "문장"]),
+        ("Cafe\u0301", ["café"]),
+        ("", []),
+    ],
+)
+def test_words_of_any_script(text: str, words: list[str]) -> None:
+    assert search_words(text) == words
+
+
+def test_an_answer_is_found_within_a_sentence_that_has_no_spaces() -> None:
+    assert has_answer("中国的首都是北京市。", ["北京"])
+    assert not has_answer("中国的首都是北京市。", ["上海"])
+    assert has_answer("灯台の光はがすのなか", ["がす"])
+    assert not has_answer("The harbours", ["harbour"]), "words with spaces are compared as a whole"
+    assert tokens("Café au lait, 北京") == ["cafe\u0301", "au", "lait", "北", "京"]

@@ -50,6 +50,12 @@ def make(name: str, tiny_bert: str, decoder: str, **settings: Any) -> Reranker:
     return kind(decoder if kind is YesNoLM else tiny_bert, **options)
 
 
+def with_head(reranker: Reranker, folder: Path) -> str:
+    """The model of a reranker with its head, without which no evaluation starts."""
+    reranker.configure_model()
+    return str(reranker.export(folder))
+
+
 def data(world: World) -> JsonlDataModule:
     # batches that differ in size, and so in how passages are put together
     return module(world, eval_candidates=7, eval_batch_size=3, sampler=FullList(5), batch_size=2)
@@ -78,10 +84,13 @@ def test_an_evaluation_is_in_fp32_whatever_the_precision_of_training(
     name: str, world: World, tiny_bert: str, decoder: str, tmp_path: Path
 ) -> None:
     found: dict[str, Any] = {}
+    model = decoder if name == "YesNoLM" else tiny_bert
+    if name.startswith(("CrossEncoder", "LateInteraction")):
+        model = with_head(make(name, tiny_bert, decoder), tmp_path / "model")
     runs = {"exact": ("32-true", "fp32"), "mixed": ("bf16-mixed", "fp32"), "asked": ("bf16-mixed", "trainer")}
     for key, (precision, evaluation) in runs.items():
         L.seed_everything(3, verbose=False)
-        reranker = make(name, tiny_bert, decoder, evaluation_precision=evaluation)
+        reranker = make(name, model, model, evaluation_precision=evaluation)
         trainer(tmp_path / key, precision=precision).validate(reranker, datamodule=data(world), verbose=False)
         found[key] = reranker.rankings("validation")
         note = reranker.results.notes["validation"]["precision"]
@@ -123,6 +132,7 @@ def test_a_compiled_network_is_compared_in_plain_code(
     world: World, tiny_bert: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[object] = []
+    model = with_head(CrossEncoder(tiny_bert, max_length=48), tmp_path / "model")
 
     def backend(graph: Any, inputs: Any) -> Any:
         calls.append(graph)
@@ -130,7 +140,7 @@ def test_a_compiled_network_is_compared_in_plain_code(
 
     compile_ = torch.compile
     monkeypatch.setattr(torch, "compile", lambda f, **options: compile_(f, backend=backend, **options))
-    reranker = CrossEncoder(tiny_bert, max_length=48, compile=True)
+    reranker = CrossEncoder(model, max_length=48, compile=True)
     trainer(tmp_path).validate(reranker, datamodule=data(world), verbose=False)
     assert not calls
     tuned, base = reranker.rankings("validation")

@@ -69,9 +69,9 @@ def passage_model(name: str, max_length: int) -> str:
     The latter if it is at hand, neither has changed, and ``max_length`` cuts passages alike.
     """
     folder = Path(resolve_model(name))
-    if not (folder / PASSAGES).is_file():
+    note = side_file(name, PASSAGES) if folder.is_dir() else {}
+    if not {"model", "fingerprint", "passage_side", "max_length"} <= set(note):
         return name
-    note = json.loads((folder / PASSAGES).read_text(encoding="utf-8"))
     try:
         same = model_fingerprint(note["model"]) == note["fingerprint"] and _passage_side(folder) == note["passage_side"]
     except InputError:

@@ -151,3 +151,34 @@ def test_debug_shows_the_traceback_of_a_mistake(radio: Radio, monkeypatch: pytes
     assert status == 2
     assert "Traceback" in err
     assert err.rstrip().splitlines()[-1].startswith("radio: error: --trainer.lr")
+
+
+def test_ctrl_c_while_training_ends_with_130_and_the_way_on(
+    radio: Radio, tiny_run: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "stopping.py").write_text(
+        "from lightning import Callback\n\n\nclass CtrlC(Callback):\n"
+        "    def on_train_batch_start(self, *arguments):\n        raise KeyboardInterrupt\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    status, _, err = radio("fit", *tiny_run, "--trainer.callbacks+", "stopping.CtrlC")
+    assert status == 130
+    assert "Traceback" not in err
+    assert err.rstrip().splitlines()[-1].startswith("radio: interrupted; ")
+
+
+def test_a_crash_in_a_users_loss_is_shown_with_its_line(
+    radio: Radio, tiny_run: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "buggy.py").write_text(
+        "from radio.losses import Loss\n\n\nclass Bug(Loss):\n"
+        "    def __call__(self, scores, targets, mask):\n        return {}['absent']\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    status, _, err = radio("fit", *tiny_run, "--model.init_args.loss", "buggy.Bug")
+    assert status == 1
+    assert "Traceback" in err
+    last = err.rstrip().splitlines()[-1]
+    assert last.startswith("radio: crashed")
+    assert "KeyError: 'absent' (in __call__, " in last
+    assert "buggy.py:6" in last

@@ -57,11 +57,12 @@ def test_a_crash_that_hides_a_mistake_shows_itself(capsys: Capture) -> None:
     assert "RuntimeError: the crash" in capsys.readouterr().err
 
 
-def test_a_mistake_that_another_error_was_raised_from_is_shown() -> None:
-    try:
+def test_a_mistake_that_another_error_was_raised_from_is_shown(capsys: Capture) -> None:
+    def command() -> int:
         raise RuntimeError("wrapped") from InputError("the mistake")
-    except RuntimeError as error:
-        assert mistake(error) == "the mistake"
+
+    assert guarded(command) == 2
+    assert capsys.readouterr().err == "radio: error: the mistake\n"
 
 
 @pytest.mark.parametrize(
@@ -87,7 +88,9 @@ def test_what_a_user_can_mend_outside_of_the_config_is_one_message(
     assert "Traceback" not in err
 
 
-@pytest.mark.parametrize("error", [FileNotFoundError(2, "No such file", "a"), KeyError("a"), ValueError("b"), OSError()])
+@pytest.mark.parametrize(
+    "error", [FileNotFoundError(2, "No such file", "a"), KeyError("a"), ValueError("b"), OSError()]
+)
 def test_any_other_error_is_a_crash_with_its_traceback(error: Exception, capsys: Capture) -> None:
     assert guarded(raising(error)) == 1
     assert "Traceback" in capsys.readouterr().err
@@ -147,3 +150,15 @@ def test_output_that_nobody_reads_is_one_message(tmp_path: Path) -> None:
     os.close(write)
     assert done.returncode == 2
     assert done.stderr == "radio: error: the output was closed before the end (broken pipe)\n"
+
+
+def test_several_processes_of_a_run_say_the_same_once(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for run in ("a", "b"):
+        monkeypatch.setenv("RADIO_RUN", run)
+        for message in ("wrong", "wrong", "another"):
+            assert guarded(raising(InputError(message))) == 2
+        assert capsys.readouterr().err == "radio: error: wrong\nradio: error: another\n"

@@ -202,9 +202,10 @@ class RadioCLI(LightningCLI):
         found = read_words(words)
         if found.asked:
             super().parse_arguments(parser, [command, *found.asked])
-        tree = merged(self._subcommand_parsers[command], found, (Reranker, RationaleDataModule))
+        parsers = self._subcommand_parsers
+        tree = merged(parsers[command], found, (Reranker, RationaleDataModule), parsers.values())
         if found.print_config is not None:
-            print_config(self._subcommand_parsers[command], tree, found.print_config)
+            print_config(parsers[command], tree, found.print_config)
             raise SystemExit(0)
         self.config = parser.parse_object({"subcommand": command, command: tree})
 
@@ -488,8 +489,8 @@ def run() -> RadioCLI:
         print(f"radio: terminated{_way_on()}", file=sys.stderr)
         raise SystemExit(128 + SIGTERM) from None
     except (KeyboardInterrupt, SystemExit) as stop:
-        # Lightning ends with status 1 after Ctrl-C, and with no other reason
-        if isinstance(stop, SystemExit) and stop.code != 1:
+        # Lightning ends with status 1 after Ctrl-C
+        if not isinstance(stop, KeyboardInterrupt) and not isinstance(stop.__context__, KeyboardInterrupt):
             raise
         print(f"radio: interrupted{_way_on()}", file=sys.stderr)
         raise SystemExit(128 + SIGINT) from None

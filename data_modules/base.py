@@ -198,7 +198,7 @@ class RationaleDataModule(L.LightningDataModule):
         callbacks: Any = self.trainer.callbacks  # type: ignore[attr-defined]
         reranker = self.trainer.lightning_module
         if self.trainer.state.fn == "fit" and isinstance(reranker, Reranker):
-            plan.check_run(self.trainer, reranker, self)
+            plan.check_run(callbacks, reranker, self)
         plan.check_data(callbacks, self, splits)
 
     def setup(self, stage: str | None = None) -> None:

@@ -51,7 +51,7 @@ def test_config_builds_the_classes_that_it_names(path: Path, monkeypatch: pytest
     assert isinstance(built["model"], Reranker)
     assert isinstance(built["data"], RationaleDataModule)
     assert isinstance(built["trainer"], L.Trainer)
-    plan.check_run(built["trainer"], built["model"], built["data"])
+    plan.check_run(built["trainer"].callbacks, built["model"], built["data"])
 
     for names, thing in _named(yaml.safe_load(path.read_text())):
         found = built[names[0]]

@@ -146,7 +146,7 @@ def test_what_a_writer_may_not_yield_is_named(world: World, change: Change, foun
 
 
 def test_a_writer_may_leave_questions_out(world: World) -> None:
-    data = module(world, rationales=Pen(lambda made: made[:3]), missing_rationales="drop")
+    data = module(world, rationales=Pen(lambda made: made[:3]), missing_rationales="drop", rationale_filters=())
     data.prepare_data()
     data.setup("fit")
     assert len(data.examples["train"]) == 3

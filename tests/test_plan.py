@@ -190,3 +190,26 @@ def test_a_monitor_that_no_validation_question_has_a_number_for_is_refused(
     status, _, err = radio("fit", *tiny_run, "--trainer.callbacks", json.dumps(callbacks))
     assert status == 2
     assert "ModelCheckpoint: monitor: found 'validation/mrr', but none of the 2 validation questions have" in err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--model.init_args.lr", "-1"],
+        ["--trainer.accumulate_grad_batches", "0"],
+        ["--data.init_args.sampler", "MultiPositive", "--model.init_args.loss", "InfoNCE"],
+        ["--data.init_args.sampler", "Shift", "--data.init_args.sampler.init_args.negatives", "[0, 0]"],
+    ],
+    ids=lambda arguments: arguments[-2],
+)
+def test_a_run_that_is_refused_has_not_replaced_an_earlier_one(
+    arguments: list[str], radio: Radio, tiny_run: list[str], tmp_path: Path
+) -> None:
+    run = tmp_path / "runs/tiny"
+    assert radio("fit", *tiny_run, "--trainer.max_steps", "1", "--test_after_fit", "false")[0] == 0
+    before = sorted((path, path.stat().st_mtime_ns) for path in run.rglob("*") if path.is_file() and path.suffix)
+    status, _, err = radio("fit", *tiny_run, "--overwrite", "true", *arguments)
+    assert status == 2
+    assert "expected" in err
+    after = sorted((path, path.stat().st_mtime_ns) for path in run.rglob("*") if path.is_file() and path.suffix)
+    assert after == before

@@ -32,19 +32,14 @@ STEPS = ("training_step", "validation_step", "on_validation_epoch_end", "on_trai
 """Methods in which a reranker of the user's own may log more."""
 
 
-def check_run(trainer: L.Trainer, model: Reranker, data: RationaleDataModule) -> None:
+def check_run(callbacks: Sequence[L.Callback], model: Reranker, data: RationaleDataModule) -> None:
     """Refuse a training whose parts do not fit each other.
 
     Raises:
         InputError: names the two parts, what was found and what is expected.
     """
-    if trainer.max_epochs == -1 and trainer.max_steps == -1:
-        raise InputError(
-            "Trainer: max_epochs: found -1 without max_steps, expected one of them to end the training: the learning "
-            "rate falls to 0 at its end"
-        )
     check_groups(data.sampler, model.loss)
-    _check_monitors(trainer.callbacks, model)  # type: ignore[attr-defined]
+    _check_monitors(callbacks, model)
 
 
 def check_data(callbacks: Iterable[L.Callback], data: RationaleDataModule, splits: Sequence[str]) -> None:

@@ -41,7 +41,7 @@ def main() -> None:
             outcome = outcomes[number] = attempt(case, Path(folder), Path(folder) / str(number))
             print(f"{number:3} {'; '.join(outcome.faults) or 'ok'}: {case.words}", flush=True)
             if outcome.faults or chosen.which:
-                print("    " + outcome.said.strip()[-2000:].replace("\n", "\n    "), flush=True)
+                print("    " + outcome.said.strip()[-6000:].replace("\n", "\n    "), flush=True)
     if not chosen.which:
         chosen.output.write_text(table(outcomes))
     raise SystemExit(any(outcome.faults for outcome in outcomes.values()))

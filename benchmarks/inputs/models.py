@@ -17,7 +17,7 @@ def model(change: Callable[[Path], Any], *more: str) -> Callable[[Place], list[s
 
     def make(place: Place) -> list[str]:
         folder = place.folder / "model"
-        shutil.copytree(place.bert, folder)
+        shutil.copytree(place.folder / "bert", folder)
         change(folder)
         return place.arguments("--model.init_args.model", "model", *more)
 

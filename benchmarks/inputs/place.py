@@ -28,13 +28,9 @@ class Place:
 
     folder: Path
 
-    @property
-    def bert(self) -> str:
-        return str(self.folder / "bert")
-
     def arguments(self, *more: str, command: str = "fit") -> list[str]:
         """A complete command on the tiny world that takes seconds, with further options at its end."""
-        tiny = [self.bert, "48"]
+        tiny = ["bert", "48"]
         files = [
             a for name in ("corpus", "train", "validation", "test") for a in (f"--data.init_args.{name}", f"world/{name}.jsonl")
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import resource
 import signal
@@ -40,7 +41,7 @@ def _cache_is_a_file(place: Place) -> list[str]:
 
 def _plain_locale(place: Place) -> list[str]:
     place.change("train", lambda _, row: {**row, "question": row["question"] + " — in Zürich, 東京"})
-    afresh(place.arguments("--name", "Zürich"), LC_ALL="C", LANG="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+    afresh(place.arguments("--name", "Zürich"), LC_ALL="C", LANG="C")
     raise AssertionError
 
 
@@ -56,13 +57,13 @@ def _no_input(place: Place) -> list[str]:
     return place.arguments()
 
 
-def _not_root(place: Place) -> list[str]:
-    for path in [place.folder, *place.folder.rglob("*")]:
-        path.chmod(0o755 if path.is_dir() else 0o644)
+def _read_only(place: Place) -> list[str]:
+    for folder in (place.folder, place.folder / "world"):
+        folder.chmod(0o555)
     if os.getuid() == 0:
-        os.setresuid(65534, 65534, 65534)
-    else:
-        place.folder.chmod(0o555)
+        # without its capabilities, root may do what the permissions of a folder say
+        header, none = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+        assert ctypes.CDLL(None).capset(header, none) == 0
     return place.arguments()
 
 
@@ -79,7 +80,7 @@ def _odd_folder(place: Place) -> list[str]:
     odd = place.folder / "50 % of {my} data #1"
     odd.mkdir()
     (place.folder / "world").rename(odd / "world")
-    (odd / "bert").symlink_to(place.bert)
+    (odd / "bert").symlink_to("../bert")
     os.chdir(odd)
     return Place(odd).arguments()
 
@@ -128,7 +129,7 @@ INPUTS = [
     Input("standard input closed", _no_input, 0, TUNED),
     Input("NO_COLOR=1", environment(NO_COLOR="1"), 0, TUNED),
     Input("a terminal of 20 columns", environment(COLUMNS="20"), 0, r"tuned|tun"),
-    Input("a working folder that may not be written", _not_root, 2, r"(?i)permission denied|cannot be written"),
+    Input("a working folder that may not be written", _read_only, 2, r"(?i)permission denied|cannot be written"),
     Input("a working folder that was deleted", _folder_gone, 2, r"(?i)folder|directory"),
     Input("a working folder named `50 % of {my} data #1`", _odd_folder, 0, TUNED),
     Input("files of the user named as libraries: random.py, datasets.py, ...", _same_names, 0, TUNED),

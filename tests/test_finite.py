@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from conftest import World
-from test_base_and_tuned import data, trainer
+from test_base_and_tuned import Models, data, trainer, whole_models
 from torch import Tensor
 
 from radio.callbacks import CollapseGuard
@@ -22,13 +22,19 @@ from radio.schema import GroupBatch, InputError
 Radio = Callable[..., tuple[int, str, str]]
 
 
+@pytest.fixture(scope="module")
+def models(tiny_bert: str, tmp_path_factory: pytest.TempPathFactory) -> Models:
+    return whole_models(tiny_bert, tmp_path_factory.mktemp("models"))
+
+
 def broken(folder: str, target: Path, value: float = float("nan")) -> str:
     """A copy of a model folder with one weight that is not finite."""
     from safetensors.torch import load_file, save_file
 
     shutil.copytree(folder, target)
     weights = load_file(target / "model.safetensors")
-    weights["encoder.layer.1.output.dense.weight"][0, 0] = value
+    (name,) = [name for name in weights if name.endswith("layer.1.output.dense.weight")]
+    weights[name][0, 0] = value
     save_file(weights, target / "model.safetensors", {"format": "pt"})
     return str(target)
 
@@ -73,9 +79,9 @@ def test_a_learning_rate_far_too_high_ends_the_run_and_exports_nothing(
 @pytest.mark.parametrize("command", ["fit", "validate", "predict"])
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_weights_that_came_with_the_model_are_named(
-    command: str, value: float, world: World, tiny_bert: str, tmp_path: Path
+    command: str, value: float, world: World, models: Models, tmp_path: Path
 ) -> None:
-    folder = broken(tiny_bert, tmp_path / "broken", value)
+    folder = broken(models[CrossEncoder], tmp_path / "broken", value)
     with pytest.raises(InputError, match=r"(?s)the score of passage '.+' for question 'q-.+' is nan") as caught:
         fit(CrossEncoder(folder, max_length=48), world, tmp_path, command)
     assert f"output.dense.weight' is not finite in the model {folder!r} itself" in str(caught.value)
@@ -95,10 +101,10 @@ def test_the_untrained_model_is_told_apart(world: World, tiny_bert: str, tmp_pat
 
 @pytest.mark.parametrize("command", ["fit", "test"])
 def test_a_score_of_ones_own_that_is_infinite_names_its_class(
-    command: str, world: World, tiny_bert: str, tmp_path: Path
+    command: str, world: World, models: Models, tmp_path: Path
 ) -> None:
     with pytest.raises(InputError, match=r"is -?inf, expected a finite number") as caught:
-        fit(Overflows(tiny_bert, max_length=48), world, tmp_path, command)
+        fit(Overflows(models[CrossEncoder], max_length=48), world, tmp_path, command)
     assert "Overflows.score (all weights are finite)" in str(caught.value)
 
 

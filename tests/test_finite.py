@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,16 +26,17 @@ def models(tiny_bert: str, tmp_path_factory: pytest.TempPathFactory) -> Models:
     return whole_models(tiny_bert, tmp_path_factory.mktemp("models"))
 
 
-def broken(folder: str, target: Path, value: float = float("nan")) -> str:
-    """A copy of a model folder with one weight that is not finite."""
-    from safetensors.torch import load_file, save_file
+class SecondIsBroken(BiEncoder):
+    """The network that is built second, the untrained one, has a weight that is not finite."""
 
-    shutil.copytree(folder, target)
-    weights = load_file(target / "model.safetensors")
-    (name,) = [name for name in weights if name.endswith("layer.1.output.dense.weight")]
-    weights[name][0, 0] = value
-    save_file(weights, target / "model.safetensors", {"format": "pt"})
-    return str(target)
+    built = 0
+
+    def build(self) -> Any:
+        network = super().build()
+        self.built += 1
+        if self.built == 2:
+            next(network.parameters()).data.fill_(float("nan"))
+        return network
 
 
 class Overflows(CrossEncoder):
@@ -81,21 +81,19 @@ def test_a_learning_rate_far_too_high_ends_the_run_and_exports_nothing(
 def test_weights_that_came_with_the_model_are_named(
     command: str, value: float, world: World, models: Models, tmp_path: Path
 ) -> None:
-    folder = broken(models[CrossEncoder], tmp_path / "broken", value)
-    with pytest.raises(InputError, match=r"(?s)the score of passage '.+' for question 'q-.+' is nan") as caught:
-        fit(CrossEncoder(folder, max_length=48), world, tmp_path, command)
-    assert f"output.dense.weight' is not finite in the model {folder!r} itself" in str(caught.value)
+    reranker = CrossEncoder(models[CrossEncoder], max_length=48)
+    reranker.configure_model()
+    reranker.network.bert.encoder.layer[1].output.dense.weight.data[0, 0] = value
+    with pytest.raises(InputError, match=r"the score of passage '.+' for question 'q-.+' is nan") as caught:
+        fit(reranker, world, tmp_path, command)
+    assert f"output.dense.weight' is not finite in the model {reranker.model!r} itself" in str(caught.value)
     stage = {"fit": "training, epoch 0, step 0, learning rate", "validate": "validation", "predict": "predict"}[command]
     assert f"({stage}" in str(caught.value)
 
 
 def test_the_untrained_model_is_told_apart(world: World, tiny_bert: str, tmp_path: Path) -> None:
-    reranker = BiEncoder(broken(tiny_bert, tmp_path / "broken"), max_length=48)
-    reranker.configure_model()
-    for parameter in reranker.parameters():
-        parameter.data.nan_to_num_()
     with pytest.raises(InputError, match=r"validation, the untrained model, epoch 0, step 0") as caught:
-        fit(reranker, world, tmp_path, "validate")
+        fit(SecondIsBroken(tiny_bert, max_length=48), world, tmp_path, "validate")
     assert "in the model" in str(caught.value)
 
 

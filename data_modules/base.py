@@ -176,6 +176,7 @@ class RationaleDataModule(L.LightningDataModule):
         """Retrieve, obtain rationales and teacher scores for the splits that the command needs."""
         stage = self.trainer.state.fn if self.trainer else None
         splits = self._splits_of(stage)
+        self._check_plan(splits)
         for split in splits if stage != "predict" else ():
             self._check_gold(split)
         candidates = {split: self._retrieve(split) for split in splits}
@@ -186,6 +187,19 @@ class RationaleDataModule(L.LightningDataModule):
             self._show_rationales(split, rationales)
             self._check_rationales(split, rationales)
             self._teach(split, found, rationales.kept)
+
+    def _check_plan(self, splits: Sequence[str]) -> None:
+        """What the other parts of the run ask of this one, before it costs anything."""
+        from radio import plan
+        from radio.rerankers import Reranker
+
+        if self.trainer is None:
+            return
+        callbacks: Any = self.trainer.callbacks  # type: ignore[attr-defined]
+        reranker = self.trainer.lightning_module
+        if self.trainer.state.fn == "fit" and isinstance(reranker, Reranker):
+            plan.check_run(callbacks, reranker, self)
+        plan.check_data(callbacks, self, splits)
 
     def setup(self, stage: str | None = None) -> None:
         """Build the examples of each split from the caches.
@@ -380,9 +394,7 @@ class RationaleDataModule(L.LightningDataModule):
     ) -> None:
         work = list(self.taught(split, candidates, rationales))
         missing = set(self.cache.missing([key for key, *_ in work]))
-        # questions of the same text, answers and candidates have one key: they are scored once
-        unique = {item[0]: item for item in work}
-        todo = [item for key, item in unique.items() if key in missing]
+        todo = [item for item in work if item[0] in missing]
         if not todo:
             return
         from tqdm import tqdm
@@ -406,7 +418,7 @@ class RationaleDataModule(L.LightningDataModule):
         if split in TAUGHT:
             rationales = self._read_rationales(split, candidates)
             self._check_rationales(split, rationales)
-            # by question, not by key: questions of the same text and answers share one
+            # by question: that keys differ is up to the teacher's key
             work = {question.id: key for key, question, _, _ in self.taught(split, candidates, rationales.kept)}
             stored = self.cache.get_json(work.values(), as_scores)
             lacking = [question for question, key in work.items() if key not in stored]

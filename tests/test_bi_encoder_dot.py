@@ -18,8 +18,9 @@ from radio import model_files
 from radio.cache import Cache
 from radio.encoders import Encoder
 from radio.losses import ListNet
+from radio.rationales.checks import best_passages
 from radio.rerankers import BiEncoder, Reranker
-from radio.schema import InputError
+from radio.schema import InputError, Rationale
 
 GROUPS = [group(0, TEXTS), group(1, TEXTS[:3])]
 PROMPTS = {"query": "who ", "document": "about "}
@@ -134,6 +135,13 @@ def test_an_encoder_of_dot_products_does_not_shorten_its_vectors(ance: str, tmp_
     # another similarity does not find these in the cache
     unit = Encoder(ance, max_length=48, device="cpu", similarity="cosine").encode(TEXTS[:2], cache, query=True)
     np.testing.assert_allclose(np.linalg.norm(unit, axis=1), 1, atol=1e-5)
+
+
+def test_the_support_of_a_rationale_is_a_cosine_whatever_the_encoder(ance: str, tmp_path: Path) -> None:
+    items = [(g.question, Rationale(g.question.id, "fog lamp rope"), g.passages) for g in GROUPS]
+    found = best_passages(items, Encoder(ance, max_length=48, device="cpu"), Cache(tmp_path / "cache.sqlite"))
+    assert len(found) == 2
+    assert all(-1 <= support.similarity <= 1 for support in found.values())
 
 
 def test_the_cache_of_an_encoder_of_cosines_stays(tiny_bert: str) -> None:

@@ -63,18 +63,18 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 PARTS: dict[str, tuple[Callable[[], Fingerprinted], str]] = {
     "AnswerMatch": (AnswerMatch, "c6f2a924a9f181e6"),
     "AnthropicWriter": (AnthropicWriter, "16d238fab6a638c2"),
-    "BM25": (BM25, "72708c08664d732b"),
-    "Blend": (Blend, "44c49694534ce055"),
-    "Dense": (Dense, "326330564f3a6956"),
-    "Encoder": (Encoder, "acb63bb13056adf1"),
+    "BM25": (BM25, "e1caeda4a9f663a3"),
+    "Blend": (Blend, "c90eaaf4d30cd90b"),
+    "Dense": (Dense, "a45ebdff0d2a3ea3"),
+    "Encoder": (Encoder, "5c3e85b12694b2e3"),
     "ExtractiveReader": (lambda: ExtractiveReader("m"), "c4fed34ab4f3b3a0"),
-    "Gated": (Gated, "ef129840a2dbc633"),
+    "Gated": (Gated, "de5afd5d069bdc5d"),
     "GoldPassages": (GoldPassages, "bd8e6d08f8b55241"),
     "NLIJudge": (NLIJudge, "dd192294ebebb350"),
     "OpenAIWriter": (lambda: OpenAIWriter("gpt-4o-mini"), "48ae240b978a76b0"),
     "Precomputed": (lambda: Precomputed("run.trec"), "f08f688b261881ce"),
     "QualityChecks": (QualityChecks, "2c3f8af4b5bff301"),
-    "RationaleSimilarity": (RationaleSimilarity, "b17758fe94cd10ec"),
+    "RationaleSimilarity": (RationaleSimilarity, "a7f463c599633251"),
     "Recorded": (lambda: Recorded("rationales.jsonl"), "37a197aa4150dae3"),
     "RetrievalScore": (RetrievalScore, "f799517c41fd3f41"),
     "SpanReader": (SpanReader, "510dd3cd6d924f0e"),
@@ -90,7 +90,8 @@ class Spy(Cache):
     def missing(self, keys: Sequence[str]) -> NoReturn:
         raise AskedError(*keys)
 
-    get_json = missing  # type: ignore[assignment]
+    def get_json(self, keys: Sequence[str], parse: object = None) -> NoReturn:
+        raise AskedError(*keys)
 
 
 def asked(look_up: Callable[[Cache], Any]) -> str:
@@ -111,8 +112,8 @@ class Data(data_modules.RationaleDataModule):
 ITEM = (QUESTION, RATIONALE, PASSAGES)
 PROMPT = Prompt(QUESTION, PASSAGES)
 COMPOSED: dict[str, tuple[Callable[[], str], str]] = {
-    "candidates, BM25": (lambda: Data(BM25())._candidate_keys("train")[0], "1d0f4e2b74c709fa"),
-    "candidates, injected": (lambda: Data(BM25(), injected="train")._candidate_keys("train")[0], "8f4c1a5520182592"),
+    "candidates, BM25": (lambda: Data(BM25())._candidate_keys("train")[0], "62b9bcfea1e2e751"),
+    "candidates, injected": (lambda: Data(BM25(), injected="train")._candidate_keys("train")[0], "6ba500995bf9cbe0"),
     "candidates, Precomputed": (lambda: Data(Precomputed("run.trec"))._candidate_keys("train")[0], "92bce7601e066357"),
     "rationale, AnthropicWriter": (lambda: AnthropicWriter().key(QUESTION), "c0c36f06a45eab2c"),
     "rationale, with passages": (
@@ -121,7 +122,7 @@ COMPOSED: dict[str, tuple[Callable[[], str], str]] = {
     ),
     "rationale, OpenAIWriter": (lambda: OpenAIWriter("gpt-4o-mini").key(QUESTION), "f636205f414730e8"),
     "rationale, TransformersWriter": (lambda: TransformersWriter("m").key(QUESTION), "b2c890d566591165"),
-    "rationale, Recorded": (lambda: Recorded("rationales.jsonl").key(QUESTION), "d6ce118f14620738"),
+    "rationale, Recorded": (lambda: Recorded("rationales.jsonl").key(QUESTION), "2119a687dac71886"),
     "teacher": (lambda: teacher_key("teacher", "corpus", QUESTION, RATIONALE, PASSAGES), "2e6ee1a9cb95a681"),
     "teacher, no rationale": (lambda: teacher_key("teacher", "corpus", QUESTION, None, PASSAGES), "750b89427248335a"),
     "answer, SpanReader": (lambda: SpanReader().key(PROMPT), "f1a1bd4c4868b420"),
@@ -131,13 +132,13 @@ COMPOSED: dict[str, tuple[Callable[[], str], str]] = {
         lambda: asked(lambda cache: QualityChecks(judge=NLIJudge("m"))._verdicts([ITEM], cache)),
         "e023d3dcba5285a5",
     ),
-    "nearest candidate": (lambda: asked(lambda cache: best_passages([ITEM], Encoder("m"), cache)), "45f16d927ff513af"),
-    "embedding": (lambda: asked(lambda cache: Encoder("m").encode(["text"], cache)), "8415db04cdfdc8f8"),
+    "nearest candidate": (lambda: asked(lambda cache: best_passages([ITEM], Encoder("m"), cache)), "906c8979068a9b91"),
+    "embedding": (lambda: asked(lambda cache: Encoder("m").encode(["text"], cache)), "be312f28ba289fa3"),
     "embedding, query": (
         lambda: asked(lambda cache: Encoder("m").encode(["text"], cache, query=True)),
-        "ae33a06fa758c8da",
+        "9cf76593695b7f55",
     ),
-    "token embeddings": (lambda: asked(lambda cache: Encoder("m").encode_tokens(["text"], cache)), "07f86219e0fcdbde"),
+    "token embeddings": (lambda: asked(lambda cache: Encoder("m").encode_tokens(["text"], cache)), "04aefdf4d30df7d1"),
 }
 
 
@@ -241,6 +242,12 @@ def test_an_encoder_whose_name_brings_prefixes_has_another_key_than_its_copy_of_
     Path("e5-base-v2").rename("m")
     assert Encoder("m").fingerprint() != named
     assert Encoder("./m").fingerprint() == Encoder("m").fingerprint()
+
+
+def test_how_embeddings_are_compared_counts_whether_the_model_or_a_setting_says_it() -> None:
+    cosine, dot = Encoder("m").fingerprint(), Encoder("m", similarity="dot").fingerprint()
+    assert dot != cosine == Encoder("m", similarity="cosine").fingerprint()
+    assert Dense(Encoder("m", similarity="dot")).fingerprint() != Dense(Encoder("m")).fingerprint()
 
 
 def test_the_weights_count_and_not_the_path_that_a_teacher_was_given() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from radio.cache import Cache
+from radio.cache import Cache, path_fingerprint
 from radio.encoders import Encoder
 from radio.rationales import RationaleWriter, Request, fill
 from radio.rationales.base import read
@@ -147,6 +147,15 @@ def test_long_keys_and_kinds_are_no_trouble(tmp_path: Path) -> None:
     cache = Cache(tmp_path / "radio.sqlite")
     cache.put("k" * 100_000, {"x" * 1_000_000: b"1"})
     assert cache.get(["x" * 1_000_000]) == {"x" * 1_000_000: b"1"}
+
+
+@pytest.mark.parametrize("kind", ["pipe", "name"])
+def test_a_path_that_is_no_file_is_one_message_and_is_not_waited_for(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / ("x" * 300 if kind == "name" else "pipe")
+    if kind == "pipe":
+        os.mkfifo(path)
+    with pytest.raises(InputError, match=r"cannot be read|found a pipe"):
+        path_fingerprint(path)
 
 
 # Damaged entries

@@ -52,7 +52,10 @@ def written(path: Path, **content: Any) -> Path:
 def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before(tmp_path: Path) -> None:
     path = tmp_path / "last.ckpt"
     # on another file system, where there is one
-    environment = {**os.environ, "TMPDIR": "/dev/shm" if os.path.isdir("/dev/shm") else str(tmp_path.parent)}
+    environment = {
+        **os.environ,
+        "TMPDIR": "/dev/shm" if os.path.isdir("/dev/shm") else str(tmp_path.parent),
+    }
     done = subprocess.run([sys.executable, "-c", KILLED_IN_THE_MIDDLE, str(path)], env=environment)
     assert done.returncode == -signal.SIGKILL
     assert torch.equal(read_checkpoint(path)["state_dict"]["w"], torch.ones(9))
@@ -91,13 +94,25 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "folder": (lambda path: path.mkdir(), "cannot be read"),
     "empty": (lambda path: path.write_bytes(b""), "the file is empty"),
     "text": (lambda path: path.write_text("no checkpoint"), "another kind of file"),
-    "LFS pointer": (lambda path: path.write_text("version https://git-lfs"), "a pointer of Git LFS"),
+    "LFS pointer": (
+        lambda path: path.write_text("version https://git-lfs"),
+        "a pointer of Git LFS",
+    ),
     "pickle": (lambda path: path.write_bytes(b"\x80\x04K\x01."), "a pickled object of Python"),
     "cut off": (cut, "cut off"),
     "zip": (strange_zip, "cannot be read"),
-    "objects": (lambda path: written(path, extra=Fraction(1)), "found fractions.Fraction in it.*--weights_only false"),
-    "weights alone": (lambda path: torch.save({"w": torch.ones(1)}, path), "found the keys w, expected a checkpoint"),
-    "a tensor": (lambda path: torch.save(torch.ones(1), path), "found a Tensor, expected a checkpoint"),
+    "objects": (
+        lambda path: written(path, extra=Fraction(1)),
+        "found fractions.Fraction in it.*--weights_only false",
+    ),
+    "weights alone": (
+        lambda path: torch.save({"w": torch.ones(1)}, path),
+        "found the keys w, expected a checkpoint",
+    ),
+    "a tensor": (
+        lambda path: torch.save(torch.ones(1), path),
+        "found a Tensor, expected a checkpoint",
+    ),
 }
 
 
@@ -144,14 +159,20 @@ def config(**model: Any) -> dict[str, Any]:
     return {
         "seed_everything": 0,
         "model": {"class_path": "BiEncoder", "init_args": arguments},
-        "data": {"class_path": "Jsonl", "init_args": {"batch_size": 4, "seed": None, "train": "a", "cache_dir": "c"}},
+        "data": {
+            "class_path": "Jsonl",
+            "init_args": {"batch_size": 4, "seed": None, "train": "a", "cache_dir": "c"},
+        },
         "trainer": {"max_epochs": 1},
     }
 
 
 def saved(before: dict[str, Any], *, half: bool = False) -> dict[str, Any]:
     progress = {"current": {"ready": 3 if half else 0}, "is_last_batch": not half}
-    return {"radio": {"config": before}, "loops": {"fit_loop": {"epoch_loop.batch_progress": progress}}}
+    return {
+        "radio": {"config": before},
+        "loops": {"fit_loop": {"epoch_loop.batch_progress": progress}},
+    }
 
 
 def test_what_differs_is_said_and_the_command_wins_where_it_can() -> None:
@@ -184,7 +205,10 @@ def test_another_model_is_refused_and_another_order_within_an_epoch() -> None:
         compare(saved(before), other_class, Path("a.ckpt"), trains=False)
     batches = config()
     batches["data"]["init_args"]["batch_size"] = 8
-    with pytest.raises(InputError, match=r"in the middle of an epoch, whose order is fixed:\n  data\.init_args\.batch"):
+    with pytest.raises(
+        InputError,
+        match=r"in the middle of an epoch, whose order is fixed:\n  data\.init_args\.batch",
+    ):
         compare(saved(before, half=True), batches, Path("a.ckpt"), trains=True)
     assert compare(saved(before, half=True), config(lr=1), Path("a"), trains=True) != []
 

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -101,7 +102,14 @@ def test_a_resumed_run_heeds_its_command_and_keeps_its_metrics(
     radio: Radio, tiny_run: list[str], tmp_path: Path
 ) -> None:
     run = tmp_path / "runs/tiny"
-    arguments = [*tiny_run, *FAST, "--data.init_args.batch_size", "4", "--trainer.log_every_n_steps", "1"]
+    arguments = [
+        *tiny_run,
+        *FAST,
+        "--data.init_args.batch_size",
+        "4",
+        "--trainer.log_every_n_steps",
+        "1",
+    ]
     status, _, err = radio("fit", *arguments, "--ckpt_path", "last")
     assert (status, "runs/tiny holds no such checkpoint" in err) == (2, True), err
     assert not run.exists()
@@ -175,10 +183,46 @@ def test_the_last_weights_are_kept_when_nothing_is_validated(radio: Radio, tiny_
         status, _, err = radio("fit", *tiny_run, *unseen)
     assert status == 0, err
     assert torch.load(tmp_path / "runs/tiny/checkpoints/last.ckpt", weights_only=True)["global_step"] == 1
-    none = ["--trainer.callbacks", "null", "--trainer.enable_checkpointing", "false", "--name", "none", *FAST]
+    none = [
+        "--trainer.callbacks",
+        "null",
+        "--trainer.enable_checkpointing",
+        "false",
+        "--name",
+        "none",
+        *FAST,
+    ]
     status, out, err = radio("fit", *tiny_run, *none)
     assert status == 0, err
     assert "no checkpoint was kept" in out
+
+
+CTRL_C = """
+import lightning as L
+
+class CtrlC(L.Callback):
+    def on_train_epoch_start(self, trainer, pl_module):
+        if trainer.current_epoch == 1:
+            raise KeyboardInterrupt
+"""
+
+
+def test_an_interrupted_run_says_how_it_goes_on(
+    radio: Radio, tiny_run: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ctrl_c.py").write_text(CTRL_C)
+    monkeypatch.syspath_prepend(tmp_path)
+    # Lightning goes deaf to Ctrl-C when it has heard it
+    heard = signal.getsignal(signal.SIGINT)
+    stopped = ["--trainer.max_epochs", "2", "--trainer.callbacks+", "ctrl_c.CtrlC"]
+    status, _, err = radio("fit", *tiny_run, *FAST, *stopped)
+    signal.signal(signal.SIGINT, heard)
+    assert status == 128 + signal.SIGINT
+    last = "runs/tiny/checkpoints/last.ckpt"
+    assert f"interrupted; it goes on with the same command and --ckpt_path last ({last})" in err
+    status, out, err = radio("fit", *tiny_run, *FAST, "--trainer.max_epochs", "2", "--ckpt_path", "last")
+    assert status == 0, err
+    assert f"goes on from {last}, after step" in out
 
 
 WANDB = ["--trainer.logger", "WandbLogger", "--trainer.logger.init_args.project", "p"]
@@ -223,7 +267,13 @@ def test_wandb_without_a_key_is_one_message_before_anything_is_prepared(
 def test_secrets_are_not_logged() -> None:
     from radio.loggers import plain
 
-    config = {"api_key": "k", "max_tokens": 5, "urls": ["https://me:pw@host/x"], "hf_token": "t", "token": None}
+    config = {
+        "api_key": "k",
+        "max_tokens": 5,
+        "urls": ["https://me:pw@host/x"],
+        "hf_token": "t",
+        "token": None,
+    }
     found = plain(config)
     assert found["api_key"] == found["hf_token"] == "(left out)"
     assert (found["max_tokens"], found["token"]) == (5, None)
@@ -231,7 +281,15 @@ def test_secrets_are_not_logged() -> None:
 
 
 NOISE = (
-    *("litlogger", "LeafSpec", "Restoring states", "Loaded model weights", "FLOPs", "sync_dist", "Seed set"),
+    *(
+        "litlogger",
+        "LeafSpec",
+        "Restoring states",
+        "Loaded model weights",
+        "FLOPs",
+        "sync_dist",
+        "Seed set",
+    ),
     *("TPU available", "it/s", "GLOBAL_RANK", "predict returned None", "DataLoader 0"),
 )
 WARNER = """
@@ -258,17 +316,41 @@ def test_what_a_run_prints_fits_a_screen_and_warnings_are_shown(
     where = tiny_run.index("--trainer.enable_progress_bar")
     arguments = [*tiny_run[:where], *tiny_run[where + 2 :]]
     where = arguments.index("--trainer.enable_model_summary")
-    arguments = [*arguments[:where], *arguments[where + 2 :], "--trainer.callbacks+", "warner.Warner"]
+    arguments = [
+        *arguments[:where],
+        *arguments[where + 2 :],
+        "--trainer.callbacks+",
+        "warner.Warner",
+    ]
     if processes > 1:
-        arguments += ["--trainer.devices", "2", "--trainer.strategy", "ddp", "--data.init_args.batch_size", "4"]
+        arguments += [
+            "--trainer.devices",
+            "2",
+            "--trainer.strategy",
+            "ddp",
+            "--data.init_args.batch_size",
+            "4",
+        ]
     command = [sys.executable, "-m", "radio", "fit", *arguments]
     done = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True, timeout=PATIENCE
+        command,
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=PATIENCE,
     )
     printed = done.stdout + done.stderr
     assert len(printed.splitlines()) <= 40, printed
     for words in NOISE:
         # a warning of the user's own metric is no noise
         assert words not in printed.replace("validation/mine', ..., sync_dist", ""), printed
-    for words in ("a real warning", "validation/mine", "fit runs/tiny: BiEncoder", "epoch 1 of 1", "to train on"):
+    for words in (
+        "a real warning",
+        "validation/mine",
+        "fit runs/tiny: BiEncoder",
+        "epoch 1 of 1",
+        "to train on",
+    ):
         assert words in printed, printed

@@ -22,6 +22,7 @@ def test_config_builds_the_classes_that_it_names(path: Path, monkeypatch: pytest
     import lightning as L
 
     from data_modules import RationaleDataModule
+    from radio import plan
     from radio.cli import RadioCLI, RadioParser, RadioTrainer
     from radio.rerankers import Reranker
 
@@ -50,6 +51,7 @@ def test_config_builds_the_classes_that_it_names(path: Path, monkeypatch: pytest
     assert isinstance(built["model"], Reranker)
     assert isinstance(built["data"], RationaleDataModule)
     assert isinstance(built["trainer"], L.Trainer)
+    plan.check_run(built["trainer"].callbacks, built["model"], built["data"])
 
     for names, thing in _named(yaml.safe_load(path.read_text())):
         found = built[names[0]]

@@ -26,16 +26,12 @@ def models(tiny_bert: str, tmp_path_factory: pytest.TempPathFactory) -> Models:
     return whole_models(tiny_bert, tmp_path_factory.mktemp("models"))
 
 
-class SecondIsBroken(BiEncoder):
-    """The network that is built second, the untrained one, has a weight that is not finite."""
+class BrokenBase(BiEncoder):
+    """The untrained network has a weight that is not finite."""
 
-    built = 0
-
-    def build(self) -> Any:
-        network = super().build()
-        self.built += 1
-        if self.built == 2:
-            next(network.parameters()).data.fill_(float("nan"))
+    def _load_untrained(self) -> Any:
+        network = super()._load_untrained()
+        next(network.parameters()).data.fill_(float("nan"))
         return network
 
 
@@ -93,7 +89,7 @@ def test_weights_that_came_with_the_model_are_named(
 
 def test_the_untrained_model_is_told_apart(world: World, tiny_bert: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"validation, the untrained model, epoch 0, step 0") as caught:
-        fit(SecondIsBroken(tiny_bert, max_length=48), world, tmp_path, "validate")
+        fit(BrokenBase(tiny_bert, max_length=48), world, tmp_path, "validate")
     assert "in the model" in str(caught.value)
 
 

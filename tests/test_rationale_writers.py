@@ -348,6 +348,8 @@ def test_a_key_reaches_no_file(
         index = arguments.index("--data.init_args.rationales.init_args.paths")
         del arguments[index : index + 2]
         arguments += ["--data.init_args.rationales.init_args.model", "claude-test"]
+        # this server knows no answers
+        arguments += ["--data.init_args.rationale_filters", "[empty]"]
         arguments += ["--config", str(ROOT / "configs/loggers/wandb.yaml")]
         monkeypatch.setenv("WANDB_MODE", "offline")
         arguments += ["--data.init_args.rationales.init_args.base_url", server.url]

@@ -11,7 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from radio.run_folder import LOCK, MARK, WRITES, RunFolder, mark_as_own, read_metrics, read_predictions, sweep_suffix
+from radio.run_folder import (
+    LOCK,
+    MARK,
+    WRITES,
+    RunFolder,
+    mark_as_own,
+    read_metrics,
+    read_predictions,
+    sweep_suffix,
+)
 from radio.schema import InputError
 
 
@@ -39,7 +48,22 @@ def checkpoint(folder: RunFolder, name: str, seconds: int = 0) -> Path:
 
 
 @pytest.mark.parametrize(
-    "name", ["..", ".", "/abs", "a/b", "a\\b", "", "  ", "a\0b", "a\nb", "x" * 300, "ä" * 130, "\udc80", "../../etc"]
+    "name",
+    [
+        "..",
+        ".",
+        "/abs",
+        "a/b",
+        "a\\b",
+        "",
+        "  ",
+        "a\0b",
+        "a\nb",
+        "x" * 300,
+        "ä" * 130,
+        "\udc80",
+        "../../etc",
+    ],
 )
 def test_what_is_not_the_name_of_one_folder_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="--name: found") as caught:
@@ -67,7 +91,9 @@ def test_files_without_a_mark_are_left_alone_whatever_the_command(command: str, 
     assert (other.path / "notes.txt").read_text() == "of the user"
 
 
-def test_an_older_versions_run_is_adopted_by_its_checkpoint_or_an_empty_mark(tmp_path: Path) -> None:
+def test_an_older_versions_run_is_adopted_by_its_checkpoint_or_an_empty_mark(
+    tmp_path: Path,
+) -> None:
     folder = finished(RunFolder(tmp_path, "old"))
     (folder.path / MARK).unlink()
     last = folder.path / "checkpoints/last.ckpt"
@@ -137,7 +163,12 @@ def test_a_killed_process_leaves_no_lock_behind(tmp_path: Path) -> None:
 
 def test_half_written_files_of_a_killed_process_are_taken_away(tmp_path: Path) -> None:
     folder = finished(RunFolder(tmp_path, "one"))
-    for name in (".metrics.json.ab12", ".test.base.trec.x1", ".export.q/model", "checkpoints/.last.ckpt.7.unfinished"):
+    for name in (
+        ".metrics.json.ab12",
+        ".test.base.trec.x1",
+        ".export.q/model",
+        "checkpoints/.last.ckpt.7.unfinished",
+    ):
         (folder.path / name).parent.mkdir(exist_ok=True)
         (folder.path / name).write_text("half")
     (folder.path / ".notes").write_text("of the user")
@@ -191,7 +222,10 @@ def test_damaged_results_are_refused_before_anything_is_computed(
     path = folder.path / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     before = path.read_bytes()
-    for command, arguments in [("test", {}), ("fit", {"checkpoint": folder.path / "checkpoints/last.ckpt"})]:
+    for command, arguments in [
+        ("test", {}),
+        ("fit", {"checkpoint": folder.path / "checkpoints/last.ckpt"}),
+    ]:
         with pytest.raises(InputError, match=rf"{name}.*move it away first"):
             folder.claim(command, **arguments)  # type: ignore[arg-type]
     assert path.read_bytes() == before

@@ -6,6 +6,7 @@ import difflib
 import os
 import sys
 from collections.abc import Sequence
+from secrets import token_hex
 
 from radio.crashes import guarded, usage_error
 
@@ -67,6 +68,8 @@ def main() -> int:
     if "--debug" in sys.argv:
         os.environ["RADIO_DEBUG"] = "1"
         sys.argv[:] = [argument for argument in sys.argv if argument != "--debug"]
+    # the same in all processes of a run: Lightning starts the others with this environment
+    os.environ.setdefault("RADIO_RUN", token_hex(8))
     _find_own_classes()
     arguments = sys.argv[1:]
     if not arguments or arguments[0] in {"-h", "--help", "help"}:
@@ -105,7 +108,11 @@ def main() -> int:
 
 def _find_own_classes() -> None:
     """Make the user's files importable from the working folder, as ``python -m radio`` does; what is installed wins."""
-    here = os.getcwd()
+    try:
+        here = os.getcwd()
+    except OSError:
+        # the folder was removed; what needs it will say so
+        return
     if here not in sys.path and "" not in sys.path:
         sys.path.append(here)
 

@@ -57,12 +57,15 @@ def path_fingerprint(path: Path) -> str:
     """SHA-256 of a file, or of all files of a folder with their names.
 
     Raises:
-        InputError: the path does not exist, or is a pipe or a device.
+        InputError: the path does not exist, cannot be read, or is neither a file nor a folder.
     """
-    if not path.is_dir():
-        check_file(path)
-    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-    return fingerprint([(str(p.relative_to(path)), _file_digest(p.resolve(), _state(p))) for p in files])
+    try:
+        if not path.is_dir():
+            check_file(path)
+        files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+        return fingerprint([(str(p.relative_to(path)), _file_digest(p.resolve(), _state(p))) for p in files])
+    except OSError as error:
+        raise InputError(f"{str(path)[:200]}: cannot be read ({error.strerror})") from None
 
 
 LARGE = 1 << 28

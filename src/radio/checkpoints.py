@@ -1,4 +1,6 @@
-"""Checkpoints: written whole or not at all, read with one clear message, and compared with the command that goes on."""
+"""Checkpoints: written whole or not at all, read with one clear message, and compared with the
+command that goes on.
+"""
 
 from __future__ import annotations
 
@@ -28,13 +30,23 @@ COMMAND_WINS = (
     *("lr", "weight_decay", "warmup_ratio", "loss", "dropout", "max_length"),
     *("gradient_checkpointing", "compile"),
 )
-"""Arguments of a reranker that may change between a checkpoint and the command that goes on from it."""
+"""Arguments of a reranker that may change between a checkpoint and the command that goes on from
+it.
+"""
 
 ORDER = ("batch_size", "sampler", "seed")
 """Arguments of the data on which the order of the groups hangs: they are fixed within an epoch."""
 
 NO_MATTER = (
-    *("cache_dir", "num_workers", "eval_batch_size", "eval_candidates", "predict", "validation", "test"),
+    *(
+        "cache_dir",
+        "num_workers",
+        "eval_batch_size",
+        "eval_candidates",
+        "predict",
+        "validation",
+        "test",
+    ),
     *("persistent_workers",),
 )
 """Arguments of the data that do not change what is learnt."""
@@ -49,8 +61,8 @@ TRAINING = (
 class WholeCheckpoints(TorchCheckpointIO):
     """Writes a checkpoint beside its place and renames it when it is on the disk.
 
-    Until then the previous one stays, whenever the process is killed. (Lightning writes to the temporary folder; where
-    that is on another file system, moving it is a copy.)
+    Until then the previous one stays, whenever the process is killed. (Lightning writes to the
+    temporary folder; where that is on another file system, moving it is a copy.)
 
     Args:
         trainer: whose network must fit what is read.
@@ -81,7 +93,10 @@ class WholeCheckpoints(TorchCheckpointIO):
             work.unlink(missing_ok=True)
 
     def load_checkpoint(
-        self, path: Any, map_location: Any = lambda storage, _: storage, weights_only: bool | None = None
+        self,
+        path: Any,
+        map_location: Any = lambda storage, _: storage,
+        weights_only: bool | None = None,
     ) -> dict[str, Any]:
         if "://" in str(path):
             return super().load_checkpoint(path, map_location, weights_only)
@@ -113,7 +128,8 @@ def read_checkpoint(path: Path, *, weights_only: bool = True, look: bool = False
         look: leave the tensors on the disk: for one who only wants to know what is in it.
 
     Raises:
-        InputError: there is none, it is cut off, not a checkpoint, or holds more than tensors and plain values.
+        InputError: there is none, it is cut off, not a checkpoint, or holds more than tensors and
+            plain values.
     """
     try:
         with path.open("rb") as file:
@@ -132,8 +148,10 @@ def read_checkpoint(path: Path, *, weights_only: bool = True, look: bool = False
         objects = re.findall(r"GLOBAL ([\w.]+)|class `?([\w.]+)`?", str(error))
         named = next((a or b for a, b in objects), "a Python object")
         raise InputError(
-            f"checkpoint {path}: found {named} in it, expected tensors and plain values only: an object in a file may "
-            "run any code when it is read. If you trust where the file comes from: --weights_only false"
+            f"checkpoint {path}: found {named} in it, expected tensors and plain values only: an "
+            "object in a file may "
+            "run any code when it is read. If you trust where the file comes from: --weights_only "
+            "false"
         ) from None
     except (RuntimeError, EOFError, KeyError, ValueError, OSError) as error:
         raise InputError(f"checkpoint {path}: cannot be read ({str(error).splitlines()[0][:200]})") from None
@@ -164,8 +182,7 @@ def check_network(checkpoint: Mapping[str, Any], module: Any, path: Any) -> None
     """
     if module is None or getattr(module, "network", None) is None:
         return
-    own = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items() if hasattr(tensor, "shape")}
-    stored = {name: tuple(tensor.shape) for name, tensor in checkpoint["state_dict"].items()}
+    own, stored = _shapes(module.state_dict()), _shapes(checkpoint["state_dict"])
     missing, unknown = sorted(own.keys() - stored.keys()), sorted(stored.keys() - own.keys())
     if not module.strict_loading:
         missing, unknown = [], []
@@ -181,9 +198,16 @@ def check_network(checkpoint: Mapping[str, Any], module: Any, path: Any) -> None
         shapes = [f"{name} {list(stored[name])} instead of {list(own[name])}" for name in other]
         facts.append(f"it has {_some(shapes)}")
     raise InputError(
-        f"checkpoint {path} is of another network than this {type(module).__name__} ({module.model}): "
-        f"{'; '.join(facts)}. Give the --model, its model and its lora with which the checkpoint was trained"
+        f"checkpoint {path} is of another network than this {type(module).__name__} "
+        f"({module.model}): "
+        f"{'; '.join(facts)}. Give the --model, its model and its lora with which the checkpoint "
+        "was trained"
     )
+
+
+def _shapes(weights: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    tensors = {name: value for name, value in weights.items() if hasattr(value, "shape")}
+    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
 
 
 def _some(names: list[str]) -> str:
@@ -218,8 +242,8 @@ def relevant(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def differences(before: Any, now: Any, key: str = "") -> dict[str, tuple[Any, Any]]:
-    """Settings that differ, by their full key. Below a class that is another one nothing is compared; nor is a setting
-    that only one side knows, as between versions."""
+    """Settings that differ, by their full key. Below a class that is another one nothing is
+    compared; nor is a setting that only one side knows, as between versions."""
     if isinstance(before, dict) and isinstance(now, dict):
         if "class_path" in before and before["class_path"] != now.get("class_path"):
             return {f"{key}.class_path": (before["class_path"], now.get("class_path"))}
@@ -247,7 +271,8 @@ def _argument(key: str, section: str) -> str | None:
 
 
 def compare(checkpoint: Mapping[str, Any], config: Mapping[str, Any], path: Path, *, trains: bool) -> list[str]:
-    """What differs between the settings of a checkpoint and those of the command that starts from it, a line each.
+    """What differs between the settings of a checkpoint and those of the command that starts from
+    it, a line each.
 
     Args:
         checkpoint: as :func:`read_checkpoint` gives it.
@@ -256,7 +281,8 @@ def compare(checkpoint: Mapping[str, Any], config: Mapping[str, Any], path: Path
         trains: the command goes on with training; otherwise it only evaluates.
 
     Raises:
-        InputError: they are of different models, or of a different order of the data in a half-done epoch.
+        InputError: they are of different models, or of a different order of the data in a half-done
+            epoch.
     """
     before = _about(checkpoint).get("config")
     if not before:
@@ -276,8 +302,10 @@ def compare(checkpoint: Mapping[str, Any], config: Mapping[str, Any], path: Path
             said.append(line)
     if refused:
         raise InputError(
-            f"checkpoint {path} is of another model:\n  " + "\n  ".join(refused) + "\nGive the settings of the "
-            "checkpoint; to train other ones from its weights, begin a new run with --model.init_args.model RUN/export"
+            f"checkpoint {path} is of another model:\n  "
+            + "\n  ".join(refused)
+            + "\nGive the settings of the checkpoint; to train other ones from its weights, begin a "
+            "new run with --model.init_args.model RUN/export"
         )
     if fixed:
         raise InputError(
@@ -292,7 +320,9 @@ def _short(value: Any) -> str:
 
 
 def data_fingerprint(datamodule: Any) -> dict[str, Any]:
-    """What a run is trained on: the number of questions, and a digest of them, their candidates and teacher scores."""
+    """What a run is trained on: the number of questions, and a digest of them, their candidates and
+    teacher scores.
+    """
     examples = getattr(datamodule, "examples", {}).get("train", [])
     digest = hashlib.sha256()
     for example in examples:
@@ -302,10 +332,11 @@ def data_fingerprint(datamodule: Any) -> dict[str, Any]:
 
 
 class RunState(L.Callback):
-    """Writes into each checkpoint what it was trained with and on, and makes a resumed run heed its own command.
+    """Writes into each checkpoint what it was trained with and on, and makes a resumed run heed its
+    own command.
 
-    Lightning restores learning rate, weight decay and schedule from the checkpoint; the command's are put in their
-    place before the first step.
+    Lightning restores learning rate, weight decay and schedule from the checkpoint; the command's
+    are put in their place before the first step.
     """
 
     def __init__(self) -> None:
@@ -331,7 +362,8 @@ class RunState(L.Callback):
             [{key: value for key, value in group.items() if key != "params"} for group in optimizer.param_groups]
             for optimizer in trainer.optimizers
         ]
-        self._base_lrs = [list(getattr(c.scheduler, "base_lrs", [])) for c in trainer.lr_scheduler_configs]
+        schedulers = [config.scheduler for config in trainer.lr_scheduler_configs]
+        self._base_lrs = [list(getattr(scheduler, "base_lrs", [])) for scheduler in schedulers]
         before, self._before = self._before, {}
         if before.get("data", {}).get("questions"):
             self._compare_data(before, trainer.world_size)
@@ -346,7 +378,8 @@ class RunState(L.Callback):
             differing.append(f"processes: {before['processes']} then, {processes} now")
         if differing and before["half_done"]:
             raise InputError(
-                f"the checkpoint is in the middle of an epoch, and this command differs: {'; '.join(differing)}. "
+                "the checkpoint is in the middle of an epoch, and this command differs: "
+                f"{'; '.join(differing)}. "
                 "Give what it was trained on, or go on from a checkpoint at the end of an epoch"
             )
         for line in differing:
@@ -363,10 +396,11 @@ class RunState(L.Callback):
 
 
 class KeepLastWeights(L.Callback):
-    """Writes a checkpoint at the end of training if no ModelCheckpoint has: what was trained is not lost.
+    """Writes a checkpoint at the end of training if no ModelCheckpoint has: what was trained is not
+    lost.
 
-    That is so where the metric that they monitor was never computed, without a validation, say. ``save_top_k: 0`` and
-    ``enable_checkpointing: false`` are heeded.
+    That is so where the metric that they monitor was never computed, without a validation, say.
+    ``save_top_k: 0`` and ``enable_checkpointing: false`` are heeded.
 
     Args:
         path: of that checkpoint.
@@ -376,7 +410,8 @@ class KeepLastWeights(L.Callback):
         self.path = path
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        writers = [c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint) and c.save_top_k != 0]
+        callbacks = [c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint)]
+        writers = [c for c in callbacks if c.save_top_k != 0]
         # by this process, or by the one that it goes on from
         written = [c for c in writers if c._last_checkpoint_saved or _is_file(c.best_model_path)]
         if trainer.fast_dev_run or not writers or written:  # type: ignore[attr-defined]
@@ -394,7 +429,9 @@ def _is_file(path: str) -> bool:
 
 
 def apply_rates(scheduler: Any, base_lrs: list[float]) -> None:
-    """Set the learning rates that a schedule gives at its present step when it starts from ``base_lrs``."""
+    """Set the learning rates that a schedule gives at its present step when it starts from
+    ``base_lrs``.
+    """
     if not base_lrs or not hasattr(scheduler, "base_lrs"):
         return
     old, scheduler.base_lrs = list(scheduler.base_lrs), list(base_lrs)

@@ -9,6 +9,7 @@ import secrets
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
 from signal import SIGINT, SIGTERM
@@ -28,7 +29,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 # imported so that their short class names resolve in configs
 import data_modules  # noqa: F401
 from data_modules.base import RationaleDataModule
-from radio import story
+from radio import plan, story
 from radio.callbacks import CollapseGuard, best_checkpoint
 from radio.callbacks.evaluation import tied_tops
 from radio.callbacks.export import monitored
@@ -54,7 +55,7 @@ class RadioTrainer(L.Trainer):
     """
 
     def __init__(self, *args: Any, use_distributed_sampler: bool = False, **kwargs: Any) -> None:
-        check(self, _numbers(kwargs))
+        check_trainer(kwargs)
         if kwargs.get("precision") is None:
             kwargs["precision"] = default_precision(kwargs.get("accelerator", "auto"))
         try:
@@ -71,6 +72,8 @@ class RadioTrainer(L.Trainer):
 
     def prepare(self, model: Reranker, datamodule: RationaleDataModule) -> None:
         """Fill the caches: candidates, rationales, teacher scores. Trains nothing and loads no reranker."""
+        plan.check_run(self.callbacks, model, datamodule)  # type: ignore[attr-defined]
+        plan.check_data(self.callbacks, datamodule, datamodule._splits_of(None))  # type: ignore[attr-defined]
         datamodule.prepare_data()
         print(datamodule.summary())
 
@@ -114,8 +117,12 @@ class RadioTrainer(L.Trainer):
         review(review_items(datamodule, split)[:limit], folder, annotator, port)
 
 
-def _numbers(settings: dict[str, Any]) -> dict[str, Any]:
-    """Settings of a trainer that are numbers: ``devices`` arrives as a text from the command line."""
+def check_trainer(settings: Mapping[str, Any]) -> None:
+    """Refuse numbers of a trainer that make no sense (:mod:`radio.ranges`).
+
+    Raises:
+        InputError: names the setting, what was found and what is expected.
+    """
     found: dict[str, float] = {}
     for name, value in settings.items():
         if isinstance(value, str) and re.fullmatch(r"[+-]?\d{1,9}", value.strip()):
@@ -123,7 +130,12 @@ def _numbers(settings: dict[str, Any]) -> dict[str, Any]:
         # a list of devices holds their numbers, from 0
         elif isinstance(value, int | float):
             found[name] = value
-    return found
+    check("Trainer", found)
+    if found.get("max_epochs") == -1 and found.get("max_steps", -1) == -1:
+        raise InputError(
+            "Trainer: max_epochs: found -1 without max_steps, expected one of them to end the training: the learning "
+            "rate falls to 0 at its end"
+        )
 
 
 def default_precision(accelerator: Any) -> str:
@@ -200,9 +212,10 @@ class RadioCLI(LightningCLI):
         found = read_words(words)
         if found.asked:
             super().parse_arguments(parser, [command, *found.asked])
-        tree = merged(self._subcommand_parsers[command], found, (Reranker, RationaleDataModule))
+        parsers = self._subcommand_parsers
+        tree = merged(parsers[command], found, (Reranker, RationaleDataModule), parsers.values())
         if found.print_config is not None:
-            print_config(self._subcommand_parsers[command], tree, found.print_config)
+            print_config(parsers[command], tree, found.print_config)
             raise SystemExit(0)
         self.config = parser.parse_object({"subcommand": command, command: tree})
 
@@ -308,8 +321,19 @@ class RadioCLI(LightningCLI):
             folder = Path(config.output) if config.output else self.folder.path
             mark_as_own(folder, WRITES[command], command)
         elif command in WRITES:
+            if command == "fit" and config.overwrite and self.folder.found(OWNED):
+                self._try_out(config)
             self.folder.claim(command, overwrite=config.overwrite, checkpoint=checkpoint, checkpoints=checkpoints)
             RadioCLI.claimed = self.folder
+
+    def _try_out(self, config: Namespace) -> None:
+        """Build the parts for their checks alone: a run that is refused must not have replaced an earlier one."""
+        check_trainer(config.trainer.as_dict())
+        trial = deepcopy(config)
+        # loggers open files
+        trial.trainer.logger = False
+        parts = self._parser(self.subcommand).instantiate_classes(trial)
+        plan.check_run(parts.trainer.callbacks or [], parts.model, parts.data)
 
     def _resolve_loggers(self, config: Namespace, first: bool) -> None:
         found = config.trainer.logger
@@ -367,6 +391,7 @@ class RadioCLI(LightningCLI):
         return trainer
 
     def before_fit(self) -> None:
+        plan.check_run(self.trainer.callbacks, self.model, self.datamodule)  # type: ignore[attr-defined]
         step = getattr(self, "resumed_step", 0)
         for logger in self.trainer.loggers:
             if isinstance(logger, ResumableCSVLogger) and self.trainer.global_rank == 0:
@@ -484,7 +509,10 @@ def run() -> RadioCLI:
         # Lightning would end with status 0, as if all had been done
         print(f"radio: terminated{_way_on()}", file=sys.stderr)
         raise SystemExit(128 + SIGTERM) from None
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as stop:
+        # Lightning ends with status 1 after Ctrl-C
+        if not isinstance(stop, KeyboardInterrupt) and not isinstance(stop.__context__, KeyboardInterrupt):
+            raise
         print(f"radio: interrupted{_way_on()}", file=sys.stderr)
         raise SystemExit(128 + SIGINT) from None
     finally:
@@ -494,8 +522,11 @@ def run() -> RadioCLI:
 
 
 def _way_on() -> str:
-    """How an interrupted run goes on."""
-    checkpoints = RadioCLI.claimed.checkpoints() if RadioCLI.claimed else []
+    """How an interrupted run goes on; empty for other commands, which are simply repeated."""
+    folder = RadioCLI.claimed
+    if folder is None or (folder.mark or {}).get("busy", {}).get("command") != "fit":
+        return ""
+    checkpoints = folder.checkpoints()
     if not checkpoints:
         return "; no checkpoint was written yet"
     return f"; it goes on with the same command and --ckpt_path last ({checkpoints[0]})"

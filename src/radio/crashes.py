@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import re
 import select
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -23,8 +25,24 @@ def usage_error(message: str) -> int:
     """Print one mistake as one message; the exit status for it."""
     if len(message) > LONGEST:
         message = message[:LONGEST] + " ..."
-    print(f"radio: error: {message}", file=sys.stderr)
+    if _is_first_to_say(message):
+        print(f"radio: error: {message}", file=sys.stderr)
     return 2
+
+
+def _is_first_to_say(message: str) -> bool:
+    """Whether no other process of this run has said the same: all of them find most mistakes."""
+    run = os.environ.get("RADIO_RUN")
+    if run is None or os.environ.get("WORLD_SIZE", "1") in {"", "0", "1"}:
+        return True
+    said = Path(tempfile.gettempdir()) / f"radio-{run}-{hashlib.sha256(message.encode()).hexdigest()[:16]}"
+    try:
+        said.touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def guarded(command: Callable[[], int]) -> int:

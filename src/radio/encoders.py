@@ -69,9 +69,9 @@ def passage_model(name: str, max_length: int) -> str:
     The latter if it is at hand, neither has changed, and ``max_length`` cuts passages alike.
     """
     folder = Path(resolve_model(name))
-    if not (folder / PASSAGES).is_file():
+    note = side_file(name, PASSAGES) if folder.is_dir() else {}
+    if not {"model", "fingerprint", "passage_side", "max_length"} <= set(note):
         return name
-    note = json.loads((folder / PASSAGES).read_text(encoding="utf-8"))
     try:
         same = model_fingerprint(note["model"]) == note["fingerprint"] and _passage_side(folder) == note["passage_side"]
     except InputError:
@@ -167,7 +167,8 @@ class Encoder(Fingerprinted):
     def depends_on(self) -> dict[str, Any]:
         # where nothing else says so, the name decides about E5's prefixes
         prefixes = default_prefixes(self.model, {})
-        return {**super().depends_on(), "model": model_fingerprint(self.model), "prefixes": prefixes}
+        settings = {**super().depends_on(), "model": model_fingerprint(self.model), "prefixes": prefixes}
+        return {**settings, "similarity": self.similarity}
 
     @property
     def similarity(self) -> str:

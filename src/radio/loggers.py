@@ -1,4 +1,6 @@
-"""What a run logs: ``metrics.csv`` that a resumed run continues, and W&B runs with a name, a config and an id."""
+"""What a run logs: ``metrics.csv`` that a resumed run continues, and W&B runs with a name, a config
+and an id.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ SECRET = re.compile(r"(api_?key|secret|password|credential|authorization|(^|_)to
 
 
 class ResumableCSVLogger(CSVLogger):
-    """``metrics.csv`` in the run folder itself. Rows of an earlier part of the run are kept up to a step.
+    """``metrics.csv`` in the run folder itself. Rows of an earlier part of the run are kept up to a
+    step.
 
     Every row is written at once: a killed run loses none.
 
@@ -88,7 +91,9 @@ def is_wandb(logger: Any) -> bool:
 
 
 def name_wandb_run(logger: Any, name: str, identifier: str) -> None:
-    """Name a W&B run in its logger's config like the run, and give it an id, by which it is found when it goes on."""
+    """Name a W&B run in its logger's config like the run, and give it an id, by which it is found
+    when it goes on.
+    """
     arguments = logger.init_args
     arguments.name = arguments.get("name") or name
     if not (arguments.get("id") or arguments.get("version")):
@@ -99,7 +104,8 @@ def check_wandb_key(logger: Any) -> None:
     """Refuse to log to W&B without a key, which would ask for one when all has been prepared.
 
     Raises:
-        InputError: there is none, in the environment or where ``wandb login`` keeps it, or the server refuses it or is
+        InputError: there is none, in the environment or where ``wandb login`` keeps it, or the
+            server refuses it or is
             away.
     """
     mode = os.environ.get("WANDB_MODE", "online")
@@ -108,7 +114,8 @@ def check_wandb_key(logger: Any) -> None:
     import wandb
 
     try:
-        # asks the server too: a key that it does not know, or a server that is away, shows now and not after hours
+        # asks the server too: a key that it does not know, or a server that is away, shows now and
+        # not after hours
         known = wandb.login(prompt=False)
     except wandb.errors.Error as error:
         raise InputError(f"W&B: {error}; to log without a connection: WANDB_MODE=offline") from None

@@ -112,20 +112,16 @@ def explain(message: str, place: Place = lambda path: None, tree: Any = None) ->
     where = f"{place(path) or f'key {chr(39)}{keys[-1]}{chr(39)}'}: " if keys else ""
     choices = re.findall(r"Expected a typing\.Literal\[(.*?)\]", message)
     if value and choices:
-        return f"{where}found {_bare(found)!r}, expected one of {', '.join(choices)}"
+        return f"{where}found {found[:200]!r}, expected one of {', '.join(choices)}"
     members = re.findall(r"Subtypes: \[(.*)\]", message) or re.findall(r"Expected a (<class '[\w.]+'>)", message)
     if value and members:
         expected = re.sub(r"<class '(?:[\w.]+\.)?(\w+)'>", r"\1", members[-1]).replace("NoneType", "null")
         expected = re.sub(r"\bSequence\b", "a list", expected)
-        return (
-            f"{where}found {_bare(found)!r}, expected {expected.replace('], ', '] or ').replace(', null', ' or null')}"
-        )
+        # commas between the members of a union, not those inside of dict[str, int]
+        expected = re.sub(r", (?![^\[]*\])", " or ", expected)
+        return f"{where}found {found[:200]!r}, expected {expected}"
     lines = [line.rstrip() for line in message.splitlines() if line.strip()]
     return where + "\n".join(lines[1:] if keys and len(lines) > 1 else lines)[:600]
-
-
-def _bare(text: str) -> str:
-    return text[:200]
 
 
 def _full_key(tree: Any, key: str, value: str) -> Key:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar, NoReturn
 
@@ -51,13 +51,19 @@ def made_by(make: Callable[..., Any] | None = None) -> Callable[..., Any]:
     return instantiate
 
 
-def merged(parser: LightningArgumentParser, words: Words, roles: Sequence[type[Any]]) -> dict[str, Any]:
+def merged(
+    parser: LightningArgumentParser,
+    words: Words,
+    roles: Sequence[type[Any]],
+    others: Iterable[LightningArgumentParser] = (),
+) -> dict[str, Any]:
     """The config files and options of a command as one tree; says what a change of class left behind.
 
     Args:
         parser: of the command.
         words: its command line.
         roles: base classes of reranker and data module.
+        others: parsers of all commands; what one of them takes may stand in a config file of another command.
 
     Raises:
         InputError: a file that cannot be read, a key that nothing has, a class that is not there.
@@ -65,7 +71,11 @@ def merged(parser: LightningArgumentParser, words: Words, roles: Sequence[type[A
     files = sources(words)
     RadioParser.place = staticmethod(partial(given, files))
     merge = Merge(roles)
-    tree = RadioParser.tree = merge.tree(argument_types(parser), files)
+    types = argument_types(parser)
+    foreign = {name for other in others for name in argument_types(other) if "." not in name} - set(types)
+    for source in files[:-1]:
+        source.tree = {name: value for name, value in source.tree.items() if name not in foreign}
+    tree = RadioParser.tree = merge.tree(types, files)
     if is_main_process():
         for note in merge.notes:
             print(f"radio: {note}", file=sys.stderr)

@@ -209,7 +209,7 @@ def _load_stemmer(language: str) -> Any:
 
 
 class Dense(Retriever):
-    """Dense retrieval by cosine (published: e5-base-v2), exact by default.
+    """Dense retrieval by the encoder's similarity (published: e5-base-v2, cosine), exact by default.
 
     Args:
         encoder: the embedding model, with its prefixes.

@@ -1,7 +1,8 @@
-"""The folder of a run: whose it is, who is at work in it, what of it may be replaced, and where a run goes on.
+"""The folder of a run: whose it is, who is at work in it, what of it may be replaced, and where a
+run goes on.
 
-A folder that a run has made carries a mark, the file ``.radio``. What is not marked belongs to the user or to an
-earlier version, and is neither deleted nor written over.
+A folder that a run has made carries a mark, the file ``.radio``. What is not marked belongs to the
+user or to an earlier version, and is neither deleted nor written over.
 """
 
 from __future__ import annotations
@@ -45,12 +46,14 @@ LONGEST = 255
 """Bytes in the name of a file, on all common file systems."""
 
 
-def check_name(name: str) -> None:
+def check_name(name: str | None) -> None:
     """Refuse what is not the name of one folder.
 
     Raises:
         InputError: a path, ``.`` or ``..``, blank, control characters, no Unicode, or too long.
     """
+    # the parser reads a blank and the word null as None
+    name = name or ""
     try:
         length = len(name.encode())
     except UnicodeEncodeError:
@@ -60,13 +63,15 @@ def check_name(name: str) -> None:
     if path_like or unprintable or not name.strip() or length > LONGEST:
         shown = repr(name) if len(name) <= 60 else f"{name[:60]!r}... ({len(name)} characters)"
         raise InputError(
-            f"--name: found {shown}, expected the name of one folder: no path, no control characters, "
+            f"--name: found {shown}, expected the name of one folder: no path, no control "
+            "characters, "
             f"at most {LONGEST} bytes; the folder above it is --trainer.default_root_dir"
         )
 
 
 def sweep_suffix() -> str:
-    """What tells the points of a sweep apart, whose commands all have the same name; empty outside of one.
+    """What tells the points of a sweep apart, whose commands all have the same name; empty outside
+    of one.
 
     Processes that this one starts have the same: they inherit the environment.
     """
@@ -77,7 +82,8 @@ def sweep_suffix() -> str:
 
 
 class RunFolder:
-    """``root/name``. :meth:`claim` before anything is written there, :meth:`release` when the command ends.
+    """``root/name``. :meth:`claim` before anything is written there, :meth:`release` when the
+    command ends.
 
     Args:
         root: folder of all runs.
@@ -94,7 +100,9 @@ class RunFolder:
 
     @property
     def mark(self) -> dict[str, Any] | None:
-        """What the mark says, None without one. An empty or damaged one still is a mark, of a run without an id."""
+        """What the mark says, None without one. An empty or damaged one still is a mark, of a run
+        without an id.
+        """
         try:
             found = json.loads((self.path / MARK).read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -128,12 +136,16 @@ class RunFolder:
     def checkpoints(self) -> list[Path]:
         """Checkpoints of this run that can be read, the one to go on from first.
 
-        Those called ``last`` come before others, and the newest before older ones. A file that a killed process left
-        half-written is no checkpoint.
+        Those called ``last`` come before others, and the newest before older ones. A file that a
+        killed process left half-written is no checkpoint.
         """
         found = {path.resolve(): path for folder in self._checkpoint_folders() for path in folder.glob("*.ckpt")}
         whole = [path for path in found.values() if path.is_dir() or zipfile.is_zipfile(path)]
-        return sorted(whole, key=lambda path: (path.name.startswith("last"), path.stat().st_mtime), reverse=True)
+        return sorted(
+            whole,
+            key=lambda path: (path.name.startswith("last"), path.stat().st_mtime),
+            reverse=True,
+        )
 
     def best_checkpoint(self) -> Path | None:
         """The checkpoint that the run chose by its validation; None if it did not come to that."""
@@ -162,7 +174,8 @@ class RunFolder:
             there = self.checkpoints()
             others = f"; {self.path} holds {_names(there)}" if there else ""
             raise InputError(
-                f"--ckpt_path {checkpoint}: no such file (relative paths start at {Path.cwd()}){others}; "
+                f"--ckpt_path {checkpoint}: no such file (relative paths start at "
+                f"{Path.cwd()}){others}; "
                 "expected a checkpoint, or last or best: that of the run --name"
             )
         return path
@@ -225,14 +238,19 @@ class RunFolder:
         facts: dict[str, Any] = {"command": command if command == "fit" or not self.trained else "fit"}
         if command == "fit":
             elsewhere = [f.resolve() for f in checkpoints if self.path.resolve() not in f.resolve().parents]
-            facts |= {"checkpoints": [str(folder) for folder in elsewhere] or None, "finished": None}
+            facts |= {
+                "checkpoints": [str(folder) for folder in elsewhere] or None,
+                "finished": None,
+            }
         facts["radio"] = __version__
         facts["run"] = mark.get("run") or secrets.token_hex(8)
         facts["busy"] = {"command": command, "process": os.getpid(), "host": socket.gethostname()}
         self.note(**facts)
 
     def release(self) -> None:
-        """Let other commands work in the folder; one in which nothing was made is taken away again."""
+        """Let other commands work in the folder; one in which nothing was made is taken away
+        again.
+        """
         if self._lock is None:
             return
         try:
@@ -271,8 +289,10 @@ class RunFolder:
                 older = above == self.root.resolve() and looks_like_a_run(above)
                 if above != own and own not in above.parents and ((above / MARK).is_file() or older):
                     raise InputError(
-                        f"{folder} would lie in the folder of another run, {above}. Configs that were saved by older "
-                        "versions hold that folder: take --trainer.default_root_dir runs, and no dirpath for "
+                        f"{folder} would lie in the folder of another run, {above}. Configs that "
+                        "were saved by older "
+                        "versions hold that folder: take --trainer.default_root_dir runs, and no "
+                        "dirpath for "
                         "ModelCheckpoint"
                     )
 
@@ -283,8 +303,10 @@ class RunFolder:
         # a checkpoint in it that the user names says whose folder it is
         if self.mark is None and names and not (adopt and looks_like_a_run(self.path)):
             raise InputError(
-                f"{self.path} holds {names}, but no mark of a run ({MARK}): it is yours, or of a version before runs "
-                f"were marked. It is left alone: choose another --name, or move it away. If it is a run: "
+                f"{self.path} holds {names}, but no mark of a run ({MARK}): it is yours, or of a "
+                "version before runs "
+                "were marked. It is left alone: choose another --name, or move it away. If it is "
+                "a run: "
                 f"touch {self.path / MARK}"
             )
 
@@ -295,7 +317,8 @@ class RunFolder:
             state = ", which is finished" if (self.mark or {}).get("finished") else ""
             on = f", go on from its last checkpoint with --ckpt_path last ({checkpoints[0]})" if checkpoints else ""
             raise InputError(
-                f"{self.path} already holds a run{state}; choose another --name{on}, or delete what it has made with "
+                f"{self.path} already holds a run{state}; choose another --name{on}, or delete "
+                "what it has made with "
                 "--overwrite true"
             )
         for path in there:
@@ -306,7 +329,9 @@ class RunFolder:
         (self.path / MARK).unlink(missing_ok=True)
 
     def _sweep_up(self, checkpoints: Sequence[Path]) -> None:
-        """Take away the half-written files of a process that was killed; no other one is at work here."""
+        """Take away the half-written files of a process that was killed; no other one is at work
+        here.
+        """
         for pattern in OWNED:
             for path in self.path.glob(f".{pattern}.*"):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -320,10 +345,12 @@ UNFINISHED = ".unfinished"
 
 
 def mark_as_own(folder: Path, writes: Sequence[str], command: str) -> None:
-    """Mark a folder into which a command adds files that no other one writes; nothing else in it is touched.
+    """Mark a folder into which a command adds files that no other one writes; nothing else in it is
+    touched.
 
     Raises:
-        InputError: files of these names are there that no such command has made, or it cannot be written.
+        InputError: files of these names are there that no such command has made, or it cannot be
+            written.
     """
     there = RunFolder(folder.resolve().parent, folder.resolve().name)
     try:

@@ -1,4 +1,6 @@
-"""What a command prints: one line for each thing that it does, and nothing of what the libraries below say anyway."""
+"""What a command prints: one line for each thing that it does, and nothing of what the libraries
+below say anyway.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,8 @@ WARNINGS = (
     r"predict returned None if it was on purpose",
     # all processes have all rankings: their numbers are the same
     r"It is recommended to use `self\.log\('(validation|test)/(retriever/|base/|tuned-base/)?"
-    r"((gold_|teacher_)?(mrr|ndcg@\d+|recall@\d+|precision@\d+)|(\w+_)?(em|f1|answer_in_context)|loss)(@\d+)?(/low|/high)?'",
+    r"((gold_|teacher_)?(mrr|(ndcg|recall|precision)@\d+)|(\w+_)?(em|f1|answer_in_context)|loss)"
+    r"(@\d+)?(/low|/high)?'",
 )
 """Warnings that are about these libraries' insides, or do not hold here."""
 
@@ -101,8 +104,10 @@ class Story(L.Callback):
         done = f", {trainer.global_step} of them done" if trainer.global_step else ""
         say(f"questions: {questions or 'of the data module'}")
         say(
-            f"training {count(trained)} of {count(sum(p.numel() for p in parameters))} parameters in {steps} steps"
-            f"{done}, precision {trainer.precision}, on {trainer.world_size} x {trainer.strategy.root_device.type}"
+            f"training {count(trained)} of {count(sum(p.numel() for p in parameters))} parameters "
+            f"in {steps} steps"
+            f"{done}, precision {trainer.precision}, on {trainer.world_size} x "
+            f"{trainer.strategy.root_device.type}"
         )
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

@@ -86,7 +86,7 @@ def _asked(
 
 
 class RationaleSimilarity(Teacher):
-    """Cosine between the rationale text and each passage, min-max over the candidates (arXiv 2412.08519, section 3).
+    """Similarity of the rationale text and each passage, min-max over the candidates (arXiv 2412.08519, section 3).
 
     Args:
         encoder: embedding model (published: bge-m3).

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+from lightning.pytorch.utilities import rank_zero_warn
 
 from radio import contracts
 from radio.formats import Run, ranked, write_run
@@ -120,6 +121,11 @@ class RankEvaluation(_Evaluation):
             raise InputError(f"RankEvaluation: {error}") from None
         self.metrics = list(metrics)
 
+    @property
+    def metric_names(self) -> list[str]:
+        """Names of the metrics in the order in which they are shown."""
+        return [prefix + name for prefix in ("", "gold_", "teacher_") for name in self.metrics]
+
     def evaluate(self, trainer: L.Trainer, module: Reranker, split: str, examples: dict[str, Example]) -> list[str]:
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         rankings = orders(trainer, module, split)
@@ -141,7 +147,7 @@ class RankEvaluation(_Evaluation):
                 )
             if trainer.is_global_zero:
                 write_run(Path(trainer.default_root_dir) / f"{split}.{system}.trec", run, system)
-        return [prefix + name for prefix in ("", "gold_", "teacher_") for name in self.metrics]
+        return self.metric_names
 
     def _against_teacher(self, order: list[str], teacher: dict[str, float]) -> dict[str, float]:
         best = max(teacher.values())
@@ -261,7 +267,7 @@ class GeneratorInTheLoop(_Evaluation):
         if missing:
             from tqdm import tqdm
 
-            todo = list(missing.items())
+            todo, empty = list(missing.items()), 0
             self.generator.prefetch([prompt for _, prompt in todo], cache)
             model = getattr(self.generator, "model", type(self.generator).__name__)
             with tqdm(total=len(todo), desc="generator", unit="answer", leave=False) as bar:
@@ -269,6 +275,7 @@ class GeneratorInTheLoop(_Evaluation):
                     part = todo[start : start + 32]
                     answers = self.generator.answer([prompt for _, prompt in part])
                     answers = contracts.answers(self.generator, answers, len(part))
+                    empty += sum(not answer.strip() for answer in answers)
                     rows = {
                         key: {
                             "id": prompt.question.id,
@@ -280,5 +287,10 @@ class GeneratorInTheLoop(_Evaluation):
                     }
                     cache.put_json("answer", rows)
                     bar.update(len(part))
+            if 2 * empty > len(todo) >= 10:
+                rank_zero_warn(
+                    f"{model}: {empty} of {len(todo)} answers are empty; they are kept, and asked for again only "
+                    "after: radio cache prune --kind answer --outcome empty --yes"
+                )
         stored = cache.get_json(keys, as_answer)
         return [stored[key] for key in keys]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from radio.cache import Cache, Fingerprinted, fingerprint
 from radio.schema import Passage, Question
@@ -21,6 +21,9 @@ class Prompt:
 
 class Generator(Fingerprinted):
     """Answers prompts. A subclass implements :meth:`answer`; the golden answers are not for its eyes."""
+
+    copies_spans: ClassVar[bool] = False
+    """Whether an answer is always a span of the passages: then it is no verdict (SUPPORTS) and no choice of several."""
 
     @abstractmethod
     def answer(self, prompts: Sequence[Prompt]) -> list[str]:

@@ -44,6 +44,7 @@ class ExtractiveReader(Generator):
     """
 
     identity = "ExtractiveReader"
+    copies_spans = True
 
     def __init__(
         self,

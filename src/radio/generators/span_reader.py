@@ -57,6 +57,7 @@ class SpanReader(Generator):
     """
 
     identity = "SpanReader"
+    copies_spans = True
 
     def __init__(self, max_words: int = 3, rank_discount: float = 0.3) -> None:
         check(self, locals())

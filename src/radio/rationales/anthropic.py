@@ -243,7 +243,9 @@ class AnthropicWriter(ApiWriter):
                 return
             except self._errors as error:
                 problem = self.problem(error)
-                if problem.fatal or attempt >= self._tries(problem):
+                # a page of something else has no result at all
+                tries = self._retries if seen else min(self._retries, problem.patience)
+                if problem.fatal or attempt >= tries:
                     raise InputError(problem.message) from None
                 self._retried += 1
                 time.sleep(problem.wait or backoff(attempt))
@@ -275,7 +277,7 @@ class AnthropicWriter(ApiWriter):
             except self._errors as error:
                 problem = self.problem(error)
                 unclear = paid and not isinstance(error, self.sdk.APIStatusError) and not problem.unreachable
-                tries = self._tries(problem) if self._reached else min(self._tries(problem), problem.patience)
+                tries = self._retries if self._reached else min(self._retries, problem.patience)
                 if problem.fatal or not problem.retry or unclear or attempt >= tries:
                     more = "; the next run looks whether it was accepted" if unclear else ""
                     raise InputError(f"{problem.message}{more}") from None

@@ -318,6 +318,7 @@ class ApiWriter(RationaleWriter):
 
     async def _one(self, client: Any, request: Request, text: str) -> Rationale | Failure:
         tokens = self._tokens_per_character * (len(text) + len(self._template.system)) + self._max_tokens / 2
+        unreadable = 0
         for attempt in range(self._retries + 1):
             await self._pace.wait(tokens)
             try:
@@ -328,17 +329,14 @@ class ApiWriter(RationaleWriter):
             never = not self._answered and problem.retry and attempt >= problem.patience
             if problem.fatal or never:
                 raise InputError(problem.message)
-            if not problem.retry or attempt >= self._tries(problem):
+            unreadable += problem.unreadable
+            if not problem.retry or attempt == self._retries or unreadable > UNREADABLE:
                 break
             self._retried += 1
             if problem.wait is not None:
                 self._pace.pause(problem.wait)
             await asyncio.sleep(problem.wait or backoff(attempt) * random.uniform(0.75, 1.0))
         return self._failure(request, problem.message)
-
-    def _tries(self, problem: Problem) -> int:
-        """Further tries of a request."""
-        return min(self._retries, UNREADABLE) if problem.unreadable else self._retries
 
     @property
     def _time_limits(self) -> Any:

@@ -7,6 +7,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import regex
 
 from radio import contracts
@@ -160,7 +161,11 @@ def best_passages(items: Sequence[Item], encoder: Encoder, cache: Cache) -> dict
         found: dict[str, Any] = {}
         for key, text in zip(part, texts, strict=True):
             passages = work[key][1]
-            cosines = vectors[[rows[passage.contents] for passage in passages]] @ text
+            candidates = vectors[[rows[passage.contents] for passage in passages]]
+            cosines = candidates @ text
+            if encoder.similarity == "dot":
+                # longer than 1, and the limit is one of cosines
+                cosines = cosines / (np.linalg.norm(candidates, axis=1) * np.linalg.norm(text))
             best = int(cosines.argmax())
             found[key] = [passages[best].id, float(cosines[best])]
         cache.put_json("check", found)

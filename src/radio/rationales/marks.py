@@ -70,7 +70,8 @@ def read_marks(path: Path) -> dict[Key, Mark]:
         InputError: another line is not a mark.
     """
     marks: dict[Key, Mark] = {}
-    lines = path.read_bytes().splitlines(keepends=True)
+    # an editor may have put a mark of the byte order before the first line
+    lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -79,8 +80,9 @@ def read_marks(path: Path) -> dict[Key, Mark]:
             mark, *texts = (row[name] for name in ("mark", "id", "rationale", "note", "time"))
             if mark not in (None, *MARKS) or not all(isinstance(text, str) for text in texts):
                 raise ValueError
-        except (ValueError, KeyError, TypeError):
-            if number == len(lines) and not line.endswith(b"\n"):
+        except (ValueError, KeyError, TypeError, RecursionError):
+            # without a newline after it
+            if number == len(lines):
                 break
             raise InputError(
                 f"{path}:{number}: found {line[:80]!r}, expected a JSON object with id, rationale, note and time "

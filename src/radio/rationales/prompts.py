@@ -20,6 +20,16 @@ def shipped() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.txt"))
 
 
+def _text(path: Path) -> str | None:
+    """The text of a file without a byte order mark; None if there is no such file."""
+    try:
+        return path.read_text(encoding="utf-8-sig") if path.is_file() else None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 text ({error})") from None
+    except OSError as error:
+        raise InputError(f"prompt: {str(path)[:200]}: cannot be read ({error.strerror})") from None
+
+
 class PromptTemplate:
     """A prompt by the name of a shipped one, or by the path of a text file like them.
 
@@ -34,12 +44,12 @@ class PromptTemplate:
     def __init__(self, name: str) -> None:
         self.name = name
         path = FOLDER / f"{name}.txt" if re.fullmatch(r"\w+", name) else Path(name).expanduser()
-        if not path.is_file():
+        text = _text(path)
+        if text is None:
             raise InputError(
-                f"prompt: found {name!r}, expected one of {', '.join(shipped())}, or the path of a text file "
+                f"prompt: found {name[:200]!r}, expected one of {', '.join(shipped())}, or the path of a text file "
                 f"(relative paths start at {Path.cwd()})"
             )
-        text = path.read_text(encoding="utf-8")
         self.fingerprint = fingerprint(text)
         parts = re.split(r"^=== *(\w+) *\n", text, flags=re.MULTILINE)
         sections = dict(zip(parts[1::2], (part.strip() for part in parts[2::2]), strict=True))

@@ -228,7 +228,7 @@ class _Handler(BaseHTTPRequestHandler):
             case "POST", ["api", "mark"]:
                 try:
                     row = json.loads(body)
-                except ValueError:
+                except (ValueError, RecursionError):
                     row = None
                 if not isinstance(row, dict):
                     raise InputError("found something else, expected a JSON object")

@@ -28,7 +28,9 @@ def decoder(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(params=KINDS)
-def reranker(request: pytest.FixtureRequest, tiny_bert: str, decoder: str) -> Reranker:
+def reranker(request: pytest.FixtureRequest, tiny_bert: str, decoder: str, monkeypatch: pytest.MonkeyPatch) -> Reranker:
+    # of heads that are drawn: whatever seed another test has left
+    monkeypatch.setenv("PL_GLOBAL_SEED", "0")
     kind, settings = KINDS[request.param]
     model, length = (decoder, 320) if kind is YesNoLM else (tiny_bert, 48)
     reranker: Reranker = kind(model=model, max_length=length, **settings)

@@ -46,12 +46,14 @@ LONGEST = 255
 """Bytes in the name of a file, on all common file systems."""
 
 
-def check_name(name: str) -> None:
+def check_name(name: str | None) -> None:
     """Refuse what is not the name of one folder.
 
     Raises:
         InputError: a path, ``.`` or ``..``, blank, control characters, no Unicode, or too long.
     """
+    # the parser reads a blank and the word null as None
+    name = name or ""
     try:
         length = len(name.encode())
     except UnicodeEncodeError:

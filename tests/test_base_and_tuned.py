@@ -32,9 +32,23 @@ KINDS: dict[str, tuple[type[Reranker], dict[str, Any]]] = {
 }
 
 
+Models = dict[type[Reranker], str]
+
+
+def whole_models(tiny_bert: str, folder: Path) -> Models:
+    """A folder with all weights for each kind: an evaluation refuses a head that would be drawn at random."""
+    found: Models = {BiEncoder: tiny_bert, YesNoLM: make_decoder(folder / "decoder", "qwen3")}
+    kinds: list[tuple[type[Reranker], dict[str, Any]]] = [(CrossEncoder, {}), (LateInteraction, {"dim": 16})]
+    for kind, settings in kinds:
+        reranker = kind(tiny_bert, max_length=48, **settings)
+        reranker.configure_model()
+        found[kind] = str(reranker.export(folder / kind.__name__))
+    return found
+
+
 @pytest.fixture(scope="module")
-def decoder(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return make_decoder(tmp_path_factory.mktemp("decoder"), "qwen3")
+def models(tiny_bert: str, tmp_path_factory: pytest.TempPathFactory) -> Models:
+    return whole_models(tiny_bert, tmp_path_factory.mktemp("models"))
 
 
 def trainer(folder: Path, **settings: Any) -> RadioTrainer:
@@ -44,16 +58,10 @@ def trainer(folder: Path, **settings: Any) -> RadioTrainer:
     return RadioTrainer(**{**options, **settings})
 
 
-def make(name: str, tiny_bert: str, decoder: str, **settings: Any) -> Reranker:
+def make(name: str, models: Models, **settings: Any) -> Reranker:
     kind, own = KINDS[name]
     options = {"max_length": 48, "loss": ListNet(teacher_temperature=0.1), **own, **settings}
-    return kind(decoder if kind is YesNoLM else tiny_bert, **options)
-
-
-def with_head(reranker: Reranker, folder: Path) -> str:
-    """The model of a reranker with its head, without which no evaluation starts."""
-    reranker.configure_model()
-    return str(reranker.export(folder))
+    return kind(models[kind], **options)
 
 
 def data(world: World) -> JsonlDataModule:
@@ -61,16 +69,21 @@ def data(world: World) -> JsonlDataModule:
     return module(world, eval_candidates=7, eval_batch_size=3, sampler=FullList(5), batch_size=2)
 
 
+CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+DEVICES = ["cpu", pytest.param("gpu", marks=CUDA)]
+
+
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "bf16-true"])
 @pytest.mark.parametrize("name", KINDS)
 def test_weights_that_did_not_change_give_differences_of_exactly_0(
-    name: str, precision: str, world: World, tiny_bert: str, decoder: str, tmp_path: Path
+    name: str, precision: str, device: str, world: World, models: Models, tmp_path: Path
 ) -> None:
     # the second time, whatever is cached is there
     for _ in range(2):
         L.seed_everything(3, verbose=False)
-        reranker = make(name, tiny_bert, decoder, lr=0.0)
-        trainer(tmp_path, precision=precision).fit(reranker, datamodule=data(world))
+        reranker = make(name, models, lr=0.0)
+        trainer(tmp_path, precision=precision, accelerator=device).fit(reranker, datamodule=data(world))
         tuned, base = reranker.rankings("validation")
         assert tuned == base
         assert any(len(set(scores.values())) > 1 for scores in tuned.values())
@@ -79,19 +92,18 @@ def test_weights_that_did_not_change_give_differences_of_exactly_0(
         assert {value for row in found.values() for k, value in row.items() if k != "questions"} == {0.0}
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("name", KINDS)
 def test_an_evaluation_is_in_fp32_whatever_the_precision_of_training(
-    name: str, world: World, tiny_bert: str, decoder: str, tmp_path: Path
+    name: str, device: str, world: World, models: Models, tmp_path: Path
 ) -> None:
     found: dict[str, Any] = {}
-    model = decoder if name == "YesNoLM" else tiny_bert
-    if name.startswith(("CrossEncoder", "LateInteraction")):
-        model = with_head(make(name, tiny_bert, decoder), tmp_path / "model")
     runs = {"exact": ("32-true", "fp32"), "mixed": ("bf16-mixed", "fp32"), "asked": ("bf16-mixed", "trainer")}
     for key, (precision, evaluation) in runs.items():
         L.seed_everything(3, verbose=False)
-        reranker = make(name, model, model, evaluation_precision=evaluation)
-        trainer(tmp_path / key, precision=precision).validate(reranker, datamodule=data(world), verbose=False)
+        reranker = make(name, models, evaluation_precision=evaluation)
+        rated = trainer(tmp_path / key, precision=precision, accelerator=device)
+        rated.validate(reranker, datamodule=data(world), verbose=False)
         found[key] = reranker.rankings("validation")
         note = reranker.results.notes["validation"]["precision"]
         assert note == ("bf16-mixed" if evaluation == "trainer" else "32-true")
@@ -101,7 +113,7 @@ def test_an_evaluation_is_in_fp32_whatever_the_precision_of_training(
 
 
 def test_the_untrained_model_is_loaded_once_and_not_kept(
-    world: World, tiny_bert: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    world: World, models: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     built: list[Reranker] = []
     build = CrossEncoder.build
@@ -111,7 +123,7 @@ def test_the_untrained_model_is_loaded_once_and_not_kept(
         return build(self)
 
     monkeypatch.setattr(CrossEncoder, "build", counted)
-    reranker = CrossEncoder(tiny_bert, max_length=48, lr=1e-2)
+    reranker = CrossEncoder(models[CrossEncoder], max_length=48, lr=1e-2)
     trainer(tmp_path, max_epochs=3).fit(reranker, datamodule=data(world))
     # the one that is trained, and the untrained one in the first of three evaluations
     assert len(built) == 2
@@ -122,17 +134,16 @@ def test_the_untrained_model_is_loaded_once_and_not_kept(
 
 
 def test_no_untrained_model_is_loaded_where_nothing_compares(
-    world: World, tiny_bert: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    world: World, models: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Reranker, "_load_untrained", lambda self: pytest.fail("loaded"))
-    trainer(tmp_path, callbacks=[]).fit(CrossEncoder(tiny_bert, max_length=48), datamodule=data(world))
+    trainer(tmp_path, callbacks=[]).fit(CrossEncoder(models[CrossEncoder], max_length=48), datamodule=data(world))
 
 
 def test_a_compiled_network_is_compared_in_plain_code(
-    world: World, tiny_bert: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    world: World, models: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[object] = []
-    model = with_head(CrossEncoder(tiny_bert, max_length=48), tmp_path / "model")
 
     def backend(graph: Any, inputs: Any) -> Any:
         calls.append(graph)
@@ -140,7 +151,7 @@ def test_a_compiled_network_is_compared_in_plain_code(
 
     compile_ = torch.compile
     monkeypatch.setattr(torch, "compile", lambda f, **options: compile_(f, backend=backend, **options))
-    reranker = CrossEncoder(model, max_length=48, compile=True)
+    reranker = CrossEncoder(models[CrossEncoder], max_length=48, compile=True)
     trainer(tmp_path).validate(reranker, datamodule=data(world), verbose=False)
     assert not calls
     tuned, base = reranker.rankings("validation")

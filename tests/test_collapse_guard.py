@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import ROOT
 from torch import nn
 
 from radio.batching import pad
@@ -214,7 +213,7 @@ def test_it_ends_a_run_with_one_message(
 ) -> None:
     (tmp_path / "dead.py").write_text(DEAD)
     monkeypatch.syspath_prepend(str(tmp_path))
-    overlay = ["--config", str(ROOT / "configs/callbacks/collapse_guard.yaml")]
+    overlay = ["--trainer.callbacks+", "CollapseGuard"]
     settings = ["--trainer.callbacks.init_args.every_n_steps", "1", "--trainer.callbacks.init_args.stop", "true"]
     batch = ["--data.init_args.batch_size", "2"]
     status, _, err = radio("fit", *tiny_run, *overlay, *settings, *batch, "--model", "dead.Dead")
@@ -229,7 +228,7 @@ def test_it_ends_a_run_with_one_message(
 
 
 def test_it_notices_a_learning_rate_far_too_high(radio: Radio, tiny_run: list[str]) -> None:
-    overlay = ["--config", str(ROOT / "configs/callbacks/collapse_guard.yaml")]
+    overlay = ["--trainer.callbacks+", "CollapseGuard"]
     settings = ["--trainer.callbacks.init_args.every_n_steps", "1", "--trainer.callbacks.init_args.stop", "true"]
     status, _, err = radio(
         *("fit", *tiny_run, *overlay, *settings, "--model", "BiEncoder", "--trainer.max_epochs", "4"),

@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 import torch
 from conftest import ROOT, World, read_jsonl, write_jsonl
-from test_base_and_tuned import KINDS, data, make, trainer
+from test_base_and_tuned import KINDS, Models, data, make, trainer, whole_models
 from test_data_modules import module
-from test_yes_no import make_decoder
 from torch import Tensor
 
 from radio.callbacks import CollapseGuard, GeneratorInTheLoop, RankEvaluation
@@ -54,8 +53,8 @@ class Deaf(BM25):
 
 
 @pytest.fixture(scope="module")
-def decoder(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return make_decoder(tmp_path_factory.mktemp("decoder"), "qwen3")
+def models(tiny_bert: str, tmp_path_factory: pytest.TempPathFactory) -> Models:
+    return whole_models(tiny_bert, tmp_path_factory.mktemp("models"))
 
 
 def metrics(folder: Path) -> dict[str, Any]:
@@ -64,10 +63,10 @@ def metrics(folder: Path) -> dict[str, Any]:
 
 
 def test_constant_scores_are_ordered_by_id_and_told_in_the_table(
-    world: World, tiny_bert: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    world: World, models: Models, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = trainer(tmp_path, logger=False)
-    run.validate(Constant(tiny_bert, max_length=48), datamodule=data(world), verbose=False)
+    run.validate(Constant(models[CrossEncoder], max_length=48), datamodule=data(world), verbose=False)
     document = metrics(tmp_path)
     assert document["tied_tops"]["validation"] == {"retriever": 0, "base": 2, "tuned": 2}
     for row in read_jsonl(tmp_path / "predictions.jsonl"):
@@ -80,17 +79,17 @@ def test_constant_scores_are_ordered_by_id_and_told_in_the_table(
     assert "ordered by passage id there: base 2, tuned 2 of 2 questions" in out
 
 
-def test_a_ranking_does_not_depend_on_the_order_of_the_candidates(world: World, tiny_bert: str, tmp_path: Path) -> None:
+def test_a_ranking_does_not_depend_on_the_order_of_the_candidates(world: World, models: Models, tmp_path: Path) -> None:
     class Backwards(BM25):
         def search(self, questions: Sequence[Question], k: int) -> list[list[Candidate]]:
             rows = [list(reversed(row)) for row in super().search(questions, k)]
-            return [[Candidate(c.passage_id, n, c.score) for n, c in enumerate(row)] for row in rows]
+            return [[Candidate(c.passage_id, n, -n) for n, c in enumerate(row)] for row in rows]
 
     orders = []
     for number, retriever in enumerate((BM25(), Backwards())):
         folder = tmp_path / str(number)
-        own = module(world, retriever=retriever, eval_candidates=30)
-        trainer(folder).validate(Constant(tiny_bert, max_length=48), datamodule=own, verbose=False)
+        own = module(world, retriever=retriever, eval_candidates=32)
+        trainer(folder).validate(Constant(models[CrossEncoder], max_length=48), datamodule=own, verbose=False)
         orders.append([row["tuned"]["passage_ids"] for row in read_jsonl(folder / "predictions.jsonl")])
     assert orders[0] == orders[1]
 
@@ -98,12 +97,12 @@ def test_a_ranking_does_not_depend_on_the_order_of_the_candidates(world: World, 
 @pytest.mark.parametrize("batch", [1, 16], ids=["in a batch of its own", "among others"])
 @pytest.mark.parametrize("name", KINDS)
 def test_a_question_without_candidates_counts_0_for_every_system(
-    name: str, batch: int, world: World, tiny_bert: str, decoder: str, tmp_path: Path
+    name: str, batch: int, world: World, models: Models, tmp_path: Path
 ) -> None:
     asked = Parrot()
     callbacks = [RankEvaluation(), GeneratorInTheLoop(asked, top_k=2)]
     own = module(world, retriever=Deaf(), eval_batch_size=batch)
-    reranker = make(name, tiny_bert, decoder)
+    reranker = make(name, models)
     trainer(tmp_path, callbacks=callbacks).validate(reranker, datamodule=own, verbose=False)
     document = metrics(tmp_path)
     assert document["questions"]["validation"] == 2
@@ -159,14 +158,14 @@ def test_questions_that_are_in_a_later_split_too_are_left_out_by_number(
 
 
 def test_metrics_of_a_kind_say_how_many_questions_have_them(
-    world: World, tiny_bert: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    world: World, models: Models, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = world.folder / "validation.jsonl"
     first, second = read_jsonl(path)
     write_jsonl(path, [first, {**second, "golden_answers": ["yes"]}])
     callbacks = [RankEvaluation(["mrr"]), GeneratorInTheLoop(Parrot())]
     run = trainer(tmp_path, callbacks=callbacks)
-    run.validate(CrossEncoder(tiny_bert, max_length=48), datamodule=data(world), verbose=False)
+    run.validate(CrossEncoder(models[CrossEncoder], max_length=48), datamodule=data(world), verbose=False)
     document = metrics(tmp_path)
     assert document["counts"]["validation"]["mrr"] == 1
     assert document["counts"]["validation"]["em"] == 2
@@ -175,10 +174,10 @@ def test_metrics_of_a_kind_say_how_many_questions_have_them(
     assert "mrr (1 questions)" in capsys.readouterr().out
 
 
-def test_an_evaluation_holds_no_numbers_of_the_one_before(world: World, tiny_bert: str, tmp_path: Path) -> None:
+def test_an_evaluation_holds_no_numbers_of_the_one_before(world: World, models: Models, tmp_path: Path) -> None:
     callbacks = [RankEvaluation(), GeneratorInTheLoop(Parrot(), every_n_epochs=2)]
     run = trainer(tmp_path, callbacks=callbacks, max_epochs=3)
-    run.fit(CrossEncoder(tiny_bert, max_length=48), datamodule=data(world))
+    run.fit(CrossEncoder(models[CrossEncoder], max_length=48), datamodule=data(world))
     # the third epoch asks no generator; the answers of the second belong to other weights
     document = metrics(tmp_path)
     assert "mrr" in document["validation"]["tuned"]
@@ -187,11 +186,11 @@ def test_an_evaluation_holds_no_numbers_of_the_one_before(world: World, tiny_ber
     assert "answer" not in read_jsonl(tmp_path / "predictions.jsonl")[0]["tuned"]
 
 
-def test_two_generators_have_names_and_metrics_of_their_own(world: World, tiny_bert: str, tmp_path: Path) -> None:
+def test_two_generators_have_names_and_metrics_of_their_own(world: World, models: Models, tmp_path: Path) -> None:
     wrong, right = Parrot("captain0"), Parrot("captain4")
     callbacks = [GeneratorInTheLoop(wrong), GeneratorInTheLoop(right, top_k=[1, 2], name="large")]
     run = trainer(tmp_path, callbacks=callbacks)
-    run.validate(CrossEncoder(tiny_bert, max_length=48), datamodule=data(world), verbose=False)
+    run.validate(CrossEncoder(models[CrossEncoder], max_length=48), datamodule=data(world), verbose=False)
     document = metrics(tmp_path)
     tuned = document["validation"]["tuned"]
     assert tuned["em"] == 0
@@ -209,11 +208,11 @@ def test_two_generators_have_names_and_metrics_of_their_own(world: World, tiny_b
 
 
 @pytest.mark.parametrize("name", [None, "a"])
-def test_two_generators_of_one_name_are_refused(name: str | None, world: World, tiny_bert: str, tmp_path: Path) -> None:
+def test_two_generators_of_one_name_are_refused(name: str | None, world: World, models: Models, tmp_path: Path) -> None:
     callbacks = [GeneratorInTheLoop(Parrot(), name=name), GeneratorInTheLoop(Parrot("b"), name=name)]
     run = trainer(tmp_path, callbacks=callbacks)
     with pytest.raises(InputError, match=r"found two with the metric '(a_)?answer_in_context'.*its own name"):
-        run.validate(CrossEncoder(tiny_bert, max_length=48), datamodule=data(world), verbose=False)
+        run.validate(CrossEncoder(models[CrossEncoder], max_length=48), datamodule=data(world), verbose=False)
     with pytest.raises(InputError, match="name: found 'a/b'"):
         GeneratorInTheLoop(name="a/b")
 
@@ -318,13 +317,13 @@ def test_a_config_with_a_guard_gets_no_second_one(
         assert "collapse_guard: true" in (tmp_path / f"runs/{name}/config.yaml").read_text()
 
 
-def test_the_students_scores_for_hard_negatives_are_in_fp32(world: World, tiny_bert: str, tmp_path: Path) -> None:
+def test_the_students_scores_for_hard_negatives_are_in_fp32(world: World, models: Models, tmp_path: Path) -> None:
     found = []
     for precision in ("32-true", "bf16-mixed"):
         torch.manual_seed(0)
         own = module(world, sampler=HardNegatives(2), batch_size=2)
         run = trainer(tmp_path, precision=precision, callbacks=[])
-        run.fit(CrossEncoder(tiny_bert, max_length=48, lr=0.0, dropout=0.0), datamodule=own)
+        run.fit(CrossEncoder(models[CrossEncoder], max_length=48, lr=0.0, dropout=0.0), datamodule=own)
         loader: Any = run.train_dataloader
         found.append(loader.groups.student)
     assert found[0]

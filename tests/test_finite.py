@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 from conftest import World
-from test_base_and_tuned import data, trainer
+from test_base_and_tuned import Models, data, trainer, whole_models
 from torch import Tensor
 
 from radio.callbacks import CollapseGuard
@@ -22,15 +21,18 @@ from radio.schema import GroupBatch, InputError
 Radio = Callable[..., tuple[int, str, str]]
 
 
-def broken(folder: str, target: Path, value: float = float("nan")) -> str:
-    """A copy of a model folder with one weight that is not finite."""
-    from safetensors.torch import load_file, save_file
+@pytest.fixture(scope="module")
+def models(tiny_bert: str, tmp_path_factory: pytest.TempPathFactory) -> Models:
+    return whole_models(tiny_bert, tmp_path_factory.mktemp("models"))
 
-    shutil.copytree(folder, target)
-    weights = load_file(target / "model.safetensors")
-    weights["encoder.layer.1.output.dense.weight"][0, 0] = value
-    save_file(weights, target / "model.safetensors", {"format": "pt"})
-    return str(target)
+
+class BrokenBase(BiEncoder):
+    """The untrained network has a weight that is not finite."""
+
+    def _load_untrained(self) -> Any:
+        network = super()._load_untrained()
+        next(network.parameters()).data.fill_(float("nan"))
+        return network
 
 
 class Overflows(CrossEncoder):
@@ -73,32 +75,30 @@ def test_a_learning_rate_far_too_high_ends_the_run_and_exports_nothing(
 @pytest.mark.parametrize("command", ["fit", "validate", "predict"])
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_weights_that_came_with_the_model_are_named(
-    command: str, value: float, world: World, tiny_bert: str, tmp_path: Path
+    command: str, value: float, world: World, models: Models, tmp_path: Path
 ) -> None:
-    folder = broken(tiny_bert, tmp_path / "broken", value)
-    with pytest.raises(InputError, match=r"(?s)the score of passage '.+' for question 'q-.+' is nan") as caught:
-        fit(CrossEncoder(folder, max_length=48), world, tmp_path, command)
-    assert f"output.dense.weight' is not finite in the model {folder!r} itself" in str(caught.value)
+    reranker = CrossEncoder(models[CrossEncoder], max_length=48)
+    reranker.configure_model()
+    reranker.network.bert.encoder.layer[1].output.dense.weight.data[0, 0] = value
+    with pytest.raises(InputError, match=r"the score of passage '.+' for question 'q-.+' is nan") as caught:
+        fit(reranker, world, tmp_path, command)
+    assert f"output.dense.weight' is not finite in the model {reranker.model!r} itself" in str(caught.value)
     stage = {"fit": "training, epoch 0, step 0, learning rate", "validate": "validation", "predict": "predict"}[command]
     assert f"({stage}" in str(caught.value)
 
 
 def test_the_untrained_model_is_told_apart(world: World, tiny_bert: str, tmp_path: Path) -> None:
-    reranker = BiEncoder(broken(tiny_bert, tmp_path / "broken"), max_length=48)
-    reranker.configure_model()
-    for parameter in reranker.parameters():
-        parameter.data.nan_to_num_()
     with pytest.raises(InputError, match=r"validation, the untrained model, epoch 0, step 0") as caught:
-        fit(reranker, world, tmp_path, "validate")
+        fit(BrokenBase(tiny_bert, max_length=48), world, tmp_path, "validate")
     assert "in the model" in str(caught.value)
 
 
 @pytest.mark.parametrize("command", ["fit", "test"])
 def test_a_score_of_ones_own_that_is_infinite_names_its_class(
-    command: str, world: World, tiny_bert: str, tmp_path: Path
+    command: str, world: World, models: Models, tmp_path: Path
 ) -> None:
     with pytest.raises(InputError, match=r"is -?inf, expected a finite number") as caught:
-        fit(Overflows(tiny_bert, max_length=48), world, tmp_path, command)
+        fit(Overflows(models[CrossEncoder], max_length=48), world, tmp_path, command)
     assert "Overflows.score (all weights are finite)" in str(caught.value)
 
 

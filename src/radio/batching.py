@@ -15,7 +15,8 @@ from radio.schema import Group, GroupBatch
 def pad(rows: Sequence[Sequence[float]]) -> tuple[Tensor, Tensor]:
     """Ragged rows as float32 ``[B, G]`` (0 where padded) and their bool mask."""
     width = max((len(row) for row in rows), default=0)
-    values = torch.zeros(len(rows), width)
+    # whatever type new tensors have: 16 bits would round what the teacher said
+    values = torch.zeros(len(rows), width, dtype=torch.float32)
     mask = torch.zeros(len(rows), width, dtype=torch.bool)
     for i, row in enumerate(rows):
         values[i, : len(row)] = torch.tensor(row, dtype=torch.float32)

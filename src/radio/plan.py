@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch.utilities import rank_zero_warn
 
@@ -25,8 +25,6 @@ from radio.schema import InputError, Question
 if TYPE_CHECKING:
     import lightning as L
 
-    from data_modules import RationaleDataModule
-
 OURS = ("radio", "data_modules", "lightning")
 """Packages whose classes log what is known here."""
 
@@ -34,8 +32,13 @@ STEPS = ("training_step", "validation_step", "on_validation_epoch_end", "on_trai
 """Methods in which a reranker of the user's own may log more."""
 
 
-def check_run(callbacks: Sequence[L.Callback], model: Reranker, data: RationaleDataModule) -> None:
+def check_run(callbacks: Sequence[L.Callback], model: Reranker, data: Any) -> None:
     """Refuse a training whose parts do not fit each other.
+
+    Args:
+        callbacks: of the trainer.
+        model: the reranker.
+        data: the :class:`data_modules.RationaleDataModule`.
 
     Raises:
         InputError: names the two parts, what was found and what is expected.
@@ -44,7 +47,7 @@ def check_run(callbacks: Sequence[L.Callback], model: Reranker, data: RationaleD
     _check_monitors(callbacks, model)
 
 
-def check_data(callbacks: Iterable[L.Callback], data: RationaleDataModule, splits: Sequence[str]) -> None:
+def check_data(callbacks: Iterable[L.Callback], data: Any, splits: Sequence[str]) -> None:
     """Refuse callbacks that the questions of a split give nothing to compute; reads the questions.
 
     Args:

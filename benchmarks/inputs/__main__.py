@@ -43,7 +43,7 @@ def main() -> None:
             if outcome.faults or chosen.which:
                 print("    " + outcome.said.strip()[-6000:].replace("\n", "\n    "), flush=True)
     if not chosen.which:
-        chosen.output.write_text(table(outcomes))
+        chosen.output.write_text(table(outcomes), encoding="utf-8")
     raise SystemExit(any(outcome.faults for outcome in outcomes.values()))
 
 

@@ -71,7 +71,7 @@ class Place:
 
     def metrics(self, split: str = "test") -> dict[str, Any]:
         """The numbers of a split in ``metrics.json`` of the run ``tiny``."""
-        document = json.loads((self.folder / "runs/tiny/metrics.json").read_text())
+        document = json.loads((self.folder / "runs/tiny/metrics.json").read_text(encoding="utf-8"))
         return dict(document[split])
 
     def has(self, *names: str) -> bool:
@@ -117,7 +117,8 @@ def make_template(folder: Path) -> None:
     trained = Place(folder / "trained")
     status = run_apart(trained, lambda p: p.arguments())
     if status != 0:
-        raise SystemExit(f"the world itself does not train:\n{(trained.folder / SAID).read_text()}")
+        said = (trained.folder / SAID).read_text(encoding="utf-8")
+        raise SystemExit(f"the world itself does not train:\n{said}")
 
 
 def attempt(case: Input, template: Path, folder: Path) -> Outcome:
@@ -125,7 +126,7 @@ def attempt(case: Input, template: Path, folder: Path) -> Outcome:
     shutil.copytree(template / ("trained" if case.trained else "fresh"), folder, symlinks=True)
     place = Place(folder)
     status = run_apart(place, case.make)
-    said = (folder / SAID).read_text(errors="replace")
+    said = (folder / SAID).read_text(encoding="utf-8", errors="replace")
     faults = []
     if case.status is not None and status != case.status:
         faults.append(f"exit status {status} instead of {case.status}")

@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from benchmarks.inputs.files import PREPARED, TUNED, Row
-from benchmarks.inputs.place import Input, Place
+from benchmarks.inputs.place import Input, Place, write_jsonl
 
 
 def fit(*more: str) -> Callable[[Place], list[str]]:
@@ -24,8 +24,7 @@ def keep(name: str, number: int, *more: str) -> Callable[[Place], list[str]]:
     """Only the first rows of a file of the world."""
 
     def make(place: Place) -> list[str]:
-        lines = (place.folder / f"world/{name}.jsonl").read_text().splitlines(keepends=True)
-        place.write(f"world/{name}.jsonl", "".join(lines[:number]))
+        write_jsonl(place.folder / f"world/{name}.jsonl", place.rows(name)[:number])
         return place.arguments(*more)
 
     return make
@@ -43,7 +42,7 @@ def saved(key: str) -> Callable[[Place], object]:
     """A value of the config that a run has saved, by its path of keys."""
 
     def value(place: Place) -> object:
-        found = yaml.safe_load((place.folder / "runs/tiny/config.yaml").read_text())
+        found = yaml.safe_load((place.folder / "runs/tiny/config.yaml").read_text(encoding="utf-8"))
         for part in key.split("."):
             found = found[part]
         return found
@@ -56,8 +55,9 @@ def equal(key: str, expected: object) -> Callable[[Place], bool]:
 
 
 def unchanged(place: Place) -> bool:
-    differences = [row["mean"] for row in place.metrics()["tuned - base"].values()]
-    return bool(differences) and set(differences) == {0.0}
+    """Whether the table has no difference between base and tuned."""
+    metrics = place.metrics()
+    return bool(metrics["base"]) and metrics["base"] == metrics["tuned"]
 
 
 HUGGING_FACE = """
@@ -70,19 +70,20 @@ num_train_epochs: 3
 INPUTS = [
     Input("`--trainer.epochs 3`", fit("--trainer.epochs", "3"), 2, r"epochs.*max_epochs"),
     Input("half an epoch", fit("--trainer.max_epochs", "0.5"), 2, r"max_epochs.*0\.5"),
-    Input("`--data.batch_size`, without init_args", fit("--data.batch_size", "8"), 2, r"data\.batch_size.*init_args"),
+    Input("`--data.batch_size`, without init_args", fit("--data.batch_size", "7"), 0, TUNED,
+          holds=lambda p: equal("data.init_args.batch_size", 7)(p)),
     Input("batch_size among the model's settings", fit("--model.init_args.batch_size", "8"), 2,
           r"model\.init_args\.batch_size.*data\.init_args\.batch_size"),
     Input("a loss in other letters: infonce", fit("--model.init_args.loss", "infonce"), 2, r"infonce.*InfoNCE"),
     Input("a loss with its arguments as in Python", fit("--model.init_args.loss", "InfoNCE(temperature=0.5)"), 2,
           r"InfoNCE\(temperature=0\.5\)"),
     Input("a seed that is a word", fit("--seed_everything", "random"), 2, r"seed_everything.*random"),
-    Input("a seed below 0", fit("--seed_everything", "-1"), 2, r"seed.*-1"),
-    Input("`--overwrite` without a value", fit("--overwrite"), 2, r"overwrite.*(true|argument)"),
+    Input("a seed below 0", fit("--seed_everything", "-1"), 2, r"the run: seed_everything: found -1, expected"),
+    Input("`--overwrite` without a value", fit("--overwrite"), 2, r"option --overwrite: found no value"),
     Input("a name with blanks and umlauts", fit("--name", "Läufe am Meer"), 0, TUNED,
           holds=lambda p: p.has("runs/Läufe am Meer/export/model.safetensors")),
     Input("YAML indented with tabs", config("model:\n\tinit_args:\n\t\tlr: 1.0e-5\n"), 2, r"mine\.yaml.*(tab|\\t)"),
-    Input("an empty config file", config(""), None, r"mine\.yaml|metric .* tuned"),
+    Input("an empty config file", config(""), 2, r"mine\.yaml: found an empty file"),
     Input("a config that is a list", config("- lr: 1\n- name: x\n"), 2, r"mine\.yaml.*list"),
     Input("a config of Hugging Face's trainer", config(HUGGING_FACE), 2, r"mine\.yaml.*(output_dir|per_device)"),
     Input("two configs that contradict each other", lambda p: p.arguments(
@@ -99,9 +100,9 @@ INPUTS = [
     Input("a variable of the shell in YAML", config("data: {init_args: {corpus: $DATA/corpus.jsonl}}",
           "--data.init_args.corpus", "$DATA/corpus.jsonl"), 2, r"\$DATA/corpus\.jsonl: no such file"),
     Input("callbacks as one mapping", config(
-        "trainer: {callbacks: {class_path: RankEvaluation}}"), None, r"callbacks|metric .* tuned"),
+        "trainer: {callbacks: {class_path: RankEvaluation}}"), 0, TUNED),
     Input("training questions in two files", fit("--data.init_args.train", '["world/train.jsonl", "b.jsonl"]'), 2,
-          r"data\.init_args\.train|train.*list"),
+          r"data\.init_args\.train: found the list"),
     Input("a run that may take one second", fit("--trainer.max_epochs", "1000", "--trainer.max_time", "00:00:00:01"), 0,
           TUNED),
     Input("WeightedSum of nothing", fit("--model.init_args.loss", "WeightedSum",
@@ -109,16 +110,16 @@ INPUTS = [
     Input("a learning rate of 0", fit("--model.init_args.lr", "0"), 0, TUNED, holds=unchanged),
     Input("one training question", keep("train", 1), 0, TUNED),
     Input("one validation question", keep("validation", 1), 0, TUNED),
-    Input("a corpus of one passage", keep("corpus", 1), 2, r"corpus|candidate"),
+    Input("a corpus of one passage", keep("corpus", 1), 2, r"nothing to train on \(found 12 questions"),
     Input("a batch of a million questions", fit("--data.init_args.batch_size", "1000000"), 0, TUNED),
     Input("more candidates than the corpus has", fit(
         "--data.init_args.train_candidates", "500", "--data.init_args.eval_candidates", "500"), 0, TUNED),
     Input("one candidate to rerank", fit("--data.init_args.eval_candidates", "1"), 0, TUNED, holds=unchanged),
-    Input("all passages alike, so that teacher and retriever see only ties", all_alike, None, r"(?i)tie|alike|same"),
+    Input("all passages alike, so that teacher and retriever see only ties", all_alike, 0,
+          r"the teacher scores all candidates alike for 12 of 12 questions"),
     Input("the generator reads more passages than there are", config("""
 trainer:
   callbacks: [{class_path: RankEvaluation}, {class_path: GeneratorInTheLoop, init_args: {top_k: 1000}}]
-"""), None, r"top_k|metric .* tuned"),
-    Input("the published sampler on eight candidates", fit("--data.init_args.sampler", "Shift"), None,
-          r"(?i)shift|candidates"),
+"""), 0, r"top_k 1000 is more than the 6 candidates"),
+    Input("the published sampler on eight candidates", fit("--data.init_args.sampler", "Shift"), 0, TUNED),
 ]

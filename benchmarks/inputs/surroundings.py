@@ -130,11 +130,11 @@ INPUTS = [
     Input("NO_COLOR=1", environment(NO_COLOR="1"), 0, TUNED),
     Input("a terminal of 20 columns", environment(COLUMNS="20"), 0, r"tuned|tun"),
     Input("a working folder that may not be written", _read_only, 2, r"(?i)permission denied|cannot be written"),
-    Input("a working folder that was deleted", _folder_gone, 2, r"(?i)folder|directory"),
+    Input("a working folder that was deleted", _folder_gone, 2, r"the working folder cannot be used"),
     Input("a working folder named `50 % of {my} data #1`", _odd_folder, 0, TUNED),
     Input("files of the user named as libraries: random.py, datasets.py, ...", _same_names, 0, TUNED),
     Input("24 open files at most (ulimit -n)", _few_files, None, r"(?i)open files|metric .* tuned"),
-    Input("files of 120 kB at most (ulimit -f)", _small_files, 2, r"(?i)too large|size"),
+    Input("files of 120 kB at most (ulimit -f)", _small_files, 2, r"disk"),
     Input("a seed in the environment that is a word", environment(PL_GLOBAL_SEED="lucky"), 0, TUNED),
     Input("variables of a cluster that is not there: SLURM_NTASKS=4", environment(
         SLURM_NTASKS="4", SLURM_JOB_NAME="work", SLURM_PROCID="0", SLURM_LOCALID="0", SLURM_NODEID="0",

@@ -218,7 +218,7 @@ class RadioCLI(LightningCLI):
             print_config(parsers[command], tree, found.print_config)
             raise SystemExit(0)
         self.config = parser.parse_object({"subcommand": command, command: tree})
-        check("radio", {"seed_everything": self.config[command].seed_everything})
+        check("the run", {"seed_everything": self.config[command].seed_everything})
 
     @property
     def run_dir(self) -> Path:

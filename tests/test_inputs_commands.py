@@ -31,7 +31,7 @@ def test_a_working_folder_that_was_deleted_is_one_message(radio: Radio, tmp_path
     assert err.startswith("radio: error: the working folder cannot be used")
 
 
-@pytest.mark.parametrize("command, split", [("fit", "train"), ("validate", "validation"), ("test", "test")])
+@pytest.mark.parametrize(("command", "split"), [("fit", "train"), ("validate", "validation"), ("test", "test")])
 def test_a_command_without_its_questions_is_refused(
     radio: Radio, tiny_run: list[str], command: str, split: str
 ) -> None:
@@ -48,9 +48,7 @@ def test_predict_without_any_question_is_refused(radio: Radio, tiny_run: list[st
     assert not (tmp_path / "runs/tiny/predict.trec").exists()
 
 
-def test_training_without_validation_says_that_the_last_weights_are_taken(
-    radio: Radio, tiny_run: list[str]
-) -> None:
+def test_training_without_validation_says_that_the_last_weights_are_taken(radio: Radio, tiny_run: list[str]) -> None:
     with pytest.warns(UserWarning, match="'validation/ndcg@5' is never computed: found no validation questions"):
         status, _, _ = radio("fit", *tiny_run, "--data.init_args.validation", "null")
     assert status == 0

@@ -183,7 +183,7 @@ def test_every_text_file_is_read_and_written_as_utf8(folder: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "head, kind",
+    ("head", "kind"),
     [(b"PK\x03\x04", "a zip archive"), (b"BZh9", "packed with bzip2"), (b"PAR1", "Parquet under another name")],
 )
 def test_an_archive_in_the_place_of_text_is_named(tmp_path: Path, head: bytes, kind: str) -> None:

@@ -1,1 +1,1 @@
-"""A hundred inputs as new users bring them, each with what should come of it: ``python -m benchmarks.inputs``."""
+"""What new users bring, each input with what should come of it: ``python -m benchmarks.inputs``."""

@@ -13,9 +13,9 @@ from benchmarks.inputs.place import ROOT, Input, Outcome, attempt, make_template
 
 INPUTS: list[Input] = [*files.INPUTS, *models.INPUTS, *settings.INPUTS, *commands.INPUTS, *surroundings.INPUTS]
 
-HEAD = """# A hundred inputs
+HEAD = """# Inputs of new users
 
-What new users bring, beyond what the tests hold: files, models, settings, commands, environments and numbers. Made by
+What new users bring: files, models, settings, commands, environments and numbers. Made by
 `python -m benchmarks.inputs`; each input has its expectation beside it there. Of {total} inputs {refused} are refused
 with one message and status 2, {ran} run as they should, {findings} are findings: something else than expected.
 
@@ -55,9 +55,10 @@ def _range(text: str) -> range:
 def _import_libraries() -> None:
     """What all commands need, once, before the process is copied for each of them."""
     warnings.simplefilter("ignore")
-    import radio.cli  # noqa: F401
-    import radio.generators  # noqa: F401
     import sentence_transformers  # noqa: F401
+
+    import radio.cli
+    import radio.generators  # noqa: F401
 
 
 def table(outcomes: dict[int, Outcome]) -> str:

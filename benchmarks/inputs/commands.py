@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from benchmarks.inputs.files import TUNED
-from benchmarks.inputs.place import Input, Place, before
-from benchmarks.inputs.settings import unchanged
+from benchmarks.inputs.place import Input, Place
 
 
 def said(*arguments: str) -> Callable[[Place], list[str]]:
@@ -35,33 +34,98 @@ INPUTS = [
     Input("`radio fit --model.help CrossEncoder`", said("fit", "--model.help", "CrossEncoder"), 0, r"max_length"),
     Input("help of a class that is none", said("fit", "--model.help", "CrossEncodr"), 2, r"CrossEncod"),
     Input("`radio fit` and nothing else", said("fit"), 2, r"--config"),
-    Input("a dash of a word processor: `—name x`", command("fit", "—name", "x"), 2, r"'—name', which belongs to no option; .*did you mean --name"),
-    Input("two config files after one --config", lambda p: [
-        "fit", "--config", p.write("a.yaml", "name: a"), p.write("b.yaml", "name: b")], 2, r"b\.yaml"),
-    Input("test before anything was trained", command("test"), 0, r"weights: of that model as it is", holds=lambda p: (
-        "tuned" not in p.metrics() and "base" in p.metrics())),
-    Input("predict without questions to predict", command("predict", "--data.init_args.test", "null"), 2, r"found no questions of the split predict"),
-    Input("predict with questions without answers", lambda p: p.arguments(*_ask(p, QUESTION, NO_ANSWER), command="predict"),
-          0, r"reranked 2 questions", trained=True, holds=lambda p: p.has("runs/tiny/predict.trec")),
-    Input("predict with an export that is not there", command("predict", "--model.init_args.model", "runs/mine/export"), 2,
-          r"runs/mine/export.*"),
-    Input("a finished run resumed, with nothing left to do", command("fit", "--ckpt_path", "last"), 0,
-          r"nothing was left to train", trained=True),
+    Input(
+        "a dash of a word processor: `—name x`",
+        command("fit", "—name", "x"),
+        2,
+        r"'—name', which belongs to no option; .*did you mean --name",
+    ),
+    Input(
+        "two config files after one --config",
+        lambda p: ["fit", "--config", p.write("a.yaml", "name: a"), p.write("b.yaml", "name: b")],
+        2,
+        r"b\.yaml",
+    ),
+    Input(
+        "test before anything was trained",
+        command("test"),
+        0,
+        r"weights: of that model as it is",
+        holds=lambda p: "tuned" not in p.metrics() and "base" in p.metrics(),
+    ),
+    Input(
+        "predict without questions to predict",
+        command("predict", "--data.init_args.test", "null"),
+        2,
+        r"found no questions of the split predict",
+    ),
+    Input(
+        "predict with questions without answers",
+        lambda p: p.arguments(*_ask(p, QUESTION, NO_ANSWER), command="predict"),
+        0,
+        r"reranked 2 questions",
+        trained=True,
+        holds=lambda p: p.has("runs/tiny/predict.trec"),
+    ),
+    Input(
+        "predict with an export that is not there",
+        command("predict", "--model.init_args.model", "runs/mine/export"),
+        2,
+        r"runs/mine/export.*",
+    ),
+    Input(
+        "a finished run resumed, with nothing left to do",
+        command("fit", "--ckpt_path", "last"),
+        0,
+        r"nothing was left to train",
+        trained=True,
+    ),
     Input("the same fit twice", command("fit"), 2, r"runs/tiny already holds a run", trained=True),
-    Input("a saved config run again under another name", _again_with_its_config, 0, TUNED, trained=True,
-          holds=lambda p: p.has("runs/again/export", "runs/tiny/export")),
-    Input("an exported model as checkpoint", command("test", "--ckpt_path", "runs/tiny/export/model.safetensors"), 2,
-          r"model\.safetensors.*checkpoint", trained=True),
-    Input("fit without validation questions", command("fit", "--data.init_args.validation", "null"), 0,
-          r"monitor 'validation/ndcg@5' is never computed: found no validation questions"),
-    Input("fit without training questions", command("fit", "--data.init_args.train", "null"), 2,
-          r"found no questions of the split train"),
-    Input("test without test questions", command("test", "--data.init_args.test", "null"), 2,
-          r"found no questions of the split test"),
+    Input(
+        "a saved config run again under another name",
+        _again_with_its_config,
+        0,
+        TUNED,
+        trained=True,
+        holds=lambda p: p.has("runs/again/export", "runs/tiny/export"),
+    ),
+    Input(
+        "an exported model as checkpoint",
+        command("test", "--ckpt_path", "runs/tiny/export/model.safetensors"),
+        2,
+        r"model\.safetensors.*checkpoint",
+        trained=True,
+    ),
+    Input(
+        "fit without validation questions",
+        command("fit", "--data.init_args.validation", "null"),
+        0,
+        r"monitor 'validation/ndcg@5' is never computed: found no validation questions",
+    ),
+    Input(
+        "fit without training questions",
+        command("fit", "--data.init_args.train", "null"),
+        2,
+        r"found no questions of the split train",
+    ),
+    Input(
+        "test without test questions",
+        command("test", "--data.init_args.test", "null"),
+        2,
+        r"found no questions of the split test",
+    ),
     Input("fit without test questions", command("fit", "--data.init_args.test", "null"), 0, r"run folder|reranker:"),
-    Input("rationales report of a split that is none", lambda p: [
-        "rationales", "report", *p.arguments("--split", "dev")[1:]], 2, r"split.*dev"),
+    Input(
+        "rationales report of a split that is none",
+        lambda p: ["rationales", "report", *p.arguments("--split", "dev")[1:]],
+        2,
+        r"split.*dev",
+    ),
     Input("`radio cache info` where nothing is cached", said("cache", "info"), None, r"(?i)cache"),
-    Input("`radio cache import` of a file that is no cache", lambda p: [
-        "cache", "import", p.write("x.jsonl", "hello\n")], 2, r"x\.jsonl"),
+    Input(
+        "`radio cache import` of a file that is no cache",
+        lambda p: ["cache", "import", p.write("x.jsonl", "hello\n")],
+        2,
+        r"x\.jsonl",
+    ),
 ]

@@ -73,7 +73,9 @@ def _adapter(folder: Path) -> None:
 
     _no_weights(folder)
     (folder / "config.json").unlink()
-    (folder / "adapter_config.json").write_text('{"peft_type": "LORA", "base_model_name_or_path": "bert"}', encoding="utf-8")
+    (folder / "adapter_config.json").write_text(
+        '{"peft_type": "LORA", "base_model_name_or_path": "bert"}', encoding="utf-8"
+    )
     save_file({"lora_A": torch.zeros(2, 2)}, folder / "adapter_model.safetensors")
 
 
@@ -83,7 +85,9 @@ def _gguf(folder: Path) -> None:
 
 
 def _own_code(folder: Path) -> None:
-    _settings(folder, model_type="nomic_own", auto_map={"AutoModel": "modeling.Own", "AutoConfig": "modeling.OwnConfig"})
+    _settings(
+        folder, model_type="nomic_own", auto_map={"AutoModel": "modeling.Own", "AutoConfig": "modeling.OwnConfig"}
+    )
 
 
 def _encoder_decoder(folder: Path) -> None:
@@ -105,22 +109,55 @@ def cross_encoder(*more: str) -> Sequence[str]:
 
 INPUTS = [
     Input("a model folder with litter of other tools in it", model(_litter), 0, TUNED),
-    Input("a tokenizer with ids beyond the model's embeddings", model(_more_words), 2, r"model.*(tokenizer|vocab|embedding)"),
-    Input("a sentence-transformers folder as CrossEncoder", model(_sentence_transformers, *cross_encoder()), 0,
-          r"(?i)head|classifier"),
-    Input("a sentence-transformers folder whose 1_Pooling was not copied", model(_pooling_gone), 2, r"model .*1_Pooling, which is not there"),
+    Input(
+        "a tokenizer with ids beyond the model's embeddings",
+        model(_more_words),
+        2,
+        r"model.*(tokenizer|vocab|embedding)",
+    ),
+    Input(
+        "a sentence-transformers folder as CrossEncoder",
+        model(_sentence_transformers, *cross_encoder()),
+        0,
+        r"(?i)head|classifier",
+    ),
+    Input(
+        "a sentence-transformers folder whose 1_Pooling was not copied",
+        model(_pooling_gone),
+        2,
+        r"model .*1_Pooling, which is not there",
+    ),
     Input("a model folder without weights", model(_no_weights), 2, r"model 'model' .*the folder has no weights"),
     Input("a folder that holds a LoRA adapter alone", model(_adapter), 2, r"model.*(adapter|config\.json)"),
     Input("a folder with GGUF weights", model(_gguf), 2, r"no weights .*gguf"),
-    Input("a config.json of another size than the weights", model(lambda f: _settings(f, hidden_size=64)), 2,
-          r"model.*(shape|size|fit)"),
-    Input("a config.json without model_type", model(lambda f: (f / "config.json").write_bytes(b"{}")), 2, r"model.*model_type"),
+    Input(
+        "a config.json of another size than the weights",
+        model(lambda f: _settings(f, hidden_size=64)),
+        2,
+        r"model.*(shape|size|fit)",
+    ),
+    Input(
+        "a config.json without model_type",
+        model(lambda f: (f / "config.json").write_bytes(b"{}")),
+        2,
+        r"model.*model_type",
+    ),
     Input("a model that brings its own code", model(_own_code), 2, r"model.*(code|nomic_own|trust)"),
     Input("the encoder of a T5 as BiEncoder", model(_encoder_decoder), 0, TUNED),
-    Input("YesNoLM of a BERT", model(lambda f: None, "--model", "YesNoLM"), 2, r"(?i)(causal|decoder|language model|BERT)"),
+    Input(
+        "YesNoLM of a BERT", model(lambda f: None, "--model", "YesNoLM"), 2, r"(?i)(causal|decoder|language model|BERT)"
+    ),
     Input("half-precision weights", model(_half_precision), 0, TUNED),
-    Input("the weights file in place of its folder", lambda p: p.arguments(
-        "--model.init_args.model", "bert/model.safetensors"), 2, r"bert/model\.safetensors.*folder"),
-    Input("a misspelt model of the hub, without a network", named("BAAI/bge-rerancer-base"), 2,
-          r"model 'BAAI/bge-rerancer-base' cannot be loaded"),
+    Input(
+        "the weights file in place of its folder",
+        lambda p: p.arguments("--model.init_args.model", "bert/model.safetensors"),
+        2,
+        r"bert/model\.safetensors.*folder",
+    ),
+    Input(
+        "a misspelt model of the hub, without a network",
+        named("BAAI/bge-rerancer-base"),
+        2,
+        r"model 'BAAI/bge-rerancer-base' cannot be loaded",
+    ),
 ]

@@ -32,7 +32,9 @@ class Place:
         """A complete command on the tiny world that takes seconds, with further options at its end."""
         tiny = ["bert", "48"]
         files = [
-            a for name in ("corpus", "train", "validation", "test") for a in (f"--data.init_args.{name}", f"world/{name}.jsonl")
+            a
+            for name in ("corpus", "train", "validation", "test")
+            for a in (f"--data.init_args.{name}", f"world/{name}.jsonl")
         ]
         encoder = "--data.init_args.teacher.init_args.encoder.init_args"
         return [
@@ -60,7 +62,7 @@ class Place:
         return read_jsonl(self.folder / "world" / f"{name}.jsonl")
 
     def change(self, name: str, change: Callable[[int, dict[str, Any]], Any]) -> None:
-        """Give each row of a file of the world to ``change`` with its number; what that returns, if anything, is the row."""
+        """Give each row of a file of the world to ``change`` with its number; what it returns, if anything, replaces it."""
         rows = self.rows(name)
         rows = [changed if (changed := change(number, row)) is not None else row for number, row in enumerate(rows)]
         write_jsonl(self.folder / "world" / f"{name}.jsonl", rows)

@@ -8,9 +8,8 @@ import resource
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
-from benchmarks.inputs.files import PREPARED, TUNED
+from benchmarks.inputs.files import TUNED
 from benchmarks.inputs.place import ROOT, Input, Place
 
 
@@ -18,7 +17,7 @@ def afresh(arguments: Sequence[str], **environment: str) -> None:
     """Become a new Python process, for what is read when it starts; never returns."""
     paths = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
     environment = {**os.environ, "PYTHONPATH": paths, **environment}
-    os.execve(sys.executable, [sys.executable, "-m", "radio", *arguments], environment)  # noqa: S606
+    os.execve(sys.executable, [sys.executable, "-m", "radio", *arguments], environment)
 
 
 def environment(**values: str) -> Callable[[Place], list[str]]:
@@ -92,7 +91,7 @@ def _same_names(place: Place) -> list[str]:
     start = "import sys; sys.argv[0] = 'radio'; from radio.__main__ import main; sys.exit(main())"
     paths = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
     command = [sys.executable, "-P", "-c", start, *place.arguments()]
-    os.execve(sys.executable, command, {**os.environ, "PYTHONPATH": paths})  # noqa: S606
+    os.execve(sys.executable, command, {**os.environ, "PYTHONPATH": paths})
     raise AssertionError
 
 
@@ -136,8 +135,19 @@ INPUTS = [
     Input("24 open files at most (ulimit -n)", _few_files, None, r"(?i)open files|metric .* tuned"),
     Input("files of 120 kB at most (ulimit -f)", _small_files, 2, r"disk"),
     Input("a seed in the environment that is a word", environment(PL_GLOBAL_SEED="lucky"), 0, TUNED),
-    Input("variables of a cluster that is not there: SLURM_NTASKS=4", environment(
-        SLURM_NTASKS="4", SLURM_JOB_NAME="work", SLURM_PROCID="0", SLURM_LOCALID="0", SLURM_NODEID="0",
-        SLURM_NODELIST="node1", SLURM_JOB_ID="7"), None, r"(?i)slurm|metric .* tuned"),
+    Input(
+        "variables of a cluster that is not there: SLURM_NTASKS=4",
+        environment(
+            SLURM_NTASKS="4",
+            SLURM_JOB_NAME="work",
+            SLURM_PROCID="0",
+            SLURM_LOCALID="0",
+            SLURM_NODEID="0",
+            SLURM_NODELIST="node1",
+            SLURM_JOB_ID="7",
+        ),
+        None,
+        r"(?i)slurm|metric .* tuned",
+    ),
     Input("Ctrl-C in the middle of training", _ctrl_c, 130, r"radio: interrupted.*--ckpt_path last"),
 ]

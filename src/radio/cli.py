@@ -436,8 +436,8 @@ class RadioCLI(LightningCLI):
         trainer = self.trainer
         if getattr(self, "resumed_step", None) == trainer.global_step:
             story.say(
-                f"nothing was left to train: the checkpoint is at the end of --trainer.max_epochs {trainer.max_epochs}, "
-                f"--trainer.max_steps {trainer.max_steps}; to train on, raise them"
+                "nothing was left to train: the checkpoint is at the end of --trainer.max_epochs "
+                f"{trainer.max_epochs}, --trainer.max_steps {trainer.max_steps}; to train on, raise them"
             )
 
     @rank_zero_only

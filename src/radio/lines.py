@@ -110,8 +110,9 @@ def read_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         try:
             row = json.loads(line, parse_constant=_refuse_constant)
         except json.JSONDecodeError as error:
+            reason = error.msg.removesuffix(" at")
             raise InputError(
-                f"{place}: not valid JSON ({error.msg.removesuffix(' at')} at column {error.colno}); expected one JSON object a line"
+                f"{place}: not valid JSON ({reason} at column {error.colno}); expected one JSON object a line"
             ) from None
         except RecursionError:
             raise InputError(f"{place}: brackets within brackets too deep to read; expected one JSON object") from None

@@ -225,7 +225,9 @@ class RationaleDataModule(L.LightningDataModule):
         """Splits a stage of Lightning works on; training prepares the test split too, so that it can not fail late."""
         wanted = {"validate": ["validation"], "test": ["test"], "predict": ["predict", "test"]}.get(stage or "", TAUGHT)
         found = [split for split in wanted if self.split_questions(split)]
-        if not found or (stage == "fit" and found[0] != "train"):
+        if stage == "fit" and found[:1] != ["train"]:
+            raise InputError(f"{type(self).__name__}: there are no training questions, nothing to train on")
+        if not found:
             # predict takes the questions of the test split where there are none of its own
             lacking = wanted[0] if stage else " or ".join(wanted)
             raise InputError(

@@ -31,7 +31,7 @@ def test_a_working_folder_that_was_deleted_is_one_message(radio: Radio, tmp_path
     assert err.startswith("radio: error: the working folder cannot be used")
 
 
-@pytest.mark.parametrize(("command", "split"), [("fit", "train"), ("validate", "validation"), ("test", "test")])
+@pytest.mark.parametrize(("command", "split"), [("validate", "validation"), ("test", "test")])
 def test_a_command_without_its_questions_is_refused(
     radio: Radio, tiny_run: list[str], command: str, split: str
 ) -> None:

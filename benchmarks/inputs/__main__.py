@@ -54,11 +54,12 @@ def _range(text: str) -> range:
 
 def _import_libraries() -> None:
     """What all commands need, once, before the process is copied for each of them."""
-    warnings.simplefilter("ignore")
-    import sentence_transformers  # noqa: F401
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import sentence_transformers  # noqa: F401
 
-    import radio.cli
-    import radio.generators  # noqa: F401
+        import radio.cli
+        import radio.generators  # noqa: F401
 
 
 def table(outcomes: dict[int, Outcome]) -> str:

@@ -51,7 +51,7 @@ INPUTS = [
         command("test"),
         0,
         r"weights: of that model as it is",
-        holds=lambda p: "tuned" not in p.metrics() and "base" in p.metrics(),
+        holds=unchanged,
     ),
     Input(
         "predict without questions to predict",
@@ -106,7 +106,7 @@ INPUTS = [
         "fit without training questions",
         command("fit", "--data.init_args.train", "null"),
         2,
-        r"found no questions of the split train",
+        r"there are no training questions",
     ),
     Input(
         "test without test questions",

@@ -62,7 +62,7 @@ class Place:
         return read_jsonl(self.folder / "world" / f"{name}.jsonl")
 
     def change(self, name: str, change: Callable[[int, dict[str, Any]], Any]) -> None:
-        """Give each row of a file of the world to ``change`` with its number; what it returns, if anything, replaces it."""
+        """Give each row of a file of the world to ``change`` with its number; what it returns replaces it."""
         rows = self.rows(name)
         rows = [changed if (changed := change(number, row)) is not None else row for number, row in enumerate(rows)]
         write_jsonl(self.folder / "world" / f"{name}.jsonl", rows)

@@ -205,6 +205,8 @@ def radio(
         return status, out, err
 
     monkeypatch.chdir(tmp_path)
+    # the command adds the working folder
+    monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     return run
 

@@ -69,16 +69,21 @@ def data(world: World) -> JsonlDataModule:
     return module(world, eval_candidates=7, eval_batch_size=3, sampler=FullList(5), batch_size=2)
 
 
+CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+DEVICES = ["cpu", pytest.param("gpu", marks=CUDA)]
+
+
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "bf16-true"])
 @pytest.mark.parametrize("name", KINDS)
 def test_weights_that_did_not_change_give_differences_of_exactly_0(
-    name: str, precision: str, world: World, models: Models, tmp_path: Path
+    name: str, precision: str, device: str, world: World, models: Models, tmp_path: Path
 ) -> None:
     # the second time, whatever is cached is there
     for _ in range(2):
         L.seed_everything(3, verbose=False)
         reranker = make(name, models, lr=0.0)
-        trainer(tmp_path, precision=precision).fit(reranker, datamodule=data(world))
+        trainer(tmp_path, precision=precision, accelerator=device).fit(reranker, datamodule=data(world))
         tuned, base = reranker.rankings("validation")
         assert tuned == base
         assert any(len(set(scores.values())) > 1 for scores in tuned.values())
@@ -87,16 +92,18 @@ def test_weights_that_did_not_change_give_differences_of_exactly_0(
         assert {value for row in found.values() for k, value in row.items() if k != "questions"} == {0.0}
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("name", KINDS)
 def test_an_evaluation_is_in_fp32_whatever_the_precision_of_training(
-    name: str, world: World, models: Models, tmp_path: Path
+    name: str, device: str, world: World, models: Models, tmp_path: Path
 ) -> None:
     found: dict[str, Any] = {}
     runs = {"exact": ("32-true", "fp32"), "mixed": ("bf16-mixed", "fp32"), "asked": ("bf16-mixed", "trainer")}
     for key, (precision, evaluation) in runs.items():
         L.seed_everything(3, verbose=False)
         reranker = make(name, models, evaluation_precision=evaluation)
-        trainer(tmp_path / key, precision=precision).validate(reranker, datamodule=data(world), verbose=False)
+        rated = trainer(tmp_path / key, precision=precision, accelerator=device)
+        rated.validate(reranker, datamodule=data(world), verbose=False)
         found[key] = reranker.rankings("validation")
         note = reranker.results.notes["validation"]["precision"]
         assert note == ("bf16-mixed" if evaluation == "trainer" else "32-true")

@@ -144,11 +144,12 @@ def test_the_support_of_a_rationale_is_a_cosine_whatever_the_encoder(ance: str, 
     assert all(-1 <= support.similarity <= 1 for support in found.values())
 
 
-def test_the_cache_of_an_encoder_of_cosines_stays(tiny_bert: str) -> None:
+def test_an_encoder_is_told_by_its_similarity_whether_it_was_asked_for_or_read(tiny_bert: str) -> None:
     encoder = Encoder(tiny_bert)
     before = encoder.fingerprint()
     assert encoder.similarity == "cosine"
-    assert encoder.fingerprint() == before == Encoder(tiny_bert, similarity="dot").fingerprint()
+    assert encoder.fingerprint() == before == Encoder(tiny_bert, similarity="cosine").fingerprint()
+    assert Encoder(tiny_bert, similarity="dot").fingerprint() != before
 
 
 def as_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, settings: dict[str, Any]) -> None:

@@ -318,7 +318,7 @@ MISTAKES: dict[str, tuple[Callable[[Path], object], list[str], list[str]]] = {
     "missing rationale": (
         lambda f: write_jsonl(f / "rationales.jsonl", read_jsonl(f / "rationales.jsonl")[1:]),
         ["--data.init_args.missing_rationales", "error"],
-        ["rationale missing for 1 of", "q-0-0", "radio prepare --config", "rationales.jsonl"],
+        ["rationale missing for 1 of", "q-0-0", "add their rows to", "rationales.jsonl first"],
     ),
     "unknown class": (lambda f: None, ["--model.init_args.loss", "InfoNCEE"], ["'InfoNCEE'", "InfoNCE", "loss"]),
     "unknown model class": (lambda f: None, ["--model", "CrosEncoder"], ["'CrosEncoder'", "CrossEncoder"]),

@@ -218,3 +218,14 @@ def test_the_config_of_a_run_gives_the_same_again_under_every_command(resolved: 
         assert again.pop("said") == ""
         for key in ("trainer", "model", "data", "name"):
             assert again[key] == first[key]
+
+
+def test_a_record_may_be_named_or_written_out(resolved: Resolved, tmp_path: Path) -> None:
+    named = (*QUICKSTART, *overlay("rerankers/qwen3_reranker"))
+    assert resolved(*named)["model"]["init_args"]["prompt"] == "qwen3"
+    assert resolved(*named, "--model.init_args.prompt", "gemma")["model"]["init_args"]["prompt"] == "gemma"
+    shape = {"parts": ["a {query}", "{document}"], "positive": "y", "negative": "n"}
+    (tmp_path / "shape.yaml").write_text(yaml.safe_dump({"model": {"init_args": {"prompt": shape}}}))
+    written = resolved(*named, "--config", "shape.yaml", "--model.init_args.prompt.positive", "Y")
+    prompt = written["model"]["init_args"]["prompt"]
+    assert (prompt["parts"], prompt["positive"], prompt["negative"]) == (shape["parts"], "Y", "n")

@@ -65,7 +65,8 @@ def kind_of(annotation: Any) -> Kind:
             items = arguments[0] if _holds_parts(arguments[0]) else None
         elif inspect.isclass(member) and _is_part(member):
             classes.append(member)
-    return Kind(tuple(classes), record, items, entries, str in members, type(None) in members)
+    text = any(member is str or typing.get_origin(member) is typing.Literal for member in members)
+    return Kind(tuple(classes), record, items, entries, text, type(None) in members)
 
 
 def _members(annotation: Any) -> tuple[Any, ...]:
@@ -190,10 +191,16 @@ class Merge:
 
     def _record(self, path: Key, kind: Kind, given: Given) -> Any:
         fields: dict[str, Given] | None = {}
+        # the name of one that is written down, where the argument takes that too
+        named: str | None = None
         for source, value in given:
             loaded = _loaded(value)
+            if isinstance(loaded, str) and kind.text:
+                fields, named = None, value
+                continue
             if is_class_like(loaded):
                 return _leaf(given)
+            named = None
             if not isinstance(loaded, Mapping | None):
                 assert kind.record is not None
                 names = ", ".join(parameters(kind.record))
@@ -204,7 +211,7 @@ class Merge:
                 fields = fields or {}
                 _collect(fields, source, loaded)
         if fields is None:
-            return None
+            return None if named is None else str(named)
         assert kind.record is not None
         return self._arguments(path, kind.record, fields)
 

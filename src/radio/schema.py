@@ -67,8 +67,8 @@ class Question:
             return dict.fromkeys(map(str, found), 1.0)
         if not isinstance(found, Mapping) or not all(map(_is_grade, found.values())):
             raise InputError(
-                f"question {self.id!r}: metadata: key 'gold_ids': found {repr(found)[:200]}, expected a list of passage "
-                "ids, or an object of ids and their grades, which are numbers"
+                f"question {self.id!r}: metadata: key 'gold_ids': found {repr(found)[:200]}, "
+                "expected a list of passage ids, or an object of ids and their grades, which are numbers"
             )
         return {str(identifier): float(grade) for identifier, grade in found.items() if grade > 0}
 

@@ -14,6 +14,7 @@ from radio.batching import group_batch
 from radio.models import can_pad, load_config, load_model, say_once
 from radio.packing import enable, pack, run, run_padded
 from radio.rerankers.base import FOLDER, Reranker
+from radio.rerankers.exact import ExactLinear
 from radio.schema import Group, GroupBatch, InputError
 
 IRRELEVANT = r"(?i)^(not?|non|un|ir|neg|false|0)"
@@ -21,15 +22,6 @@ IRRELEVANT = r"(?i)^(not?|non|un|ir|neg|false|0)"
 
 BEFORE_LAST = r"(^|\.)(pooler(\.dense)?|classifier\.dense|pre_classifier)$"
 """Names of the layers between which and the last one there is nothing but an activation."""
-
-
-class ExactLinear(nn.Linear):
-    """A linear layer in fp32 whatever its weights and autocast say: 16 bits would round logits, and make ties."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        bias = None if self.bias is None else self.bias.float()
-        with torch.autocast(input.device.type, enabled=False):
-            return nn.functional.linear(input.float(), self.weight.float(), bias)
 
 
 class CrossEncoder(Reranker):

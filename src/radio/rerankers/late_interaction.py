@@ -19,6 +19,7 @@ from radio.packing import enable, pack, run, run_padded
 from radio.ranges import check
 from radio.rerankers.base import FOLDER, Reranker
 from radio.rerankers.bi_encoder import _distinct
+from radio.rerankers.exact import ExactLinear
 from radio.schema import Group, GroupBatch
 
 
@@ -77,6 +78,10 @@ class LateInteraction(Reranker):
                     module.in_features, self.dim, bias=False, activation_function=None, module_input_name=name
                 )
                 self._note_new(network)
+        for module in network:
+            # a passage is scored by few of its tokens, which would be alike in 16 bits
+            if isinstance(module, Dense):
+                module.linear.__class__ = ExactLinear
         for task, prefix in (("query", self.query_prefix), ("document", self.passage_prefix)):
             network.prompts[task] = (network.prompts.get(task) or "") if prefix is None else prefix
         if self.skip_punctuation is not None:

@@ -64,10 +64,17 @@ def error(status: int, kind: str, message: str, api: str, **headers: str) -> Any
     return web.json_response(body, status=status, headers=headers)
 
 
+def rationale(body: dict[str, Any], question: str) -> str:
+    """What a model would write: it names the answers of the prompt, if they are there."""
+    given = re.search(r"Correct answer: (.*)", body["messages"][-1]["content"])
+    answer = f", which is {given[1]}," if given else ""
+    return f"Because of the facts, the answer to {question!r}{answer} is right."
+
+
 def message(body: dict[str, Any], number: int, *, refuse: bool, question: str) -> dict[str, Any]:
     """A response of the Messages API."""
     cut = "cut me" in question
-    text = f"Because of the facts, the answer to {question!r} is right." if not refuse else ""
+    text = "" if refuse else rationale(body, question)
     return {
         "id": f"msg_{number:06}",
         "type": "message",
@@ -88,7 +95,7 @@ def message(body: dict[str, Any], number: int, *, refuse: bool, question: str) -
 def completion(body: dict[str, Any], number: int, *, refuse: bool, question: str) -> dict[str, Any]:
     """A response of the chat completions API."""
     cut = "cut me" in question
-    text = f"Because of the facts, the answer to {question!r} is right."
+    text = rationale(body, question)
     answer = {"role": "assistant", "content": None if refuse else text, "refusal": "I cannot." if refuse else None}
     return {
         "id": f"chatcmpl-{number}",

@@ -3,9 +3,9 @@ stops one stops both."""
 
 from __future__ import annotations
 
-import csv
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,13 +19,12 @@ pytestmark = pytest.mark.slow
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 PARTS = '''
-import json
-import torch
+import lightning as L
 from radio.generators import Generator
-from radio.rerankers import CrossEncoder
+from radio.rerankers import BiEncoder
 from radio.schema import InputError
 
-class Broken(CrossEncoder):
+class Broken(BiEncoder):
     """Its score of one question is NaN, in one stage alone, so that one process alone sees it."""
 
     def __init__(self, stage: str = "train", **kwargs):
@@ -37,6 +36,11 @@ class Broken(CrossEncoder):
         if self.attached_trainer.state.stage.value == self.stage and "q-QUESTION" in batch.question_ids:
             return scores * float("nan")
         return scores
+
+class Diary(L.Callback):
+    def on_validation_end(self, trainer, pl_module):
+        if trainer.is_global_zero:
+            print("validation/loss", float(trainer.callback_metrics["validation/loss"]))
 
 class Refuses(Generator):
     """Only the first process asks it."""
@@ -92,13 +96,14 @@ def test_the_validation_loss_is_that_of_one_process_also_where_one_has_no_ration
     untaught = read_jsonl(tmp_path / "world/validation.jsonl")[1]["id"]
     path = tmp_path / "world/rationales.jsonl"
     write_jsonl(path, [row for row in read_jsonl(path) if row["id"] != untaught])
+    (tmp_path / "parts.py").write_text(PARTS)
     losses = []
     for processes in (1, 2):
-        done = two("validate", "--name", f"on{processes}", processes=processes)
+        diary = ["--trainer.callbacks+", "parts.Diary"]
+        done = two("validate", "--name", f"on{processes}", *diary, processes=processes)
         assert done.returncode == 0, done.stdout + done.stderr
-        with (tmp_path / f"runs/on{processes}/metrics.csv").open() as file:
-            (row,) = csv.DictReader(file)
-        losses.append(float(row["validation/loss"]))
+        (line,) = re.findall(r"validation/loss (\S+)", done.stdout)
+        losses.append(float(line))
         metrics = json.loads((tmp_path / f"runs/on{processes}/metrics.json").read_text())
         assert metrics["questions"]["validation"] == 3
         assert metrics["counts"]["validation"]["teacher_mrr"] == 2

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from benchmarks.inputs.files import TUNED
 from benchmarks.inputs.place import Input, Place
+from benchmarks.inputs.settings import unchanged
 
 
 def said(*arguments: str) -> Callable[[Place], list[str]]:

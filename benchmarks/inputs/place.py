@@ -208,11 +208,3 @@ def radio(arguments: Sequence[str]) -> int:
             print(stop.code, file=sys.stderr)
             return 1
         return int(stop.code or 0)
-
-
-def before(place: Place, *arguments: str) -> None:
-    """Run a command first, in the process that will run the one that counts; what it says is not kept."""
-    if radio(arguments) != 0:
-        raise AssertionError(f"the command before failed: {' '.join(arguments)}")
-    sys.stdout.flush()
-    os.truncate(SAID, 0)

@@ -17,7 +17,7 @@ Radio = Callable[..., tuple[int, str, str]]
 def test_a_seed_out_of_range_is_refused_by_name(radio: Radio, tiny_run: list[str], seed: str) -> None:
     status, _, err = radio("prepare", *tiny_run, "--seed_everything", seed)
     assert status == 2
-    assert f"the run: seed_everything: found {seed}, expected a whole number between 0 and" in err
+    assert f"the run: seed_everything: found {seed}, expected a whole number between 0 and 4294967295" in err
     assert "Traceback" not in err
 
 
@@ -113,3 +113,11 @@ def test_a_folder_with_gguf_weights_alone_has_no_weights(
     status, _, err = radio("test", *tiny_run, "--model.init_args.model", "model")
     assert status == 2
     assert "has no weights (model.safetensors); it holds config.json, model-Q4_K_M.gguf" in err
+
+
+def test_the_help_of_a_class_that_is_none_names_those_there_are(radio: Radio) -> None:
+    status, _, err = radio("fit", "--model.help", "CrossEncodr")
+    assert status == 2
+    assert "--model.help: found 'CrossEncodr', expected a Reranker" in err
+    assert "did you mean 'CrossEncoder'?" in err
+    assert radio("fit", "--model.help", "CrossEncoder")[0] == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import tempfile
 import warnings
 from pathlib import Path
@@ -77,6 +78,10 @@ def table(outcomes: dict[int, Outcome]) -> str:
 
 def _cell(line: str) -> str:
     """At most 160 characters of a line, without what differs from run to run and what a table takes for its own."""
+    if line.startswith("┃ metric"):
+        return "the table of results"
+    line = re.sub(r"^/\S*/(\S+:)\d+: UserWarning:", r"\1 UserWarning:", line)
+    line = re.sub(r"/tmp/radio-inputs-[^/]*", "", line)
     line = "".join(c if c.isprintable() else " " for c in line)
     short = line if len(line) <= 160 else f"{line[:157]}..."
     return "`` " + short.replace("|", "\\|").replace("``", "`") + " ``" if short else ""

@@ -33,7 +33,7 @@ INPUTS = [
     Input("`radio train`", said("train", "--config", "x.yaml"), 2, r"unknown command 'train'.*fit"),
     Input("`radio help fit`", said("help", "fit"), 0, r"usage: radio"),
     Input("`radio fit --model.help CrossEncoder`", said("fit", "--model.help", "CrossEncoder"), 0, r"max_length"),
-    Input("help of a class that is none", said("fit", "--model.help", "CrossEncodr"), 2, r"CrossEncod"),
+    Input("help of a class that is none", said("fit", "--model.help", "CrossEncodr"), 2, r"--model\.help: found 'CrossEncodr', .*did you mean 'CrossEncoder'"),
     Input("`radio fit` and nothing else", said("fit"), 2, r"--config"),
     Input(
         "a dash of a word processor: `—name x`",
@@ -72,7 +72,7 @@ INPUTS = [
         "predict with an export that is not there",
         command("predict", "--model.init_args.model", "runs/mine/export"),
         2,
-        r"runs/mine/export.*",
+        r"model 'runs/mine/export': no such folder",
     ),
     Input(
         "a finished run resumed, with nothing left to do",

@@ -158,7 +158,7 @@ INPUTS = [
         "WeightedSum of nothing",
         fit("--model.init_args.loss", "WeightedSum", "--model.init_args.loss.init_args.losses", "[]"),
         2,
-        r"WeightedSum.*",
+        r"losses: found '\[\]'",
     ),
     Input("a learning rate of 0", fit("--model.init_args.lr", "0"), 0, TUNED, holds=unchanged),
     Input("one training question", keep("train", 1), 0, TUNED),

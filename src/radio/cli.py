@@ -9,7 +9,7 @@ import secrets
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from signal import SIGINT, SIGTERM
@@ -34,6 +34,7 @@ from radio.callbacks import CollapseGuard, best_checkpoint
 from radio.callbacks.evaluation import tied_tops
 from radio.callbacks.export import monitored
 from radio.checkpoints import KeepLastWeights, RunState, WholeCheckpoints, compare, read_checkpoint, relevant, run_of
+from radio.classes import find_class
 from radio.exports import adopt_export
 from radio.formats import atomic_write, ranked, write_jsonl, write_run
 from radio.loggers import ResumableCSVLogger, check_wandb_key, is_wandb, name_wandb_run, plain
@@ -211,6 +212,7 @@ class RadioCLI(LightningCLI):
             return
         found = read_words(words)
         if found.asked:
+            _check_asked(found.asked)
             super().parse_arguments(parser, [command, *found.asked])
         parsers = self._subcommand_parsers
         tree = merged(parsers[command], found, (Reranker, RationaleDataModule), parsers.values())
@@ -491,6 +493,21 @@ class RadioCLI(LightningCLI):
         tied = tied_tops(run)
         if tied:
             print(f"tied at the top, and ordered by passage id there: {tied} of {len(rows)} questions")
+
+
+def _check_asked(asked: Sequence[str]) -> None:
+    """Name the classes there are where the help of one that is none was asked for.
+
+    Raises:
+        InputError: no class has that name.
+    """
+    option, *name = asked
+    base = {"--model.help": Reranker, "--data.help": RationaleDataModule}.get(option)
+    if base and name:
+        try:
+            find_class(name[0], [base])
+        except InputError as error:
+            raise InputError(f"{option}: {error}") from None
 
 
 def run() -> RadioCLI:

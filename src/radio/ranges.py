@@ -57,7 +57,7 @@ class Range:
                 text = f"{'above' if self.above else 'at least'} {self.low:g} and "
                 text += f"{'below' if self.below else 'at most'} {self.high:g}"
             else:
-                text = f"between {self.low:g} and {self.high:g}"
+                text = f"between {self.low:g} and {self.high:.10g}"
         elif self.low > -inf:
             text = f"above {self.low:g}" if self.above else f"{self.low:g} or more"
         else:

@@ -223,10 +223,18 @@ class RationaleDataModule(L.LightningDataModule):
 
     def _splits_of(self, stage: str | None) -> list[str]:
         """Splits a stage of Lightning works on; training prepares the test split too, so that it can not fail late."""
-        if stage == "predict":
-            return ["predict"] if self.split_questions("predict") else ["test"]
-        wanted = {"validate": ["validation"], "test": ["test"]}.get(stage or "", TAUGHT)
-        return [split for split in wanted if self.split_questions(split)]
+        wanted = {"validate": ["validation"], "test": ["test"], "predict": ["predict", "test"]}.get(stage or "", TAUGHT)
+        found = [split for split in wanted if self.split_questions(split)]
+        if stage == "fit" and found[:1] != ["train"]:
+            raise InputError(f"{type(self).__name__}: there are no training questions, nothing to train on")
+        if not found:
+            # predict takes the questions of the test split where there are none of its own
+            lacking = wanted[0] if stage else " or ".join(wanted)
+            raise InputError(
+                f"{type(self).__name__}: found no questions of the split {lacking}, expected some, as for example "
+                f"--data.init_args.{wanted[0]} FILE gives them"
+            )
+        return found[:1] if stage == "predict" else found
 
     def split_questions(self, split: str) -> list[Question]:
         """Questions of a split, of the first ``max_questions``, without those that are in another one too; read once.
@@ -437,10 +445,19 @@ class RationaleDataModule(L.LightningDataModule):
             rank_zero_warn(f"train: {len(alone)} questions have fewer than 2 candidates, none to compare: {alone[:5]}")
         if not trainable:
             need = "a rationale and at least 2 candidates" if self.teacher.needs_rationale else "at least 2 candidates"
-            raise InputError(f"train: no question has {need}, nothing to train on")
-        if self.tied_questions == "keep":
-            return trainable
+            raise InputError(
+                f"train: no question has {need}, nothing to train on (found {len(examples)} questions, "
+                f"{len(alone)} of them with fewer than 2 candidates, and {len(self.corpus)} passages)"
+            )
         decided = [e for e in trainable if e.teacher and len(set(e.teacher.values())) > 1]
+        if self.tied_questions == "keep":
+            if 2 * len(decided) < len(trainable):
+                rank_zero_warn(
+                    f"train: the teacher scores all candidates alike for {len(trainable) - len(decided)} of "
+                    f"{len(trainable)} questions, which teaches no order (--data.init_args.tied_questions drop leaves "
+                    "them out): look at rationales, retriever and teacher"
+                )
+            return trainable
         if not decided:
             raise InputError("train: the teacher scores all candidates of every question alike, nothing to train on")
         tied = len(trainable) - len(decided)

@@ -36,6 +36,12 @@ class JsonlDataModule(RationaleDataModule):
     ) -> None:
         super().__init__(**kwargs)
         self.files = {"train": train, "validation": validation, "test": test, "predict": predict}
+        for split, path in self.files.items():
+            if path is not None and path.startswith("["):
+                raise InputError(
+                    f"data.init_args.{split}: found the list {path}, expected one file; put the files together: "
+                    "cat a.jsonl b.jsonl > all.jsonl"
+                )
         self._corpus_files = [corpus] if isinstance(corpus, str) else corpus or []
 
     def questions(self, split: str) -> Sequence[Question]:

@@ -136,12 +136,15 @@ def world(tmp_path: Path) -> World:
 
 @pytest.fixture(scope="session")
 def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Folder of a random two-layer BERT with a real WordPiece tokenizer, as a hub model would look."""
+    return make_tiny_bert(tmp_path_factory.mktemp("tiny_bert"))
+
+
+def make_tiny_bert(folder: Path) -> str:
+    """A random two-layer BERT with a real WordPiece tokenizer, as a hub model would look; returns its folder."""
     import torch
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
-    folder = tmp_path_factory.mktemp("tiny_bert")
     vocabulary = {piece: number for number, piece in enumerate(WORD_PIECES)}
     tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer()

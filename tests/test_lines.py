@@ -19,7 +19,7 @@ from conftest import PATIENCE, ROOT
 from radio.cache import path_fingerprint
 from radio.corpus import DiskCorpus
 from radio.formats import read_candidates, read_passages, read_qrels, read_questions, read_rationales, read_run
-from radio.lines import find_file, read_rows
+from radio.lines import find_file, read_lines, read_rows
 from radio.report import Results
 from radio.schema import InputError, Question
 
@@ -180,3 +180,14 @@ def test_every_text_file_is_read_and_written_as_utf8(folder: str) -> None:
         calls = text_calls(ast.parse(path.read_text(encoding="utf-8")))
         found += [f"{path.relative_to(ROOT)}:{call}" for call in calls]
     assert found == []
+
+
+@pytest.mark.parametrize(
+    ("head", "kind"),
+    [(b"PK\x03\x04", "a zip archive"), (b"BZh9", "packed with bzip2"), (b"PAR1", "Parquet under another name")],
+)
+def test_an_archive_in_the_place_of_text_is_named(tmp_path: Path, head: bytes, kind: str) -> None:
+    path = tmp_path / "corpus.jsonl"
+    path.write_bytes(head + b"\0\1\2")
+    with pytest.raises(InputError, match=f"corpus.jsonl: found {kind}, expected lines of text"):
+        list(read_lines(path))

@@ -56,7 +56,7 @@ WRAPPED = {
     ("Shift", "negatives"): lambda value: [value],
 }
 """Settings that are several numbers."""
-ELSEWHERE = {"EarlyStopping", "radio rationales review"}
+ELSEWHERE = {"EarlyStopping", "radio rationales review", "the run"}
 """Entries of what is no class of ours: see the tests of what asks for them."""
 
 

@@ -70,7 +70,6 @@ def main() -> int:
         sys.argv[:] = [argument for argument in sys.argv if argument != "--debug"]
     # the same in all processes of a run: Lightning starts the others with this environment
     os.environ.setdefault("RADIO_RUN", token_hex(8))
-    _find_own_classes()
     arguments = sys.argv[1:]
     if not arguments or arguments[0] in {"-h", "--help", "help"}:
         print(HELP.format(commands="\n".join(f"  {name:<19}{text}" for name, text in COMMANDS.items())), end="")
@@ -80,6 +79,10 @@ def main() -> int:
 
         print(f"radio {__version__}")
         return 0
+    try:
+        _find_own_classes()
+    except OSError as error:
+        return usage_error(f"the working folder cannot be used ({error.strerror}): was it deleted? cd into another one")
     if arguments[0] == "cache":
         return guarded(lambda: _cache(arguments[1:]))
     if arguments[0] == "rationales":
@@ -107,12 +110,12 @@ def main() -> int:
 
 
 def _find_own_classes() -> None:
-    """Make the user's files importable from the working folder, as ``python -m radio`` does; what is installed wins."""
-    try:
-        here = os.getcwd()
-    except OSError:
-        # the folder was removed; what needs it will say so
-        return
+    """Make the user's files importable from the working folder, as ``python -m radio`` does; what is installed wins.
+
+    Raises:
+        OSError: the working folder was removed.
+    """
+    here = os.getcwd()
     if here not in sys.path and "" not in sys.path:
         sys.path.append(here)
 

@@ -218,6 +218,7 @@ class RadioCLI(LightningCLI):
             print_config(parsers[command], tree, found.print_config)
             raise SystemExit(0)
         self.config = parser.parse_object({"subcommand": command, command: tree})
+        check("the run", {"seed_everything": self.config[command].seed_everything})
 
     @property
     def run_dir(self) -> Path:
@@ -418,6 +419,7 @@ class RadioCLI(LightningCLI):
     def after_fit(self) -> None:
         if self.trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
+        self._say_if_nothing_was_left()
         best = best_checkpoint(self.trainer)
         for split in ("validation", "test") if self.config["fit"].test_after_fit else ("validation",):
             if self.datamodule.examples.get(split):
@@ -428,6 +430,15 @@ class RadioCLI(LightningCLI):
         if (self.run_dir / "export").is_dir():
             rank_zero_info(f"reranker: {self.run_dir / 'export'}")
         self._warn_if_no_better()
+
+    @rank_zero_only
+    def _say_if_nothing_was_left(self) -> None:
+        trainer = self.trainer
+        if getattr(self, "resumed_step", None) == trainer.global_step:
+            story.say(
+                "nothing was left to train: the checkpoint is at the end of --trainer.max_epochs "
+                f"{trainer.max_epochs}, --trainer.max_steps {trainer.max_steps}; to train on, raise them"
+            )
 
     @rank_zero_only
     def _warn_if_no_better(self) -> None:

@@ -40,8 +40,10 @@ class DiskCorpus(Mapping[str, Passage]):
 
     def __init__(self, paths: Sequence[str | Path], folder: str | Path) -> None:
         files = [Path(path) for path in paths]
-        for file in files:
+        for number, file in enumerate(files):
             check_file(file)
+            if file.resolve() in [other.resolve() for other in files[:number]]:
+                raise InputError(f"{file}: found this file twice in the corpus, expected each once")
         identity = [1, [path_fingerprint(path) for path in files]]
         self._open(lambda: _read(files), ", ".join(map(str, files)), identity, folder)
 

@@ -15,6 +15,18 @@ from radio.schema import InputError
 BYTE_ORDER_MARK = "\ufeff".encode()
 """What some editors put at the head of a UTF-8 file."""
 
+PACKED = {
+    b"PK\x03\x04": "a zip archive",
+    b"BZh": "packed with bzip2",
+    b"\xfd7zXZ": "packed with xz",
+    b"(\xb5/\xfd": "packed with zstd",
+    b"7z\xbc\xaf": "a 7z archive",
+    b"SQLite format 3": "an SQLite database",
+    b"PAR1": "Parquet under another name",
+    b"%PDF": "a PDF",
+}
+"""What is found by how a file begins, where a file of text is expected."""
+
 NAMES = {str: "a string", list: "a list", dict: "an object", int: "a number", float: "a number", bool: "true or false"}
 """What a type of JSON is called in messages."""
 
@@ -33,7 +45,9 @@ def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:
     number = 0
     try:
         with path.open("rb") as raw:
-            zipped = raw.read(2) == b"\x1f\x8b"
+            head = raw.read(16)
+            zipped = head.startswith(b"\x1f\x8b")
+        _refuse_packed(path, head)
         with gzip.open(path, "rb") if zipped else path.open("rb") as file:
             for number, data in enumerate(file, 1):
                 # where files were put together, later ones have their own byte order mark
@@ -46,6 +60,12 @@ def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:
         raise InputError(f"{path}:{number}: not UTF-8 text ({error}); save the file as UTF-8") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def _refuse_packed(path: Path, head: bytes) -> None:
+    for start, kind in PACKED.items():
+        if head.startswith(start):
+            raise InputError(f"{path}: found {kind}, expected lines of text, plain or in gzip (.gz)")
 
 
 def check_file(path: Path) -> None:
@@ -90,8 +110,9 @@ def read_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         try:
             row = json.loads(line, parse_constant=_refuse_constant)
         except json.JSONDecodeError as error:
+            reason = error.msg.removesuffix(" at")
             raise InputError(
-                f"{place}: not valid JSON ({error.msg} at column {error.colno}); expected one JSON object a line"
+                f"{place}: not valid JSON ({reason} at column {error.colno}); expected one JSON object a line"
             ) from None
         except RecursionError:
             raise InputError(f"{place}: brackets within brackets too deep to read; expected one JSON object") from None

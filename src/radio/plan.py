@@ -11,6 +11,8 @@ import difflib
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from lightning.pytorch.utilities import rank_zero_warn
+
 from radio.callbacks import GeneratorInTheLoop
 from radio.losses import Loss
 from radio.metrics import findable
@@ -57,6 +59,15 @@ def check_data(callbacks: Iterable[L.Callback], data: Any, splits: Sequence[str]
         InputError: names callback, split, what was found and what is expected.
     """
     callbacks = list(callbacks)
+    for callback in callbacks:
+        monitor = getattr(callback, "monitor", None)
+        if "train" in splits and "validation" not in splits and str(monitor).startswith("validation/"):
+            rank_zero_warn(
+                f"{type(callback).__name__}: monitor {monitor!r} is never computed: found no validation questions, so "
+                "the last weights are taken, whether or not they are the best"
+            )
+        if isinstance(callback, GeneratorInTheLoop):
+            _warn_of_all_read(callback, data.eval_candidates)
     for split in splits:
         if split not in ("validation", "test"):
             continue
@@ -66,6 +77,16 @@ def check_data(callbacks: Iterable[L.Callback], data: Any, splits: Sequence[str]
                 _check_labels(callback, split, questions)
             elif split == "validation" and questions:
                 _check_computed(callback, questions)
+
+
+def _warn_of_all_read(callback: GeneratorInTheLoop, candidates: int) -> None:
+    """A generator that reads all that is ranked gains from the order alone, not from what is chosen."""
+    top = max(callback.top_k) if isinstance(callback.top_k, list) else callback.top_k
+    if top > candidates:
+        rank_zero_warn(
+            f"GeneratorInTheLoop: top_k {top} is more than the {candidates} candidates that are ranked "
+            "(data.init_args.eval_candidates): it reads all of them, whatever the ranking"
+        )
 
 
 def check_groups(sampler: GroupSampler, loss: Loss) -> None:

@@ -339,6 +339,9 @@ class Precomputed(Retriever):
         self.paths = [Path(p) for p in ([paths] if isinstance(paths, str) else paths)]
         if not self.paths:
             raise InputError("Precomputed: paths: found an empty list, expected at least one file of candidates")
+        for number, path in enumerate(self.paths):
+            if path.resolve() in [other.resolve() for other in self.paths[:number]]:
+                raise InputError(f"Precomputed: paths: found {path} twice, expected each file once")
         # of no effect on the key where the scores are as they mostly are
         self._better = better
         self._texts = texts

@@ -10,7 +10,7 @@ from radio.cache import Cache, fingerprint
 from radio.encoders import model_fingerprint
 from radio.generators.base import Generator, Prompt, what_is_read
 from radio.metrics import normalise_answer
-from radio.models import capped, load_model, load_tokenizer, place, positions
+from radio.models import capped, check_token_ids, load_model, load_tokenizer, place, positions
 from radio.ranges import check
 from radio.schema import InputError, Passage
 
@@ -150,6 +150,7 @@ class ExtractiveReader(Generator):
 
             tokenizer = load_tokenizer(self.model)
             network, _ = load_model("AutoModelForQuestionAnswering", self.model, dtype=torch.float32)
+            check_token_ids(self.model, tokenizer, network)
             length = capped(self.max_length, positions(network), self.model)
             self._loaded = tokenizer, network.to(place(self._device)).eval(), length
         return self._loaded

@@ -14,7 +14,7 @@ from radio import contracts
 from radio.cache import Cache, Fingerprinted, fingerprint
 from radio.encoders import Encoder, model_fingerprint
 from radio.metrics import findable, has_answer
-from radio.models import capped, load_model, load_tokenizer, place, positions
+from radio.models import capped, check_token_ids, load_model, load_tokenizer, place, positions
 from radio.ranges import check
 from radio.schema import InputError, Passage, Question, Rationale
 
@@ -255,6 +255,7 @@ class NLIJudge(Judge):
 
             tokenizer = load_tokenizer(self.model)
             network, _ = load_model("AutoModelForSequenceClassification", self.model, dtype=torch.float32)
+            check_token_ids(self.model, tokenizer, network)
             labels = network.config.label2id
             wanted = [number for name, number in labels.items() if name.lower().startswith("contradict")]
             if len(wanted) != 1:

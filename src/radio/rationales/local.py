@@ -8,7 +8,7 @@ from typing import Any
 
 from radio.cache import Cache
 from radio.encoders import model_fingerprint
-from radio.models import language_model_kind, load_model, load_tokenizer, positions
+from radio.models import check_token_ids, language_model_kind, load_model, load_tokenizer, positions
 from radio.ranges import check
 from radio.rationales.base import Failure, RationaleWriter, Request, shown_by_prompts
 from radio.rationales.prompts import PromptTemplate
@@ -149,6 +149,7 @@ class _Copy:
         kind = language_model_kind(name)
         self.decoder = kind == "AutoModelForCausalLM"
         self.model: Any = load_model(kind, name, dtype=dtype)[0]
+        check_token_ids(name, self.tokenizer, self.model)
         self.positions = positions(self.model)
         self.model = self.model.to(device).eval()
         self.device = device

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from radio.batching import group_batch
-from radio.models import can_pad, load_config, load_model, say_once
+from radio.models import can_pad, check_token_ids, load_config, load_model, say_once
 from radio.packing import enable, pack, run, run_padded
 from radio.rerankers.base import FOLDER, Reranker
 from radio.rerankers.exact import ExactLinear
@@ -45,6 +45,7 @@ class CrossEncoder(Reranker):
         network, self._new_weights = load_model(
             "AutoModelForSequenceClassification", self.model, new_head=True, num_labels=count, dtype=torch.float32
         )
+        check_token_ids(self.model, self.tokenizer, network)
         head = _last_layer(network, count)
         if count == 2:
             head = self._difference(network, head)

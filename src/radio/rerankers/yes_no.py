@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from radio.batching import group_batch
-from radio.models import language_model_kind, load_model
+from radio.models import check_token_ids, language_model_kind, load_model
 from radio.packing import pack, run_padded
 from radio.rerankers.base import FOLDER, Reranker
 from radio.schema import Group, GroupBatch, InputError
@@ -103,6 +103,7 @@ class YesNoLM(Reranker):
         _ = self._answers, self._room
         network: nn.Module
         network, _ = load_model(kind, self.model, dtype=torch.float32)
+        check_token_ids(self.model, self.tokenizer, network)
         self._cap_length(network)
         # again, for what the model's positions leave
         _ = self._room

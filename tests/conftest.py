@@ -105,6 +105,9 @@ def same_start() -> Iterator[None]:
     # the order of a sum, and so its last digit, hangs on the number of threads
     torch.set_num_threads(1)
     yield
+    if wandb := sys.modules.get("wandb"):
+        # it keeps the folder and the mode of the first run of a process
+        wandb.teardown()
     torch.set_num_threads(threads)
     torch.set_default_dtype(dtype)
     torch.use_deterministic_algorithms(deterministic)

@@ -175,7 +175,7 @@ def test_a_bad_name_is_refused_before_anything_is_touched(
 
 def test_the_last_weights_are_kept_when_nothing_is_validated(radio: Radio, tiny_run: list[str], tmp_path: Path) -> None:
     (tmp_path / "best.yaml").write_text(
-        f"trainer:\n  callbacks:\n  - class_path: {MODEL_CHECKPOINT}\n    init_args:\n"
+        f"trainer:\n  callbacks:\n  - class_path: RankEvaluation\n  - class_path: {MODEL_CHECKPOINT}\n    init_args:\n"
         "      monitor: validation/ndcg@5\n      mode: max\n      filename: best\n"
     )
     unseen = ["--config", "best.yaml", "--trainer.limit_val_batches", "0", *FAST]

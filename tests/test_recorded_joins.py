@@ -30,6 +30,12 @@ def test_a_row_of_the_same_question_joins_by_id(question: str | None, tmp_path: 
     assert texts(tmp_path, [row(question)]) == ["Ada was the keeper."]
 
 
+def test_a_row_of_the_claim_that_a_dataset_asks_about_joins_by_id(tmp_path: Path) -> None:
+    claim = "Ada lit the lamp."
+    asked = Question("train_0", f'Does the evidence support the claim "{claim}"?', ("SUPPORTS",), search=claim)
+    assert texts(tmp_path, [row(claim)], question=asked) == ["Ada was the keeper."]
+
+
 def test_a_row_of_another_question_with_the_same_id_is_an_error_that_shows_both(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         texts(tmp_path, [row("What is bread made of?")])

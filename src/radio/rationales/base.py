@@ -111,11 +111,12 @@ class Recorded(RationaleWriter):
         if self._tables is None:
             self._tables = read_rationale_files(self.paths)
         by_id, by_text = self._tables
-        text = normalise_question(question.question)
+        # a dataset may ask in words of its own about what its file says (a claim, say)
+        texts = [normalise_question(text) for text in (question.question, question.query)]
         row = by_id.get(question.id)
         if row is None:
-            row = by_text.get(text)
-        elif row.question is not None and normalise_question(row.question) != text:
+            row = by_text.get(texts[0])
+        elif row.question is not None and normalise_question(row.question) not in texts:
             raise InputError(
                 f"{row.place}: id {question.id!r}: found the question {row.question!r}, expected "
                 f"{question.question!r}, which has this id in the data; ids of two datasets may be the same: leave "

@@ -33,7 +33,12 @@ INPUTS = [
     Input("`radio train`", said("train", "--config", "x.yaml"), 2, r"unknown command 'train'.*fit"),
     Input("`radio help fit`", said("help", "fit"), 0, r"usage: radio"),
     Input("`radio fit --model.help CrossEncoder`", said("fit", "--model.help", "CrossEncoder"), 0, r"max_length"),
-    Input("help of a class that is none", said("fit", "--model.help", "CrossEncodr"), 2, r"--model\.help: found 'CrossEncodr', .*did you mean 'CrossEncoder'"),
+    Input(
+        "help of a class that is none",
+        said("fit", "--model.help", "CrossEncodr"),
+        2,
+        r"--model\.help: found 'CrossEncodr', .*did you mean 'CrossEncoder'",
+    ),
     Input("`radio fit` and nothing else", said("fit"), 2, r"--config"),
     Input(
         "a dash of a word processor: `—name x`",

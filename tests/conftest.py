@@ -106,7 +106,8 @@ def same_start() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     if wandb := sys.modules.get("wandb"):
-        # it keeps the folder and the mode of the first run of a process
+        # it keeps the folder and the mode of the first run of a process, and a run that nobody ended
+        wandb.finish()
         wandb.teardown()
     torch.set_num_threads(threads)
     torch.set_default_dtype(dtype)

@@ -131,18 +131,18 @@ def test_predict_writes_a_question_without_candidates_too(radio: Radio, tiny_run
 
 
 @pytest.mark.parametrize(
-    "limit",
+    ("limit", "reason"),
     [
-        ["--trainer.limit_test_batches", "1", "--data.init_args.eval_batch_size", "1"],
-        ["--data.init_args.max_questions", "{test: 1}"],
+        (["--trainer.limit_test_batches", "1", "--data.init_args.eval_batch_size", "1"], ", in %"),
+        (["--data.init_args.max_questions", "{test: 1}"], " (1 beyond max_questions), in %"),
     ],
 )
-def test_the_table_says_of_how_many_questions_it_is(
-    limit: list[str], radio: Radio, tiny_run: list[str], tmp_path: Path
+def test_the_table_says_of_how_many_questions_it_is_and_why(
+    limit: list[str], reason: str, radio: Radio, tiny_run: list[str], tmp_path: Path
 ) -> None:
     status, out, err = radio("test", *tiny_run, *limit)
     assert status == 0, err
-    assert "test: 1 of 2 questions" in out
+    assert f"test: 1 of 2 questions{reason}" in out
     assert metrics(tmp_path / "runs/tiny")["of_questions"]["test"] == 2
 
 
@@ -154,7 +154,7 @@ def test_questions_that_are_in_a_later_split_too_are_left_out_by_number(
     write_jsonl(tmp_path / "world/validation.jsonl", [*rows, copied])
     status, out, err = radio("validate", *tiny_run, "--data.init_args.overlapping_questions", "drop")
     assert status == 0, err
-    assert "validation: 2 of 3 questions" in out
+    assert "validation: 2 of 3 questions (1 in a later split too)" in out
 
 
 def test_metrics_of_a_kind_say_how_many_questions_have_them(

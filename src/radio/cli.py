@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import secrets
@@ -43,7 +42,7 @@ from radio.parsing import RadioParser, made_by, merged, print_config
 from radio.ranges import check
 from radio.report import gain_over_base, no_better, show_table
 from radio.rerankers import Reranker
-from radio.run_folder import OWNED, WRITES, RunFolder, check_name, mark_as_own, sweep_suffix
+from radio.run_folder import OWNED, WRITES, RunFolder, check_name, mark_as_own, read_metrics, sweep_suffix
 from radio.schema import InputError
 
 Split = Literal["train", "validation", "test"]
@@ -456,10 +455,7 @@ class RadioCLI(LightningCLI):
 
     @rank_zero_only
     def _show(self, split: str) -> None:
-        path = self.run_dir / "metrics.json"
-        if not path.is_file():
-            return
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = read_metrics(self.run_dir / "metrics.json")
         if split in document:
             show_table(document, split)
             print(f"run folder: {self.run_dir}")

@@ -9,17 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from radio.formats import atomic_write, write_jsonl
-from radio.lines import read_rows
 from radio.metrics import bootstrap_interval
+from radio.run_folder import read_metrics, read_predictions
 
 SYSTEMS = ("retriever", "base", "tuned")
 """The retriever's order, the reranker's before training, the reranker's now."""
 
-NOTES = ("counts", "of_questions", "precision", "tied_tops", "generators")
+NOTES = ("counts", "of_questions", "left_out", "precision", "tied_tops", "generators")
 """Keys of ``metrics.json`` that say something of an evaluation as a whole, for each split:
 
 - ``counts``: questions that have a metric, for each metric;
 - ``of_questions``: how many the dataset has, with those that a limit or a filter left out;
+- ``left_out``: how many of them the data module left out, by reason;
 - ``precision``: in which scores were computed;
 - ``tied_tops``: questions whose highest score belongs to several passages, for each system;
 - ``generators``: name, class, settings and fingerprint of each.
@@ -95,7 +96,7 @@ class Results:
         self._unwritten = False
         folder = Path(folder)
         path = folder / "metrics.json"
-        document: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+        document = read_metrics(path)
         evaluated = [split for split, systems in self.metrics.items() if any(systems.values())]
         for split in evaluated:
             document[split] = self.means(split)
@@ -118,9 +119,7 @@ class Results:
             json.dump(document, file, indent=2)
             file.write("\n")
         predictions = folder / "predictions.jsonl"
-        kept = []
-        if predictions.is_file():
-            kept = [row for _, row in read_rows(predictions) if row["split"] not in evaluated]
+        kept = [row for row in read_predictions(predictions) if row["split"] not in evaluated]
         for split in evaluated:
             for question, systems in self.facts[split].items():
                 row: dict[str, Any] = {"split": split, "question_id": question}

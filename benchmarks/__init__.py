@@ -1,1 +1,2 @@
-"""Speed of this project against other libraries that do the same work; see :mod:`benchmarks.speed`."""
+"""Speed of this project against other libraries that do the same work; see
+:mod:`benchmarks.speed`."""

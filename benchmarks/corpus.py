@@ -1,8 +1,10 @@
-"""A large corpus on disk: ``python -m benchmarks.corpus`` (5 million passages, about 8 GB of disk while it runs).
+"""A large corpus on disk: ``python -m benchmarks.corpus`` (5 million passages, about 8 GB of disk
+while it runs).
 
-Writes a generated corpus, builds its Arrow file and its table of ids in one process, and opens it in another one that
-looks up random passages: seconds and peak memory of each. Its own memory is what counts; pages of the mapped file are
-resident as long as nobody else needs the room, up to the whole file, and the kernel drops them when somebody does.
+Writes a generated corpus, builds its Arrow file and its table of ids in one process, and opens it
+in another one that looks up random passages: seconds and peak memory of each. Its own memory is
+what counts; pages of the mapped file are resident as long as nobody else needs the room, up to the
+whole file, and the kernel drops them when somebody does.
 """
 
 from __future__ import annotations
@@ -29,7 +31,8 @@ def generate(path: Path, count: int) -> None:
 
 
 def open_and_read(path: str, folder: str, count: int, lookups: int) -> None:
-    """What each process does: open the corpus, then look up random passages, as the candidates of a batch are."""
+    """What each process does: open the corpus, then look up random passages, as the candidates of a
+    batch are."""
     own = [0.0]
     threading.Thread(target=watch, args=(own,), daemon=True).start()
     start = time.perf_counter()
@@ -44,7 +47,10 @@ def open_and_read(path: str, folder: str, count: int, lookups: int) -> None:
     looked = time.perf_counter() - start
     resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     times = f"{opened:.1f} s to open, {1000 * looked / lookups:.2f} ms a look-up"
-    print(f"{times}; peak {own[0]:.0f} MiB of its own, {resident:.0f} MiB with mapped pages", flush=True)
+    print(
+        f"{times}; peak {own[0]:.0f} MiB of its own, {resident:.0f} MiB with mapped pages",
+        flush=True,
+    )
 
 
 def watch(peak: list[float]) -> None:
@@ -56,9 +62,13 @@ def watch(peak: list[float]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--passages", type=int, default=5_000_000)
-    parser.add_argument("--lookups", type=int, default=1600, help="the candidates of 32 questions, 50 each")
+    parser.add_argument(
+        "--lookups", type=int, default=1600, help="the candidates of 32 questions, 50 each"
+    )
     parser.add_argument("--read", nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.read:
@@ -71,7 +81,9 @@ def main() -> None:
         for title in ("first use, which indexes", "later use"):
             command = [sys.executable, "-m", "benchmarks.corpus", "--read", str(path), folder]
             command += ["--passages", str(args.passages), "--lookups", str(args.lookups)]
-            done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True)
+            done = subprocess.run(
+                command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True
+            )
             print(f"{title}: {done.stdout.strip()}", flush=True)
 
 

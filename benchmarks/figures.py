@@ -1,4 +1,5 @@
-"""Figures of the results: per-question values of runs, their means with intervals, paired differences, as tables."""
+"""Figures of the results: per-question values of runs, their means with intervals, paired
+differences, as tables."""
 
 from __future__ import annotations
 
@@ -26,18 +27,32 @@ METRICS = {
     "gold_ndcg@5": "gold nDCG@5",
     "gold_precision@1": "gold in top 1",
 }
-COMPARED = ["ndcg@5", "answer_in_context@1", "em@1", "f1@1", "em@3", "em@5", "gold_ndcg@5", "gold_precision@1"]
+COMPARED = [
+    "ndcg@5",
+    "answer_in_context@1",
+    "em@1",
+    "f1@1",
+    "em@3",
+    "em@5",
+    "gold_ndcg@5",
+    "gold_precision@1",
+]
 
 Values = dict[str, dict[str, float]]
 """Metric -> question id -> value."""
 
 
-def values(folders: list[Path], system: str, split: str, metrics: Iterable[str] = METRICS) -> Values:
+def values(
+    folders: list[Path], system: str, split: str, metrics: Iterable[str] = METRICS
+) -> Values:
     """Per-question values, averaged over the runs."""
     runs: list[Values] = []
     for folder in folders:
         found: Values = {}
-        for row in map(json.loads, (folder / "predictions.jsonl").read_text(encoding="utf-8").strip("\n").split("\n")):
+        for row in map(
+            json.loads,
+            (folder / "predictions.jsonl").read_text(encoding="utf-8").strip("\n").split("\n"),
+        ):
             if row["split"] == split:
                 for metric in metrics:
                     if metric in row[system]:
@@ -48,7 +63,10 @@ def values(folders: list[Path], system: str, split: str, metrics: Iterable[str] 
 
 def averaged(runs: list[Values]) -> Values:
     """The mean over runs, for each question."""
-    return {m: {q: float(np.mean([run[m][q] for run in runs])) for q in found} for m, found in runs[0].items()}
+    return {
+        m: {q: float(np.mean([run[m][q] for run in runs])) for q in found}
+        for m, found in runs[0].items()
+    }
 
 
 def paired(a: Values, b: Values, metric: str) -> NDArray[np.float64]:
@@ -83,7 +101,9 @@ def relative(pairs: NDArray[np.float64]) -> str:
 def table(rows: dict[str, Values]) -> list[str]:
     lines = ["| | " + " | ".join(METRICS.values()) + " |", "|---" * (len(METRICS) + 1) + "|"]
     for name, found in rows.items():
-        cells = [interval(np.array(list(found[m].values()))) if m in found else "-" for m in METRICS]
+        cells = [
+            interval(np.array(list(found[m].values()))) if m in found else "-" for m in METRICS
+        ]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return lines
 

@@ -1,9 +1,11 @@
-"""All losses on the Natural Questions subset of ``../shared/data``: ``python -m benchmarks.loss_sweep``.
+"""All losses on the Natural Questions subset of ``../shared/data``: ``python -m
+benchmarks.loss_sweep``.
 
-Each loss, with the settings of its file in ``configs/losses/``, trains the question side of MiniLM for one epoch. Its
-learning rate is chosen on training questions that are held out (nDCG@5, seed 0); then it is trained with three seeds
-and evaluated on the dev questions, which nothing was chosen on. The test split is not touched. Finished runs are kept
-in ``runs/loss_sweep/`` and not repeated. Writes ``docs/losses.md``.
+Each loss, with the settings of its file in ``configs/losses/``, trains the question side of MiniLM
+for one epoch. Its learning rate is chosen on training questions that are held out (nDCG@5, seed 0);
+then it is trained with three seeds and evaluated on the dev questions, which nothing was chosen on.
+The test split is not touched. Finished runs are kept in ``runs/loss_sweep/`` and not repeated.
+Writes ``docs/losses.md``.
 """
 
 from __future__ import annotations
@@ -51,7 +53,9 @@ def split_training(questions: int) -> dict[str, Path]:
     with (DATA / "rationales/nq/train.jsonl").open(encoding="utf-8") as file:
         known = {json.loads(line)["id"] for line in file}
     rows = [
-        line for line in (DATA / "dataset/nq/train.jsonl").open(encoding="utf-8") if json.loads(line)["id"] in known
+        line
+        for line in (DATA / "dataset/nq/train.jsonl").open(encoding="utf-8")
+        if json.loads(line)["id"] in known
     ][:questions]
     files = {"train": WORK / "train.jsonl", "held_out": WORK / "held_out.jsonl"}
     WORK.mkdir(parents=True, exist_ok=True)
@@ -73,7 +77,12 @@ def fit(loss: str, files: dict[str, Path], evaluated: str, rate: float, seed: in
         *("fit", "--config", str(ROOT / "benchmarks/loss_sweep.yaml"), *overlay),
         *("--config", str(ROOT / f"configs/samplers/{sampler}.yaml")),
         *("--name", name, "--seed_everything", str(seed), "--data.init_args.seed", str(seed)),
-        *("--trainer.default_root_dir", str(WORK), "--data.init_args.cache_dir", str(WORK / "cache")),
+        *(
+            "--trainer.default_root_dir",
+            str(WORK),
+            "--data.init_args.cache_dir",
+            str(WORK / "cache"),
+        ),
         *("--model.init_args.lr", str(rate)),
         *("--data.init_args.retriever.init_args.paths", json.dumps(candidates)),
         *("--data.init_args.rationales.init_args.paths", str(DATA / "rationales/nq/train.jsonl")),
@@ -84,7 +93,10 @@ def fit(loss: str, files: dict[str, Path], evaluated: str, rate: float, seed: in
 
 
 def per_question(folder: Path, system: str, metric: str) -> dict[str, float]:
-    rows = map(json.loads, (folder / "predictions.jsonl").read_text(encoding="utf-8").strip("\n").split("\n"))
+    rows = map(
+        json.loads,
+        (folder / "predictions.jsonl").read_text(encoding="utf-8").strip("\n").split("\n"),
+    )
     return {row["question_id"]: row[system][metric] for row in rows}
 
 
@@ -96,18 +108,32 @@ def summary(folders: list[Path], system: str, metric: str) -> tuple[np.ndarray, 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--questions", type=int, default=1000, help="training questions with a rationale")
-    parser.add_argument("--losses", nargs="*", help="names of files in configs/losses; default: all")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--questions", type=int, default=1000, help="training questions with a rationale"
+    )
+    parser.add_argument(
+        "--losses", nargs="*", help="names of files in configs/losses; default: all"
+    )
     options = parser.parse_args()
     if not DATA.is_dir():
-        raise SystemExit(f"{DATA} is not there: the sweep needs the shared Natural Questions subset")
+        raise SystemExit(
+            f"{DATA} is not there: the sweep needs the shared Natural Questions subset"
+        )
     files = split_training(options.questions)
-    losses = options.losses or ["published", *sorted(path.stem for path in (ROOT / "configs/losses").glob("*.yaml"))]
+    losses = options.losses or [
+        "published",
+        *sorted(path.stem for path in (ROOT / "configs/losses").glob("*.yaml")),
+    ]
     rows: list[dict[str, Any]] = []
     folders: list[Path] = []
     for loss in losses:
-        tried = {rate: summary([fit(loss, files, "held_out", rate, 0)], "tuned", "ndcg@5")[0].mean() for rate in RATES}
+        tried = {
+            rate: summary([fit(loss, files, "held_out", rate, 0)], "tuned", "ndcg@5")[0].mean()
+            for rate in RATES
+        }
         rate = max(tried, key=lambda r: tried[r])
         folders = [fit(loss, files, "dev", rate, seed) for seed in SEEDS]
         row: dict[str, Any] = {"loss": loss, "rate": rate}
@@ -133,9 +159,10 @@ def write(rows: list[dict[str, Any]], folders: list[Path], questions: int) -> No
         lines.append(f"| *{name}* | | {interval(ndcg)} | | | {interval(em)} | | |")
     for row in rows:
         lines.append(
-            f"| {row['loss']} | {row['rate']:g} | {interval(row['ndcg@5'])} | {interval(row['ndcg@5/difference'])} "
-            f"| {100 * row['ndcg@5/spread']:.1f} | {interval(row['em'])} | {interval(row['em/difference'])} "
-            f"| {interval(row['f1/difference'])} |"
+            f"| {row['loss']} | {row['rate']:g} | {interval(row['ndcg@5'])} | "
+            f"{interval(row['ndcg@5/difference'])} | {100 * row['ndcg@5/spread']:.1f} | "
+            f"{interval(row['em'])} | {interval(row['em/difference'])} | "
+            f"{interval(row['f1/difference'])} |"
         )
     count = len(rows[0]["em"])
     page = ROOT / "docs" / "losses.md"

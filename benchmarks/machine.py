@@ -1,4 +1,5 @@
-"""What the processor can do at best: ``python -m benchmarks.machine THREADS`` prints FLOP/s by dtype as JSON."""
+"""What the processor can do at best: ``python -m benchmarks.machine THREADS`` prints FLOP/s by
+dtype as JSON."""
 
 from __future__ import annotations
 

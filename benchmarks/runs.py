@@ -1,4 +1,5 @@
-"""What the benchmarks that train share: a command of ``radio`` in this process, and how a number is shown."""
+"""What the benchmarks that train share: a command of ``radio`` in this process, and how a number is
+shown."""
 
 from __future__ import annotations
 

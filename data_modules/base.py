@@ -1,4 +1,5 @@
-"""From questions and passages to groups: retrieve, obtain rationales, ask the teacher, each step cached."""
+"""From questions and passages to groups: retrieve, obtain rationales, ask the teacher, each step
+cached."""
 
 from __future__ import annotations
 
@@ -47,39 +48,46 @@ TAUGHT = ("train", "validation", "test")
 
 
 class RationaleDataModule(L.LightningDataModule):
-    """A dataset for rationale distillation. A subclass implements :meth:`questions` and :meth:`passages`.
+    """A dataset for rationale distillation. A subclass implements :meth:`questions` and
+    :meth:`passages`.
 
-    ``prepare_data`` fills the caches on one process and repeats nothing that is there already; ``setup`` only reads
-    them. Everything is joined by id.
+    ``prepare_data`` fills the caches on one process and repeats nothing that is there already;
+    ``setup`` only reads them. Everything is joined by id.
 
     Args:
         retriever: finds the candidates; None is dense retrieval with e5-base-v2, as published.
         rationales: writes or reads the rationales; None where the teacher needs none.
-        rationale_splits: splits whose rationales are written; training needs only ``train``, the others lack the
-            metrics against the teacher without.
-        rationale_filters: checks that a rationale must pass to count, of :data:`radio.rationales.CHECKS`; ``no_answer``
-            passes where an answer cannot be looked for, as with yes or no.
+        rationale_splits: splits whose rationales are written; training needs only ``train``, the
+            others lack the metrics against the teacher without.
+        rationale_filters: checks that a rationale must pass to count, of
+            :data:`radio.rationales.CHECKS`; ``no_answer`` passes where an answer cannot be looked
+            for, as with yes or no.
         rationale_checks: limits and models of these checks.
         teacher: scores the candidates; None is the published blend with bge-m3.
         sampler: draws the groups; None is the published shift.
         train_candidates: candidates for each training question (published: 50).
         eval_candidates: candidates that are reranked (published: 20).
-        injected: candidates that were put in by hand because they are annotated as right, though no search found them
-            (a candidate file says so): ``never`` kept, kept for ``train`` questions only, or ``always``. They flatter
-            every figure of an evaluation.
+        injected: candidates that were put in by hand because they are annotated as right, though no
+            search found them (a candidate file says so): ``never`` kept, kept for ``train``
+            questions only, or ``always``. They flatter every figure of an evaluation.
         batch_size: questions in a training step.
         eval_batch_size: questions in an evaluation step.
         num_workers: processes that tokenise; 0 does it in the main process.
         max_questions: first n questions of a split, for example ``{train: 20000}``; None takes all.
-        missing_rationales: what to do with training questions without one: ``error``, or ``drop`` with a warning.
-        overlapping_questions: what to do with a question that is in two splits: ``error``, or ``drop`` it from training
-            (from validation, if the other one is test).
-        tied_questions: what to do with training questions whose candidates the teacher scores all alike (none holds the
-            answer, say): ``keep``, which with soft targets teaches that they are equally good, or ``drop``.
-        cache_dir: where candidates, rationales, embeddings, teacher scores and generator answers are kept.
-        seed: of the order of the questions and of the groups; None is the run's seed (``seed_everything``).
-        unknown_gold: what to do where the corpus has none of the annotated passages of a split, so that each figure
-            against them would be 0: ``error``, or ``keep`` them. That it lacks some is said in either case.
+        missing_rationales: what to do with training questions without one: ``error``, or ``drop``
+            with a warning.
+        overlapping_questions: what to do with a question that is in two splits: ``error``, or
+            ``drop`` it from training (from validation, if the other one is test).
+        tied_questions: what to do with training questions whose candidates the teacher scores all
+            alike (none holds the answer, say): ``keep``, which with soft targets teaches that they
+            are equally good, or ``drop``.
+        cache_dir: where candidates, rationales, embeddings, teacher scores and generator answers
+            are kept.
+        seed: of the order of the questions and of the groups; None is the run's seed
+            (``seed_everything``).
+        unknown_gold: what to do where the corpus has none of the annotated passages of a split, so
+            that each figure against them would be 0: ``error``, or ``keep`` them. That it lacks
+            some is said in either case.
     """
 
     def __init__(
@@ -140,11 +148,13 @@ class RationaleDataModule(L.LightningDataModule):
 
     @abstractmethod
     def questions(self, split: str) -> Sequence[Question]:
-        """Questions of ``train``, ``validation``, ``test`` or ``predict``; an empty list if there is no such split."""
+        """Questions of ``train``, ``validation``, ``test`` or ``predict``; an empty list if there
+        is no such split."""
 
     @abstractmethod
     def passages(self) -> DiskCorpus | Iterable[Passage]:
-        """The corpus. Called once; ids must differ. A :class:`radio.corpus.DiskCorpus` stays on disk."""
+        """The corpus. Called once; ids must differ. A :class:`radio.corpus.DiskCorpus` stays on
+        disk."""
 
     # Steps
 
@@ -219,31 +229,43 @@ class RationaleDataModule(L.LightningDataModule):
                 rationales = len(self._read_rationales(split, self.read_candidates(split)).kept)
                 count = f", {rationales} rationales" if self.teacher.needs_rationale else ""
                 lines.append(f"{split}: {len(self.split_questions(split))} questions{count}")
-        return "\n".join([*lines, f"corpus: {len(self.corpus)} passages", f"cache: {self.cache.path}"])
+        return "\n".join(
+            [*lines, f"corpus: {len(self.corpus)} passages", f"cache: {self.cache.path}"]
+        )
 
     def _splits_of(self, stage: str | None) -> list[str]:
-        """Splits a stage of Lightning works on; training prepares the test split too, so that it can not fail late."""
-        wanted = {"validate": ["validation"], "test": ["test"], "predict": ["predict", "test"]}.get(stage or "", TAUGHT)
+        """Splits a stage of Lightning works on; training prepares the test split too, so that it
+        can not fail late."""
+        wanted = {"validate": ["validation"], "test": ["test"], "predict": ["predict", "test"]}.get(
+            stage or "", TAUGHT
+        )
         found = [split for split in wanted if self.split_questions(split)]
         if stage == "fit" and found[:1] != ["train"]:
-            raise InputError(f"{type(self).__name__}: there are no training questions, nothing to train on")
+            raise InputError(
+                f"{type(self).__name__}: there are no training questions, nothing to train on"
+            )
         if not found:
             # predict takes the questions of the test split where there are none of its own
             lacking = wanted[0] if stage else " or ".join(wanted)
             raise InputError(
-                f"{type(self).__name__}: found no questions of the split {lacking}, expected some, as for example "
-                f"--data.init_args.{wanted[0]} FILE gives them"
+                f"{type(self).__name__}: found no questions of the split {lacking}, expected some, "
+                f"as for example --data.init_args.{wanted[0]} FILE gives them"
             )
         return found[:1] if stage == "predict" else found
 
     def split_questions(self, split: str) -> list[Question]:
-        """Questions of a split, of the first ``max_questions``, without those that are in another one too; read once.
+        """Questions of a split, of the first ``max_questions``, without those that are in another
+        one too; read once.
 
         Raises:
-            InputError: an id stands twice, or a question is in two splits and ``overlapping_questions`` is ``error``.
+            InputError: an id stands twice, or a question is in two splits and
+                ``overlapping_questions`` is ``error``.
         """
         if split not in self._questions:
-            found = {name: self._first_questions(name) for name in (TAUGHT if split in TAUGHT else (split,))}
+            found = {
+                name: self._first_questions(name)
+                for name in (TAUGHT if split in TAUGHT else (split,))
+            }
             kept = apart(found, self.overlapping_questions)
             for name, questions in found.items():
                 self.leave_out(name, "in a later split too", len(questions) - len(kept[name]))
@@ -251,7 +273,8 @@ class RationaleDataModule(L.LightningDataModule):
         return self._questions[split]
 
     def split_size(self, split: str) -> int:
-        """Questions that the dataset has in a split, with those that are left out: :meth:`counts` says why."""
+        """Questions that the dataset has in a split, with those that are left out: :meth:`counts`
+        says why."""
         return self.counts(split).total
 
     def _first_questions(self, split: str) -> list[Question]:
@@ -262,7 +285,8 @@ class RationaleDataModule(L.LightningDataModule):
         return first
 
     def leave_out(self, split: str, reason: str, count: int = 1) -> None:
-        """Note that so many questions of a split are not used; :meth:`questions` calls it where it leaves some out."""
+        """Note that so many questions of a split are not used; :meth:`questions` calls it where it
+        leaves some out."""
         # once the questions are read, whoever asks for them again counts nothing twice
         if count and split not in self._questions:
             self._left_out.setdefault(split, Counter())[reason] += count
@@ -278,7 +302,10 @@ class RationaleDataModule(L.LightningDataModule):
         parts = ["candidates", self.retriever.fingerprint(), self._corpus_fingerprint, k]
         if self._keeps_injected(split):
             parts.append("injected")
-        return [fingerprint([*parts, q.id, self.retriever.asked(q)]) for q in self.split_questions(split)]
+        return [
+            fingerprint([*parts, q.id, self.retriever.asked(q)])
+            for q in self.split_questions(split)
+        ]
 
     def _keeps_injected(self, split: str) -> bool:
         return self.injected == "always" or (self.injected == "train" and split == "train")
@@ -287,19 +314,30 @@ class RationaleDataModule(L.LightningDataModule):
         """Candidates of each question, from the cache or the retriever."""
         questions, keys = self.split_questions(split), self._candidate_keys(split)
         missing = set(self.cache.missing(keys))
-        todo = [(key, question) for key, question in zip(keys, questions, strict=True) if key in missing]
+        todo = [
+            (key, question) for key, question in zip(keys, questions, strict=True) if key in missing
+        ]
         if todo:
             from tqdm import tqdm
 
             k = self.train_candidates if split == "train" else self.eval_candidates
             self.retriever.index(self.corpus, self.cache)
             asked = [question for _, question in todo]
-            found = contracts.candidates(self.retriever, asked, self.retriever.search(asked, k), k, self.corpus)
+            found = contracts.candidates(
+                self.retriever, asked, self.retriever.search(asked, k), k, self.corpus
+            )
             part: dict[str, Any] = {}
             for (key, _), candidates in tqdm(
-                zip(todo, found, strict=True), total=len(todo), desc=f"{split}: retrieve", unit="question"
+                zip(todo, found, strict=True),
+                total=len(todo),
+                desc=f"{split}: retrieve",
+                unit="question",
             ):
-                kept = candidates if self._keeps_injected(split) else [c for c in candidates if not c.injected]
+                kept = (
+                    candidates
+                    if self._keeps_injected(split)
+                    else [c for c in candidates if not c.injected]
+                )
                 part[key] = [[c.passage_id, c.score] for c in kept]
                 if len(part) >= 100:
                     self.cache.put_json("candidates", part)
@@ -323,7 +361,9 @@ class RationaleDataModule(L.LightningDataModule):
             for question, key in zip(questions, keys, strict=True)
         }
 
-    def rationale_requests(self, split: str, candidates: Mapping[str, list[Candidate]]) -> list[Request]:
+    def rationale_requests(
+        self, split: str, candidates: Mapping[str, list[Candidate]]
+    ) -> list[Request]:
         """What to ask the writer for each question of a split."""
         if self.rationales is None or not self.teacher.needs_rationale:
             return []
@@ -335,18 +375,31 @@ class RationaleDataModule(L.LightningDataModule):
         return requests
 
     def _write_rationales(self, candidates: Mapping[str, Mapping[str, list[Candidate]]]) -> None:
-        """Ask for the rationales that are missing in these splits; each is stored as soon as it is there."""
+        """Ask for the rationales that are missing in these splits; each is stored as soon as it is
+        there."""
         splits = [split for split in candidates if split in self.rationale_splits]
-        requests = [r for split in splits for r in self.rationale_requests(split, candidates[split])]
+        requests = [
+            r for split in splits for r in self.rationale_requests(split, candidates[split])
+        ]
         if requests and self.rationales is not None:
-            fill(self.rationales, requests, self.cache, self.cache.path.parent / "failures.jsonl", "rationales")
+            fill(
+                self.rationales,
+                requests,
+                self.cache,
+                self.cache.path.parent / "failures.jsonl",
+                "rationales",
+            )
 
     def _read_rationales(self, split: str, candidates: Mapping[str, list[Candidate]]) -> Rationales:
         """Rationales of a split that the cache has, and which of them the filters leave out."""
         requests = self.rationale_requests(split, candidates)
         found = read({request.question.id: request.key for request in requests}, self.cache)
         items = [
-            (r.question, found[r.question.id], [self.corpus[c.passage_id] for c in candidates[r.question.id]])
+            (
+                r.question,
+                found[r.question.id],
+                [self.corpus[c.passage_id] for c in candidates[r.question.id]],
+            )
             for r in requests
             if r.question.id in found
         ]
@@ -356,7 +409,8 @@ class RationaleDataModule(L.LightningDataModule):
         return Rationales(self.split_questions(split), found, failed)
 
     def _show_rationales(self, split: str, rationales: Rationales) -> None:
-        """A line about the rationales of a split, once, and what is wrong with them at first sight."""
+        """A line about the rationales of a split, once, and what is wrong with them at first
+        sight."""
         if split in self._shown or not rationales.found:
             return
         self._shown.add(split)
@@ -366,23 +420,31 @@ class RationaleDataModule(L.LightningDataModule):
             rank_zero_warn(warning)
 
     def _check_rationales(self, split: str, rationales: Rationales) -> None:
-        """A training question needs its rationale; elsewhere it only lacks metrics against the teacher."""
+        """A training question needs its rationale; elsewhere it only lacks metrics against the
+        teacher."""
         questions, kept = self.split_questions(split), rationales.kept
         lacking = [q.id for q in questions if q.id not in kept]
         if split != "train" or not lacking or not self.teacher.needs_rationale:
             return
         why, helps = summary.why_missing(rationales, self.rationales)
         message = _missing("rationale", split, lacking, len(questions), why, helps)
-        # what a filter of quality leaves out was counted by _show_rationales, and is no reason to stop
+        # what a filter of quality leaves out was counted by _show_rationales, and is no reason to
+        # stop
         stops = rationales.missing and self.missing_rationales == "error"
         if stops or len(lacking) == len(questions):
-            raise InputError(f"{message}\n  or train without them: --data.init_args.missing_rationales drop")
+            raise InputError(
+                f"{message}\n  or train without them: --data.init_args.missing_rationales drop"
+            )
         rank_zero_info(
-            f"{split}: {len(lacking)} of {len(questions)} questions have no rationale and are not trained on"
+            f"{split}: {len(lacking)} of {len(questions)} questions have no rationale and are not "
+            "trained on"
         )
 
     def taught(
-        self, split: str, candidates: Mapping[str, list[Candidate]], rationales: Mapping[str, Rationale]
+        self,
+        split: str,
+        candidates: Mapping[str, list[Candidate]],
+        rationales: Mapping[str, Rationale],
     ) -> Iterator[tuple[str, Question, Rationale | None, list[RetrievedPassage]]]:
         """Cache key and work of the teacher for each question that can be taught."""
         identity = self.teacher.fingerprint()
@@ -398,7 +460,10 @@ class RationaleDataModule(L.LightningDataModule):
             yield key, question, rationale, passages
 
     def _teach(
-        self, split: str, candidates: Mapping[str, list[Candidate]], rationales: Mapping[str, Rationale]
+        self,
+        split: str,
+        candidates: Mapping[str, list[Candidate]],
+        rationales: Mapping[str, Rationale],
     ) -> None:
         work = list(self.taught(split, candidates, rationales))
         missing = set(self.cache.missing([key for key, *_ in work]))
@@ -408,10 +473,13 @@ class RationaleDataModule(L.LightningDataModule):
         from tqdm import tqdm
 
         self.teacher.prefetch(
-            [(question, rationale, passages) for _, question, rationale, passages in todo], self.cache
+            [(question, rationale, passages) for _, question, rationale, passages in todo],
+            self.cache,
         )
         part: dict[str, Any] = {}
-        for key, question, rationale, passages in tqdm(todo, desc=f"{split}: teacher", unit="question"):
+        for key, question, rationale, passages in tqdm(
+            todo, desc=f"{split}: teacher", unit="question"
+        ):
             scores = self.teacher.score(question, rationale, passages)
             scores = contracts.teacher_scores(self.teacher, question, scores, len(passages))
             part[key] = {p.id: s for p, s in zip(passages, scores, strict=True)}
@@ -427,7 +495,10 @@ class RationaleDataModule(L.LightningDataModule):
             rationales = self._read_rationales(split, candidates)
             self._check_rationales(split, rationales)
             # by question: that keys differ is up to the teacher's key
-            work = {question.id: key for key, question, _, _ in self.taught(split, candidates, rationales.kept)}
+            work = {
+                question.id: key
+                for key, question, _, _ in self.taught(split, candidates, rationales.kept)
+            }
             stored = self.cache.get_json(work.values(), as_scores)
             lacking = [question for question, key in work.items() if key not in stored]
             if lacking:
@@ -437,43 +508,66 @@ class RationaleDataModule(L.LightningDataModule):
         if split != "train":
             empty = [e.question.id for e in examples if not e.candidates]
             if empty:
-                rank_zero_warn(f"{split}: {len(empty)} of {len(examples)} questions have no candidate: {empty[:5]}")
+                rank_zero_warn(
+                    f"{split}: {len(empty)} of {len(examples)} questions have no candidate: "
+                    f"{empty[:5]}"
+                )
             return examples
         trainable = [e for e in examples if e.teacher is not None and len(e.candidates) >= 2]
         alone = [e.question.id for e in examples if len(e.candidates) < 2]
         if alone:
-            rank_zero_warn(f"train: {len(alone)} questions have fewer than 2 candidates, none to compare: {alone[:5]}")
+            rank_zero_warn(
+                f"train: {len(alone)} questions have fewer than 2 candidates, none to compare: "
+                f"{alone[:5]}"
+            )
         if not trainable:
-            need = "a rationale and at least 2 candidates" if self.teacher.needs_rationale else "at least 2 candidates"
+            need = (
+                "a rationale and at least 2 candidates"
+                if self.teacher.needs_rationale
+                else "at least 2 candidates"
+            )
             raise InputError(
-                f"train: no question has {need}, nothing to train on (found {len(examples)} questions, "
-                f"{len(alone)} of them with fewer than 2 candidates, and {len(self.corpus)} passages)"
+                f"train: no question has {need}, nothing to train on (found {len(examples)} "
+                f"questions, {len(alone)} of them with fewer than 2 candidates, and "
+                f"{len(self.corpus)} passages)"
             )
         decided = [e for e in trainable if e.teacher and len(set(e.teacher.values())) > 1]
         if self.tied_questions == "keep":
             if 2 * len(decided) < len(trainable):
                 rank_zero_warn(
-                    f"train: the teacher scores all candidates alike for {len(trainable) - len(decided)} of "
-                    f"{len(trainable)} questions, which teaches no order (--data.init_args.tied_questions drop leaves "
-                    "them out): look at rationales, retriever and teacher"
+                    "train: the teacher scores all candidates alike for "
+                    f"{len(trainable) - len(decided)} of {len(trainable)} questions, which teaches "
+                    "no order (--data.init_args.tied_questions drop leaves them out): look at "
+                    "rationales, retriever and teacher"
                 )
             return trainable
         if not decided:
-            raise InputError("train: the teacher scores all candidates of every question alike, nothing to train on")
+            raise InputError(
+                "train: the teacher scores all candidates of every question alike, nothing to "
+                "train on"
+            )
         tied = len(trainable) - len(decided)
-        rank_zero_info(f"train: {tied} of {len(questions)} questions have all candidates tied and are not trained on")
+        rank_zero_info(
+            f"train: {tied} of {len(questions)} questions have all candidates tied and are not "
+            "trained on"
+        )
         return decided
 
     def _check_gold(self, split: str) -> None:
         """Annotated passages that the corpus does not have cannot be found by any ranking."""
-        gold = [(question.id, passage) for question in self.split_questions(split) for passage in question.gold]
+        gold = [
+            (question.id, passage)
+            for question in self.split_questions(split)
+            for passage in question.gold
+        ]
         unknown = [(question, passage) for question, passage in gold if passage not in self.corpus]
         if not unknown:
             return
         question, passage = unknown[0]
         message = (
-            f"{split}: {len(unknown)} of {len(gold)} annotated passages (gold_ids) are not in the corpus, such as "
-            f"{passage!r} of question {question!r}: no ranking can find them, and they count as missed"
+            f"{split}: {len(unknown)} of {len(gold)} annotated passages (gold_ids) are not in the "
+            f"corpus, such as {passage!r} of question {question!r}: no ranking can find them, and "
+            "they count as missed"
         )
         if len(unknown) == len(gold) and self.unknown_gold == "error":
             raise InputError(
@@ -490,13 +584,18 @@ class RationaleDataModule(L.LightningDataModule):
     # Loaders
 
     def train_dataloader(self) -> DataLoader[list[Group]]:
-        """Batches of ``batch_size`` questions, each with the groups that the sampler draws for this epoch."""
+        """Batches of ``batch_size`` questions, each with the groups that the sampler draws for this
+        epoch."""
         examples = self.examples.get("train")
         if not examples:
-            raise InputError(f"{type(self).__name__}: there are no training questions, nothing to train on")
+            raise InputError(
+                f"{type(self).__name__}: there are no training questions, nothing to train on"
+            )
         assert self.trainer is not None
         dataset = Groups(examples, self.corpus, self.sampler, self.run_seed)
-        dataset.taken = getattr(getattr(self.trainer.lightning_module, "loss", None), "positives_taken", frozenset())
+        dataset.taken = getattr(
+            getattr(self.trainer.lightning_module, "loss", None), "positives_taken", frozenset()
+        )
         sampler = EpochSampler(len(examples), seed=self.run_seed, shuffle=True)
         return TrainLoader(
             self.trainer,
@@ -511,14 +610,18 @@ class RationaleDataModule(L.LightningDataModule):
     def state_dict(self) -> dict[str, Any]:
         """What the training loader needs to go on, for the checkpoint."""
         loader = self.trainer.train_dataloader if self.trainer else None
-        return {"seed": self.run_seed, **(loader.state_dict() if isinstance(loader, TrainLoader) else {})}
+        return {
+            "seed": self.run_seed,
+            **(loader.state_dict() if isinstance(loader, TrainLoader) else {}),
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         before = state_dict.get("seed", self.run_seed)
         if before != self.run_seed:
             rank_zero_warn(
-                f"the checkpoint was trained with seed {before}, this run goes on with {self.run_seed}: the order of "
-                "the questions and their groups are other ones from here on"
+                f"the checkpoint was trained with seed {before}, this run goes on with "
+                f"{self.run_seed}: the order of the questions and their groups are other ones from "
+                "here on"
             )
         self._resumed = state_dict
 
@@ -537,9 +640,13 @@ class RationaleDataModule(L.LightningDataModule):
     def predict_dataloader(self) -> Any:
         return self._eval_dataloader("predict" if "predict" in self.examples else "test")
 
-    def _eval_loader(self, examples: Sequence[Example], sampler: EpochSampler) -> DataLoader[list[Group]]:
+    def _eval_loader(
+        self, examples: Sequence[Example], sampler: EpochSampler
+    ) -> DataLoader[list[Group]]:
         dataset = Groups(examples, self.corpus, None, self.run_seed)
-        return DataLoader(dataset, batch_size=self.eval_batch_size, sampler=sampler, **self._options(examples))
+        return DataLoader(
+            dataset, batch_size=self.eval_batch_size, sampler=sampler, **self._options(examples)
+        )
 
     def _options(self, examples: Sequence[Example]) -> dict[str, Any]:
         """What all loaders have in common; the reranker has seen the passages of theirs."""
@@ -580,10 +687,17 @@ def _own(arguments: Sequence[str]) -> list[str]:
     return kept
 
 
-def _missing(what: str, split: str, ids: Sequence[str], total: int, why: str = "", helps: bool = True) -> str:
-    """The message for something that is missing, with the command that fills it if that ``helps``."""
+def _missing(
+    what: str, split: str, ids: Sequence[str], total: int, why: str = "", helps: bool = True
+) -> str:
+    """The message for something that is missing, with the command that fills it if that
+    ``helps``."""
     shown = ", ".join(ids[:3]) + (", ..." if len(ids) > 3 else "")
-    arguments = _own(sys.argv[2:]) if Path(sys.argv[0]).name in {"radio", "__main__.py"} else ["--config", "YOUR.yaml"]
+    arguments = (
+        _own(sys.argv[2:])
+        if Path(sys.argv[0]).name in {"radio", "__main__.py"}
+        else ["--config", "YOUR.yaml"]
+    )
     command = shlex.join(["radio", "prepare", *arguments])
     lines = [f"{what} missing for {len(ids)} of {total} {split} questions: {shown}", why]
     if helps:

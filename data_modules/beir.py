@@ -1,4 +1,5 @@
-"""Datasets of judged passages: those of ir_datasets by name, BEIR's among them, and folders in BEIR's layout."""
+"""Datasets of judged passages: those of ir_datasets by name, BEIR's among them, and folders in
+BEIR's layout."""
 
 from __future__ import annotations
 
@@ -18,24 +19,28 @@ from radio.teachers import GoldPassages, Teacher
 class IRDatasetsDataModule(RationaleDataModule):
     """Queries with judged passages, in the place of questions with golden answers.
 
-    The relevant passages of a query (grade above 0) are its ``gold_ids``, from which the teacher and the metrics
-    ``gold_*`` come; a query without any is left out of training and evaluation.
+    The relevant passages of a query (grade above 0) are its ``gold_ids``, from which the teacher
+    and the metrics ``gold_*`` come; a query without any is left out of training and evaluation.
 
-    By name, datasets come from the package ``ir_datasets`` (``pip install 'radio-rag[ir]'``), which downloads them. A
-    name stands for its passages, which are copied into the cache once: if those of a dataset of your own change, it
-    needs another name.
+    By name, datasets come from the package ``ir_datasets`` (``pip install 'radio-rag[ir]'``), which
+    downloads them. A name stands for its passages, which are copied into the cache once: if those
+    of a dataset of your own change, it needs another name.
 
-    With ``path``, a local folder holds ``corpus.jsonl`` (``{"_id", "title", "text"}`` a line), ``queries.jsonl``
-    (``{"_id", "text"}``) and ``qrels/NAME.tsv`` (``query-id``, ``corpus-id``, ``score``), plain or gzip.
+    With ``path``, a local folder holds ``corpus.jsonl`` (``{"_id", "title", "text"}`` a line),
+    ``queries.jsonl`` (``{"_id", "text"}``) and ``qrels/NAME.tsv`` (``query-id``, ``corpus-id``,
+    ``score``), plain or gzip.
 
     Args:
-        train: what to learn from: a dataset, such as ``beir/nfcorpus/train``; with ``path`` the NAME of judgements.
+        train: what to learn from: a dataset, such as ``beir/nfcorpus/train``; with ``path`` the
+            NAME of judgements.
         validation: by what the best checkpoint is chosen.
         test: what is evaluated before and after, once.
-        predict: for ``radio predict``: a dataset, of which all queries are taken; with ``path`` a file NAME.jsonl of
-            queries, such as ``queries``.
-        path: local folder. Where no split is named, it gives those of ``train``, ``dev`` and ``test`` that it has.
-        teacher: None is :class:`radio.teachers.GoldPassages`: there is no golden answer to write a rationale for.
+        predict: for ``radio predict``: a dataset, of which all queries are taken; with ``path`` a
+            file NAME.jsonl of queries, such as ``queries``.
+        path: local folder. Where no split is named, it gives those of ``train``, ``dev`` and
+            ``test`` that it has.
+        teacher: None is :class:`radio.teachers.GoldPassages`: there is no golden answer to write a
+            rationale for.
         kwargs: arguments of RationaleDataModule.
     """
 
@@ -55,21 +60,35 @@ class IRDatasetsDataModule(RationaleDataModule):
         self.names = {split: name for split, name in named.items() if name}
         if self.path and not self.names:
             usual = {"train": "train", "validation": "dev", "test": "test"}
-            self.names = {s: name for s, name in usual.items() if find_file(self.path, f"qrels/{name}.tsv").is_file()}
+            self.names = {
+                s: name
+                for s, name in usual.items()
+                if find_file(self.path, f"qrels/{name}.tsv").is_file()
+            }
 
     def questions(self, split: str) -> Sequence[Question]:
         if not self.names:
             found = (
-                f"{self.path} has no qrels/train.tsv, qrels/dev.tsv or qrels/test.tsv" if self.path else "nor a path"
+                f"{self.path} has no qrels/train.tsv, qrels/dev.tsv or qrels/test.tsv"
+                if self.path
+                else "nor a path"
             )
-            raise InputError(f"data.init_args: no dataset is given for train, validation, test or predict, {found}")
+            raise InputError(
+                "data.init_args: no dataset is given for train, validation, test or predict, "
+                f"{found}"
+            )
         if split not in self.names:
             return []
         name = self.names[split]
         if split == "predict":
             queries = self._queries(name, f"{name}.jsonl")
-            return take_questions(((p, {"id": i, "question": text}) for p, i, text in queries), need_answers=False)
-        gold = {query: {p: g for p, g in grades.items() if g > 0} for query, grades in self._qrels(name).items()}
+            return take_questions(
+                ((p, {"id": i, "question": text}) for p, i, text in queries), need_answers=False
+            )
+        gold = {
+            query: {p: g for p, g in grades.items() if g > 0}
+            for query, grades in self._qrels(name).items()
+        }
         questions = take_questions(
             (
                 (place, {"id": query, "question": text, "metadata": {"gold_ids": gold[query]}})
@@ -79,18 +98,32 @@ class IRDatasetsDataModule(RationaleDataModule):
             need_answers=False,
         )
         source = find_file(self.path, f"qrels/{name}.tsv") if self.path else name
-        if lost := {query for query, grades in gold.items() if grades} - {question.id for question in questions}:
-            raise InputError(f"{source}: judged, but not among the queries: {len(lost)}, such as {min(lost)!r}")
-        self.leave_out(split, "without a relevant passage", sum(not grades for grades in gold.values()))
+        if lost := {query for query, grades in gold.items() if grades} - {
+            question.id for question in questions
+        }:
+            raise InputError(
+                f"{source}: judged, but not among the queries: {len(lost)}, such as {min(lost)!r}"
+            )
+        self.leave_out(
+            split, "without a relevant passage", sum(not grades for grades in gold.values())
+        )
         if not questions:
-            raise InputError(f"{source}: no query has a relevant passage, expected a judgement above 0")
+            raise InputError(
+                f"{source}: no query has a relevant passage, expected a judgement above 0"
+            )
         return questions
 
     def _queries(self, name: str, file: str) -> Iterator[tuple[str, str, str]]:
         """Place, id and text of each."""
         if self.path:
-            return ((place, query, text) for place, query, _, text in read_beir(find_file(self.path, file)))
-        return ((place, query.query_id, _text(query, place)) for place, query in _records(name, "queries"))
+            return (
+                (place, query, text)
+                for place, query, _, text in read_beir(find_file(self.path, file))
+            )
+        return (
+            (place, query.query_id, _text(query, place))
+            for place, query in _records(name, "queries")
+        )
 
     def _qrels(self, name: str) -> Run:
         if self.path:
@@ -107,10 +140,15 @@ class IRDatasetsDataModule(RationaleDataModule):
         if self.path:
             file = find_file(self.path, "corpus.jsonl")
             return DiskCorpus.of(lambda: _beir_passages(file), str(file), ["beir", file], folder)
-        names = [name for name in self.names.values() if _load(name).has("docs")] or list(self.names.values())
+        names = [name for name in self.names.values() if _load(name).has("docs")] or list(
+            self.names.values()
+        )
         for name in names[1:]:
             if _load(name).docs_handler() != _load(names[0]).docs_handler():
-                raise InputError(f"{names[0]} and {name} have different passages, expected one corpus for all splits")
+                raise InputError(
+                    f"{names[0]} and {name} have different passages, expected one corpus for all "
+                    "splits"
+                )
         import ir_datasets
 
         identity = ["ir_datasets", ir_datasets.__version__, ir_datasets.docs_parent_id(names[0])]
@@ -137,7 +175,9 @@ def _contents(title: str, text: str) -> str:
 
 
 def _text(record: Any, place: str) -> str:
-    text = record.default_text() if hasattr(record, "default_text") else getattr(record, "text", None)
+    text = (
+        record.default_text() if hasattr(record, "default_text") else getattr(record, "text", None)
+    )
     if not isinstance(text, str):
         raise InputError(f"{place}: found no text, only {', '.join(record._fields)}")
     return text
@@ -147,11 +187,16 @@ def _load(name: str) -> Any:
     try:
         import ir_datasets
     except ImportError:
-        raise InputError("datasets by name need ir_datasets: pip install 'radio-rag[ir]'; or give a path") from None
+        raise InputError(
+            "datasets by name need ir_datasets: pip install 'radio-rag[ir]'; or give a path"
+        ) from None
     try:
         return ir_datasets.load(name)
     except KeyError:
-        near = ", ".join(get_close_matches(name, list(ir_datasets.registry))) or "see https://ir-datasets.com"
+        near = (
+            ", ".join(get_close_matches(name, list(ir_datasets.registry)))
+            or "see https://ir-datasets.com"
+        )
         raise InputError(f"ir_datasets has no dataset {name!r}; close: {near}") from None
 
 
@@ -162,10 +207,16 @@ def _records(name: str, kind: str) -> Iterator[tuple[str, Any]]:
         import ir_datasets
 
         below = [known for known in ir_datasets.registry if known.startswith(f"{name}/")]
-        raise InputError(f"{name}: this dataset has no {kind}; below it: {', '.join(below[:5]) or 'nothing'}")
+        raise InputError(
+            f"{name}: this dataset has no {kind}; below it: {', '.join(below[:5]) or 'nothing'}"
+        )
     try:
         for number, record in enumerate(getattr(dataset, f"{kind}_iter")(), 1):
             yield f"{name}: {kind}: row {number}", record
-    except Exception as error:  # downloads and some forty formats: there is no telling what they raise
+    except (
+        Exception
+    ) as error:  # downloads and some forty formats: there is no telling what they raise
         what = str(error).splitlines()[0] if str(error) else ""
-        raise InputError(f"{name}: {kind}: ir_datasets cannot read them ({type(error).__name__}: {what})") from error
+        raise InputError(
+            f"{name}: {kind}: ir_datasets cannot read them ({type(error).__name__}: {what})"
+        ) from error

@@ -11,13 +11,17 @@ LABELS = ("SUPPORTS", "REFUTES")
 
 
 class FEVERDataModule(FlashRAGDataModule):
-    """FEVER (Thorne et al., NAACL 2018): claims that evidence supports or refutes; the answer is the label.
+    """FEVER (Thorne et al., NAACL 2018): claims that evidence supports or refutes; the answer is
+    the label.
 
-    Passages are searched and ranked for the claim; a writer of rationales or a generator is asked about it.
+    Passages are searched and ranked for the claim; a writer of rationales or a generator is asked
+    about it.
     """
 
     dataset = "fever"
 
     def convert(self, question: Question) -> Question:
         asked = f'Does the evidence support or refute the claim "{question.question}"?'
-        return replace(question, question=asked, choices=question.choices or LABELS, search=question.question)
+        return replace(
+            question, question=asked, choices=question.choices or LABELS, search=question.question
+        )

@@ -20,8 +20,8 @@ class JsonlDataModule(RationaleDataModule):
         validation: questions by which the best checkpoint is chosen.
         test: questions evaluated before and after, once.
         predict: questions for ``radio predict``; they need no answers.
-        corpus: passages, ``{"id", "contents"}`` a line (or Parquet), in one file or several; they stay on disk. Not
-            needed when the candidate files carry their text.
+        corpus: passages, ``{"id", "contents"}`` a line (or Parquet), in one file or several; they
+            stay on disk. Not needed when the candidate files carry their text.
         kwargs: arguments of RationaleDataModule.
     """
 
@@ -39,8 +39,8 @@ class JsonlDataModule(RationaleDataModule):
         for split, path in self.files.items():
             if path is not None and path.startswith("["):
                 raise InputError(
-                    f"data.init_args.{split}: found the list {path}, expected one file; put the files together: "
-                    "cat a.jsonl b.jsonl > all.jsonl"
+                    f"data.init_args.{split}: found the list {path}, expected one file; put the "
+                    "files together: cat a.jsonl b.jsonl > all.jsonl"
                 )
         self._corpus_files = [corpus] if isinstance(corpus, str) else corpus or []
 
@@ -53,4 +53,7 @@ class JsonlDataModule(RationaleDataModule):
             return DiskCorpus(self._corpus_files, self.cache.path.parent / "corpus")
         if isinstance(self.retriever, Precomputed) and (passages := self.retriever.passages()):
             return passages.values()
-        raise InputError("data.init_args.corpus is not set, and no candidate file carries the text of its passages")
+        raise InputError(
+            "data.init_args.corpus is not set, and no candidate file carries the text of its "
+            "passages"
+        )

@@ -1,4 +1,5 @@
-"""Loaders: the groups of each epoch, the share of each process, and the place where a resumed run goes on."""
+"""Loaders: the groups of each epoch, the share of each process, and the place where a resumed run
+goes on."""
 
 from __future__ import annotations
 
@@ -31,10 +32,12 @@ def processes() -> tuple[int, int]:
 
 
 class EpochSampler(Sampler[tuple[int, int]]):
-    """Yields (epoch, index), so that groups drawn in worker processes know their epoch; splits over DDP ranks.
+    """Yields (epoch, index), so that groups drawn in worker processes know their epoch; splits over
+    DDP ranks.
 
-    Lightning calls ``set_epoch``. Every rank gets the same number of items; the first ones are repeated to fill up.
-    ``start`` leaves out so many items of this rank; the length stays that of the whole epoch.
+    Lightning calls ``set_epoch``. Every rank gets the same number of items; the first ones are
+    repeated to fill up. ``start`` leaves out so many items of this rank; the length stays that of
+    the whole epoch.
     """
 
     def __init__(self, size: int, *, seed: int = 0, shuffle: bool = False) -> None:
@@ -63,34 +66,47 @@ class EpochSampler(Sampler[tuple[int, int]]):
             order = torch.randperm(self.size, generator=generator).tolist()
         total = len(self) * self.ranks
         order = [order[i % self.size] for i in range(total)] if order else []
-        return iter([(self.epoch, index) for index in order[self.rank : total : self.ranks]][self.start :])
+        return iter(
+            [(self.epoch, index) for index in order[self.rank : total : self.ranks]][self.start :]
+        )
 
 
 class Groups(Dataset[list[Group]]):
     """The groups of one question: drawn by the sampler, or all candidates as one group."""
 
     def __init__(
-        self, examples: Sequence[Example], passages: Mapping[str, Passage], sampler: GroupSampler | None, seed: int
+        self,
+        examples: Sequence[Example],
+        passages: Mapping[str, Passage],
+        sampler: GroupSampler | None,
+        seed: int,
     ) -> None:
         self.examples = examples
         self.passages = passages
         self.sampler = sampler
         self.seed = seed
         self.student: dict[str, dict[str, float]] = {}
-        """Scores by the reranker in training, question id -> passage id -> score, for samplers that need them."""
+        """Scores by the reranker in training, question id -> passage id -> score, for samplers that
+        need them."""
         self.taken: frozenset[int] = frozenset()
-        """How many positives the loss takes of a group by itself (:attr:`radio.losses.Loss.positives_taken`)."""
+        """How many positives the loss takes of a group by itself
+        (:attr:`radio.losses.Loss.positives_taken`)."""
 
     def __len__(self) -> int:
         return len(self.examples)
 
     def __getitem__(self, item: tuple[int, int]) -> list[Group]:
         if not isinstance(item, tuple):
-            raise TypeError("use Trainer(use_distributed_sampler=False): the data module splits over processes itself")
+            raise TypeError(
+                "use Trainer(use_distributed_sampler=False): the data module splits over processes "
+                "itself"
+            )
         epoch, index = item
         example = self.examples[index]
         # NaN marks "no teacher": such a question is ranked, and left out of the validation loss
-        scores = {c.passage_id: math.nan if example.teacher is None else 0.0 for c in example.candidates}
+        scores = {
+            c.passage_id: math.nan if example.teacher is None else 0.0 for c in example.candidates
+        }
         scores.update(example.teacher or {})
         ids = [c.passage_id for c in example.candidates]
         if self.sampler is None:
@@ -115,17 +131,22 @@ class Groups(Dataset[list[Group]]):
                 question=example.question,
                 passages=tuple(self.passages[ids[i]] for i in selection),
                 teacher_scores=tuple(scores[ids[i]] for i in selection),
-                labels=tuple(int(place < min(positives, len(selection) - 1)) for place in range(len(selection))),
+                labels=tuple(
+                    int(place < min(positives, len(selection) - 1))
+                    for place in range(len(selection))
+                ),
             )
             for selection in selections
         ]
 
 
 class TrainLoader(DataLoader[list[Group]]):
-    """Training batches. A resumed run goes on after the last batch of its checkpoint, in the middle of an epoch too.
+    """Training batches. A resumed run goes on after the last batch of its checkpoint, in the middle
+    of an epoch too.
 
-    Nothing happens before the first batch of an epoch is asked for: Lightning makes iterators early, when a resumed
-    run does not know its epoch yet. Before that batch the reranker scores the candidates, if the sampler wants it.
+    Nothing happens before the first batch of an epoch is asked for: Lightning makes iterators
+    early, when a resumed run does not know its epoch yet. Before that batch the reranker scores the
+    candidates, if the sampler wants it.
 
     Args:
         trainer: of the run, with its reranker.
@@ -170,25 +191,32 @@ class TrainLoader(DataLoader[list[Group]]):
             if self.done and self.student is not None:
                 scores = iter(self.student.tolist())
                 self.groups.student = {
-                    e.question.id: {c.passage_id: next(scores) for c in e.candidates} for e in self.groups.examples
+                    e.question.id: {c.passage_id: next(scores) for c in e.candidates}
+                    for e in self.groups.examples
                 }
             else:
-                self.groups.student = student_scores(self.trainer, self.groups, self.eval_batch_size, self.num_workers)
+                self.groups.student = student_scores(
+                    self.trainer, self.groups, self.eval_batch_size, self.num_workers
+                )
         batches = super().__iter__()
         # worker processes are ahead by themselves
         yield from batches if self.num_workers else ahead(batches)
 
     def state_dict(self) -> dict[str, Any]:
-        """The student's scores that the rest of a half-done epoch follows; Lightning itself knows the place."""
+        """The student's scores that the rest of a half-done epoch follows; Lightning itself knows
+        the place."""
         if not self.needs_student or not 0 < self.done < self.trainer.num_training_batches:
             return {}
         student = self.groups.student
-        rows = [student[e.question.id][c.passage_id] for e in self.groups.examples for c in e.candidates]
+        rows = [
+            student[e.question.id][c.passage_id] for e in self.groups.examples for c in e.candidates
+        ]
         return {"student": torch.tensor(rows)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        # the two methods tell Lightning that it need not warn. It does not call this one when a scheduler has asked
-        # for the number of steps before: the data module stores and restores the state
+        # the two methods tell Lightning that it need not warn. It does not call this one when a
+        # scheduler has asked for the number of steps before: the data module stores and restores
+        # the state
         self.student = state.get("student")
 
 
@@ -207,8 +235,9 @@ def student_scores(
 ) -> dict[str, dict[str, float]]:
     """Scores of every candidate by the reranker as it is now, question id -> passage id -> score.
 
-    Each process scores its share of the batches and gets all scores. The batches are the same for any number of
-    processes, and so are the scores. The precision is that of an evaluation; dropout is off.
+    Each process scores its share of the batches and gets all scores. The batches are the same for
+    any number of processes, and so are the scores. The precision is that of an evaluation; dropout
+    is off.
     """
     from tqdm import tqdm
 
@@ -219,7 +248,10 @@ def student_scores(
         for start in range(0, len(dataset), batch_size)
     ]
     # the same number on every process: sharded weights are gathered in step
-    share = [batches[i % len(batches)] for i in range(rank, math.ceil(len(batches) / ranks) * ranks, ranks)]
+    share = [
+        batches[i % len(batches)]
+        for i in range(rank, math.ceil(len(batches) / ranks) * ranks, ranks)
+    ]
     loader: Any = DataLoader(
         Groups(dataset.examples, dataset.passages, None, dataset.seed),
         batch_sampler=share,
@@ -230,10 +262,14 @@ def student_scores(
     modes = {part: part.training for part in module.modules()}
     module.eval()
     with torch.no_grad(), trainer.precision_plugin.forward_context(), module.evaluating():
-        for batch in tqdm(loader, desc="student scores", unit="batch", leave=False, disable=rank > 0):
+        for batch in tqdm(
+            loader, desc="student scores", unit="batch", leave=False, disable=rank > 0
+        ):
             with stopping_together(module.device):
                 rows = module(module.transfer_batch_to_device(batch, module.device, 0)).tolist()
-            for question, passages, row in zip(batch.question_ids, batch.passage_ids, rows, strict=True):
+            for question, passages, row in zip(
+                batch.question_ids, batch.passage_ids, rows, strict=True
+            ):
                 found[question] = dict(zip(passages, row, strict=False))
     for part, training in modes.items():
         part.training = training

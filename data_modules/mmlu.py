@@ -12,17 +12,21 @@ from radio.schema import Question
 class MMLUDataModule(FlashRAGDataModule):
     """MMLU (Hendrycks et al., ICLR 2021): multiple-choice questions of 57 subjects.
 
-    Subject and category are in ``question.metadata``; the golden answer is the text of the right choice.
+    Subject and category are in ``question.metadata``; the golden answer is the text of the right
+    choice.
 
     Args:
-        choices_in_query: whether passages are searched and ranked for question and choices, or the question alone.
+        choices_in_query: whether passages are searched and ranked for question and choices, or the
+            question alone.
         subjects: only these subjects.
         kwargs: arguments of FlashRAGDataModule.
     """
 
     dataset = "mmlu"
 
-    def __init__(self, choices_in_query: bool = True, subjects: list[str] | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, choices_in_query: bool = True, subjects: list[str] | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.choices_in_query = choices_in_query
         self.subjects = subjects

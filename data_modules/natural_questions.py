@@ -1,4 +1,5 @@
-"""Natural Questions (Kwiatkowski et al., TACL 2019): questions that people asked a search engine."""
+"""Natural Questions (Kwiatkowski et al., TACL 2019): questions that people asked a search
+engine."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ from data_modules.flashrag import FlashRAGDataModule
 
 
 class NaturalQuestionsDataModule(FlashRAGDataModule):
-    """Natural Questions (Kwiatkowski et al., TACL 2019): questions that people asked a search engine."""
+    """Natural Questions (Kwiatkowski et al., TACL 2019): questions that people asked a search
+    engine."""
 
     dataset = "nq"

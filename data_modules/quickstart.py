@@ -15,7 +15,8 @@ FOLDER = Path(__file__).parent / "quickstart"
 
 
 class QuickstartDataModule(RationaleDataModule):
-    """Questions about facts of the world, with passages and a rationale each, split by topic; needs no network.
+    """Questions about facts of the world, with passages and a rationale each, split by topic; needs
+    no network.
 
     Args:
         kwargs: arguments of RationaleDataModule; ``rationales`` are the bundled ones unless given.

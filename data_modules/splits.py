@@ -35,15 +35,16 @@ def apart(
 ) -> dict[str, list[Question]]:
     """These splits, without the questions that a later one has too.
 
-    Two questions are the same if their choices are, and their texts but for case, white space and the punctuation of
-    sentences (:func:`radio.text.normalise_question`).
+    Two questions are the same if their choices are, and their texts but for case, white space and
+    the punctuation of sentences (:func:`radio.text.normalise_question`).
 
     Args:
         splits: questions by split, what is learnt from first.
         overlapping: ``error``, or ``drop`` the question from the earlier split.
 
     Raises:
-        InputError: an id stands twice, or a question is in two splits and ``overlapping`` is ``error``.
+        InputError: an id stands twice, or a question is in two splits and ``overlapping`` is
+            ``error``.
     """
     ids: dict[str, str] = {}
     asked: dict[tuple[str, tuple[str, ...]], tuple[str, str]] = {}
@@ -53,8 +54,9 @@ def apart(
         for question in splits[split]:
             if question.id in ids:
                 raise InputError(
-                    f"question id {question.id!r} stands twice, in {split} and in {ids[question.id]}: rationales and "
-                    "metrics are joined by id, so each id must name one question of all splits"
+                    f"question id {question.id!r} stands twice, in {split} and in "
+                    f"{ids[question.id]}: rationales and metrics are joined by id, so each id must "
+                    "name one question of all splits"
                 )
             ids[question.id] = split
             text = normalise_question(question.question), question.choices
@@ -63,11 +65,14 @@ def apart(
                 kept.append(question)
             elif overlapping == "error":
                 raise InputError(
-                    f"the same question is in two splits: {question.id!r} in {split} and {identifier!r} in {other} "
-                    f"({question.question!r}); take it out of one of them, or out of {split} with "
-                    "--data.init_args.overlapping_questions drop"
+                    f"the same question is in two splits: {question.id!r} in {split} and "
+                    f"{identifier!r} in {other} ({question.question!r}); take it out of one of "
+                    f"them, or out of {split} with --data.init_args.overlapping_questions drop"
                 )
         if len(kept) < len(splits[split]):
             count = len(splits[split]) - len(kept)
-            rank_zero_info(f"{split}: {count} of {len(splits[split])} questions are in a later split too; left out")
+            rank_zero_info(
+                f"{split}: {count} of {len(splits[split])} questions are in a later split too; "
+                "left out"
+            )
     return result

@@ -1,4 +1,5 @@
-"""A tiny but complete world: a corpus about numbered harbours, a random BERT, and the command line in this process."""
+"""A tiny but complete world: a corpus about numbered harbours, a random BERT, and the command line
+in this process."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ PATIENCE = 600
 
 WORDS = "harbour lamp tide keeper stone signal rope gull wind tower bell chart pilot anchor fog storm".split()
 
-# Written down, not trained: WordPieceTrainer breaks ties at random, so that each session would get other tokens.
+# Written down, not trained: WordPieceTrainer breaks ties at random, so that each session would get
+# other tokens.
 WORD_PIECES = """
 [PAD] [UNK] [CLS] [SEP] [MASK] . 0 1 2 3 4 5 6 7 8 9 ? a b c d e f g h i k l m n o p r s t u w
 ##e ##p ##r ##h ##o ##a ##t ##i ##n ##g ##l ##b ##u ##d ##c ##s ##m ##w ##f ##or be ca fo st
@@ -40,25 +42,35 @@ def write_jsonl(path: Path, rows: Sequence[dict[str, Any]]) -> Path:
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
+    return [
+        json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip()
+    ]
 
 
 def heed_ctrl_c() -> None:
-    """In a new process: a test run in the background of a shell ignores Ctrl-C, and its children with it."""
+    """In a new process: a test run in the background of a shell ignores Ctrl-C, and its children
+    with it."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass
 class World:
-    """Files of a small dataset; every question has one passage with its answer and others that repeat its words."""
+    """Files of a small dataset; every question has one passage with its answer and others that
+    repeat its words."""
 
     folder: Path
 
     @property
     def arguments(self) -> list[str]:
         names = ("corpus", "train", "validation", "test")
-        files = [a for n in names for a in (f"--data.init_args.{n}", str(self.folder / f"{n}.jsonl"))]
-        return [*files, "--data.init_args.rationales.init_args.paths", str([str(self.folder / "rationales.jsonl")])]
+        files = [
+            a for n in names for a in (f"--data.init_args.{n}", str(self.folder / f"{n}.jsonl"))
+        ]
+        return [
+            *files,
+            "--data.init_args.rationales.init_args.paths",
+            str([str(self.folder / "rationales.jsonl")]),
+        ]
 
 
 def make_world(folder: Path, *, topics: int = 8, seed: int = 0) -> World:
@@ -69,15 +81,24 @@ def make_world(folder: Path, *, topics: int = 8, seed: int = 0) -> World:
         place, answer = f"port{topic}", f"captain{topic}"
         for number in range(4):
             words = " ".join(rng.choices(WORDS, k=12))
-            text = f"The {place} {words}." + (f" Because of the fog {answer} lit it." if number == 0 else "")
+            text = f"The {place} {words}." + (
+                f" Because of the fog {answer} lit it." if number == 0 else ""
+            )
             corpus.append({"id": f"{place}-{number}", "contents": f"About {place}\n{text}"})
         split = ("train", "train", "train", "train", "validation", "test")[topic % 6]
         for number in range(2):
             word = rng.choice(WORDS)
             identifier = f"q-{topic}-{number}"
             text = f"Who lit the {word} at {place} in case {number}?"
-            questions[split].append({"id": identifier, "question": text, "golden_answers": [answer]})
-            rationales.append({"id": identifier, "rationale": f"In fog {answer} lit the lamp so that ships came home."})
+            questions[split].append(
+                {"id": identifier, "question": text, "golden_answers": [answer]}
+            )
+            rationales.append(
+                {
+                    "id": identifier,
+                    "rationale": f"In fog {answer} lit the lamp so that ships came home.",
+                }
+            )
     folder.mkdir(parents=True, exist_ok=True)
     write_jsonl(folder / "corpus.jsonl", corpus)
     write_jsonl(folder / "rationales.jsonl", rationales)
@@ -88,10 +109,11 @@ def make_world(folder: Path, *, topics: int = 8, seed: int = 0) -> World:
 
 @pytest.fixture(autouse=True)
 def same_start() -> Iterator[None]:
-    """Each test starts alike, whichever ran before it and on however many cores, and leaves nothing to the next.
+    """Each test starts alike, whichever ran before it and on however many cores, and leaves nothing
+    to the next.
 
-    The command line runs in this process: it sets the run's seed in the environment, and models draw their heads from
-    torch's one generator.
+    The command line runs in this process: it sets the run's seed in the environment, and models
+    draw their heads from torch's one generator.
     """
     import numpy as np
     import torch
@@ -100,13 +122,17 @@ def same_start() -> Iterator[None]:
     np.random.seed(0)
     torch.manual_seed(0)
     threads, dtype = torch.get_num_threads(), torch.get_default_dtype()
-    deterministic, matmul = torch.are_deterministic_algorithms_enabled(), torch.get_float32_matmul_precision()
+    deterministic, matmul = (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.get_float32_matmul_precision(),
+    )
     folder, environment = os.getcwd(), dict(os.environ)
     # the order of a sum, and so its last digit, hangs on the number of threads
     torch.set_num_threads(1)
     yield
     if wandb := sys.modules.get("wandb"):
-        # it keeps the folder and the mode of the first run of a process, and a run that nobody ended
+        # it keeps the folder and the mode of the first run of a process, and a run that nobody
+        # ended
         wandb.finish()
         wandb.teardown()
     torch.set_num_threads(threads)
@@ -141,7 +167,8 @@ def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def make_tiny_bert(folder: Path) -> str:
-    """A random two-layer BERT with a real WordPiece tokenizer, as a hub model would look; returns its folder."""
+    """A random two-layer BERT with a real WordPiece tokenizer, as a hub model would look; returns
+    its folder."""
     import torch
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
@@ -157,7 +184,9 @@ def make_tiny_bert(folder: Path) -> str:
     )
     names = dict(zip(("pad", "unk", "cls", "sep", "mask"), WORD_PIECES[:5], strict=True))
     fast = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, model_max_length=64, **{f"{k}_token": v for k, v in names.items()}
+        tokenizer_object=tokenizer,
+        model_max_length=64,
+        **{f"{k}_token": v for k, v in names.items()},
     )
     fast.save_pretrained(folder)
     torch.manual_seed(0)
@@ -194,13 +223,16 @@ def tiny_reader(tiny_bert: str, tmp_path_factory: pytest.TempPathFactory) -> str
 def radio(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Callable[..., tuple[int, str, str]]:
-    """Run a ``radio`` command in this process, in an empty folder; returns exit status, stdout, stderr."""
+    """Run a ``radio`` command in this process, in an empty folder; returns exit status, stdout,
+    stderr."""
     from radio.__main__ import main
 
     def run(*arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["radio", *arguments])
         # Lightning's log handlers keep the stream of the test that imported it first
-        for name in [name for name in logging.root.manager.loggerDict if name.startswith("lightning")]:
+        for name in [
+            name for name in logging.root.manager.loggerDict if name.startswith("lightning")
+        ]:
             for handler in logging.getLogger(name).handlers:
                 if isinstance(handler, logging.StreamHandler):
                     handler.stream = sys.stderr
@@ -223,7 +255,14 @@ def tiny_run(tiny_bert: str, world: World) -> list[str]:
     """Arguments of a complete run on the tiny world that takes seconds."""
     return [
         *("--config", str(ROOT / "configs/jsonl.yaml"), "--name", "tiny"),
-        *("--trainer.accelerator", "cpu", "--trainer.max_epochs", "1", "--trainer.enable_progress_bar", "false"),
+        *(
+            "--trainer.accelerator",
+            "cpu",
+            "--trainer.max_epochs",
+            "1",
+            "--trainer.enable_progress_bar",
+            "false",
+        ),
         *("--trainer.enable_model_summary", "false"),
         *("--model.init_args.model", tiny_bert, "--model.init_args.max_length", "48"),
         *("--data.init_args.teacher.init_args.encoder.init_args.model", tiny_bert),

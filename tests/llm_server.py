@@ -1,8 +1,9 @@
-"""A loopback server that speaks the wire formats of Anthropic's and OpenAI's APIs, and fails on demand.
+"""A loopback server that speaks the wire formats of Anthropic's and OpenAI's APIs, and fails on
+demand.
 
-Started as a process of its own (:func:`serve`), so that it outlives clients that are killed, and so that it does not
-share their processor time slices. It answers each prompt from its text alone and notes every answer that it sent in
-full, which is what a provider would charge for.
+Started as a process of its own (:func:`serve`), so that it outlives clients that are killed, and so
+that it does not share their processor time slices. It answers each prompt from its text alone and
+notes every answer that it sent in full, which is what a provider would charge for.
 """
 
 from __future__ import annotations
@@ -58,7 +59,11 @@ def error(status: int, kind: str, message: str, api: str, **headers: str) -> Any
     from aiohttp import web
 
     if api == "anthropic":
-        body: dict[str, Any] = {"type": "error", "error": {"type": kind, "message": message}, "request_id": "req_1"}
+        body: dict[str, Any] = {
+            "type": "error",
+            "error": {"type": kind, "message": message},
+            "request_id": "req_1",
+        }
     else:
         body = {"error": {"message": message, "type": kind, "param": None, "code": kind}}
     return web.json_response(body, status=status, headers=headers)
@@ -96,14 +101,29 @@ def completion(body: dict[str, Any], number: int, *, refuse: bool, question: str
     """A response of the chat completions API."""
     cut = "cut me" in question
     text = rationale(body, question)
-    answer = {"role": "assistant", "content": None if refuse else text, "refusal": "I cannot." if refuse else None}
+    answer = {
+        "role": "assistant",
+        "content": None if refuse else text,
+        "refusal": "I cannot." if refuse else None,
+    }
     return {
         "id": f"chatcmpl-{number}",
         "object": "chat.completion",
         "created": int(time.time()),
         "model": body["model"],
-        "choices": [{"index": 0, "message": answer, "finish_reason": "length" if cut else "stop", "logprobs": None}],
-        "usage": {"prompt_tokens": 100, "completion_tokens": 300 if cut else 40, "total_tokens": 140},
+        "choices": [
+            {
+                "index": 0,
+                "message": answer,
+                "finish_reason": "length" if cut else "stop",
+                "logprobs": None,
+            }
+        ],
+        "usage": {
+            "prompt_tokens": 100,
+            "completion_tokens": 300 if cut else 40,
+            "total_tokens": 140,
+        },
     }
 
 
@@ -115,18 +135,32 @@ def application(provider: Provider) -> Any:
 
     def refused(request: Any, body: dict[str, Any] | None, api: str) -> Any:
         """The answer to what no retry would help."""
-        key = request.headers.get("x-api-key") or request.headers.get("Authorization", "").removeprefix("Bearer ")
+        key = request.headers.get("x-api-key") or request.headers.get(
+            "Authorization", ""
+        ).removeprefix("Bearer ")
         if key != KEY and not args.open:
             kind = "authentication_error" if api == "anthropic" else "invalid_api_key"
             return error(401, kind, f"invalid key: {key}", api)
         if body is not None and body.get("model") not in MODELS:
-            return error(404, "not_found_error" if api == "anthropic" else "model_not_found", "no such model", api)
+            return error(
+                404,
+                "not_found_error" if api == "anthropic" else "model_not_found",
+                "no such model",
+                api,
+            )
         if args.quota == "anthropic":
-            return error(400, "invalid_request_error", "Your credit balance is too low to access the API.", api)
+            return error(
+                400,
+                "invalid_request_error",
+                "Your credit balance is too low to access the API.",
+                api,
+            )
         if args.quota == "openai":
             return error(429, "insufficient_quota", "You exceeded your current quota.", api)
         if body is not None and "temperature" in body and api == "anthropic":
-            return error(400, "invalid_request_error", "temperature: Extra inputs are not permitted", api)
+            return error(
+                400, "invalid_request_error", "temperature: Extra inputs are not permitted", api
+            )
         return None
 
     async def answer(request: Any, api: str, make: Any) -> Any:
@@ -153,7 +187,9 @@ def application(provider: Provider) -> Any:
         if args.latency:
             await asyncio.sleep(args.latency * (0.5 + random.random()))
         if fault == "429":
-            return error(429, "rate_limit_error", "slow down", api, **{"retry-after": str(args.retry_after)})
+            return error(
+                429, "rate_limit_error", "slow down", api, **{"retry-after": str(args.retry_after)}
+            )
         if fault in ("500", "529"):
             return error(int(fault), "overloaded_error", "try again", api)
         if fault == "drop":
@@ -163,7 +199,9 @@ def application(provider: Provider) -> Any:
             await asyncio.sleep(args.stall)
             request.transport.close()
             return web.Response()
-        data = json.dumps(make(body, next(provider.numbers), refuse=fault == "refusal", question=question)).encode()
+        data = json.dumps(
+            make(body, next(provider.numbers), refuse=fault == "refusal", question=question)
+        ).encode()
         if fault == "truncate":
             # half of them say that more was to come, half are complete HTTP with half of the JSON
             half = data[: len(data) // 2]
@@ -203,7 +241,10 @@ def application(provider: Provider) -> Any:
         ended = time.monotonic() >= batch["ends"]
         size = len(batch["requests"])
         kinds = Counter(row["result"]["type"] for row in batch["results"])
-        counts = {kind: kinds[kind] if ended else 0 for kind in ("succeeded", "errored", "canceled", "expired")}
+        counts = {
+            kind: kinds[kind] if ended else 0
+            for kind in ("succeeded", "errored", "canceled", "expired")
+        }
         url = f"http://{args.host}:{args.port}/v1/messages/batches/{identifier}/results"
         return {
             "id": identifier,
@@ -235,13 +276,19 @@ def application(provider: Provider) -> Any:
             if "too long" in question:
                 result: dict[str, Any] = {
                     "type": "errored",
-                    "error": {"type": "error", "error": {"type": "invalid_request_error", "message": "too long"}},
+                    "error": {
+                        "type": "error",
+                        "error": {"type": "invalid_request_error", "message": "too long"},
+                    },
                 }
             elif "expire" in question:
                 result = {"type": "expired"}
             else:
                 number = next(provider.numbers)
-                result = {"type": "succeeded", "message": message(params, number, refuse=False, question=question)}
+                result = {
+                    "type": "succeeded",
+                    "message": message(params, number, refuse=False, question=question),
+                }
             results.append({"custom_id": order["custom_id"], "result": result})
         provider.rng.shuffle(results)
         provider.batches[identifier] = {
@@ -260,7 +307,10 @@ def application(provider: Provider) -> Any:
         if (no := refused(request, None, "anthropic")) is not None:
             return no
         data = [view(identifier) for identifier in reversed(provider.batches)]
-        ends = {"first_id": data[0]["id"] if data else None, "last_id": data[-1]["id"] if data else None}
+        ends = {
+            "first_id": data[0]["id"] if data else None,
+            "last_id": data[-1]["id"] if data else None,
+        }
         return web.json_response({"data": data, "has_more": False, **ends})
 
     @routes.get("/v1/messages/batches/{id}")
@@ -314,7 +364,9 @@ def main() -> None:
     parser.add_argument("--quota", choices=["anthropic", "openai"])
     parser.add_argument("--open", action="store_true", help="take any key, or none")
     parser.add_argument("--batch-seconds", type=float, default=0.2)
-    parser.add_argument("--batch-drop", type=float, default=0.0, help="share of accepted batches without an answer")
+    parser.add_argument(
+        "--batch-drop", type=float, default=0.0, help="share of accepted batches without an answer"
+    )
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
 

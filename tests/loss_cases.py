@@ -46,15 +46,22 @@ def subclasses(kind: type[Loss]) -> Iterator[type[Loss]]:
 
 
 def is_a_loss(kind: type[Loss]) -> bool:
-    """Of this project and whole: other test modules define losses of their own, and some classes are only shared."""
-    return kind.__module__.startswith("radio.") and not kind.__name__.startswith("_") and not inspect.isabstract(kind)
+    """Of this project and whole: other test modules define losses of their own, and some classes
+    are only shared."""
+    return (
+        kind.__module__.startswith("radio.")
+        and not kind.__name__.startswith("_")
+        and not inspect.isabstract(kind)
+    )
 
 
 for found in pkgutil.iter_modules(radio.losses.__path__):
     importlib.import_module(f"radio.losses.{found.name}")
 
 # a new loss is tested by existing
-KINDS = sorted({kind for kind in subclasses(Loss) if is_a_loss(kind)}, key=lambda kind: kind.__name__)
+KINDS = sorted(
+    {kind for kind in subclasses(Loss) if is_a_loss(kind)}, key=lambda kind: kind.__name__
+)
 BUILDERS: dict[type[Loss], Callable[[], Loss]] = {
     NoisyTeacher: lambda: NoisyTeacher(InfoNCE()),
     WeightedSum: lambda: WeightedSum({"kl": KLDivergence(), "nce": InfoNCE()}, {"kl": 2.0}),
@@ -72,7 +79,9 @@ def build(kind: type[Loss], **settings: Any) -> Loss:
     try:
         return kind(**settings)
     except TypeError as error:
-        raise TypeError(f"{error}: give {kind.__name__} a builder in BUILDERS in tests/loss_cases.py") from error
+        raise TypeError(
+            f"{error}: give {kind.__name__} a builder in BUILDERS in tests/loss_cases.py"
+        ) from error
 
 
 def at(progress: float, loss: Loss) -> Loss:
@@ -114,7 +123,12 @@ SETTINGS: list[Loss] = [
     ApproxNDCG(temperature=1.0),
     NeuralNDCG(temperature=3.0, iterations=3),
     ADRMSE(temperature=0.3),
-    at(0.25, WeightedSum({"kl": KLDivergence(), "mse": MeanSquaredError()}, {"kl": [1.0, 0.0], "mse": [0.0, 2.0]})),
+    at(
+        0.25,
+        WeightedSum(
+            {"kl": KLDivergence(), "mse": MeanSquaredError()}, {"kl": [1.0, 0.0], "mse": [0.0, 2.0]}
+        ),
+    ),
     WeightedSum({"a": RankNet(), "b": ADRMSE()}, {"a": 0.0}),
     NoisyTeacher(KLDivergence(), smoothing=0.2, confidence="entropy"),
     NoisyTeacher(ListNet(), smoothing=0.3, confidence="margin"),
@@ -135,7 +149,9 @@ def random_lists(seed: int = 0, shape: tuple[int, int] = (3, 5)) -> tuple[Tensor
     return scores, (steps + 0.5).double() / shape[1]
 
 
-def value_and_gradient(loss: Loss, scores: Tensor, targets: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+def value_and_gradient(
+    loss: Loss, scores: Tensor, targets: Tensor, mask: Tensor
+) -> tuple[Tensor, Tensor]:
     scores = scores.detach().clone().requires_grad_()
     value = loss(scores, targets, mask)
     assert value.shape == ()
@@ -163,4 +179,6 @@ def confidence(loss: NoisyTeacher, targets: Sequence[float]) -> float:
     if loss.confidence == "margin":
         best, second = sorted(targets, reverse=True)[:2]
         return best - second
-    return 1 - float(entropy(softmax(np.array(targets) / loss.temperature))) / math.log(len(targets))
+    return 1 - float(entropy(softmax(np.array(targets) / loss.temperature))) / math.log(
+        len(targets)
+    )

@@ -1,4 +1,5 @@
-"""Base and tuned reranker are compared in the same numerics: weights that did not change give differences of 0."""
+"""Base and tuned reranker are compared in the same numerics: weights that did not change give
+differences of 0."""
 
 from __future__ import annotations
 
@@ -26,7 +27,10 @@ KINDS: dict[str, tuple[type[Reranker], dict[str, Any]]] = {
     "BiEncoder": (BiEncoder, {}),
     "BiEncoder, question side": (BiEncoder, {"train_side": "question"}),
     "BiEncoder, tokens": (BiEncoder, {"multi_vector": 0.5}),
-    "BiEncoder, question side, tokens": (BiEncoder, {"multi_vector": 0.5, "train_side": "question"}),
+    "BiEncoder, question side, tokens": (
+        BiEncoder,
+        {"multi_vector": 0.5, "train_side": "question"},
+    ),
     "LateInteraction": (LateInteraction, {"dim": 16}),
     "YesNoLM": (YesNoLM, {"max_length": 300}),
 }
@@ -36,9 +40,13 @@ Models = dict[type[Reranker], str]
 
 
 def whole_models(tiny_bert: str, folder: Path) -> Models:
-    """A folder with all weights for each kind: an evaluation refuses a head that would be drawn at random."""
+    """A folder with all weights for each kind: an evaluation refuses a head that would be drawn at
+    random."""
     found: Models = {BiEncoder: tiny_bert, YesNoLM: make_decoder(folder / "decoder", "qwen3")}
-    kinds: list[tuple[type[Reranker], dict[str, Any]]] = [(CrossEncoder, {}), (LateInteraction, {"dim": 16})]
+    kinds: list[tuple[type[Reranker], dict[str, Any]]] = [
+        (CrossEncoder, {}),
+        (LateInteraction, {"dim": 16}),
+    ]
     for kind, settings in kinds:
         reranker = kind(tiny_bert, max_length=48, **settings)
         reranker.configure_model()
@@ -54,7 +62,11 @@ def models(tiny_bert: str, tmp_path_factory: pytest.TempPathFactory) -> Models:
 def trainer(folder: Path, **settings: Any) -> RadioTrainer:
     quiet = ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary")
     options: dict[str, Any] = {"accelerator": "cpu", "max_epochs": 1, "num_sanity_val_steps": 0}
-    options |= {"callbacks": [RankEvaluation()], "default_root_dir": folder, **dict.fromkeys(quiet, False)}
+    options |= {
+        "callbacks": [RankEvaluation()],
+        "default_root_dir": folder,
+        **dict.fromkeys(quiet, False),
+    }
     return RadioTrainer(**{**options, **settings})
 
 
@@ -83,13 +95,17 @@ def test_weights_that_did_not_change_give_differences_of_exactly_0(
     for _ in range(2):
         L.seed_everything(3, verbose=False)
         reranker = make(name, models, lr=0.0)
-        trainer(tmp_path, precision=precision, accelerator=device).fit(reranker, datamodule=data(world))
+        trainer(tmp_path, precision=precision, accelerator=device).fit(
+            reranker, datamodule=data(world)
+        )
         tuned, base = reranker.rankings("validation")
         assert tuned == base
         assert any(len(set(scores.values())) > 1 for scores in tuned.values())
         found = reranker.results.difference("validation", "tuned", "base")
         assert found
-        assert {value for row in found.values() for k, value in row.items() if k != "questions"} == {0.0}
+        assert {
+            value for row in found.values() for k, value in row.items() if k != "questions"
+        } == {0.0}
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -98,7 +114,11 @@ def test_an_evaluation_is_in_fp32_whatever_the_precision_of_training(
     name: str, device: str, world: World, models: Models, tmp_path: Path
 ) -> None:
     found: dict[str, Any] = {}
-    runs = {"exact": ("32-true", "fp32"), "mixed": ("bf16-mixed", "fp32"), "asked": ("bf16-mixed", "trainer")}
+    runs = {
+        "exact": ("32-true", "fp32"),
+        "mixed": ("bf16-mixed", "fp32"),
+        "asked": ("bf16-mixed", "trainer"),
+    }
     for key, (precision, evaluation) in runs.items():
         L.seed_everything(3, verbose=False)
         reranker = make(name, models, evaluation_precision=evaluation)
@@ -137,7 +157,9 @@ def test_no_untrained_model_is_loaded_where_nothing_compares(
     world: World, models: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Reranker, "_load_untrained", lambda self: pytest.fail("loaded"))
-    trainer(tmp_path, callbacks=[]).fit(CrossEncoder(models[CrossEncoder], max_length=48), datamodule=data(world))
+    trainer(tmp_path, callbacks=[]).fit(
+        CrossEncoder(models[CrossEncoder], max_length=48), datamodule=data(world)
+    )
 
 
 def test_a_compiled_network_is_compared_in_plain_code(
@@ -150,7 +172,9 @@ def test_a_compiled_network_is_compared_in_plain_code(
         return graph.forward
 
     compile_ = torch.compile
-    monkeypatch.setattr(torch, "compile", lambda f, **options: compile_(f, backend=backend, **options))
+    monkeypatch.setattr(
+        torch, "compile", lambda f, **options: compile_(f, backend=backend, **options)
+    )
     reranker = CrossEncoder(models[CrossEncoder], max_length=48, compile=True)
     trainer(tmp_path).validate(reranker, datamodule=data(world), verbose=False)
     assert not calls

@@ -36,7 +36,11 @@ def test_pad_of_no_rows_is_empty() -> None:
 
 def test_scatter_puts_flat_item_n_at_the_nth_true_in_row_major_order() -> None:
     _, mask = pad([[0] * 2, [], [0] * 3])
-    assert scatter(torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0]), mask).tolist() == [[1, 2, 0], [0, 0, 0], [3, 4, 5]]
+    assert scatter(torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0]), mask).tolist() == [
+        [1, 2, 0],
+        [0, 0, 0],
+        [3, 4, 5],
+    ]
 
 
 def test_scatter_raises_precision_and_carries_gradients_back() -> None:
@@ -61,4 +65,6 @@ def test_group_batch_keeps_ids_teacher_and_labels_aligned() -> None:
     assert batch.passage_ids == [["a", "b"], ["c"]]
     assert batch.mask.tolist() == [[True, True], [True, False]]
     assert batch.labels.tolist() == [[1, 0], [1, 0]]
-    torch.testing.assert_close(batch.teacher, torch.tensor([[0.9, 0.1], [math.nan, 0.0]]), equal_nan=True)
+    torch.testing.assert_close(
+        batch.teacher, torch.tensor([[0.9, 0.1], [math.nan, 0.0]]), equal_nan=True
+    )

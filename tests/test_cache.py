@@ -41,7 +41,10 @@ def cache(tmp_path: Path) -> Cache:
 
 def test_a_fingerprint_is_the_same_on_every_machine() -> None:
     text = '{"a":true,"b":[1,"é",null],"c":{"d":0.5}}'
-    assert fingerprint({"c": {"d": 0.5}, "b": (1, "é", None), "a": True}) == hashlib.sha256(text.encode()).hexdigest()
+    assert (
+        fingerprint({"c": {"d": 0.5}, "b": (1, "é", None), "a": True})
+        == hashlib.sha256(text.encode()).hexdigest()
+    )
 
 
 def test_equal_parts_have_equal_fingerprints() -> None:
@@ -64,7 +67,9 @@ def test_a_fingerprint_changes_with_every_setting() -> None:
     assert len({part.fingerprint() for part in parts}) == len(parts)
 
 
-def test_a_fingerprint_changes_with_the_version_of_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fingerprint_changes_with_the_version_of_the_code(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     before = Part().fingerprint()
     monkeypatch.setattr(Part, "version", 2)
     assert Part().fingerprint() != before
@@ -78,7 +83,10 @@ def test_attributes_that_start_with_an_underscore_do_not_count() -> None:
 
 
 def test_a_public_attribute_that_cannot_be_fingerprinted_is_refused() -> None:
-    with pytest.raises(InputError, match=r"cannot fingerprint set \(\{1, 2\}\): keep such objects in attributes that"):
+    with pytest.raises(
+        InputError,
+        match=r"cannot fingerprint set \(\{1, 2\}\): keep such objects in attributes that",
+    ):
         Part(inner={1, 2}).fingerprint()
 
 
@@ -87,7 +95,11 @@ def test_a_file_counts_by_its_content_and_not_by_its_name(tmp_path: Path) -> Non
     first.write_text("same")
     copy.write_text("same")
     other.write_text("else")
-    assert Part(inner=first).fingerprint() == Part(inner=copy).fingerprint() != Part(inner=other).fingerprint()
+    assert (
+        Part(inner=first).fingerprint()
+        == Part(inner=copy).fingerprint()
+        != Part(inner=other).fingerprint()
+    )
     before = path_fingerprint(first)
     first.write_text("a longer text")
     assert path_fingerprint(first) != before
@@ -111,7 +123,9 @@ def test_a_large_file_is_read_once_whatever_process_asks_until_it_changes(
     index.write_text("vectors")
     read: list[str] = []
     digest = hashlib.file_digest
-    monkeypatch.setattr(hashlib, "file_digest", lambda file, kind: read.append(file.name) or digest(file, kind))
+    monkeypatch.setattr(
+        hashlib, "file_digest", lambda file, kind: read.append(file.name) or digest(file, kind)
+    )
 
     def ask() -> str:
         _file_digest.cache_clear()  # as a new process has it
@@ -198,7 +212,9 @@ def foreign(path: Path) -> None:
         db.execute("CREATE TABLE entries (something TEXT)")
 
 
-@pytest.mark.parametrize("make", [lambda path: path.write_bytes(b"no database " * 1000), Path.mkdir, damaged, foreign])
+@pytest.mark.parametrize(
+    "make", [lambda path: path.write_bytes(b"no database " * 1000), Path.mkdir, damaged, foreign]
+)
 def test_a_file_that_is_no_cache_is_named(make: Any, tmp_path: Path) -> None:
     path = tmp_path / "cache.sqlite"
     make(path)
@@ -210,7 +226,12 @@ def test_a_file_that_is_no_cache_is_named(make: Any, tmp_path: Path) -> None:
 
 
 def start(code: str, *arguments: object) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", "import sys\nfrom radio.cache import Cache\n" + code, *map(str, arguments)]
+    command = [
+        sys.executable,
+        "-c",
+        "import sys\nfrom radio.cache import Cache\n" + code,
+        *map(str, arguments),
+    ]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
@@ -294,7 +315,8 @@ sys.exit(status)
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_a_forked_process_opens_its_own_connection(cache: Cache) -> None:
-    # SQLite forbids to carry a connection across a fork, and data loader workers are forked on Linux
+    # SQLite forbids to carry a connection across a fork, and data loader workers are forked on
+    # Linux
     process = start(FORK, cache.path)
     process.communicate(timeout=PATIENCE)
     assert process.returncode == 0

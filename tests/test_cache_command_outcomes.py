@@ -36,7 +36,9 @@ def cache(tmp_path: Path) -> Cache:
         "thinks": row("", "truncated"),
     }
     made.put_json("rationale", rationales)
-    made.put_json("answer", {"said": {"answer": "Ada", "model": "r"}, "silent": {"answer": "", "model": "r"}})
+    made.put_json(
+        "answer", {"said": {"answer": "Ada", "model": "r"}, "silent": {"answer": "", "model": "r"}}
+    )
     made.put_json("teacher", {"scores": {"p1": 0.5}})
     made.put("embedding", {"vector": b"\xff\x00\xfe\x00"})
     return made
@@ -71,9 +73,22 @@ def test_info_counts_the_empty_ones(cache: Cache, radio: Radio) -> None:
     assert "2" in line
 
 
-def test_an_export_of_empty_rationales_is_read_as_recorded(cache: Cache, radio: Radio, tmp_path: Path) -> None:
+def test_an_export_of_empty_rationales_is_read_as_recorded(
+    cache: Cache, radio: Radio, tmp_path: Path
+) -> None:
     assert (
-        radio("cache", "export", "out.jsonl", "--outcome", "empty", "--kind", "rationale", "--cache_dir", "one")[0] == 0
+        radio(
+            "cache",
+            "export",
+            "out.jsonl",
+            "--outcome",
+            "empty",
+            "--kind",
+            "rationale",
+            "--cache_dir",
+            "one",
+        )[0]
+        == 0
     )
     rows = read_jsonl(tmp_path / "out.jsonl")
     write_jsonl(tmp_path / "out.jsonl", [row for row in rows if row["outcome"] == "empty"])
@@ -88,7 +103,10 @@ def test_a_damaged_entry_is_named_counted_and_removed(cache: Cache, radio: Radio
     assert status == 2
     assert "the entry broken (rationale) is damaged" in err
     assert "radio cache prune --key broken --cache_dir one --yes" in err
-    assert radio("cache", "prune", "--key", "broken", "--cache_dir", "one", "--yes")[1] == "removed: 1 rationale\n"
+    assert (
+        radio("cache", "prune", "--key", "broken", "--cache_dir", "one", "--yes")[1]
+        == "removed: 1 rationale\n"
+    )
     assert radio("cache", "export", "out.jsonl", "--cache_dir", "one")[0] == 0
 
 
@@ -98,7 +116,10 @@ def test_a_damaged_entry_is_named_counted_and_removed(cache: Cache, radio: Radio
         (("prune", "--older_than", "-5"), "found -5, expected a number of days, 0 or more"),
         (("prune", "--older_than", "nan"), "found nan, expected a number of days"),
         (("export", "folder"), "folder: cannot be written"),
-        (("import", "numbers.jsonl"), "numbers.jsonl:1: key 'kind': found 'embedding', expected entries that are text"),
+        (
+            ("import", "numbers.jsonl"),
+            "numbers.jsonl:1: key 'kind': found 'embedding', expected entries that are text",
+        ),
         (("import", "other.jsonl"), "other.jsonl:1: found no rationale of 'radio cache export'"),
     ],
 )

@@ -1,4 +1,5 @@
-"""The keys of the cache, as literals: whoever changes one throws away what users have paid and waited for.
+"""The keys of the cache, as literals: whoever changes one throws away what users have paid and
+waited for.
 
 A literal may change only together with what it stands for: a new setting, or a raised ``version``.
 """
@@ -44,14 +45,22 @@ from radio.teachers import (
     teacher_key,
 )
 
-QUESTION = Question("q1", "Who lit the lamp?", ("Ada",), ("Ada", "Bo"), {"hops": 2}, "Ada or Bo: who lit it?")
-RATIONALE = Rationale("q1", "Ada was the keeper.", "m-1", "aaaa", {"output": 9}, "written", {"id": "msg_1"})
-PASSAGES = (RetrievedPassage("p1", "Lamp\nAda lit it.", 0, 2.5), RetrievedPassage("p2", "Bell\nBo rang it.", 1, 0.5))
+QUESTION = Question(
+    "q1", "Who lit the lamp?", ("Ada",), ("Ada", "Bo"), {"hops": 2}, "Ada or Bo: who lit it?"
+)
+RATIONALE = Rationale(
+    "q1", "Ada was the keeper.", "m-1", "aaaa", {"output": 9}, "written", {"id": "msg_1"}
+)
+PASSAGES = (
+    RetrievedPassage("p1", "Lamp\nAda lit it.", 0, 2.5),
+    RetrievedPassage("p2", "Bell\nBo rang it.", 1, 0.5),
+)
 
 
 @pytest.fixture(autouse=True)
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A model folder, a file of candidates and one of rationales, and a hub where all models have one revision."""
+    """A model folder, a file of candidates and one of rationales, and a hub where all models have
+    one revision."""
     monkeypatch.chdir(tmp_path)
     Path("m").mkdir()
     Path("m/config.json").write_text('{"model_type": "bert"}')
@@ -113,32 +122,62 @@ ITEM = (QUESTION, RATIONALE, PASSAGES)
 PROMPT = Prompt(QUESTION, PASSAGES)
 COMPOSED: dict[str, tuple[Callable[[], str], str]] = {
     "candidates, BM25": (lambda: Data(BM25())._candidate_keys("train")[0], "62b9bcfea1e2e751"),
-    "candidates, injected": (lambda: Data(BM25(), injected="train")._candidate_keys("train")[0], "6ba500995bf9cbe0"),
-    "candidates, Precomputed": (lambda: Data(Precomputed("run.trec"))._candidate_keys("train")[0], "92bce7601e066357"),
+    "candidates, injected": (
+        lambda: Data(BM25(), injected="train")._candidate_keys("train")[0],
+        "6ba500995bf9cbe0",
+    ),
+    "candidates, Precomputed": (
+        lambda: Data(Precomputed("run.trec"))._candidate_keys("train")[0],
+        "92bce7601e066357",
+    ),
     "rationale, AnthropicWriter": (lambda: AnthropicWriter().key(QUESTION), "c0c36f06a45eab2c"),
     "rationale, with passages": (
         lambda: AnthropicWriter(prompt="passages").key(QUESTION, PASSAGES),
         "cbc42e2519bbe082",
     ),
-    "rationale, OpenAIWriter": (lambda: OpenAIWriter("gpt-4o-mini").key(QUESTION), "f636205f414730e8"),
-    "rationale, TransformersWriter": (lambda: TransformersWriter("m").key(QUESTION), "b2c890d566591165"),
+    "rationale, OpenAIWriter": (
+        lambda: OpenAIWriter("gpt-4o-mini").key(QUESTION),
+        "f636205f414730e8",
+    ),
+    "rationale, TransformersWriter": (
+        lambda: TransformersWriter("m").key(QUESTION),
+        "b2c890d566591165",
+    ),
     "rationale, Recorded": (lambda: Recorded("rationales.jsonl").key(QUESTION), "2119a687dac71886"),
-    "teacher": (lambda: teacher_key("teacher", "corpus", QUESTION, RATIONALE, PASSAGES), "2e6ee1a9cb95a681"),
-    "teacher, no rationale": (lambda: teacher_key("teacher", "corpus", QUESTION, None, PASSAGES), "750b89427248335a"),
+    "teacher": (
+        lambda: teacher_key("teacher", "corpus", QUESTION, RATIONALE, PASSAGES),
+        "2e6ee1a9cb95a681",
+    ),
+    "teacher, no rationale": (
+        lambda: teacher_key("teacher", "corpus", QUESTION, None, PASSAGES),
+        "750b89427248335a",
+    ),
     "answer, SpanReader": (lambda: SpanReader().key(PROMPT), "f1a1bd4c4868b420"),
     "answer, ExtractiveReader": (lambda: ExtractiveReader("m").key(PROMPT), "4d5aefd810642181"),
-    "spans": (lambda: asked(lambda cache: ExtractiveReader("m").prefetch([PROMPT], cache)), "7e73a0f41e5745c6"),
+    "spans": (
+        lambda: asked(lambda cache: ExtractiveReader("m").prefetch([PROMPT], cache)),
+        "7e73a0f41e5745c6",
+    ),
     "verdict": (
         lambda: asked(lambda cache: QualityChecks(judge=NLIJudge("m"))._verdicts([ITEM], cache)),
         "e023d3dcba5285a5",
     ),
-    "nearest candidate": (lambda: asked(lambda cache: best_passages([ITEM], Encoder("m"), cache)), "906c8979068a9b91"),
-    "embedding": (lambda: asked(lambda cache: Encoder("m").encode(["text"], cache)), "be312f28ba289fa3"),
+    "nearest candidate": (
+        lambda: asked(lambda cache: best_passages([ITEM], Encoder("m"), cache)),
+        "906c8979068a9b91",
+    ),
+    "embedding": (
+        lambda: asked(lambda cache: Encoder("m").encode(["text"], cache)),
+        "be312f28ba289fa3",
+    ),
     "embedding, query": (
         lambda: asked(lambda cache: Encoder("m").encode(["text"], cache, query=True)),
         "9cf76593695b7f55",
     ),
-    "token embeddings": (lambda: asked(lambda cache: Encoder("m").encode_tokens(["text"], cache)), "04aefdf4d30df7d1"),
+    "token embeddings": (
+        lambda: asked(lambda cache: Encoder("m").encode_tokens(["text"], cache)),
+        "04aefdf4d30df7d1",
+    ),
 }
 
 
@@ -195,7 +234,9 @@ def test_a_shipped_class_without_an_identity_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "make", [Encoder, ExtractiveReader, NLIJudge, TransformersWriter], ids=lambda kind: kind.__name__
+    "make",
+    [Encoder, ExtractiveReader, NLIJudge, TransformersWriter],
+    ids=lambda kind: kind.__name__,
 )
 def test_how_a_path_is_spelt_changes_no_key_and_what_is_in_the_folder_does(
     make: Callable[[str], Fingerprinted], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -210,7 +251,9 @@ def test_how_a_path_is_spelt_changes_no_key_and_what_is_in_the_folder_does(
 
 
 @pytest.mark.parametrize(
-    "make", [Encoder, ExtractiveReader, NLIJudge, TransformersWriter], ids=lambda kind: kind.__name__
+    "make",
+    [Encoder, ExtractiveReader, NLIJudge, TransformersWriter],
+    ids=lambda kind: kind.__name__,
 )
 def test_a_hub_model_counts_by_name_and_revision(
     make: Callable[[str], Fingerprinted], monkeypatch: pytest.MonkeyPatch
@@ -221,7 +264,9 @@ def test_a_hub_model_counts_by_name_and_revision(
     assert make("org/model").fingerprint() != before
 
 
-def test_the_revision_is_the_commit_that_this_machine_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_revision_is_the_commit_that_this_machine_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.undo()  # of the revision
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
@@ -236,7 +281,9 @@ def test_the_revision_is_the_commit_that_this_machine_has(tmp_path: Path, monkey
     assert encoders.model_fingerprint("org/never-seen") == "org/never-seen"
 
 
-def test_an_encoder_whose_name_brings_prefixes_has_another_key_than_its_copy_of_another_name() -> None:
+def test_an_encoder_whose_name_brings_prefixes_has_another_key_than_its_copy_of_another_name() -> (
+    None
+):
     Path("m").rename("e5-base-v2")
     named = Encoder("e5-base-v2").fingerprint()
     Path("e5-base-v2").rename("m")
@@ -251,8 +298,15 @@ def test_how_embeddings_are_compared_counts_whether_the_model_or_a_setting_says_
 
 
 def test_the_weights_count_and_not_the_path_that_a_teacher_was_given() -> None:
-    one, two = RationaleSimilarity(Encoder("m")), RationaleSimilarity(Encoder(str(Path("m").absolute())))
-    assert one.fingerprint() == two.fingerprint() != RationaleSimilarity(Encoder("org/model")).fingerprint()
+    one, two = (
+        RationaleSimilarity(Encoder("m")),
+        RationaleSimilarity(Encoder(str(Path("m").absolute()))),
+    )
+    assert (
+        one.fingerprint()
+        == two.fingerprint()
+        != RationaleSimilarity(Encoder("org/model")).fingerprint()
+    )
     assert path_fingerprint(Path("m")) == encoders.model_fingerprint("./m/")
 
 
@@ -286,9 +340,14 @@ OTHERS: dict[str, Any] = {
 
 @pytest.mark.parametrize("field", OTHERS)
 def test_a_reader_is_asked_again_only_if_what_it_reads_has_changed(field: str) -> None:
-    prompts = [Prompt(question, PASSAGES) for question in (QUESTION, replace(QUESTION, **{field: OTHERS[field]}))]
+    prompts = [
+        Prompt(question, PASSAGES)
+        for question in (QUESTION, replace(QUESTION, **{field: OTHERS[field]}))
+    ]
     for reader in (SpanReader(), ExtractiveReader("m")):
-        assert (len({reader.key(prompt) for prompt in prompts}) == 2) == (field in ("question", "choices"))
+        assert (len({reader.key(prompt) for prompt in prompts}) == 2) == (
+            field in ("question", "choices")
+        )
 
 
 @pytest.mark.parametrize("field", OTHERS)
@@ -302,14 +361,23 @@ def test_a_prompt_is_paid_for_again_only_if_what_it_shows_has_changed(field: str
 @pytest.mark.parametrize("field", OTHERS)
 def test_a_part_of_ones_own_may_read_all_of_a_question_but_its_id(field: str) -> None:
     questions = [QUESTION, replace(QUESTION, **{field: OTHERS[field]})]
-    assert len({fingerprint(OwnWriter().key(question)) for question in questions}) == 1 + (field != "id")
-    assert len({OwnReader().key(Prompt(question, PASSAGES)) for question in questions}) == 1 + (field != "id")
+    assert len({fingerprint(OwnWriter().key(question)) for question in questions}) == 1 + (
+        field != "id"
+    )
+    assert len({OwnReader().key(Prompt(question, PASSAGES)) for question in questions}) == 1 + (
+        field != "id"
+    )
     # the id is in the key beside it
-    assert len({fingerprint(OwnRetriever().asked(question)) for question in questions}) == 1 + (field != "id")
+    assert len({fingerprint(OwnRetriever().asked(question)) for question in questions}) == 1 + (
+        field != "id"
+    )
 
 
 @pytest.mark.parametrize("field", OTHERS)
 def test_all_that_a_teacher_could_read_of_a_question_is_in_its_key(field: str) -> None:
     other = replace(QUESTION, **{field: OTHERS[field]})
-    keys = {teacher_key("teacher", "corpus", question, RATIONALE, PASSAGES) for question in (QUESTION, other)}
+    keys = {
+        teacher_key("teacher", "corpus", question, RATIONALE, PASSAGES)
+        for question in (QUESTION, other)
+    }
     assert len(keys) == 2

@@ -66,7 +66,9 @@ def test_an_edited_base_class_counts_too(folder: Path) -> None:
     assert fresh().Mine().fingerprint() != before
 
 
-def test_the_version_of_a_shipped_base_class_counts(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_version_of_a_shipped_base_class_counts(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     module = fresh()
     before = module.Stricter().fingerprint()
     monkeypatch.setattr("radio.teachers.AnswerMatch.version", 3)
@@ -108,12 +110,16 @@ def test_a_class_of_a_notebook_counts_by_its_cell(monkeypatch: pytest.MonkeyPatc
     for number, value in enumerate((1, 1, 2)):
         name, source = f"<cell {number}>", CELL.format(value)
         # so that tracebacks can show it, IPython keeps each cell here
-        monkeypatch.setitem(linecache.cache, name, (len(source), None, source.splitlines(True), name))
+        monkeypatch.setitem(
+            linecache.cache, name, (len(source), None, source.splitlines(True), name)
+        )
         keys.append(define(source, name).fingerprint())
     assert keys[0] == keys[1] != keys[2]
 
 
 def test_a_class_without_a_source_is_refused_when_its_results_would_be_cached() -> None:
     mine = define(CELL.format(1), "<stdin>")
-    with pytest.raises(InputError, match=r"Mine: found no source of this class.*write it into a \.py file"):
+    with pytest.raises(
+        InputError, match=r"Mine: found no source of this class.*write it into a \.py file"
+    ):
         mine.fingerprint()

@@ -1,4 +1,5 @@
-"""A cache on a full or read-only disk, in an unusable place, or with damaged entries: used as far as it goes."""
+"""A cache on a full or read-only disk, in an unusable place, or with damaged entries: used as far
+as it goes."""
 
 from __future__ import annotations
 
@@ -44,7 +45,9 @@ def test_on_a_full_disk_a_put_is_one_message_and_what_was_there_is_kept(tmp_path
     cache = Cache(tmp_path / "radio.sqlite")
     cache.put("kind", {"a": b"1"})
     fill_disk(cache)
-    with pytest.raises(InputError, match=r"radio\.sqlite: the disk is full; what was stored before is kept"):
+    with pytest.raises(
+        InputError, match=r"radio\.sqlite: the disk is full; what was stored before is kept"
+    ):
         cache.put("kind", {str(n): bytes(5000) for n in range(50)})
     assert cache.get(["a", "0"]) == {"a": b"1"}
     cache._db().execute("PRAGMA max_page_count = 100000")
@@ -70,7 +73,8 @@ def test_a_disk_that_fills_up_while_rationales_are_written_is_one_message(tmp_pa
 
 @contextmanager
 def read_only(folder: Path) -> Iterator[None]:
-    """The folder and its files cannot be written, not even by root, who becomes nobody meanwhile."""
+    """The folder and its files cannot be written, not even by root, who becomes nobody
+    meanwhile."""
     for path in (*folder.iterdir(), folder):
         path.chmod(0o555 if path.is_dir() else 0o444)
     root = hasattr(os, "geteuid") and os.geteuid() == 0
@@ -111,7 +115,9 @@ def test_a_filled_cache_on_a_read_only_disk_is_usable(folder: Path) -> None:
         assert counts == {"cached": 3}
         assert again.count() == {"rationale": 3}
         again.put("nothing", {})
-        with pytest.raises(InputError, match="cannot be written, and what this command has to store is not there"):
+        with pytest.raises(
+            InputError, match="cannot be written, and what this command has to store is not there"
+        ):
             again.put("kind", {"a": b"1"})
         closed(again)
 
@@ -122,7 +128,13 @@ def test_what_a_read_only_cache_lacks_is_one_message_before_anything_is_paid(fol
     closed(cache)
     writer = Template()
     with read_only(folder), pytest.raises(InputError, match="cannot be written"):
-        fill(writer, requests(writer), Cache(folder / "radio.sqlite"), folder / "failures.jsonl", "rationales")
+        fill(
+            writer,
+            requests(writer),
+            Cache(folder / "radio.sqlite"),
+            folder / "failures.jsonl",
+            "rationales",
+        )
 
 
 def test_a_folder_that_can_only_be_read_and_has_no_cache_is_one_message(folder: Path) -> None:
@@ -139,7 +151,9 @@ def test_a_folder_that_can_only_be_read_and_has_no_cache_is_one_message(folder: 
 @pytest.mark.parametrize("place", ["file", "file/deeper", "x" * 300])
 def test_a_folder_that_cannot_be_is_named(place: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(InputError, match=r"cannot be the folder of the cache \(.*\); choose another one"):
+    with pytest.raises(
+        InputError, match=r"cannot be the folder of the cache \(.*\); choose another one"
+    ):
         Cache(tmp_path / place / "radio.sqlite").put("kind", {"a": b"1"})
 
 
@@ -150,7 +164,9 @@ def test_long_keys_and_kinds_are_no_trouble(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["pipe", "name"])
-def test_a_path_that_is_no_file_is_one_message_and_is_not_waited_for(kind: str, tmp_path: Path) -> None:
+def test_a_path_that_is_no_file_is_one_message_and_is_not_waited_for(
+    kind: str, tmp_path: Path
+) -> None:
     path = tmp_path / ("x" * 300 if kind == "name" else "pipe")
     if kind == "pipe":
         os.mkfifo(path)
@@ -164,7 +180,9 @@ BROKEN = [b"", b'{"a": ', b"\xff\xfe\x00", b"[" * 200_000, b"9" * 5000]
 
 
 @pytest.mark.parametrize("value", BROKEN, ids=["nothing", "cut", "no text", "nested", "number"])
-def test_a_value_that_is_no_json_is_named_with_how_to_remove_it(value: bytes, tmp_path: Path) -> None:
+def test_a_value_that_is_no_json_is_named_with_how_to_remove_it(
+    value: bytes, tmp_path: Path
+) -> None:
     cache = Cache(tmp_path / "radio.sqlite")
     cache.put("teacher", {"k1": value})
     match = rf"the entry k1 \(teacher\) is damaged \(.*radio cache prune --key k1 --cache_dir {tmp_path} --yes"
@@ -176,7 +194,14 @@ def test_a_value_that_is_no_json_is_named_with_how_to_remove_it(value: bytes, tm
 
 
 @pytest.mark.parametrize(
-    "value", [None, [], {}, "text", {"rationale": 3, "model": "m", "prompt": "", "usage": {}, "outcome": "written"}]
+    "value",
+    [
+        None,
+        [],
+        {},
+        "text",
+        {"rationale": 3, "model": "m", "prompt": "", "usage": {}, "outcome": "written"},
+    ],
 )
 def test_a_rationale_of_another_form_is_named(value: Any, tmp_path: Path) -> None:
     cache = Cache(tmp_path / "radio.sqlite")
@@ -185,9 +210,13 @@ def test_a_rationale_of_another_form_is_named(value: Any, tmp_path: Path) -> Non
         read({"q1": "k1"}, cache)
 
 
-@pytest.mark.parametrize("value", [b"", b"\x00\x00\x80", b"\x00\x00\xc0\x7f" * 32, b"\x00\x00\x80\x3f" * 31])
+@pytest.mark.parametrize(
+    "value", [b"", b"\x00\x00\x80", b"\x00\x00\xc0\x7f" * 32, b"\x00\x00\x80\x3f" * 31]
+)
 @pytest.mark.parametrize("tokens", [False, True])
-def test_a_damaged_embedding_is_named(value: bytes, tokens: bool, tiny_bert: str, tmp_path: Path) -> None:
+def test_a_damaged_embedding_is_named(
+    value: bytes, tokens: bool, tiny_bert: str, tmp_path: Path
+) -> None:
     cache = Cache(tmp_path / "radio.sqlite")
     encoder = Encoder(tiny_bert, max_length=32)
     encode = encoder.encode_tokens if tokens else encoder.encode

@@ -1,4 +1,5 @@
-"""Candidate files that mean something else than they seem to say: refused, or settled by an option."""
+"""Candidate files that mean something else than they seem to say: refused, or settled by an
+option."""
 
 from __future__ import annotations
 
@@ -17,11 +18,15 @@ from radio.schema import InputError, Question
 
 def lists(folder: Path, scores: list[float | None], count: int = 3) -> Path:
     entries = [{"id": f"p{n}", "score": score} for n, score in enumerate(scores)]
-    return write_jsonl(folder / "lists.jsonl", [{"id": f"q{n}", "candidates": entries} for n in range(count)])
+    return write_jsonl(
+        folder / "lists.jsonl", [{"id": f"q{n}", "candidates": entries} for n in range(count)]
+    )
 
 
 def run(folder: Path, scores: list[float], count: int = 3) -> Path:
-    lines = [f"q{q} Q0 p{n} {n + 1} {score} x\n" for q in range(count) for n, score in enumerate(scores)]
+    lines = [
+        f"q{q} Q0 p{n} {n + 1} {score} x\n" for q in range(count) for n, score in enumerate(scores)
+    ]
     (folder / "lists.trec").write_text("".join(lines))
     return folder / "lists.trec"
 
@@ -29,10 +34,17 @@ def run(folder: Path, scores: list[float], count: int = 3) -> Path:
 @pytest.mark.parametrize("make", [lists, run])
 def test_distances_are_refused_or_ranked_as_asked(make: Any, tmp_path: Path) -> None:
     path = make(tmp_path, [0.0, 0.4, 0.4, 0.9])
-    with pytest.raises(InputError, match=r"in 3 of 3 lists the scores rise .*init_args\.better lower \(or higher"):
+    with pytest.raises(
+        InputError, match=r"in 3 of 3 lists the scores rise .*init_args\.better lower \(or higher"
+    ):
         read_candidates(path)
     best = {better: read_candidates(path, better)[0]["q1"] for better in ("lower", "higher")}
-    assert [(c.passage_id, c.score) for c in best["lower"]] == [("p0", 0), ("p1", -0.4), ("p2", -0.4), ("p3", -0.9)]
+    assert [(c.passage_id, c.score) for c in best["lower"]] == [
+        ("p0", 0),
+        ("p1", -0.4),
+        ("p2", -0.4),
+        ("p3", -0.9),
+    ]
     assert best["higher"][0].passage_id == "p3"
     retrievers = [Precomputed(str(path), better=better) for better in ("lower", "higher")]
     found = [next(iter(r.search([Question("q0", "?")], 2)))[0].passage_id for r in retrievers]
@@ -49,9 +61,19 @@ def test_lists_in_another_order_or_few_short_ones_are_sorted(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("scores", "message"),
     [
-        ([0.9, None, 0.5], "lists.jsonl:1: candidate 2: key 'score': found no score, but the first candidate has one"),
-        ([None, 0.9], "lists.jsonl:1: candidate 2: key 'score': found a score, but the first has none"),
-        ([10**400], "lists.jsonl:1: candidate 1: key 'score': found 10{59}, expected a finite number"),
+        (
+            [0.9, None, 0.5],
+            "lists.jsonl:1: candidate 2: key 'score': found no score, but the first candidate has "
+            "one",
+        ),
+        (
+            [None, 0.9],
+            "lists.jsonl:1: candidate 2: key 'score': found a score, but the first has none",
+        ),
+        (
+            [10**400],
+            "lists.jsonl:1: candidate 1: key 'score': found 10{59}, expected a finite number",
+        ),
     ],
 )
 def test_scores_that_say_nothing_are_named(scores: list[Any], message: str, tmp_path: Path) -> None:
@@ -77,7 +99,9 @@ def inline(world: World, change: str = "") -> Path:
     entries[2]["contents"] += change
     names = ("train", "validation", "test")
     questions = [row["id"] for name in names for row in read_jsonl(world.folder / f"{name}.jsonl")]
-    return write_jsonl(world.folder / "lists.jsonl", [{"id": q, "candidates": entries} for q in questions])
+    return write_jsonl(
+        world.folder / "lists.jsonl", [{"id": q, "candidates": entries} for q in questions]
+    )
 
 
 def test_a_text_that_the_corpus_has_otherwise_is_refused_or_said(world: World) -> None:
@@ -99,7 +123,9 @@ def annotate(world: World, gold: Any) -> None:
 
 def test_annotated_passages_outside_the_corpus_are_refused_or_said(world: World) -> None:
     annotate(world, ["elsewhere-1", "elsewhere-2"])
-    message = r"test: 4 of 4 annotated passages \(gold_ids\) are not in the corpus, such as 'elsewhere-1'"
+    message = (
+        r"test: 4 of 4 annotated passages \(gold_ids\) are not in the corpus, such as 'elsewhere-1'"
+    )
     with pytest.raises(InputError, match=f"{message}.*unknown_gold keep"):
         module(world).prepare_data()
     with pytest.warns(UserWarning, match=message):

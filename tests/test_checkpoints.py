@@ -1,4 +1,5 @@
-"""Checkpoint files: written whole, read with one message, compared with the command that goes on from them."""
+"""Checkpoint files: written whole, read with one message, compared with the command that goes on
+from them."""
 
 from __future__ import annotations
 
@@ -74,7 +75,9 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(InputError, match=r"last\.ckpt: the checkpoint cannot be written .*the one before is kept"):
+    with pytest.raises(
+        InputError, match=r"last\.ckpt: the checkpoint cannot be written .*the one before is kept"
+    ):
         WholeCheckpoints(None).save_checkpoint({}, path)  # type: ignore[arg-type]
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
@@ -149,7 +152,9 @@ def test_weights_of_another_network_are_refused_with_names_and_shapes() -> None:
     with pytest.raises(InputError, match=r"network\.weight \[1, 2\] instead of \[1, 3\]"):
         check_network(stored, Module(3), "a.ckpt")
     other = {"state_dict": {"network.weight": torch.ones(1, 2), "encoder.weight": torch.ones(1)}}
-    with pytest.raises(InputError, match=r"lacks network\.bias; it has encoder\.weight that this model lacks"):
+    with pytest.raises(
+        InputError, match=r"lacks network\.bias; it has encoder\.weight that this model lacks"
+    ):
         check_network(other, module, "a.ckpt")
 
 
@@ -213,7 +218,9 @@ def test_another_model_is_refused_and_another_order_within_an_epoch() -> None:
     assert compare(saved(before, half=True), config(lr=1), Path("a"), trains=True) != []
 
 
-def test_two_spellings_of_a_path_do_not_differ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_spellings_of_a_path_do_not_differ(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a").write_text("")
     assert differences({"k": "./a", "l": ["a"]}, {"k": str(tmp_path / "a"), "l": ["./a"]}) == {}
@@ -266,5 +273,7 @@ def test_other_training_data_are_said_and_refused_within_an_epoch() -> None:
         "training data: 3 questions then, 2 now; this command's is used",
         "processes: 1 then, 2 now; this command's is used",
     ]
-    with pytest.raises(InputError, match="in the middle of an epoch, and this command differs: training data"):
+    with pytest.raises(
+        InputError, match="in the middle of an epoch, and this command differs: training data"
+    ):
         run._compare_data({**before, "half_done": True}, 1)

@@ -1,4 +1,5 @@
-"""A class of the user's own: where it is looked for, and each way in which it can be no class to use."""
+"""A class of the user's own: where it is looked for, and each way in which it can be no class to
+use."""
 
 from __future__ import annotations
 
@@ -19,8 +20,10 @@ from radio.schema import InputError
 
 FILES = {
     "own_loss": (
-        "from radio.losses import Loss\n\n\nclass Gap(Loss):\n    def __call__(self, scores, targets, mask):\n"
-        "        return (scores - targets).mean()\n\n\nclass NoCall(Loss):\n    pass\n\n\nclass Other:\n    pass\n\n\n"
+        "from radio.losses import Loss\n\n\nclass Gap(Loss):\n    def __call__(self, scores, "
+        "targets, mask):\n"
+        "        return (scores - targets).mean()\n\n\nclass NoCall(Loss):\n    pass\n\n\nclass "
+        "Other:\n    pass\n\n\n"
         "def function():\n    pass\n"
     ),
     "own_reranker": "from radio.rerankers import Reranker\n\n\nclass Half(Reranker):\n    def build(self): ...\n",
@@ -61,7 +64,10 @@ def test_a_class_is_found_by_short_name_and_by_import_path(folder: Path) -> None
         ("radio.losses.Nothing", ["losses/__init__.py has no class 'Nothing'"]),
         ("radio.loses.InfoNCE", ["no module 'radio.loses'", "did you mean 'InfoNCE'?"]),
         ("radio.retrieval.BM25", ["a subclass of Retriever, expected a subclass of Loss"]),
-        ("own_import.Any", ["own_import.py:2: ModuleNotFoundError: No module named 'no_such_library'"]),
+        (
+            "own_import.Any",
+            ["own_import.py:2: ModuleNotFoundError: No module named 'no_such_library'"],
+        ),
         ("own_syntax.Any", ["own_syntax.py:2: SyntaxError: invalid syntax, while"]),
         ("own_name.Any", ["own_name.py:2: NameError: name 'undefined' is not defined"]),
         ("own_exit.Any", ["own_exit.py:2: SystemExit: 3"]),
@@ -71,7 +77,9 @@ def test_a_class_is_found_by_short_name_and_by_import_path(folder: Path) -> None
         ("a..b", ["expected the import path of a class"]),
     ],
 )
-def test_what_is_wrong_with_a_class_is_told_apart(name: str, parts: list[str], folder: Path) -> None:
+def test_what_is_wrong_with_a_class_is_told_apart(
+    name: str, parts: list[str], folder: Path
+) -> None:
     with pytest.raises(InputError) as caught:
         find_class(name, [Loss])
     for part in parts:
@@ -80,22 +88,34 @@ def test_what_is_wrong_with_a_class_is_told_apart(name: str, parts: list[str], f
 
 
 def test_a_reranker_that_leaves_methods_out_names_them(folder: Path) -> None:
-    with pytest.raises(InputError, match="leaves out collate and score, which a Reranker must have"):
+    with pytest.raises(
+        InputError, match="leaves out collate and score, which a Reranker must have"
+    ):
         find_class("own_reranker.Half", [Reranker])
 
 
 @pytest.mark.slow
-def test_the_readmes_own_classes_work_with_the_installed_script_outside_the_clone(tmp_path: Path) -> None:
+def test_the_readmes_own_classes_work_with_the_installed_script_outside_the_clone(
+    tmp_path: Path,
+) -> None:
     for name, text in python_files().items():
         (tmp_path / name).write_text(text)
     paths = [str(ROOT / "src"), str(ROOT)]
-    # as the console script does it: neither the working folder nor that of the script's file is the clone
+    # as the console script does it: neither the working folder nor that of the script's file is the
+    # clone
     script = tmp_path / "bin" / "radio"
     script.parent.mkdir()
     script.write_text("import sys\nfrom radio.__main__ import main\nsys.exit(main())\n")
     done = subprocess.run(
         [
-            *(sys.executable, str(script), "fit", "--config", str(ROOT / "configs/quickstart.yaml"), "--print_config"),
+            *(
+                sys.executable,
+                str(script),
+                "fit",
+                "--config",
+                str(ROOT / "configs/quickstart.yaml"),
+                "--print_config",
+            ),
             *("--model", "my_reranker.MeanPooled", "--model.init_args.loss", "my_loss.SquaredGap"),
             *("--data", "my_dataset.MyDataset"),
         ],

@@ -1,4 +1,5 @@
-"""The command line: what a run leaves behind, that it repeats, that it survives a kill, and what mistakes look like."""
+"""The command line: what a run leaves behind, that it repeats, that it survives a kill, and what
+mistakes look like."""
 
 from __future__ import annotations
 
@@ -42,7 +43,9 @@ sys.exit(f"heavy import: {found}" if found else status)
         (["fit", "--modle.init_args.lr", "1"], 2, "did you mean '--model'"),
     ],
 )
-def test_help_and_plain_mistakes_are_answered_at_once(arguments: list[str], status: int, expected: str) -> None:
+def test_help_and_plain_mistakes_are_answered_at_once(
+    arguments: list[str], status: int, expected: str
+) -> None:
     # at once: before anything is imported that takes seconds
     done = subprocess.run([sys.executable, "-c", HEAVY, *arguments], capture_output=True, text=True)
     assert done.returncode == status, done.stderr
@@ -58,10 +61,14 @@ def test_annotated_passages_are_labels_and_verdicts_are_not_searched_for(
     # one of the two annotated passages is not in the corpus: no retriever can find it
     first["metadata"] = {"gold_ids": ["port5-0", "nowhere"]}
     write_jsonl(path, [first, {**second, "golden_answers": ["yes"]}])
-    status, _, err = radio("fit", *tiny_run, "--model", "BiEncoder", "--data.init_args.eval_candidates", "30")
+    status, _, err = radio(
+        "fit", *tiny_run, "--model", "BiEncoder", "--data.init_args.eval_candidates", "30"
+    )
     assert status == 0, err
     run = tmp_path / "runs/tiny"
-    rows = {r["question_id"]: r for r in read_jsonl(run / "predictions.jsonl") if r["split"] == "test"}
+    rows = {
+        r["question_id"]: r for r in read_jsonl(run / "predictions.jsonl") if r["split"] == "test"
+    }
     tuned = rows[first["id"]]["tuned"]
     place = tuned["passage_ids"].index("port5-0")
     assert tuned["gold_mrr"] == tuned["mrr"] == 1 / (place + 1)
@@ -74,8 +81,15 @@ def test_annotated_passages_are_labels_and_verdicts_are_not_searched_for(
     assert metrics["differences"]["test"]["tuned - base"]["gold_mrr"]["questions"] == 1
 
 
-def test_a_generator_reads_as_many_passages_as_are_asked_for(radio: Radio, tiny_run: list[str], tmp_path: Path) -> None:
-    callback = ["--trainer.callbacks+", "GeneratorInTheLoop", "--trainer.callbacks.init_args.top_k", "[1, 3]"]
+def test_a_generator_reads_as_many_passages_as_are_asked_for(
+    radio: Radio, tiny_run: list[str], tmp_path: Path
+) -> None:
+    callback = [
+        "--trainer.callbacks+",
+        "GeneratorInTheLoop",
+        "--trainer.callbacks.init_args.top_k",
+        "[1, 3]",
+    ]
     status, _, err = radio("fit", *tiny_run, "--model", "BiEncoder", *callback)
     assert status == 0, err
     rows = [r for r in read_jsonl(tmp_path / "runs/tiny/predictions.jsonl") if r["split"] == "test"]
@@ -89,14 +103,18 @@ def test_a_generator_reads_as_many_passages_as_are_asked_for(radio: Radio, tiny_
 
 
 @pytest.mark.parametrize("kind", ["BiEncoder", "CrossEncoder"])
-def test_fit_leaves_a_complete_run_folder(kind: str, radio: Radio, tiny_run: list[str], tmp_path: Path) -> None:
+def test_fit_leaves_a_complete_run_folder(
+    kind: str, radio: Radio, tiny_run: list[str], tmp_path: Path
+) -> None:
     status, out, err = radio("fit", *tiny_run, "--model", kind)
     assert status == 0, err
     run = tmp_path / "runs" / "tiny"
     metrics = json.loads((run / "metrics.json").read_text())
     assert set(metrics["test"]) == {"retriever", "base", "tuned"}
     for system in metrics["test"].values():
-        assert {"em", "f1", "answer_in_context", "mrr", "ndcg@5", "recall@5", "precision@1"} <= set(system)
+        assert {"em", "f1", "answer_in_context", "mrr", "ndcg@5", "recall@5", "precision@1"} <= set(
+            system
+        )
         assert all(0 <= value <= 1 for value in system.values())
     assert "tuned - base" in metrics["differences"]["test"]
     questions = {row["id"] for row in read_jsonl(tmp_path / "world/test.jsonl")}
@@ -122,7 +140,8 @@ def test_fit_leaves_a_complete_run_folder(kind: str, radio: Radio, tiny_run: lis
     assert "already holds a run" in err
     assert "--overwrite" in err
 
-    # the untrained model and the best checkpoint are evaluated again, from their files, to the same numbers
+    # the untrained model and the best checkpoint are evaluated again, from their files, to the same
+    # numbers
     best = str(run / "checkpoints/best.ckpt")
     status, _, err = radio("test", *tiny_run, "--model", kind, "--ckpt_path", best)
     assert status == 0, err
@@ -132,7 +151,9 @@ def test_fit_leaves_a_complete_run_folder(kind: str, radio: Radio, tiny_run: lis
     assert again["validation"] == metrics["validation"]
 
 
-def test_three_runs_with_one_seed_give_the_same_metrics(radio: Radio, tiny_run: list[str], tmp_path: Path) -> None:
+def test_three_runs_with_one_seed_give_the_same_metrics(
+    radio: Radio, tiny_run: list[str], tmp_path: Path
+) -> None:
     found = []
     for number in range(3):
         # own caches: nothing is carried over
@@ -141,13 +162,24 @@ def test_three_runs_with_one_seed_give_the_same_metrics(radio: Radio, tiny_run: 
         assert status == 0, err
         found.append(json.loads((tmp_path / f"runs/run{number}/metrics.json").read_text()))
     assert found[0] == found[1] == found[2]
-    other = ["--name", "other", "--seed_everything", "1", "--data.init_args.seed", "1", "--model.init_args.lr", "1e-3"]
+    other = [
+        "--name",
+        "other",
+        "--seed_everything",
+        "1",
+        "--data.init_args.seed",
+        "1",
+        "--model.init_args.lr",
+        "1e-3",
+    ]
     assert radio("fit", *tiny_run, *other)[0] == 0
     tuned = [(tmp_path / f"runs/{name}/test.tuned.trec").read_text() for name in ("run0", "other")]
     assert tuned[0] != tuned[1]
 
 
-def test_training_in_bf16_gives_an_fp32_export(radio: Radio, tiny_run: list[str], tmp_path: Path) -> None:
+def test_training_in_bf16_gives_an_fp32_export(
+    radio: Radio, tiny_run: list[str], tmp_path: Path
+) -> None:
     from safetensors.torch import load_file
 
     status, _, err = radio("fit", *tiny_run, "--trainer.precision", "bf16-mixed")
@@ -156,7 +188,9 @@ def test_training_in_bf16_gives_an_fp32_export(radio: Radio, tiny_run: list[str]
     assert {w.dtype for w in weights.values() if w.is_floating_point()} == {torch.float32}
 
 
-def test_differences_are_logged_with_their_interval(radio: Radio, tiny_run: list[str], tmp_path: Path) -> None:
+def test_differences_are_logged_with_their_interval(
+    radio: Radio, tiny_run: list[str], tmp_path: Path
+) -> None:
     assert radio("fit", *tiny_run)[0] == 0
     header = (tmp_path / "runs/tiny/metrics.csv").read_text().splitlines()[0].split(",")
     for name in ("em", "f1", "answer_in_context", "ndcg@5"):
@@ -188,14 +222,26 @@ class CountingWriter(RationaleWriter):
 '''
 
 
-def test_prepare_killed_at_any_point_repeats_no_request(tiny_run: list[str], tmp_path: Path) -> None:
+def test_prepare_killed_at_any_point_repeats_no_request(
+    tiny_run: list[str], tmp_path: Path
+) -> None:
     (tmp_path / "counting.py").write_text(COUNTING_WRITER)
     environment = {**os.environ, "PYTHONPATH": str(tmp_path), "HF_HUB_OFFLINE": "1"}
     where = tiny_run.index("--data.init_args.rationales.init_args.paths")
-    common = [*tiny_run[:where], *tiny_run[where + 2 :], "--data.init_args.rationales", "counting.CountingWriter"]
+    common = [
+        *tiny_run[:where],
+        *tiny_run[where + 2 :],
+        "--data.init_args.rationales",
+        "counting.CountingWriter",
+    ]
 
     def command(cache: str, bill: str) -> list[str]:
-        arguments = ["--data.init_args.rationales.init_args.bill", bill, "--data.init_args.cache_dir", cache]
+        arguments = [
+            "--data.init_args.rationales.init_args.bill",
+            bill,
+            "--data.init_args.cache_dir",
+            cache,
+        ]
         return [*MODULE, "prepare", *common, *arguments]
 
     def caches(folder: str) -> dict[str, bytes]:
@@ -217,7 +263,9 @@ def test_prepare_killed_at_any_point_repeats_no_request(tiny_run: list[str], tmp
     bill = tmp_path / "killed.txt"
     for requests in (1, 6, 16):
         process = start("killed", "killed.txt", hang_at=requests)
-        while process.poll() is None and (not bill.exists() or len(bill.read_text().split()) < requests):
+        while process.poll() is None and (
+            not bill.exists() or len(bill.read_text().split()) < requests
+        ):
             time.sleep(0.005)
         process.send_signal(signal.SIGKILL)
         process.communicate()
@@ -231,14 +279,27 @@ def test_prepare_killed_at_any_point_repeats_no_request(tiny_run: list[str], tmp
     assert sorted(set(asked)) == sorted((tmp_path / "whole.txt").read_text().split())
     assert caches("killed") == caches("whole")
     # a complete cache asks for nothing
-    subprocess.run(command("killed", "killed.txt"), cwd=tmp_path, env=environment, check=True, capture_output=True)
+    subprocess.run(
+        command("killed", "killed.txt"),
+        cwd=tmp_path,
+        env=environment,
+        check=True,
+        capture_output=True,
+    )
     assert bill.read_text().split() == asked
 
 
-def test_predict_needs_neither_answers_nor_rationales(radio: Radio, tiny_run: list[str], tmp_path: Path) -> None:
+def test_predict_needs_neither_answers_nor_rationales(
+    radio: Radio, tiny_run: list[str], tmp_path: Path
+) -> None:
     write_jsonl(tmp_path / "new.jsonl", [{"id": "n1", "question": "Who lit the lamp at port3?"}])
     where = tiny_run.index("--data.init_args.rationales.init_args.paths")
-    arguments = [*tiny_run[:where], *tiny_run[where + 2 :], "--data.init_args.predict", str(tmp_path / "new.jsonl")]
+    arguments = [
+        *tiny_run[:where],
+        *tiny_run[where + 2 :],
+        "--data.init_args.predict",
+        str(tmp_path / "new.jsonl"),
+    ]
     status, _, err = radio("predict", *arguments)
     assert status == 0, err
     run = (tmp_path / "runs/tiny/predict.trec").read_text().splitlines()
@@ -253,7 +314,12 @@ def test_predict_needs_neither_answers_nor_rationales(radio: Radio, tiny_run: li
     # its own output is a candidate file, and so is the TREC run
     for file in ("predict.jsonl", "predict.trec"):
         candidates = json.dumps([str(tmp_path / "runs/tiny" / file)])
-        extra = ["--data.init_args.retriever", "Precomputed", "--data.init_args.retriever.init_args.paths", candidates]
+        extra = [
+            "--data.init_args.retriever",
+            "Precomputed",
+            "--data.init_args.retriever.init_args.paths",
+            candidates,
+        ]
         status, _, err = radio("predict", *arguments, *extra, "--name", "again")
         assert status == 0, err
         assert (tmp_path / "runs/again/predict.trec").read_text().splitlines() == run
@@ -272,17 +338,31 @@ def break_line(name: str, line: str) -> Callable[[Path], None]:
 def same_question(folder: Path) -> None:
     first = read_jsonl(folder / "train.jsonl")[0]
     rows = read_jsonl(folder / "test.jsonl")
-    write_jsonl(folder / "test.jsonl", [*rows, {**first, "id": "copy", "question": first["question"].upper()}])
+    write_jsonl(
+        folder / "test.jsonl",
+        [*rows, {**first, "id": "copy", "question": first["question"].upper()}],
+    )
 
 
 def strange_candidates(folder: Path) -> None:
-    rows = [q for split in ("train", "validation", "test") for q in read_jsonl(folder / f"{split}.jsonl")]
-    write_jsonl(folder / "run.jsonl", [{"id": q["id"], "candidate_ids": ["port0-0", "nowhere"]} for q in rows])
+    rows = [
+        q
+        for split in ("train", "validation", "test")
+        for q in read_jsonl(folder / f"{split}.jsonl")
+    ]
+    write_jsonl(
+        folder / "run.jsonl",
+        [{"id": q["id"], "candidate_ids": ["port0-0", "nowhere"]} for q in rows],
+    )
 
 
 MISTAKES: dict[str, tuple[Callable[[Path], object], list[str], list[str]]] = {
     "missing file": (lambda f: (f / "train.jsonl").unlink(), [], ["train.jsonl", "no such file"]),
-    "broken JSON": (break_line("train.jsonl", '{"id": "a", '), [], ["train.jsonl:2", "not valid JSON"]),
+    "broken JSON": (
+        break_line("train.jsonl", '{"id": "a", '),
+        [],
+        ["train.jsonl:2", "not valid JSON"],
+    ),
     "missing field": (
         break_line("train.jsonl", '{"id": "a", "golden_answers": ["b"]}'),
         [],
@@ -303,7 +383,11 @@ MISTAKES: dict[str, tuple[Callable[[Path], object], list[str], list[str]]] = {
         [],
         ["corpus.jsonl:2", "'port0-0' is a duplicate", "corpus.jsonl:1"],
     ),
-    "empty corpus": (lambda f: (f / "corpus.jsonl").write_text(""), [], ["corpus.jsonl", "corpus is empty"]),
+    "empty corpus": (
+        lambda f: (f / "corpus.jsonl").write_text(""),
+        [],
+        ["corpus.jsonl", "corpus is empty"],
+    ),
     "absent candidate": (
         strange_candidates,
         [
@@ -320,13 +404,33 @@ MISTAKES: dict[str, tuple[Callable[[Path], object], list[str], list[str]]] = {
         ["--data.init_args.missing_rationales", "error"],
         ["rationale missing for 1 of", "q-0-0", "add their rows to", "rationales.jsonl first"],
     ),
-    "unknown class": (lambda f: None, ["--model.init_args.loss", "InfoNCEE"], ["'InfoNCEE'", "InfoNCE", "loss"]),
-    "unknown model class": (lambda f: None, ["--model", "CrosEncoder"], ["'CrosEncoder'", "CrossEncoder"]),
-    "unknown option": (lambda f: None, ["--model.init_args.lrr", "1"], ["--model.init_args.lrr", "'lr'"]),
-    "unknown trainer option": (lambda f: None, ["--trainer.max_epocs", "1"], ["--trainer.max_epocs", "max_epochs"]),
+    "unknown class": (
+        lambda f: None,
+        ["--model.init_args.loss", "InfoNCEE"],
+        ["'InfoNCEE'", "InfoNCE", "loss"],
+    ),
+    "unknown model class": (
+        lambda f: None,
+        ["--model", "CrosEncoder"],
+        ["'CrosEncoder'", "CrossEncoder"],
+    ),
+    "unknown option": (
+        lambda f: None,
+        ["--model.init_args.lrr", "1"],
+        ["--model.init_args.lrr", "'lr'"],
+    ),
+    "unknown trainer option": (
+        lambda f: None,
+        ["--trainer.max_epocs", "1"],
+        ["--trainer.max_epocs", "max_epochs"],
+    ),
     "wrong option type": (lambda f: None, ["--trainer.max_epochs", "many"], ["max_epochs", "many"]),
     "missing config": (lambda f: None, ["--config", "nowhere.yaml"], ["nowhere.yaml"]),
-    "missing model": (lambda f: None, ["--model.init_args.model", "./nowhere"], ["./nowhere", "no such folder"]),
+    "missing model": (
+        lambda f: None,
+        ["--model.init_args.model", "./nowhere"],
+        ["./nowhere", "no such folder"],
+    ),
     "bad value": (
         lambda f: None,
         ["--model.init_args.loss.init_args.teacher_temperature", "0"],
@@ -334,7 +438,12 @@ MISTAKES: dict[str, tuple[Callable[[Path], object], list[str], list[str]]] = {
     ),
     "bad metric": (
         lambda f: None,
-        ["--trainer.callbacks+", "RankEvaluation", "--trainer.callbacks.init_args.metrics", "[ndgc@5]"],
+        [
+            "--trainer.callbacks+",
+            "RankEvaluation",
+            "--trainer.callbacks.init_args.metrics",
+            "[ndgc@5]",
+        ],
         ["ndgc@5", "ndcg@k"],
     ),
 }
@@ -356,7 +465,9 @@ def test_a_mistake_gives_one_clear_message_and_exit_status_2(
     assert re.search(r"^radio: error: ", message)
 
 
-def test_an_unknown_key_in_a_config_file_names_file_and_key(radio: Radio, tiny_run: list[str], tmp_path: Path) -> None:
+def test_an_unknown_key_in_a_config_file_names_file_and_key(
+    radio: Radio, tiny_run: list[str], tmp_path: Path
+) -> None:
     (tmp_path / "wrong.yaml").write_text("model:\n  init_args:\n    learning_rate: 1\n")
     status, _, err = radio("fit", *tiny_run, "--config", "wrong.yaml")
     assert status == 2
@@ -365,19 +476,35 @@ def test_an_unknown_key_in_a_config_file_names_file_and_key(radio: Radio, tiny_r
 
 
 @pytest.mark.slow
-def test_two_processes_train_and_evaluate_every_question(tiny_run: list[str], tmp_path: Path) -> None:
+def test_two_processes_train_and_evaluate_every_question(
+    tiny_run: list[str], tmp_path: Path
+) -> None:
     make_world(tmp_path / "world", topics=13)
-    devices = ["--trainer.devices", "2", "--trainer.strategy", "ddp", "--data.init_args.batch_size", "4"]
+    devices = [
+        "--trainer.devices",
+        "2",
+        "--trainer.strategy",
+        "ddp",
+        "--data.init_args.batch_size",
+        "4",
+    ]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
     done = subprocess.run(
-        [*MODULE, "fit", *tiny_run, *devices], cwd=tmp_path, env=environment, capture_output=True, text=True
+        [*MODULE, "fit", *tiny_run, *devices],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     run = tmp_path / "runs/tiny"
     for split in ("validation", "test"):
         questions = {row["id"] for row in read_jsonl(tmp_path / f"world/{split}.jsonl")}
         for system in ("retriever", "base", "tuned"):
-            found = {line.split()[0] for line in (run / f"{split}.{system}.trec").read_text().splitlines()}
+            found = {
+                line.split()[0]
+                for line in (run / f"{split}.{system}.trec").read_text().splitlines()
+            }
             assert found == questions
     assert (run / "export/model.safetensors").is_file()
 
@@ -389,7 +516,9 @@ def test_world_fixture_is_what_its_docstring_says(world: World) -> None:
     assert ROOT.joinpath("pyproject.toml").is_file()
 
 
-def test_rationales_are_reported_and_reviewed_by_command(radio: Radio, tiny_run: list[str], tmp_path: Path) -> None:
+def test_rationales_are_reported_and_reviewed_by_command(
+    radio: Radio, tiny_run: list[str], tmp_path: Path
+) -> None:
     from urllib.error import HTTPError
     from urllib.request import urlopen
 
@@ -423,6 +552,8 @@ def test_rationales_are_reported_and_reviewed_by_command(radio: Radio, tiny_run:
         (["rationales", "revue"], "rationales: found revue, expected report or review"),
     ],
 )
-def test_an_unknown_command_about_rationales_is_answered(arguments: list[str], message: str, radio: Radio) -> None:
+def test_an_unknown_command_about_rationales_is_answered(
+    arguments: list[str], message: str, radio: Radio
+) -> None:
     status, _, err = radio(*arguments)
     assert (status, err) == (2, f"radio: error: {message}\n")

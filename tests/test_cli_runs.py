@@ -23,7 +23,9 @@ MODEL_CHECKPOINT = "lightning.pytorch.callbacks.ModelCheckpoint"
 
 def contents(folder: Path) -> dict[str, bytes]:
     """All files of a run but its mark."""
-    files = [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".radio")]
+    files = [
+        path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".radio")
+    ]
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
@@ -48,12 +50,17 @@ def test_a_trained_run_is_evaluated_by_its_best_checkpoint_and_never_as_the_untr
     status, out, err = radio("test", *arguments)
     assert status == 0, err
     assert "weights: runs/tiny/checkpoints/best.ckpt" in out
-    assert json.loads((run / "metrics.json").read_text())["test"]["tuned"] == pytest.approx(tuned["tuned"])
+    assert json.loads((run / "metrics.json").read_text())["test"]["tuned"] == pytest.approx(
+        tuned["tuned"]
+    )
     assert {k: v for k, v in contents(run).items() if k in ("config.yaml", "metrics.csv")} == {
         k: v for k, v in before.items() if k in ("config.yaml", "metrics.csv")
     }
     assert "weights: runs/tiny/checkpoints/best.ckpt" in radio("predict", *arguments)[1]
-    assert "weights: runs/tiny/checkpoints/last.ckpt" in radio("validate", *arguments, "--ckpt_path", "last")[1]
+    assert (
+        "weights: runs/tiny/checkpoints/last.ckpt"
+        in radio("validate", *arguments, "--ckpt_path", "last")[1]
+    )
 
     status, out, err = radio("test", *arguments, "--name", "base")
     assert status == 0, err
@@ -72,7 +79,9 @@ def test_a_trained_run_is_evaluated_by_its_best_checkpoint_and_never_as_the_untr
     for command in ("test", "validate", "predict"):
         status, _, err = radio(command, *arguments)
         assert (status, "no checkpoint of it" in err) == (2, True), err
-    assert contents(run) == {name: content for name, content in before.items() if "checkpoints" not in name}
+    assert contents(run) == {
+        name: content for name, content in before.items() if "checkpoints" not in name
+    }
 
 
 def test_a_saved_config_makes_another_run_and_leaves_the_first_alone(
@@ -134,7 +143,9 @@ def test_a_resumed_run_heeds_its_command_and_keeps_its_metrics(
         "goes on from runs/tiny/checkpoints/last.ckpt, after step 3",
     ):
         assert line in out
-    groups = torch.load(run / "checkpoints/last.ckpt", weights_only=True)["optimizer_states"][0]["param_groups"]
+    groups = torch.load(run / "checkpoints/last.ckpt", weights_only=True)["optimizer_states"][0][
+        "param_groups"
+    ]
     assert [(g["initial_lr"], g["weight_decay"]) for g in groups] == [(0.5, 0.2), (0.5, 0.0)]
     with (run / "metrics.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -173,16 +184,24 @@ def test_a_bad_name_is_refused_before_anything_is_touched(
     assert contents(tmp_path) == before
 
 
-def test_the_last_weights_are_kept_when_nothing_is_validated(radio: Radio, tiny_run: list[str], tmp_path: Path) -> None:
+def test_the_last_weights_are_kept_when_nothing_is_validated(
+    radio: Radio, tiny_run: list[str], tmp_path: Path
+) -> None:
     (tmp_path / "best.yaml").write_text(
-        f"trainer:\n  callbacks:\n  - class_path: RankEvaluation\n  - class_path: {MODEL_CHECKPOINT}\n    init_args:\n"
+        "trainer:\n  callbacks:\n  - class_path: RankEvaluation\n  - class_path: "
+        f"{MODEL_CHECKPOINT}\n    init_args:\n"
         "      monitor: validation/ndcg@5\n      mode: max\n      filename: best\n"
     )
     unseen = ["--config", "best.yaml", "--trainer.limit_val_batches", "0", *FAST]
-    with pytest.warns(UserWarning, match=r"no checkpoint was written \(validation/ndcg@5 did not come up\)"):
+    with pytest.warns(
+        UserWarning, match=r"no checkpoint was written \(validation/ndcg@5 did not come up\)"
+    ):
         status, _, err = radio("fit", *tiny_run, *unseen)
     assert status == 0, err
-    assert torch.load(tmp_path / "runs/tiny/checkpoints/last.ckpt", weights_only=True)["global_step"] == 1
+    assert (
+        torch.load(tmp_path / "runs/tiny/checkpoints/last.ckpt", weights_only=True)["global_step"]
+        == 1
+    )
     none = [
         "--trainer.callbacks",
         "null",
@@ -220,7 +239,9 @@ def test_an_interrupted_run_says_how_it_goes_on(
     assert status == 128 + signal.SIGINT
     last = "runs/tiny/checkpoints/last.ckpt"
     assert f"interrupted; it goes on with the same command and --ckpt_path last ({last})" in err
-    status, out, err = radio("fit", *tiny_run, *FAST, "--trainer.max_epochs", "2", "--ckpt_path", "last")
+    status, out, err = radio(
+        "fit", *tiny_run, *FAST, "--trainer.max_epochs", "2", "--ckpt_path", "last"
+    )
     assert status == 0, err
     assert f"goes on from {last}, after step" in out
 

@@ -1,4 +1,5 @@
-"""CollapseGuard: it speaks when scores become constant or NaN, names the cause, and is silent otherwise."""
+"""CollapseGuard: it speaks when scores become constant or NaN, names the cause, and is silent
+otherwise."""
 
 from __future__ import annotations
 
@@ -23,7 +24,9 @@ Radio = Callable[..., tuple[int, str, str]]
 class Steps:
     """Shows a guard one step after the other, as Lightning would; ``messages`` are its warnings."""
 
-    def __init__(self, guard: CollapseGuard, precision: str = "32-true", clip: float | None = None) -> None:
+    def __init__(
+        self, guard: CollapseGuard, precision: str = "32-true", clip: float | None = None
+    ) -> None:
         self.guard = guard
         self.module: Any = nn.Linear(2, 1)
         self.module.max_length = 48
@@ -39,7 +42,11 @@ class Steps:
         )
 
     def show(
-        self, scores: Sequence[Sequence[float]], teacher: Sequence[Sequence[float]], loss: float = 1.0, times: int = 1
+        self,
+        scores: Sequence[Sequence[float]],
+        teacher: Sequence[Sequence[float]],
+        loss: float = 1.0,
+        times: int = 1,
     ) -> list[str]:
         """The warnings of these steps."""
         values, mask = pad(scores)
@@ -60,7 +67,11 @@ class Steps:
 
 
 LEARNS, TIED = [[0.9, 0.1, 0.2], [0.3, 0.7]], [[0.5, 0.5, 0.5], [0.1, 0.1]]
-SPREAD, CONSTANT, BY_QUESTION = [[1.0, 2.0, 0.5], [0.1, 0.2]], [[3.0] * 3, [3.0] * 2], [[3.0] * 3, [1.0] * 2]
+SPREAD, CONSTANT, BY_QUESTION = (
+    [[1.0, 2.0, 0.5], [0.1, 0.2]],
+    [[3.0] * 3, [3.0] * 2],
+    [[3.0] * 3, [1.0] * 2],
+)
 
 
 def guard(**settings: Any) -> CollapseGuard:
@@ -73,7 +84,10 @@ def test_it_speaks_once_after_patience_steps_and_names_step_rate_and_cause() -> 
     assert steps.show(CONSTANT, LEARNS, times=2) == []
     (message,) = steps.show(CONSTANT, LEARNS)
     assert "step 7, learning rate 0.25" in message
-    assert "since step 5 the scores within a group are constant (now 3 at most, differing by 0)" in message
+    assert (
+        "since step 5 the scores within a group are constant (now 3 at most, differing by 0)"
+        in message
+    )
     assert "learning rate too high" in message
     assert steps.show(CONSTANT, LEARNS, times=9) == []
 
@@ -116,7 +130,11 @@ def test_steps_without_a_contrast_neither_count_nor_reset() -> None:
     [
         (CONSTANT, "32-true", "dead head"),
         (BY_QUESTION, "32-true", "follow the question alone: passages cut off (max_length 48)"),
-        (CONSTANT, "bf16-mixed", "or bf16 ties: such scores are rounded to multiples of about 0.023"),
+        (
+            CONSTANT,
+            "bf16-mixed",
+            "or bf16 ties: such scores are rounded to multiples of about 0.023",
+        ),
         ([[0.0] * 3, [0.0] * 2], "bf16-mixed", "dead head"),
     ],
 )
@@ -164,7 +182,9 @@ def test_the_steps_in_between_are_not_touched() -> None:
     assert len(steps.show(CONSTANT, LEARNS)) == 1
 
 
-def test_a_training_step_that_returns_no_scores_is_told_once_and_ends_the_run_only_if_asked() -> None:
+def test_a_training_step_that_returns_no_scores_is_told_once_and_ends_the_run_only_if_asked() -> (
+    None
+):
     batch: Any = SimpleNamespace(teacher=pad(LEARNS)[0], mask=pad(LEARNS)[1])
     watched = guard()
     steps = Steps(watched)
@@ -187,7 +207,9 @@ def test_a_process_whose_batch_is_empty_takes_part_in_what_all_decide() -> None:
     assert asked == [None]
 
 
-@pytest.mark.parametrize("wrong", [{"min_spread": 0}, {"min_spread": math.nan}, {"patience": 0}, {"every_n_steps": 0}])
+@pytest.mark.parametrize(
+    "wrong", [{"min_spread": 0}, {"min_spread": math.nan}, {"patience": 0}, {"every_n_steps": 0}]
+)
 def test_impossible_settings_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=r"CollapseGuard: .*expected"):
         CollapseGuard(**wrong)
@@ -214,7 +236,12 @@ def test_it_ends_a_run_with_one_message(
     (tmp_path / "dead.py").write_text(DEAD)
     monkeypatch.syspath_prepend(str(tmp_path))
     overlay = ["--trainer.callbacks+", "CollapseGuard"]
-    settings = ["--trainer.callbacks.init_args.every_n_steps", "1", "--trainer.callbacks.init_args.stop", "true"]
+    settings = [
+        "--trainer.callbacks.init_args.every_n_steps",
+        "1",
+        "--trainer.callbacks.init_args.stop",
+        "true",
+    ]
     batch = ["--data.init_args.batch_size", "2"]
     status, _, err = radio("fit", *tiny_run, *overlay, *settings, *batch, "--model", "dead.Dead")
     assert status == 2
@@ -222,16 +249,32 @@ def test_it_ends_a_run_with_one_message(
     assert "dead head" in err
     assert "Traceback" not in err
 
-    status, _, err = radio("fit", *tiny_run, *overlay, *settings, *batch, "--model", "BiEncoder", "--name", "alive")
+    status, _, err = radio(
+        "fit", *tiny_run, *overlay, *settings, *batch, "--model", "BiEncoder", "--name", "alive"
+    )
     assert status == 0, err
     assert "CollapseGuard" not in err
 
 
 def test_it_notices_a_learning_rate_far_too_high(radio: Radio, tiny_run: list[str]) -> None:
     overlay = ["--trainer.callbacks+", "CollapseGuard"]
-    settings = ["--trainer.callbacks.init_args.every_n_steps", "1", "--trainer.callbacks.init_args.stop", "true"]
+    settings = [
+        "--trainer.callbacks.init_args.every_n_steps",
+        "1",
+        "--trainer.callbacks.init_args.stop",
+        "true",
+    ]
     status, _, err = radio(
-        *("fit", *tiny_run, *overlay, *settings, "--model", "BiEncoder", "--trainer.max_epochs", "4"),
+        *(
+            "fit",
+            *tiny_run,
+            *overlay,
+            *settings,
+            "--model",
+            "BiEncoder",
+            "--trainer.max_epochs",
+            "4",
+        ),
         *("--data.init_args.batch_size", "2", "--model.init_args.lr", "1"),
     )
     assert status == 2

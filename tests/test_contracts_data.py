@@ -1,5 +1,5 @@
-"""Extension points of data: what a user's teacher, retriever, writer, generator, checks or data module returns is
-refused by class, method, found and expected."""
+"""Extension points of data: what a user's teacher, retriever, writer, generator, checks or data
+module returns is refused by class, method, found and expected."""
 
 from __future__ import annotations
 
@@ -52,18 +52,26 @@ class Given(Teacher):
     ],
 )
 def test_what_a_teacher_may_not_return_is_named(world: World, change: Change, found: str) -> None:
-    for teacher in (Given(change), Gated(Given(change), RetrievalScore()), Gated(RetrievalScore(), Given(change))):
+    for teacher in (
+        Given(change),
+        Gated(Given(change), RetrievalScore()),
+        Gated(RetrievalScore(), Given(change)),
+    ):
         with refused("Given.score: found", found, "expected", "question 'q-0-0'"):
             module(world, teacher=teacher).prepare_data()
 
 
 def test_a_teacher_in_a_blend_is_named_and_may_use_any_scale(world: World) -> None:
     with refused("Given.score: found nan"):
-        module(world, teacher=Blend(Given(lambda s: [float("nan")] * len(s)), RetrievalScore())).prepare_data()
+        module(
+            world, teacher=Blend(Given(lambda s: [float("nan")] * len(s)), RetrievalScore())
+        ).prepare_data()
     module(world, teacher=Blend(Given(lambda s: [-7.0, *s[1:]]), RetrievalScore())).prepare_data()
 
 
-@pytest.mark.parametrize("change", [np.array, torch.tensor, tuple, lambda s: [np.float32(v) for v in s]])
+@pytest.mark.parametrize(
+    "change", [np.array, torch.tensor, tuple, lambda s: [np.float32(v) for v in s]]
+)
 def test_numbers_of_numpy_and_torch_are_taken_from_a_teacher(world: World, change: Change) -> None:
     data = module(world, teacher=Given(change))
     data.prepare_data()
@@ -92,15 +100,25 @@ def twice(ranking: list[Candidate]) -> list[Candidate]:
         (lambda ranking: None, "None", "a list of Candidate"),
         (lambda ranking: ["port0-0"], "str", "a list of Candidate"),
         (lambda ranking: [("port0-0", 1.0)], "tuple", "a list of Candidate"),
-        (lambda ranking: [*ranking, replace(ranking[0], passage_id="port1-0", score=0.0)], "5 candidates", "at most 4"),
+        (
+            lambda ranking: [*ranking, replace(ranking[0], passage_id="port1-0", score=0.0)],
+            "5 candidates",
+            "at most 4",
+        ),
         (twice, "candidate 'port0-0' twice", "each once"),
-        (lambda ranking: [replace(ranking[0], passage_id="nowhere")], "candidate 'nowhere'", "is not in the corpus"),
+        (
+            lambda ranking: [replace(ranking[0], passage_id="nowhere")],
+            "candidate 'nowhere'",
+            "is not in the corpus",
+        ),
         (lambda ranking: [replace(ranking[0], score=float("nan"))], "score nan", "a finite number"),
         (lambda ranking: [replace(ranking[0], score="1")], "score '1'", "a finite number"),
         (lambda ranking: ranking[::-1], "0.7 of 'port0-3' before 0.8", "the highest score first"),
     ],
 )
-def test_what_a_retriever_may_not_find_is_named(world: World, change: Change, found: str, expected: str) -> None:
+def test_what_a_retriever_may_not_find_is_named(
+    world: World, change: Change, found: str, expected: str
+) -> None:
     data = module(world, retriever=Found(change), train_candidates=4, eval_candidates=4)
     with refused("Found.search: question 'q-0-0': ", found, expected):
         data.prepare_data()
@@ -114,9 +132,13 @@ def test_what_a_retriever_may_not_find_is_named(world: World, change: Change, fo
         (lambda rankings: [*rankings, rankings[0]], "more than 12 lists"),
     ],
 )
-def test_a_retriever_gives_a_list_for_each_question(world: World, change: Change, found: str) -> None:
+def test_a_retriever_gives_a_list_for_each_question(
+    world: World, change: Change, found: str
+) -> None:
     with refused("Found.search: found", found, "each of 12 questions"):
-        module(world, retriever=Found(change, whole=True), train_candidates=4, eval_candidates=4).prepare_data()
+        module(
+            world, retriever=Found(change, whole=True), train_candidates=4, eval_candidates=4
+        ).prepare_data()
 
 
 class Pen(RationaleWriter):
@@ -124,7 +146,10 @@ class Pen(RationaleWriter):
         self._change = change
 
     def write(self, requests: Sequence[Any], cache: Cache) -> Iterator[Any]:
-        made = [Rationale(request.question.id, "In fog the captain lit the lamp.") for request in requests]
+        made = [
+            Rationale(request.question.id, "In fog the captain lit the lamp.")
+            for request in requests
+        ]
         changed: Iterator[Any] = self._change(made)
         return changed
 
@@ -146,7 +171,12 @@ def test_what_a_writer_may_not_yield_is_named(world: World, change: Change, foun
 
 
 def test_a_writer_may_leave_questions_out(world: World) -> None:
-    data = module(world, rationales=Pen(lambda made: made[:3]), missing_rationales="drop", rationale_filters=())
+    data = module(
+        world,
+        rationales=Pen(lambda made: made[:3]),
+        missing_rationales="drop",
+        rationale_filters=(),
+    )
     data.prepare_data()
     data.setup("fit")
     assert len(data.examples["train"]) == 3
@@ -208,7 +238,9 @@ FOG = Question("q1", "Who lit the lamp?", ("Ada",))
         ([replace(FOG, metadata=None)], "metadata: found None"),
     ],
 )
-def test_what_a_data_module_may_not_ask_is_named(questions: Any, found: str, tmp_path: Path) -> None:
+def test_what_a_data_module_may_not_ask_is_named(
+    questions: Any, found: str, tmp_path: Path
+) -> None:
     with refused("Own.questions('train')", found, "expected"):
         Own(questions, cache_dir=str(tmp_path)).split_questions("train")
 
@@ -238,7 +270,9 @@ def test_a_mapping_of_passages_is_a_corpus_and_a_duplicate_is_refused(tmp_path: 
 
 @pytest.mark.parametrize("name", ["golden_answers", "choices"])
 def test_answers_that_are_one_string_are_not_read_as_its_letters(name: str) -> None:
-    with refused(f"Question 'q1': {name}: found 'Ada', expected a tuple of strings; write ('Ada',)"):
+    with refused(
+        f"Question 'q1': {name}: found 'Ada', expected a tuple of strings; write ('Ada',)"
+    ):
         Question("q1", "Who?", **{name: "Ada"})  # type: ignore[arg-type]
 
 
@@ -252,18 +286,31 @@ class Opinion(Judge):
 
 @pytest.mark.parametrize(
     ("change", "found"),
-    [(lambda p: None, "None"), (lambda p: [], "0 values"), (lambda p: ["no"], "str"), (lambda p: [2.0], "2.0")],
+    [
+        (lambda p: None, "None"),
+        (lambda p: [], "0 values"),
+        (lambda p: ["no"], "str"),
+        (lambda p: [2.0], "2.0"),
+    ],
 )
 def test_what_a_judge_may_not_say_is_named(change: Change, found: str, tmp_path: Path) -> None:
     checks = QualityChecks(judge=Opinion(change))
     with refused("Opinion.contradicts: found", found, "expected"):
-        checks.run([(FOG, Rationale("q1", "Ada lit it."), [])], Cache(tmp_path / "c.sqlite"), ["contradicts"])
+        checks.run(
+            [(FOG, Rationale("q1", "Ada lit it."), [])],
+            Cache(tmp_path / "c.sqlite"),
+            ["contradicts"],
+        )
 
 
 @pytest.mark.parametrize(
-    ("result", "found"), [(None, "None"), ({}, "nothing for question 'q-"), ("empty", "str")], ids=str
+    ("result", "found"),
+    [(None, "None"), ({}, "nothing for question 'q-"), ("empty", "str")],
+    ids=str,
 )
-def test_what_checks_of_ones_own_may_not_return_is_named(world: World, result: Any, found: str) -> None:
+def test_what_checks_of_ones_own_may_not_return_is_named(
+    world: World, result: Any, found: str
+) -> None:
     class Strict(QualityChecks):
         def run(self, *args: Any, **kwargs: Any) -> Any:
             return result

@@ -1,4 +1,5 @@
-"""Extension points of training: what a user's reranker, loss or sampler returns is refused by name."""
+"""Extension points of training: what a user's reranker, loss or sampler returns is refused by
+name."""
 
 from __future__ import annotations
 
@@ -35,7 +36,9 @@ def same(value: Any) -> Any:
 class Lengths(Reranker):
     """A whole reranker in a few lines: it learns how much the length of a passage counts."""
 
-    def __init__(self, build: Change = same, collate: Change = same, score: Change = same, **settings: Any) -> None:
+    def __init__(
+        self, build: Change = same, collate: Change = same, score: Change = same, **settings: Any
+    ) -> None:
         super().__init__("none", **settings)
         self._changes = build, collate, score
 
@@ -83,12 +86,28 @@ def test_a_reranker_of_ones_own_is_trained(world: World) -> None:
         ("build", lambda network: "bert", "str"),
         ("collate", lambda batch: None, "None"),
         ("collate", lambda batch: batch.inputs, "dict"),
-        ("collate", lambda batch: replace(batch, question_ids=batch.question_ids[::-1]), "question_ids"),
-        ("collate", lambda batch: replace(batch, passage_ids=[r[::-1] for r in batch.passage_ids]), "passage_ids"),
-        ("collate", lambda batch: replace(batch, passage_ids=batch.passage_ids[:1]), "passage_ids of 1 groups"),
+        (
+            "collate",
+            lambda batch: replace(batch, question_ids=batch.question_ids[::-1]),
+            "question_ids",
+        ),
+        (
+            "collate",
+            lambda batch: replace(batch, passage_ids=[r[::-1] for r in batch.passage_ids]),
+            "passage_ids",
+        ),
+        (
+            "collate",
+            lambda batch: replace(batch, passage_ids=batch.passage_ids[:1]),
+            "passage_ids of 1 groups",
+        ),
         ("collate", lambda batch: replace(batch, mask=batch.mask[:, 1:]), "a mask"),
         ("collate", lambda batch: replace(batch, mask=torch.zeros_like(batch.mask)), "a mask"),
-        ("collate", lambda batch: replace(batch, teacher=batch.teacher.flip(1)), "other teacher scores"),
+        (
+            "collate",
+            lambda batch: replace(batch, teacher=batch.teacher.flip(1)),
+            "other teacher scores",
+        ),
         ("score", lambda scores: None, "None"),
         ("score", lambda scores: scores.tolist(), "list"),
         ("score", lambda scores: scores[:, None], "a tensor ["),
@@ -98,14 +117,19 @@ def test_a_reranker_of_ones_own_is_trained(world: World) -> None:
         ("score", lambda scores: scores.detach(), "cut off from the weights"),
     ],
 )
-def test_what_a_reranker_may_not_return_is_named(world: World, method: str, change: Change, found: str) -> None:
+def test_what_a_reranker_may_not_return_is_named(
+    world: World, method: str, change: Change, found: str
+) -> None:
     with refused(f"Lengths.{method}: found", found, "expected"):
         fit(world, Lengths(**{method: change}), batch_size=2, sampler=FullList(4))
 
 
 def test_a_mask_filled_from_the_right_is_refused() -> None:
     passages = tuple(Passage(f"p{i}", "fog") for i in range(3))
-    groups = [Group(Question("q", "fog?"), passages[:n], (0.5, 0.2, 0.1)[:n], (1, 0, 0)[:n]) for n in (3, 2)]
+    groups = [
+        Group(Question("q", "fog?"), passages[:n], (0.5, 0.2, 0.1)[:n], (1, 0, 0)[:n])
+        for n in (3, 2)
+    ]
     with refused("Lengths.collate: found a mask [2, 3] with 5", "filled from the left"):
         collate(Lengths(collate=lambda batch: replace(batch, mask=batch.mask.flip(1))), [groups])
     assert collate(Lengths(), [groups]).mask.sum() == 5
@@ -180,11 +204,15 @@ def test_what_a_sampler_may_not_return_is_named(groups: Any, found: str) -> None
 
 def test_positions_of_numpy_are_taken_from_a_sampler() -> None:
     for groups in (np.array([[0, 3]]), [np.array([0, 3])], [(np.int64(0), np.int64(3))]):
-        assert Chosen(groups).groups([0.9, 0.8, 0.2, 0.1], seed=0, epoch=0, question_id="q") == [[0, 3]]
+        assert Chosen(groups).groups([0.9, 0.8, 0.2, 0.1], seed=0, epoch=0, question_id="q") == [
+            [0, 3]
+        ]
 
 
 def test_a_positive_that_the_loss_would_not_take_is_refused_in_training(world: World) -> None:
-    with refused("Chosen.select: found the group [2, 0, 3]", "positives that are the teacher's best"):
+    with refused(
+        "Chosen.select: found the group [2, 0, 3]", "positives that are the teacher's best"
+    ):
         fit(world, Lengths(loss=InfoNCE()), sampler=Chosen([[2, 0, 3]]))
     fit(world, Lengths(loss=ListNet()), sampler=Chosen([[2, 0, 3]]))
     plain = Chosen([[2, 0, 3]])

@@ -35,7 +35,9 @@ def write(folder: Path, kind: str, rows: list[dict[str, Any]]) -> Path:
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "gzip", "parquet"])
-def test_passages_are_found_by_id_and_come_in_order(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_passages_are_found_by_id_and_come_in_order(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "BATCH", 7)
     path = write(tmp_path, kind, ROWS)
     for _ in range(2):
@@ -53,7 +55,9 @@ def test_passages_are_found_by_id_and_come_in_order(kind: str, tmp_path: Path, m
     assert len(list((tmp_path / "kept").iterdir())) == 1
 
 
-def test_ids_with_the_same_hash_are_kept_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ids_with_the_same_hash_are_kept_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "_hash", lambda identifier: len(identifier))
     corpus = DiskCorpus([write(tmp_path, "jsonl", ROWS)], tmp_path)
     assert [corpus[p.id] for p in PASSAGES] == PASSAGES
@@ -78,7 +82,9 @@ def test_the_fingerprint_is_that_of_the_passages_and_not_of_the_files(tmp_path: 
         ([], "the corpus is empty"),
     ],
 )
-def test_a_broken_file_is_named_and_nothing_is_left(rows: list[dict[str, Any]], message: str, tmp_path: Path) -> None:
+def test_a_broken_file_is_named_and_nothing_is_left(
+    rows: list[dict[str, Any]], message: str, tmp_path: Path
+) -> None:
     path = write(tmp_path, "jsonl", rows)
     with pytest.raises(InputError, match=message):
         DiskCorpus([path], tmp_path / "kept")
@@ -91,12 +97,16 @@ def test_a_damaged_parquet_file_and_a_wrong_column_are_named(tmp_path: Path) -> 
     with pytest.raises(InputError, match=r"c\.parquet: not a Parquet file, or a damaged one"):
         DiskCorpus([path], tmp_path / "kept")
     path = write(tmp_path, "parquet", [{"id": "a", "text": "b"}])
-    with pytest.raises(InputError, match=r"c\.parquet: row 1: key 'contents' is missing: found only the keys 'id'"):
+    with pytest.raises(
+        InputError, match=r"c\.parquet: row 1: key 'contents' is missing: found only the keys 'id'"
+    ):
         DiskCorpus([path], tmp_path / "kept")
 
 
 def test_a_parquet_file_that_is_damaged_inside_is_named(tmp_path: Path) -> None:
-    path = write(tmp_path, "parquet", [{"id": f"p{n}", "contents": f"text {n}"} for n in range(1000)])
+    path = write(
+        tmp_path, "parquet", [{"id": f"p{n}", "contents": f"text {n}"} for n in range(1000)]
+    )
     data = bytearray(path.read_bytes())
     # its end says what is in the file, and stays
     data[4:400] = bytes(396)
@@ -128,7 +138,9 @@ def test_a_source_that_breaks_off_or_repeats_an_id_leaves_nothing(tmp_path: Path
     with pytest.raises(InputError, match="cut off"):
         DiskCorpus.of(broken, "mine", "a", tmp_path)
     with pytest.raises(InputError, match=r"row 2: id 'p0' is a duplicate, first used at row 1"):
-        DiskCorpus.of(lambda: [("row 1", PASSAGES[0]), ("row 2", PASSAGES[0])], "mine", "a", tmp_path)
+        DiskCorpus.of(
+            lambda: [("row 1", PASSAGES[0]), ("row 2", PASSAGES[0])], "mine", "a", tmp_path
+        )
     with pytest.raises(InputError, match=r"mine: the corpus is empty"):
         DiskCorpus.of(list, "mine", "a", tmp_path)
     assert list(tmp_path.iterdir()) == []

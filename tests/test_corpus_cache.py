@@ -16,7 +16,9 @@ from radio.schema import InputError, Passage
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    return write_jsonl(tmp_path / "corpus.jsonl", [{"id": str(n), "contents": f"text {n}"} for n in range(50)])
+    return write_jsonl(
+        tmp_path / "corpus.jsonl", [{"id": str(n), "contents": f"text {n}"} for n in range(50)]
+    )
 
 
 def cut(name: str) -> Callable[[Path], object]:
@@ -44,7 +46,9 @@ def test_a_damaged_corpus_is_built_again(damage: str, file: Path, tmp_path: Path
     whole = DiskCorpus([file], tmp_path / "cache").fingerprint
     (home,) = (tmp_path / "cache").iterdir()
     DAMAGES[damage](home)
-    with pytest.warns(UserWarning, match=f"{home}: the cached corpus is damaged .*; it is built again"):
+    with pytest.warns(
+        UserWarning, match=f"{home}: the cached corpus is damaged .*; it is built again"
+    ):
         again = DiskCorpus([file], tmp_path / "cache")
     assert again.fingerprint == whole
     assert again["7"] == Passage("7", "text 7")
@@ -58,7 +62,9 @@ def test_a_damaged_corpus_that_cannot_be_replaced_is_one_message(
     (home,) = (tmp_path / "cache").iterdir()
     (home / "facts.json").unlink()
     monkeypatch.setattr(tempfile, "mkdtemp", read_only)
-    with pytest.raises(InputError, match=r"damaged \(.*\) and cannot be replaced \(Read-only file system\)"):
+    with pytest.raises(
+        InputError, match=r"damaged \(.*\) and cannot be replaced \(Read-only file system\)"
+    ):
         DiskCorpus([file], tmp_path / "cache")
 
 

@@ -1,4 +1,5 @@
-"""How commands end early: a mistake as one message, a crash with its traceback, and never one as the other."""
+"""How commands end early: a mistake as one message, a crash with its traceback, and never one as
+the other."""
 
 from __future__ import annotations
 
@@ -68,15 +69,24 @@ def test_a_mistake_that_another_error_was_raised_from_is_shown(capsys: Capture) 
 @pytest.mark.parametrize(
     ("error", "message"),
     [
-        (OSError(errno.ENOSPC, "No space left on device", "runs/a/last.ckpt"), "the disk is full: runs/a/last.ckpt"),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "runs/a/last.ckpt"),
+            "the disk is full: runs/a/last.ckpt",
+        ),
         (OSError(errno.EROFS, "Read-only file system", "runs"), "the disk can only be read: runs"),
         (PermissionError(errno.EACCES, "Permission denied", "runs"), "permission denied: runs"),
         (RuntimeError("... No space left on device (os error 28)"), "the disk is full"),
         (MemoryError(), "the memory is full; take a smaller --data.init_args.batch_size"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: 8 bytes"), "the memory is full"),
-        (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), "the memory of the GPU is full"),
+        (
+            RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"),
+            "the memory of the GPU is full",
+        ),
         (MisconfigurationException("no metric 'a'"), "no metric 'a'"),
-        (RuntimeError("Error(s) in loading state_dict for X:\n\tMissing key(s)"), "the checkpoint does not fit"),
+        (
+            RuntimeError("Error(s) in loading state_dict for X:\n\tMissing key(s)"),
+            "the checkpoint does not fit",
+        ),
     ],
 )
 def test_what_a_user_can_mend_outside_of_the_config_is_one_message(
@@ -146,7 +156,9 @@ def test_output_that_nobody_reads_is_one_message(tmp_path: Path) -> None:
     code = "from radio.crashes import guarded\nimport sys\nsys.exit(guarded(lambda: print('a' * 100000) or 0))\n"
     read, write = os.pipe()
     os.close(read)
-    done = subprocess.run([sys.executable, "-c", code], stdout=write, stderr=subprocess.PIPE, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], stdout=write, stderr=subprocess.PIPE, text=True
+    )
     os.close(write)
     assert done.returncode == 2
     assert done.stderr == "radio: error: the output was closed before the end (broken pipe)\n"

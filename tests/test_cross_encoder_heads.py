@@ -1,4 +1,5 @@
-"""Heads and tokenizers of real checkpoints: two labels, decoders, a padding that only the tokenizer has."""
+"""Heads and tokenizers of real checkpoints: two labels, decoders, a padding that only the tokenizer
+has."""
 
 from __future__ import annotations
 
@@ -57,14 +58,20 @@ def test_of_two_labels_the_difference_is_the_score(
     with torch.no_grad():
         logits = plain(**tokens).logits
     found = scores(reranker, GROUPS)[reranker.collate(GROUPS).mask]
-    torch.testing.assert_close(found, logits[:, relevant] - logits[:, 1 - relevant], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(
+        found, logits[:, relevant] - logits[:, 1 - relevant], atol=1e-5, rtol=1e-5
+    )
     # the export has one logit, which others read as they do those of any other
     check_cross_encoder(reranker, reranker.export(tmp_path / "export"), GROUPS)
 
 
-def test_two_labels_of_which_none_says_irrelevant_are_refused(tiny_bert: str, tmp_path: Path) -> None:
+def test_two_labels_of_which_none_says_irrelevant_are_refused(
+    tiny_bert: str, tmp_path: Path
+) -> None:
     model = two_labels(tiny_bert, tmp_path / "model", ["good", "bad"])
-    with pytest.raises(InputError, match=r"has the labels good and bad, and which of them says .* is not known"):
+    with pytest.raises(
+        InputError, match=r"has the labels good and bad, and which of them says .* is not known"
+    ):
         ready(model)
 
 
@@ -72,16 +79,31 @@ def decoder(folder: Path, *, special: dict[str, str], head: bool) -> str:
     """A random GPT-2, whose configuration knows no padding."""
     from conftest import WORDS
     from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import GPT2Config, GPT2ForSequenceClassification, GPT2Model, PreTrainedTokenizerFast
+    from transformers import (
+        GPT2Config,
+        GPT2ForSequenceClassification,
+        GPT2Model,
+        PreTrainedTokenizerFast,
+    )
 
     words = ["<|endoftext|>", *WORDS, *"0123456789?.:", "Who", "lit", "the", "at", "and"]
-    tokenizer = Tokenizer(models.WordLevel({w: i for i, w in enumerate(words)}, unk_token="<|endoftext|>"))
+    tokenizer = Tokenizer(
+        models.WordLevel({w: i for i, w in enumerate(words)}, unk_token="<|endoftext|>")
+    )
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special)
     fast.save_pretrained(folder)
     torch.manual_seed(0)
-    sizes: dict[str, Any] = {"n_positions": 128, "n_embd": 32, "n_layer": 2, "n_head": 2, "initializer_range": 0.3}
-    config = GPT2Config(vocab_size=len(words), bos_token_id=0, eos_token_id=0, num_labels=1, **sizes)
+    sizes: dict[str, Any] = {
+        "n_positions": 128,
+        "n_embd": 32,
+        "n_layer": 2,
+        "n_head": 2,
+        "initializer_range": 0.3,
+    }
+    config = GPT2Config(
+        vocab_size=len(words), bos_token_id=0, eos_token_id=0, num_labels=1, **sizes
+    )
     (GPT2ForSequenceClassification if head else GPT2Model)(config).save_pretrained(folder)
     return str(folder)
 
@@ -104,9 +126,13 @@ def test_a_decoder_without_padding_scores_batches_as_it_does_single_pairs(
     whole = scores(reranker, [group(0, texts)])[0]
     assert whole.unique().numel() == 4
     for text, score in zip(texts, whole, strict=True):
-        torch.testing.assert_close(scores(reranker, [group(0, [text])])[0, 0], score, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(
+            scores(reranker, [group(0, [text])])[0, 0], score, atol=1e-5, rtol=1e-5
+        )
     folder = reranker.export(tmp_path / "export")
-    torch.testing.assert_close(scores(ready(str(folder)), [group(0, texts)])[0], whole, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(
+        scores(ready(str(folder)), [group(0, texts)])[0], whole, atol=1e-5, rtol=1e-5
+    )
 
 
 def test_a_tokenizer_that_cannot_pad_at_all_is_one_message(tmp_path: Path) -> None:

@@ -25,7 +25,8 @@ from radio.teachers import RationaleSimilarity, Teacher
 
 
 class WordOverlap(Teacher):
-    """A teacher without a model: share of the rationale's words in the passage. Counts its calls."""
+    """A teacher without a model: share of the rationale's words in the passage. Counts its
+    calls."""
 
     def __init__(self) -> None:
         self._calls = 0
@@ -39,7 +40,10 @@ class WordOverlap(Teacher):
 
 
 def module(world: World, **changes: Any) -> JsonlDataModule:
-    files = {name: str(world.folder / f"{name}.jsonl") for name in ("train", "validation", "test", "corpus")}
+    files = {
+        name: str(world.folder / f"{name}.jsonl")
+        for name in ("train", "validation", "test", "corpus")
+    }
     settings = {
         "retriever": BM25(),
         "rationales": Recorded(str(world.folder / "rationales.jsonl")),
@@ -76,12 +80,16 @@ def test_setup_without_prepare_names_the_command(world: World) -> None:
 def test_a_changed_passage_rationale_or_teacher_is_not_taken_from_the_cache(world: World) -> None:
     module(world).prepare_data()
     rows = read_jsonl(world.folder / "rationales.jsonl")
-    write_jsonl(world.folder / "rationales.jsonl", [{**rows[0], "rationale": "captain0 again"}, *rows[1:]])
+    write_jsonl(
+        world.folder / "rationales.jsonl", [{**rows[0], "rationale": "captain0 again"}, *rows[1:]]
+    )
     changed = module(world)
     changed.prepare_data()
     assert changed.teacher._calls == 1  # type: ignore[attr-defined]
     passages = read_jsonl(world.folder / "corpus.jsonl")
-    write_jsonl(world.folder / "corpus.jsonl", [{**passages[0], "contents": "new text"}, *passages[1:]])
+    write_jsonl(
+        world.folder / "corpus.jsonl", [{**passages[0], "contents": "new text"}, *passages[1:]]
+    )
     with pytest.raises(InputError, match="candidates missing"):
         module(world).setup("fit")
 
@@ -107,7 +115,9 @@ def test_questions_of_which_the_teacher_prefers_nothing_are_kept_or_left_out_by_
     rows = read_jsonl(world.folder / "rationales.jsonl")
 
     def trained(indifferent: Sequence[str], **changes: Any) -> set[str]:
-        kept = [{**r, "rationale": "zzz" if r["id"] in indifferent else r["rationale"]} for r in rows]
+        kept = [
+            {**r, "rationale": "zzz" if r["id"] in indifferent else r["rationale"]} for r in rows
+        ]
         write_jsonl(world.folder / "rationales.jsonl", kept)
         data = module(world, rationale_filters=(), **changes)
         data.prepare_data()
@@ -149,17 +159,24 @@ def test_an_id_names_one_question_of_all_splits(world: World) -> None:
     rows = read_jsonl(world.folder / "test.jsonl")
     known = read_jsonl(world.folder / "train.jsonl")[0]["id"]
     write_jsonl(world.folder / "test.jsonl", [{**rows[0], "id": known}, *rows[1:]])
-    with pytest.raises(InputError, match=f"question id '{known}' stands twice, in train and in test"):
+    with pytest.raises(
+        InputError, match=f"question id '{known}' stands twice, in train and in test"
+    ):
         module(world).prepare_data()
 
 
 def test_what_two_splits_share_is_an_error_or_left_out_of_the_earlier_one(world: World) -> None:
     train, test = (read_jsonl(world.folder / f"{name}.jsonl") for name in ("train", "test"))
-    shared = [{**row, "id": f"copy-{row['id']}", "question": row["question"].upper() + "?"} for row in train[:2]]
+    shared = [
+        {**row, "id": f"copy-{row['id']}", "question": row["question"].upper() + "?"}
+        for row in train[:2]
+    ]
     # the same words, but other choices to choose from
     other = {**train[2], "id": "other", "choices": ["a", "b"]}
     write_jsonl(world.folder / "test.jsonl", [*test, *shared, other])
-    with pytest.raises(InputError, match=r"the same question is in two splits: '.*' in train and 'copy-.*' in test"):
+    with pytest.raises(
+        InputError, match=r"the same question is in two splits: '.*' in train and 'copy-.*' in test"
+    ):
         module(world).prepare_data()
     data = module(world, overlapping_questions="drop")
     assert [q.id for q in data.split_questions("train")] == [row["id"] for row in train[2:]]
@@ -178,11 +195,15 @@ def test_a_teacher_outside_its_range_is_named(world: World) -> None:
         def score(self, question: Any, rationale: Any, passages: Any) -> list[float]:
             return [2.0] * len(passages)
 
-    with pytest.raises(InputError, match=r"Wrong\.score: found 2\.0, expected .* in \[0, 1\] .*'q-0-0'"):
+    with pytest.raises(
+        InputError, match=r"Wrong\.score: found 2\.0, expected .* in \[0, 1\] .*'q-0-0'"
+    ):
         module(world, teacher=Wrong()).prepare_data()
 
 
-@pytest.mark.parametrize("sampler", [Shift(), Iteration(per_epoch=2), FullList(4)], ids=lambda s: type(s).__name__)
+@pytest.mark.parametrize(
+    "sampler", [Shift(), Iteration(per_epoch=2), FullList(4)], ids=lambda s: type(s).__name__
+)
 def test_groups_depend_on_seed_epoch_and_question_only(world: World, sampler: Any) -> None:
     data = module(world, sampler=sampler)
     data.prepare_data()
@@ -195,7 +216,9 @@ def test_groups_depend_on_seed_epoch_and_question_only(world: World, sampler: An
     examples = data.examples["train"]
     assert drawn(0, 0, examples) == drawn(0, 0, examples[::-1])
     for group in (g for groups in drawn(0, 3, examples).values() for g in groups):
-        teacher = dict(next(e.teacher for e in examples if e.question.id == group.question.id) or {})
+        teacher = dict(
+            next(e.teacher for e in examples if e.question.id == group.question.id) or {}
+        )
         assert list(group.teacher_scores) == [teacher[p.id] for p in group.passages]
         assert group.teacher_scores[0] == max(group.teacher_scores)
     if not isinstance(sampler, Shift):
@@ -225,7 +248,12 @@ def test_distinct_passages_are_embedded_once(world: World, tiny_bert: str) -> No
     teacher = RationaleSimilarity(Encoder(tiny_bert, max_length=48))
     data = module(world, teacher=teacher)
     data.prepare_data()
-    distinct = {c.passage_id for split in ("train", "validation", "test") for e in _examples(data, split) for c in e}
+    distinct = {
+        c.passage_id
+        for split in ("train", "validation", "test")
+        for e in _examples(data, split)
+        for c in e
+    }
     rationales = len(read_jsonl(world.folder / "rationales.jsonl"))
     assert data.cache.count()["embedding"] == len(distinct) + rationales
 
@@ -272,7 +300,8 @@ def test_only_the_command_line_imports_data_modules() -> None:
 
 
 class Rows(RationaleWriter):
-    """Writes what it is told, and remembers the questions that it was asked and the passages that it was shown."""
+    """Writes what it is told, and remembers the questions that it was asked and the passages that
+    it was shown."""
 
     def __init__(self, outcomes: dict[str, str] | None = None, shown: int = 0) -> None:
         self._outcomes = outcomes or {}
@@ -302,8 +331,12 @@ def test_only_the_chosen_splits_are_written(world: World) -> None:
     module(world, rationales=writer, rationale_splits=["train"]).prepare_data()
     assert sorted(writer._asked) == sorted(ids(world, "train"))
     module(world, rationales=writer).prepare_data()
-    assert sorted(writer._asked) == sorted(ids(world, "train") + ids(world, "validation") + ids(world, "test"))
-    with pytest.raises(InputError, match="rationale_splits: found dev, expected some of train, validation, test"):
+    assert sorted(writer._asked) == sorted(
+        ids(world, "train") + ids(world, "validation") + ids(world, "test")
+    )
+    with pytest.raises(
+        InputError, match="rationale_splits: found dev, expected some of train, validation, test"
+    ):
         module(world, rationale_splits=["dev"])
 
 
@@ -346,20 +379,36 @@ def test_rationales_that_fail_a_check_do_not_teach(outcome: str, check: str, wor
     kept.prepare_data()
     kept.setup("fit")
     assert first in {e.question.id for e in kept.examples["train"]}
-    with pytest.raises(InputError, match="rationale_filters: found lies, expected some of empty, refusal"):
+    with pytest.raises(
+        InputError, match="rationale_filters: found lies, expected some of empty, refusal"
+    ):
         module(world, rationale_filters=["lies"])
 
 
-@pytest.mark.parametrize(("injected", "kept"), [("never", ()), ("train", ("train",)), ("always", ("train", "test"))])
+@pytest.mark.parametrize(
+    ("injected", "kept"), [("never", ()), ("train", ("train",)), ("always", ("train", "test"))]
+)
 def test_candidates_put_in_by_hand_are_kept_where_asked(
     world: World, injected: Literal["never", "train", "always"], kept: tuple[str, ...]
 ) -> None:
-    rows = [row for split in ("train", "validation", "test") for row in read_jsonl(world.folder / f"{split}.jsonl")]
+    rows = [
+        row
+        for split in ("train", "validation", "test")
+        for row in read_jsonl(world.folder / f"{split}.jsonl")
+    ]
     ids = [row["id"] for row in read_jsonl(world.folder / "corpus.jsonl")][:4]
-    entries = [{"id": i, "score": -n, "from": ["gold"] if n == 1 else ["bm25"]} for n, i in enumerate(ids)]
-    write_jsonl(world.folder / "candidates.jsonl", [{"id": row["id"], "candidates": entries} for row in rows])
+    entries = [
+        {"id": i, "score": -n, "from": ["gold"] if n == 1 else ["bm25"]} for n, i in enumerate(ids)
+    ]
+    write_jsonl(
+        world.folder / "candidates.jsonl",
+        [{"id": row["id"], "candidates": entries} for row in rows],
+    )
     data = module(
-        world, injected=injected, retriever=Precomputed(str(world.folder / "candidates.jsonl")), eval_candidates=3
+        world,
+        injected=injected,
+        retriever=Precomputed(str(world.folder / "candidates.jsonl")),
+        eval_candidates=3,
     )
     data.prepare_data()
     data.setup("fit")

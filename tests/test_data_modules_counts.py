@@ -1,4 +1,5 @@
-"""No question is dropped in silence: questions of the same text, without candidates, beyond limits and filters."""
+"""No question is dropped in silence: questions of the same text, without candidates, beyond limits
+and filters."""
 
 from __future__ import annotations
 
@@ -20,7 +21,9 @@ def test_questions_of_the_same_text_and_answers_are_all_trained_on(world: World)
     write_jsonl(world.folder / "train.jsonl", [*rows, {**rows[0], "id": "twin"}])
     rationales = read_jsonl(world.folder / "rationales.jsonl")
     reason = next(row["rationale"] for row in rationales if row["id"] == rows[0]["id"])
-    write_jsonl(world.folder / "rationales.jsonl", [*rationales, {"id": "twin", "rationale": reason}])
+    write_jsonl(
+        world.folder / "rationales.jsonl", [*rationales, {"id": "twin", "rationale": reason}]
+    )
     data = module(world)
     data.prepare_data()
     data.setup("fit")
@@ -32,14 +35,22 @@ def test_questions_of_the_same_text_and_answers_are_all_trained_on(world: World)
 
 def test_questions_without_a_candidate_are_kept_and_said(world: World) -> None:
     names = ("train", "validation", "test")
-    questions = {name: [row["id"] for row in read_jsonl(world.folder / f"{name}.jsonl")] for name in names}
+    questions = {
+        name: [row["id"] for row in read_jsonl(world.folder / f"{name}.jsonl")] for name in names
+    }
     entries = [{"id": f"port0-{n}", "score": 1 / (1 + n)} for n in range(3)]
     none = questions["test"][0]
-    rows = [{"id": q, "candidates": [] if q == none else entries} for found in questions.values() for q in found]
+    rows = [
+        {"id": q, "candidates": [] if q == none else entries}
+        for found in questions.values()
+        for q in found
+    ]
     path = write_jsonl(world.folder / "lists.jsonl", rows)
     data = module(world, retriever=Precomputed(str(path)))
     data.prepare_data()
-    with pytest.warns(UserWarning, match=rf"test: 1 of 2 questions have no candidate: \['{none}'\]"):
+    with pytest.warns(
+        UserWarning, match=rf"test: 1 of 2 questions have no candidate: \['{none}'\]"
+    ):
         data.setup("test")
     assert [e.question.id for e in data.examples["test"]] == questions["test"]
     assert data.examples["test"][0].candidates == ()
@@ -87,8 +98,12 @@ def test_what_a_dataset_leaves_out_is_counted(tmp_path: Path) -> None:
     ]
     write_jsonl(folder / "Test.JSONL", rows)
     settings: dict[str, Any] = {"retriever": BM25(), "cache_dir": str(tmp_path / "cache")}
-    data = MMLUDataModule(path=str(tmp_path), subjects=["law"], max_questions={"test": 4}, **settings)
-    assert data.counts("test") == SplitCounts(9, {"of other subjects or kinds": 3, "beyond max_questions": 2})
+    data = MMLUDataModule(
+        path=str(tmp_path), subjects=["law"], max_questions={"test": 4}, **settings
+    )
+    assert data.counts("test") == SplitCounts(
+        9, {"of other subjects or kinds": 3, "beyond max_questions": 2}
+    )
     data.questions("test")
     assert data.counts("test").total == 9, "asked again, nothing is counted twice"
 

@@ -17,8 +17,17 @@ from data_modules.loading import EpochSampler
 Radio = Callable[..., tuple[int, str, str]]
 
 
-def test_the_seed_of_a_run_decides_what_is_learnt(radio: Radio, tiny_run: list[str], tmp_path: Path) -> None:
-    small = ["--data.init_args.batch_size", "2", "--model", "BiEncoder", "--test_after_fit", "false"]
+def test_the_seed_of_a_run_decides_what_is_learnt(
+    radio: Radio, tiny_run: list[str], tmp_path: Path
+) -> None:
+    small = [
+        "--data.init_args.batch_size",
+        "2",
+        "--model",
+        "BiEncoder",
+        "--test_after_fit",
+        "false",
+    ]
 
     def weights(name: str, *seeds: str) -> bytes:
         status, _, err = radio("fit", *tiny_run, *small, "--name", name, *seeds)
@@ -36,7 +45,9 @@ def test_the_seed_of_a_run_decides_what_is_learnt(radio: Radio, tiny_run: list[s
     assert config["data"]["init_args"]["seed"] is None
 
 
-@pytest.mark.parametrize(("own", "environment", "expected"), [(None, "7", 7), (3, "7", 3), (0, "7", 0), (None, "", 0)])
+@pytest.mark.parametrize(
+    ("own", "environment", "expected"), [(None, "7", 7), (3, "7", 3), (0, "7", 0), (None, "", 0)]
+)
 def test_the_data_has_its_own_seed_or_that_of_the_run(
     own: int | None, environment: str, expected: int, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -58,7 +69,9 @@ def test_all_processes_share_one_order(world: World, monkeypatch: pytest.MonkeyP
     assert [item for pair in zip(*orders, strict=True) for item in pair][:9] == whole
 
 
-def test_a_run_that_goes_on_with_another_seed_says_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_goes_on_with_another_seed_says_so(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PL_GLOBAL_SEED", "1")
     state: dict[str, Any] = json.loads(json.dumps(module(world).state_dict()))
     assert state == {"seed": 1}

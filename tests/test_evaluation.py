@@ -1,4 +1,5 @@
-"""Evaluation: every question counts, ties are told, one evaluation does not mix with another, generators have names."""
+"""Evaluation: every question counts, ties are told, one evaluation does not mix with another,
+generators have names."""
 
 from __future__ import annotations
 
@@ -49,7 +50,9 @@ class Deaf(BM25):
 
     def search(self, questions: Sequence[Question], k: int) -> list[list[Candidate]]:
         found = super().search(questions, k)
-        return [[] if "case 1" in q.question else row for q, row in zip(questions, found, strict=True)]
+        return [
+            [] if "case 1" in q.question else row for q, row in zip(questions, found, strict=True)
+        ]
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +69,9 @@ def test_constant_scores_are_ordered_by_id_and_told_in_the_table(
     world: World, models: Models, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = trainer(tmp_path, logger=False)
-    run.validate(Constant(models[CrossEncoder], max_length=48), datamodule=data(world), verbose=False)
+    run.validate(
+        Constant(models[CrossEncoder], max_length=48), datamodule=data(world), verbose=False
+    )
     document = metrics(tmp_path)
     assert document["tied_tops"]["validation"] == {"retriever": 0, "base": 2, "tuned": 2}
     for row in read_jsonl(tmp_path / "predictions.jsonl"):
@@ -79,7 +84,9 @@ def test_constant_scores_are_ordered_by_id_and_told_in_the_table(
     assert "ordered by passage id there: base 2, tuned 2 of 2 questions" in out
 
 
-def test_a_ranking_does_not_depend_on_the_order_of_the_candidates(world: World, models: Models, tmp_path: Path) -> None:
+def test_a_ranking_does_not_depend_on_the_order_of_the_candidates(
+    world: World, models: Models, tmp_path: Path
+) -> None:
     class Backwards(BM25):
         def search(self, questions: Sequence[Question], k: int) -> list[list[Candidate]]:
             rows = [list(reversed(row)) for row in super().search(questions, k)]
@@ -89,8 +96,12 @@ def test_a_ranking_does_not_depend_on_the_order_of_the_candidates(world: World, 
     for number, retriever in enumerate((BM25(), Backwards())):
         folder = tmp_path / str(number)
         own = module(world, retriever=retriever, eval_candidates=32)
-        trainer(folder).validate(Constant(models[CrossEncoder], max_length=48), datamodule=own, verbose=False)
-        orders.append([row["tuned"]["passage_ids"] for row in read_jsonl(folder / "predictions.jsonl")])
+        trainer(folder).validate(
+            Constant(models[CrossEncoder], max_length=48), datamodule=own, verbose=False
+        )
+        orders.append(
+            [row["tuned"]["passage_ids"] for row in read_jsonl(folder / "predictions.jsonl")]
+        )
     assert orders[0] == orders[1]
 
 
@@ -118,16 +129,32 @@ def test_a_question_without_candidates_counts_0_for_every_system(
     assert all(prompt.passages for prompt in asked._asked)
 
 
-def test_predict_writes_a_question_without_candidates_too(radio: Radio, tiny_run: list[str], tmp_path: Path) -> None:
-    new = [{"id": "n1", "question": "Who lit the lamp at port3?"}, {"id": "n2", "question": "Nobody knows?"}]
+def test_predict_writes_a_question_without_candidates_too(
+    radio: Radio, tiny_run: list[str], tmp_path: Path
+) -> None:
+    new = [
+        {"id": "n1", "question": "Who lit the lamp at port3?"},
+        {"id": "n2", "question": "Nobody knows?"},
+    ]
     path = write_jsonl(tmp_path / "new.jsonl", new)
-    rows = [{"id": "n1", "candidate_ids": ["port3-1", "port3-0"]}, {"id": "n2", "candidate_ids": []}]
+    rows = [
+        {"id": "n1", "candidate_ids": ["port3-1", "port3-0"]},
+        {"id": "n2", "candidate_ids": []},
+    ]
     run = json.dumps([str(write_jsonl(tmp_path / "run.jsonl", rows))])
-    own = ["--data.init_args.retriever", "Precomputed", "--data.init_args.retriever.init_args.paths", run]
+    own = [
+        "--data.init_args.retriever",
+        "Precomputed",
+        "--data.init_args.retriever.init_args.paths",
+        run,
+    ]
     status, out, err = radio("predict", *tiny_run, *own, "--data.init_args.predict", str(path))
     assert status == 0, err
     assert "reranked 2 questions" in out
-    assert [len(row["candidates"]) for row in read_jsonl(tmp_path / "runs/tiny/predict.jsonl")] == [2, 0]
+    assert [len(row["candidates"]) for row in read_jsonl(tmp_path / "runs/tiny/predict.jsonl")] == [
+        2,
+        0,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -152,7 +179,9 @@ def test_questions_that_are_in_a_later_split_too_are_left_out_by_number(
     rows = read_jsonl(tmp_path / "world/validation.jsonl")
     copied = {**read_jsonl(tmp_path / "world/test.jsonl")[0], "id": "copy"}
     write_jsonl(tmp_path / "world/validation.jsonl", [*rows, copied])
-    status, out, err = radio("validate", *tiny_run, "--data.init_args.overlapping_questions", "drop")
+    status, out, err = radio(
+        "validate", *tiny_run, "--data.init_args.overlapping_questions", "drop"
+    )
     assert status == 0, err
     assert "validation: 2 of 3 questions (1 in a later split too)" in out
 
@@ -165,7 +194,9 @@ def test_metrics_of_a_kind_say_how_many_questions_have_them(
     write_jsonl(path, [first, {**second, "golden_answers": ["yes"]}])
     callbacks = [RankEvaluation(["mrr"]), GeneratorInTheLoop(Parrot())]
     run = trainer(tmp_path, callbacks=callbacks)
-    run.validate(CrossEncoder(models[CrossEncoder], max_length=48), datamodule=data(world), verbose=False)
+    run.validate(
+        CrossEncoder(models[CrossEncoder], max_length=48), datamodule=data(world), verbose=False
+    )
     document = metrics(tmp_path)
     assert document["counts"]["validation"]["mrr"] == 1
     assert document["counts"]["validation"]["em"] == 2
@@ -174,7 +205,9 @@ def test_metrics_of_a_kind_say_how_many_questions_have_them(
     assert "mrr (1 questions)" in capsys.readouterr().out
 
 
-def test_an_evaluation_holds_no_numbers_of_the_one_before(world: World, models: Models, tmp_path: Path) -> None:
+def test_an_evaluation_holds_no_numbers_of_the_one_before(
+    world: World, models: Models, tmp_path: Path
+) -> None:
     callbacks = [RankEvaluation(), GeneratorInTheLoop(Parrot(), every_n_epochs=2)]
     run = trainer(tmp_path, callbacks=callbacks, max_epochs=3)
     run.fit(CrossEncoder(models[CrossEncoder], max_length=48), datamodule=data(world))
@@ -186,11 +219,15 @@ def test_an_evaluation_holds_no_numbers_of_the_one_before(world: World, models: 
     assert "answer" not in read_jsonl(tmp_path / "predictions.jsonl")[0]["tuned"]
 
 
-def test_two_generators_have_names_and_metrics_of_their_own(world: World, models: Models, tmp_path: Path) -> None:
+def test_two_generators_have_names_and_metrics_of_their_own(
+    world: World, models: Models, tmp_path: Path
+) -> None:
     wrong, right = Parrot("captain0"), Parrot("captain4")
     callbacks = [GeneratorInTheLoop(wrong), GeneratorInTheLoop(right, top_k=[1, 2], name="large")]
     run = trainer(tmp_path, callbacks=callbacks)
-    run.validate(CrossEncoder(models[CrossEncoder], max_length=48), datamodule=data(world), verbose=False)
+    run.validate(
+        CrossEncoder(models[CrossEncoder], max_length=48), datamodule=data(world), verbose=False
+    )
     document = metrics(tmp_path)
     tuned = document["validation"]["tuned"]
     assert tuned["em"] == 0
@@ -208,11 +245,20 @@ def test_two_generators_have_names_and_metrics_of_their_own(world: World, models
 
 
 @pytest.mark.parametrize("name", [None, "a"])
-def test_two_generators_of_one_name_are_refused(name: str | None, world: World, models: Models, tmp_path: Path) -> None:
-    callbacks = [GeneratorInTheLoop(Parrot(), name=name), GeneratorInTheLoop(Parrot("b"), name=name)]
+def test_two_generators_of_one_name_are_refused(
+    name: str | None, world: World, models: Models, tmp_path: Path
+) -> None:
+    callbacks = [
+        GeneratorInTheLoop(Parrot(), name=name),
+        GeneratorInTheLoop(Parrot("b"), name=name),
+    ]
     run = trainer(tmp_path, callbacks=callbacks)
-    with pytest.raises(InputError, match=r"found two with the metric '(a_)?answer_in_context'.*its own name"):
-        run.validate(CrossEncoder(models[CrossEncoder], max_length=48), datamodule=data(world), verbose=False)
+    with pytest.raises(
+        InputError, match=r"found two with the metric '(a_)?answer_in_context'.*its own name"
+    ):
+        run.validate(
+            CrossEncoder(models[CrossEncoder], max_length=48), datamodule=data(world), verbose=False
+        )
     with pytest.raises(InputError, match="name: found 'a/b'"):
         GeneratorInTheLoop(name="a/b")
 
@@ -229,12 +275,18 @@ def results(values: Sequence[float], metric: str = "ndcg@5") -> Results:
     ("gains", "expected"),
     [
         ([0.1, 0.2, 0.3, 0.2], None),
-        ([0.0] * 4, "is no better than the base (ndcg@5 +0.0 [+0.0, +0.0] points, tuned - base, on 4 validation"),
+        (
+            [0.0] * 4,
+            "is no better than the base (ndcg@5 +0.0 [+0.0, +0.0] points, tuned - base, on 4 "
+            "validation",
+        ),
         ([-0.1, 0.05] * 5, "is no better than the base (ndcg@5 -2.5 ["),
         ([0.1, -0.05] * 5, "is not shown to be better than the base (ndcg@5 +2.5 ["),
     ],
 )
-def test_what_validation_does_not_show_to_be_better_is_said(gains: list[float], expected: str | None) -> None:
+def test_what_validation_does_not_show_to_be_better_is_said(
+    gains: list[float], expected: str | None
+) -> None:
     found = no_better(gain_over_base(results(gains), "validation", "validation/ndcg@5"))
     assert found is None if expected is None else expected in str(found)
     if expected and "not shown" in expected:
@@ -267,7 +319,14 @@ def test_a_reranker_that_has_learnt_nothing_is_exported_with_a_warning(
 def test_the_model_card_has_the_figures_of_the_weights_that_are_exported(
     radio: Radio, tiny_run: list[str], tmp_path: Path
 ) -> None:
-    more = ["--trainer.max_epochs", "3", "--model.init_args.lr", "1e-2", "--data.init_args.batch_size", "2"]
+    more = [
+        "--trainer.max_epochs",
+        "3",
+        "--model.init_args.lr",
+        "1e-2",
+        "--data.init_args.batch_size",
+        "2",
+    ]
     status, _, err = radio("fit", *tiny_run, *more)
     assert status == 0, err
     run = tmp_path / "runs/tiny"
@@ -279,7 +338,9 @@ def test_the_model_card_has_the_figures_of_the_weights_that_are_exported(
     assert f"| validation/ndcg@5 | {value:.4f} |" in card
 
 
-@pytest.mark.parametrize("switch", [[], ["--collapse_guard", "false"]], ids=["by default", "switched off"])
+@pytest.mark.parametrize(
+    "switch", [[], ["--collapse_guard", "false"]], ids=["by default", "switched off"]
+)
 def test_fit_watches_for_a_collapse(
     switch: list[str],
     radio: Radio,
@@ -290,7 +351,9 @@ def test_fit_watches_for_a_collapse(
 ) -> None:
     # a look at every step, so that a few of them are enough
     monkeypatch.setattr(CollapseGuard.__init__, "__defaults__", (0.005, 2, 1, False))
-    constant = "import torch\nfrom radio.rerankers import CrossEncoder\n\nclass Constant(CrossEncoder):\n"
+    constant = (
+        "import torch\nfrom radio.rerankers import CrossEncoder\n\nclass Constant(CrossEncoder):\n"
+    )
     constant += "    def score(self, batch):\n        return super().score(batch) * 0 + 1\n"
     (tmp_path / "constant.py").write_text(constant)
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -317,13 +380,17 @@ def test_a_config_with_a_guard_gets_no_second_one(
         assert "collapse_guard: true" in (tmp_path / f"runs/{name}/config.yaml").read_text()
 
 
-def test_the_students_scores_for_hard_negatives_are_in_fp32(world: World, models: Models, tmp_path: Path) -> None:
+def test_the_students_scores_for_hard_negatives_are_in_fp32(
+    world: World, models: Models, tmp_path: Path
+) -> None:
     found = []
     for precision in ("32-true", "bf16-mixed"):
         torch.manual_seed(0)
         own = module(world, sampler=HardNegatives(2), batch_size=2)
         run = trainer(tmp_path, precision=precision, callbacks=[])
-        run.fit(CrossEncoder(models[CrossEncoder], max_length=48, lr=0.0, dropout=0.0), datamodule=own)
+        run.fit(
+            CrossEncoder(models[CrossEncoder], max_length=48, lr=0.0, dropout=0.0), datamodule=own
+        )
         loader: Any = run.train_dataloader
         found.append(loader.groups.student)
     assert found[0]

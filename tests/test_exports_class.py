@@ -1,4 +1,5 @@
-"""Exports say their class: it is taken from them, another one is refused, and a user's class comes back whole."""
+"""Exports say their class: it is taken from them, another one is refused, and a user's class comes
+back whole."""
 
 from __future__ import annotations
 
@@ -59,7 +60,12 @@ def predict(radio: Radio, world: World, tmp_path: Path) -> Callable[..., tuple[i
             *("predict", "--config", str(ROOT / "configs/jsonl.yaml"), "--name", "reranked"),
             *("--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"),
             *("--trainer.logger", "false", "--data.init_args.eval_candidates", "6"),
-            *("--model.init_args.model", model, "--data.init_args.corpus", str(world.folder / "corpus.jsonl")),
+            *(
+                "--model.init_args.model",
+                model,
+                "--data.init_args.corpus",
+                str(world.folder / "corpus.jsonl"),
+            ),
             *("--data.init_args.predict", str(tmp_path / "new.jsonl"), *arguments),
         )
 
@@ -67,12 +73,16 @@ def predict(radio: Radio, world: World, tmp_path: Path) -> Callable[..., tuple[i
 
 
 def ranking(folder: Path) -> dict[str, float]:
-    (row,) = [json.loads(line) for line in (folder / "runs/reranked/predict.jsonl").open(encoding="utf-8")]
+    (row,) = [
+        json.loads(line) for line in (folder / "runs/reranked/predict.jsonl").open(encoding="utf-8")
+    ]
     return {c["id"]: c["score"] for c in row["candidates"]}
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_export_says_its_class_and_the_settings_of_its_ranking(kind: str, exports: dict[str, str]) -> None:
+def test_an_export_says_its_class_and_the_settings_of_its_ranking(
+    kind: str, exports: dict[str, str]
+) -> None:
     note = json.loads((Path(exports[kind]) / NOTE).read_text())
     assert note["class"] == kind
     assert note["init_args"]["max_length"] == 40
@@ -82,7 +92,9 @@ def test_an_export_says_its_class_and_the_settings_of_its_ranking(kind: str, exp
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("made_by", KINDS)
-def test_an_export_is_loaded_by_its_own_class_alone(kind: str, made_by: str, exports: dict[str, str]) -> None:
+def test_an_export_is_loaded_by_its_own_class_alone(
+    kind: str, made_by: str, exports: dict[str, str]
+) -> None:
     reranker = KINDS[kind](model=exports[made_by], max_length=40)
     if kind == made_by:
         ready(reranker)
@@ -104,7 +116,9 @@ def test_predict_takes_the_class_from_the_export(
     assert status == 0, err
     assert f"is the export of {made_by}: max_length 40" in err
     reranker = ready(KINDS[made_by](model=exports[made_by], max_length=40))
-    texts = {p["id"]: p["contents"] for p in map(json.loads, (tmp_path / "world/corpus.jsonl").open())}
+    texts = {
+        p["id"]: p["contents"] for p in map(json.loads, (tmp_path / "world/corpus.jsonl").open())
+    }
     found = ranking(tmp_path)
     expected = scores(reranker, [group(0, [texts[i] for i in found])])[0]
     # the question of group 0 is that of the command
@@ -155,12 +169,16 @@ def mean_pooled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_the_readmes_reranker_comes_back_from_its_export_whole(
     mean_pooled: Any, predict: Callable[..., Any], radio: Radio, tiny_run: list[str], tmp_path: Path
 ) -> None:
-    status, _, err = radio("fit", *tiny_run, "--model", "my_reranker.MeanPooled", "--model.init_args.lr", "1e-3")
+    status, _, err = radio(
+        "fit", *tiny_run, "--model", "my_reranker.MeanPooled", "--model.init_args.lr", "1e-3"
+    )
     assert status == 0, err
     folder = str(tmp_path / "runs/tiny/export")
     assert json.loads((Path(folder) / NOTE).read_text())["class"] == "my_reranker.MeanPooled"
     tuned = ready(mean_pooled(folder, max_length=48))
-    state = torch.load(tmp_path / "runs/tiny/checkpoints/best.ckpt", weights_only=True)["state_dict"]
+    state = torch.load(tmp_path / "runs/tiny/checkpoints/best.ckpt", weights_only=True)[
+        "state_dict"
+    ]
     torch.testing.assert_close(tuned.state_dict(), state)
     status, _, err = predict(folder)
     assert status == 0, err
@@ -210,7 +228,9 @@ def evaluate(reranker: Reranker, command: str) -> None:
 
     class Data(L.LightningDataModule):
         def loader(self) -> Any:
-            return torch.utils.data.DataLoader([GROUPS], batch_size=None, collate_fn=reranker.collate)
+            return torch.utils.data.DataLoader(
+                [GROUPS], batch_size=None, collate_fn=reranker.collate
+            )
 
         train_dataloader = val_dataloader = test_dataloader = predict_dataloader = loader
 
@@ -221,9 +241,13 @@ def evaluate(reranker: Reranker, command: str) -> None:
 
 @pytest.mark.parametrize("command", ["validate", "test", "predict"])
 @pytest.mark.parametrize("kind", ["CrossEncoder", "LateInteraction", "MeanPooled"])
-def test_a_head_drawn_at_random_ranks_nothing(command: str, kind: str, mean_pooled: Any, tiny_bert: str) -> None:
+def test_a_head_drawn_at_random_ranks_nothing(
+    command: str, kind: str, mean_pooled: Any, tiny_bert: str
+) -> None:
     reranker = {**KINDS, "MeanPooled": mean_pooled}[kind](model=tiny_bert, max_length=48)
-    with pytest.raises(InputError, match=r"weights \(.*\.weight.*would be random; give a trained model"):
+    with pytest.raises(
+        InputError, match=r"weights \(.*\.weight.*would be random; give a trained model"
+    ):
         evaluate(reranker, command)
 
 
@@ -235,6 +259,7 @@ def test_a_new_head_is_said_and_may_be_evaluated_once_trained(
     reranker = CrossEncoder(model, max_length=48)
     evaluate(reranker, "fit")
     assert (
-        "has no head of a CrossEncoder: classifier.bias, classifier.weight start at random" in capsys.readouterr().err
+        "has no head of a CrossEncoder: classifier.bias, classifier.weight start at random"
+        in capsys.readouterr().err
     )
     evaluate(reranker, "test")

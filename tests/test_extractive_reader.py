@@ -1,4 +1,5 @@
-"""ExtractiveReader: the spans are those that an exhaustive search finds, in the order of trust that it is given."""
+"""ExtractiveReader: the spans are those that an exhaustive search finds, in the order of trust that
+it is given."""
 
 from __future__ import annotations
 
@@ -24,7 +25,10 @@ def model(tiny_reader: str) -> str:
 
 
 def passages(count: int, words: int = 12) -> tuple[Passage, ...]:
-    texts = [" ".join(WORDS[(i * 5 + j * (i + 1)) % len(WORDS)] for j in range(words)) for i in range(count)]
+    texts = [
+        " ".join(WORDS[(i * 5 + j * (i + 1)) % len(WORDS)] for j in range(words))
+        for i in range(count)
+    ]
     return tuple(Passage(f"p{i}", f"Title {i}\n{text}") for i, text in enumerate(texts))
 
 
@@ -53,14 +57,18 @@ def exhaustive(model: str, passage: Passage, longest: int) -> dict[tuple[int, in
 
 @pytest.mark.parametrize("longest", [1, 4, 20])
 def test_spans_and_logits_are_those_of_an_exhaustive_search(model: str, longest: int) -> None:
-    reader = ExtractiveReader(model, max_length=64, stride=8, max_answer_tokens=longest, spans=5, batch_size=2)
+    reader = ExtractiveReader(
+        model, max_length=64, stride=8, max_answer_tokens=longest, spans=5, batch_size=2
+    )
     given = passages(5)
     found = reader._spans_of([(QUESTION.question, passage) for passage in given])
     for passage, spans in zip(given, found, strict=True):
         text = passage.contents.replace("\n", " ")
         every = sorted(exhaustive(model, passage, longest).items(), key=lambda item: -item[1])[:5]
         assert [answer for answer, _ in spans] == [text[a:b] for (a, b), _ in every]
-        assert [logit for _, logit in spans] == pytest.approx([logit for _, logit in every], abs=1e-3)
+        assert [logit for _, logit in spans] == pytest.approx(
+            [logit for _, logit in every], abs=1e-3
+        )
 
 
 def test_a_long_passage_is_read_in_windows_and_nothing_of_it_is_lost(model: str) -> None:
@@ -70,13 +78,17 @@ def test_a_long_passage_is_read_in_windows_and_nothing_of_it_is_lost(model: str)
     text = long.contents.replace("\n", " ")
     words = text.split()
     runs = {" ".join(words[i : i + n]) for n in (1, 2, 3) for i in range(len(words) - n + 1)}
-    assert {answer for answer, _ in spans} >= {run for run in runs if run.isascii() and run[0] != "T"}
+    assert {answer for answer, _ in spans} >= {
+        run for run in runs if run.isascii() and run[0] != "T"
+    }
 
 
 def test_the_order_of_the_passages_decides_how_much_each_is_trusted(model: str) -> None:
     given = passages(3)
     first = {
-        p.id: ExtractiveReader(model, max_length=64, stride=8, rank_discount=0).answer([Prompt(QUESTION, (p,))])[0]
+        p.id: ExtractiveReader(model, max_length=64, stride=8, rank_discount=0).answer(
+            [Prompt(QUESTION, (p,))]
+        )[0]
         for p in given
     }
     for discount in (0.0, 1e-9):
@@ -90,7 +102,9 @@ def test_the_order_of_the_passages_decides_how_much_each_is_trusted(model: str) 
 
 
 def test_probabilities_within_each_passage_are_discounted_by_rank_and_added_up(model: str) -> None:
-    reader = ExtractiveReader(model, max_length=64, stride=8, max_answer_tokens=2, spans=6, rank_discount=0.9)
+    reader = ExtractiveReader(
+        model, max_length=64, stride=8, max_answer_tokens=2, spans=6, rank_discount=0.9
+    )
     for n in range(2, 6):
         given = passages(n)
         totals: dict[str, float] = {}
@@ -114,7 +128,9 @@ def test_answers_do_not_depend_on_the_batch_or_on_what_was_asked_before(model: s
     assert reader.answer(prompts) == together
 
 
-def test_a_passage_that_was_read_is_not_read_again(model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_passage_that_was_read_is_not_read_again(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first, second = passages(6), tuple(reversed(passages(6)))
     cache = Cache(tmp_path / "cache.sqlite")
     reader = ExtractiveReader(model, max_length=48, stride=8)
@@ -132,7 +148,9 @@ def test_a_passage_that_was_read_is_not_read_again(model: str, tmp_path: Path, m
     assert len(cache.items_json("spans")) == 12
 
 
-def test_its_confidence_in_a_passage_is_the_logit_of_the_best_span(model: str, tmp_path: Path) -> None:
+def test_its_confidence_in_a_passage_is_the_logit_of_the_best_span(
+    model: str, tmp_path: Path
+) -> None:
     given = passages(4)
     reader = ExtractiveReader(model, max_length=64, stride=8)
     prompts = [Prompt(QUESTION, given), Prompt(QUESTION, (given[2], Passage("e", "")))]
@@ -169,8 +187,15 @@ def test_mistakes_are_named(tmp_path: Path) -> None:
 )
 def test_a_trained_reader_finds_answers(question: str, answer: str) -> None:
     given: Any = (
-        Passage("a", "Macbeth\nMacbeth is a tragedy that is thought to have been first performed in 1606."),
-        Passage("b", "Hamlet\nHamlet is a tragedy written by William Shakespeare around the year 1600."),
+        Passage(
+            "a",
+            "Macbeth\nMacbeth is a tragedy that is thought to have been first performed in 1606.",
+        ),
+        Passage(
+            "b", "Hamlet\nHamlet is a tragedy written by William Shakespeare around the year 1600."
+        ),
     )
     order = given if answer == "1606" else given[::-1]
-    assert ExtractiveReader(str(READER)).answer([Prompt(Question("q", question), order)]) == [answer]
+    assert ExtractiveReader(str(READER)).answer([Prompt(Question("q", question), order)]) == [
+        answer
+    ]

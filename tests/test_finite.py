@@ -1,4 +1,5 @@
-"""NaN and infinity are no ranking: the run stops with question, passage, step and cause, and nothing is written."""
+"""NaN and infinity are no ranking: the run stops with question, passage, step and cause, and
+nothing is written."""
 
 from __future__ import annotations
 
@@ -50,7 +51,9 @@ class LogOfZero(Loss):
 
 
 def fit(reranker: Reranker, world: World, folder: Path, command: str = "fit") -> None:
-    run = trainer(folder, precision="32-true", callbacks=[*trainer(folder).callbacks, CollapseGuard()])
+    run = trainer(
+        folder, precision="32-true", callbacks=[*trainer(folder).callbacks, CollapseGuard()]
+    )
     getattr(run, command)(reranker, datamodule=data(world))
 
 
@@ -58,14 +61,28 @@ def fit(reranker: Reranker, world: World, folder: Path, command: str = "fit") ->
 def test_a_learning_rate_far_too_high_ends_the_run_and_exports_nothing(
     kind: str, radio: Radio, tiny_run: list[str], tmp_path: Path
 ) -> None:
-    arguments = ["--model", kind, "--model.init_args.lr", "1e10", "--trainer.gradient_clip_val", "null"]
+    arguments = [
+        "--model",
+        kind,
+        "--model.init_args.lr",
+        "1e10",
+        "--trainer.gradient_clip_val",
+        "null",
+    ]
     status, out, err = radio("fit", *tiny_run, *arguments, "--data.init_args.batch_size", "2")
     message = err[err.rindex("radio: error:") :]
     assert status == 2
-    for part in ("the score of passage 'port", "for question 'q-", "expected a finite number", "epoch 0, step "):
+    for part in (
+        "the score of passage 'port",
+        "for question 'q-",
+        "expected a finite number",
+        "epoch 0, step ",
+    ):
         assert part in message
     assert "learning rate 1e+10" in message or "learning rate 8" in message
-    assert "likely cause: weights as large as 1e+10" in message or "is not finite any more" in message
+    assert (
+        "likely cause: weights as large as 1e+10" in message or "is not finite any more" in message
+    )
     assert "Most often the learning rate was too high: lower --model.init_args.lr" in message
     assert "tuned - base" not in out
     left = {path.name for path in (tmp_path / "runs/tiny").iterdir()}
@@ -80,15 +97,25 @@ def test_weights_that_came_with_the_model_are_named(
     reranker = CrossEncoder(models[CrossEncoder], max_length=48)
     reranker.configure_model()
     reranker.network.bert.encoder.layer[1].output.dense.weight.data[0, 0] = value
-    with pytest.raises(InputError, match=r"the score of passage '.+' for question 'q-.+' is nan") as caught:
+    with pytest.raises(
+        InputError, match=r"the score of passage '.+' for question 'q-.+' is nan"
+    ) as caught:
         fit(reranker, world, tmp_path, command)
-    assert f"output.dense.weight' is not finite in the model {reranker.model!r} itself" in str(caught.value)
-    stage = {"fit": "training, epoch 0, step 0, learning rate", "validate": "validation", "predict": "predict"}[command]
+    assert f"output.dense.weight' is not finite in the model {reranker.model!r} itself" in str(
+        caught.value
+    )
+    stage = {
+        "fit": "training, epoch 0, step 0, learning rate",
+        "validate": "validation",
+        "predict": "predict",
+    }[command]
     assert f"({stage}" in str(caught.value)
 
 
 def test_the_untrained_model_is_told_apart(world: World, tiny_bert: str, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"validation, the untrained model, epoch 0, step 0") as caught:
+    with pytest.raises(
+        InputError, match=r"validation, the untrained model, epoch 0, step 0"
+    ) as caught:
         fit(BrokenBase(tiny_bert, max_length=48), world, tmp_path, "validate")
     assert "in the model" in str(caught.value)
 
@@ -105,7 +132,9 @@ def test_a_score_of_ones_own_that_is_infinite_names_its_class(
 def test_a_loss_that_is_not_finite_names_itself_the_questions_and_the_step(
     world: World, tiny_bert: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(InputError, match=r"the loss LogOfZero returned nan for the questions 'q-\d-\d', 'q-") as caught:
+    with pytest.raises(
+        InputError, match=r"the loss LogOfZero returned nan for the questions 'q-\d-\d', 'q-"
+    ) as caught:
         fit(CrossEncoder(tiny_bert, max_length=48, loss=LogOfZero()), world, tmp_path)
     assert "(training, epoch 0, step 0, learning rate" in str(caught.value)
     assert "all scores are finite" in str(caught.value)
@@ -129,13 +158,17 @@ def test_a_checkpoint_of_nan_is_refused_and_the_results_of_the_run_stay(
     assert (run / "metrics.json").read_bytes() == before
 
 
-def test_weights_of_nan_are_not_exported_and_the_old_folder_stays(tiny_bert: str, tmp_path: Path) -> None:
+def test_weights_of_nan_are_not_exported_and_the_old_folder_stays(
+    tiny_bert: str, tmp_path: Path
+) -> None:
     reranker = CrossEncoder(tiny_bert, max_length=48)
     reranker.configure_model()
     folder = reranker.export(tmp_path / "export", card="of the first")
     before = (folder / "model.safetensors").read_bytes()
     reranker.network.classifier.weight.data[0, 0] = float("inf")
-    with pytest.raises(InputError, match=r"nothing is exported: the weight 'classifier.weight' is not finite"):
+    with pytest.raises(
+        InputError, match=r"nothing is exported: the weight 'classifier.weight' is not finite"
+    ):
         reranker.export(folder, card="of the second")
     assert (folder / "model.safetensors").read_bytes() == before
     assert (folder / "README.md").read_text() == "of the first"
@@ -157,7 +190,9 @@ def test_an_export_that_is_killed_half_way_leaves_the_old_folder_whole(
     with pytest.raises(KeyboardInterrupt):
         reranker.export(folder, card="half")
     assert (folder / "README.md").read_text() == "whole"
-    assert {"model.safetensors", "tokenizer.json", "config.json"} <= {path.name for path in folder.iterdir()}
+    assert {"model.safetensors", "tokenizer.json", "config.json"} <= {
+        path.name for path in folder.iterdir()
+    }
     assert [path.name for path in tmp_path.iterdir()] == ["export"]
 
 
@@ -178,10 +213,19 @@ def test_a_run_whose_last_weights_are_nan_exports_nothing(
     assert not (tmp_path / "export").exists()
 
 
-def test_numbers_of_an_earlier_run_do_not_hide_the_error(radio: Radio, tiny_run: list[str], tmp_path: Path) -> None:
+def test_numbers_of_an_earlier_run_do_not_hide_the_error(
+    radio: Radio, tiny_run: list[str], tmp_path: Path
+) -> None:
     """A second run over the first one stops before anything of its own is written."""
     assert radio("fit", *tiny_run)[0] == 0
-    bad = ["--overwrite", "true", "--model.init_args.lr", "1e10", "--trainer.gradient_clip_val", "null"]
+    bad = [
+        "--overwrite",
+        "true",
+        "--model.init_args.lr",
+        "1e10",
+        "--trainer.gradient_clip_val",
+        "null",
+    ]
     assert radio("fit", *tiny_run, *bad, "--data.init_args.batch_size", "2")[0] == 2
     metrics = tmp_path / "runs/tiny/metrics.json"
     assert not metrics.exists() or "tuned" not in json.loads(metrics.read_text()).get("test", {})

@@ -1,4 +1,5 @@
-"""Files: what is accepted, and errors that name the file, the line, the key, what was found and what was expected."""
+"""Files: what is accepted, and errors that name the file, the line, the key, what was found and
+what was expected."""
 
 from __future__ import annotations
 
@@ -52,7 +53,9 @@ def message(reader: Reader, path: Path) -> str:
 
 
 @every_reader
-def test_a_missing_file_is_named_with_where_the_search_starts(reader: Reader, tmp_path: Path) -> None:
+def test_a_missing_file_is_named_with_where_the_search_starts(
+    reader: Reader, tmp_path: Path
+) -> None:
     path = tmp_path / "nowhere.jsonl"
     assert message(reader, path) == f"{path}: no such file (relative paths start at {Path.cwd()})"
 
@@ -91,8 +94,12 @@ def wrong_header(data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("reader", [read_passages, read_run])
-@pytest.mark.parametrize("damage", [cut_off, wrong_checksum, wrong_body, wrong_header], ids=lambda x: x.__name__)
-def test_a_damaged_gzip_file_is_named(reader: Reader, damage: Callable[[bytes], bytes], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "damage", [cut_off, wrong_checksum, wrong_body, wrong_header], ids=lambda x: x.__name__
+)
+def test_a_damaged_gzip_file_is_named(
+    reader: Reader, damage: Callable[[bytes], bytes], tmp_path: Path
+) -> None:
     path = tmp_path / "data.jsonl.gz"
     path.write_bytes(damage(gzip.compress(b" \n" * 5000)))
     assert message(reader, path).startswith(f"{path}: the gzip file is damaged or cut off")
@@ -123,17 +130,45 @@ def test_a_broken_line_is_named(
     ("reader", "line", "parts"),
     [
         # questions
-        (read_questions, '{"question": "Who?"}', ["'id' is missing", "only the keys 'question'", "expected a string"]),
+        (
+            read_questions,
+            '{"question": "Who?"}',
+            ["'id' is missing", "only the keys 'question'", "expected a string"],
+        ),
         (read_questions, "{}", ["'id' is missing", "(none)"]),
         (read_questions, '{"id": null, "question": "Who?"}', ["'id' is missing", "found null"]),
-        (read_questions, '{"id": 1.5, "question": "Who?"}', ["'id'", "found a number ('1.5')", "expected a string"]),
-        (read_questions, '{"id": true, "question": "Who?"}', ["'id'", "found true or false", "expected a string"]),
-        (read_questions, '{"id": "a b", "question": "Who?"}', ["'id'", "found 'a b'", "without white space"]),
-        (read_questions, '{"id": "", "question": "Who?"}', ["'id'", "found ''", "expected a non-empty string"]),
+        (
+            read_questions,
+            '{"id": 1.5, "question": "Who?"}',
+            ["'id'", "found a number ('1.5')", "expected a string"],
+        ),
+        (
+            read_questions,
+            '{"id": true, "question": "Who?"}',
+            ["'id'", "found true or false", "expected a string"],
+        ),
+        (
+            read_questions,
+            '{"id": "a b", "question": "Who?"}',
+            ["'id'", "found 'a b'", "without white space"],
+        ),
+        (
+            read_questions,
+            '{"id": "", "question": "Who?"}',
+            ["'id'", "found ''", "expected a non-empty string"],
+        ),
         (read_questions, '{"id": "2"}', ["'question' is missing", "only the keys 'id'"]),
-        (read_questions, '{"id": "2", "question": ["Who?"]}', ["'question'", "found a list", "expected a string"]),
+        (
+            read_questions,
+            '{"id": "2", "question": ["Who?"]}',
+            ["'question'", "found a list", "expected a string"],
+        ),
         (read_questions, '{"id": "2", "question": "  "}', ["'question' is empty"]),
-        (read_questions, '{"id": "2", "question": "Who?"}', ["'golden_answers' is missing", "expected a list"]),
+        (
+            read_questions,
+            '{"id": "2", "question": "Who?"}',
+            ["'golden_answers' is missing", "expected a list"],
+        ),
         (
             read_questions,
             '{"id": "2", "question": "Who?", "golden_answers": "Ada"}',
@@ -172,48 +207,119 @@ def test_a_broken_line_is_named(
         (read_questions, QUESTION, ["id 'q1' is a duplicate", "data.jsonl:1"]),
         (
             read_questions,
-            # half of an emoji, as a text that was cut at a fixed length ends: no file and no cache key can hold it
+            # half of an emoji, as a text that was cut at a fixed length ends: no file and no cache
+            # key can hold it
             r'{"id": "2", "question": "Who \ud83d", "golden_answers": ["a"]}',
             ["'question'"],
         ),
         # passages
-        (read_passages, '{"id": "p2", "text": "x"}', ["'contents' is missing", "'id', 'text'", "expected a string"]),
-        (read_passages, '{"id": "p2", "contents": 5}', ["'contents'", "found a number", "expected a string"]),
-        (read_passages, '{"id": "p1", "contents": "x"}', ["id 'p1' is a duplicate", "data.jsonl:1"]),
+        (
+            read_passages,
+            '{"id": "p2", "text": "x"}',
+            ["'contents' is missing", "'id', 'text'", "expected a string"],
+        ),
+        (
+            read_passages,
+            '{"id": "p2", "contents": 5}',
+            ["'contents'", "found a number", "expected a string"],
+        ),
+        (
+            read_passages,
+            '{"id": "p1", "contents": "x"}',
+            ["id 'p1' is a duplicate", "data.jsonl:1"],
+        ),
         # rationales
-        (read_rationales, '{"id": "2", "text": "x"}', ["'rationale' is missing", "expected a string"]),
+        (
+            read_rationales,
+            '{"id": "2", "text": "x"}',
+            ["'rationale' is missing", "expected a string"],
+        ),
         (read_rationales, '{"id": "2", "rationale": " "}', ["'rationale' is empty"]),
         (read_rationales, '{"question": "Who?", "reason": ""}', ["'reason' is empty"]),
         (read_rationales, '{"rationale": "why"}', ["'question' is missing", "expected a string"]),
-        (read_rationales, '{"question_id": 1.5, "rationale": "why"}', ["'question_id'", "found a number"]),
-        (read_rationales, '{"id": "2", "rationale": "why", "usage": 3}', ["'usage'", "found a number", "an object"]),
+        (
+            read_rationales,
+            '{"question_id": 1.5, "rationale": "why"}',
+            ["'question_id'", "found a number"],
+        ),
+        (
+            read_rationales,
+            '{"id": "2", "rationale": "why", "usage": 3}',
+            ["'usage'", "found a number", "an object"],
+        ),
         (
             read_rationales,
             '{"id": "1", "rationale": "other"}',
             ["second, different rationale for '1'", "one a question"],
         ),
         # candidates
-        (read_candidates, '{"id": "2"}', ["'candidates' is missing", "only the keys 'id'", "expected a list"]),
-        (read_candidates, '{"id": "2", "candidates": {}}', ["'candidates'", "found an object", "expected a list"]),
-        (read_candidates, CANDIDATES % '"p2"', ["candidate 2", "found a string", "expected an object"]),
+        (
+            read_candidates,
+            '{"id": "2"}',
+            ["'candidates' is missing", "only the keys 'id'", "expected a list"],
+        ),
+        (
+            read_candidates,
+            '{"id": "2", "candidates": {}}',
+            ["'candidates'", "found an object", "expected a list"],
+        ),
+        (
+            read_candidates,
+            CANDIDATES % '"p2"',
+            ["candidate 2", "found a string", "expected an object"],
+        ),
         (read_candidates, CANDIDATES % '{"score": 1}', ["candidate 2", "'id' is missing"]),
-        (read_candidates, CANDIDATES % '{"id": "p2", "score": "1"}', ["candidate 2", "'score'", "expected a number"]),
-        (read_candidates, CANDIDATES % '{"id": "p2", "score": true}', ["candidate 2", "'score'", "expected a number"]),
-        (read_candidates, CANDIDATES % '{"id": "p2", "score": NaN}', ["NaN is no JSON", "expected"]),
-        (read_candidates, CANDIDATES % '{"id": "p2", "score": 1e999}', ["candidate 2", "'score'", "expected"]),
-        (read_candidates, CANDIDATES % '{"id": "p2", "from": 3}', ["candidate 2", "'from'", "found a number"]),
-        (read_candidates, CANDIDATES % '{"id": "p2", "contents": 3}', ["candidate 2", "'contents'", "found a number"]),
-        (read_candidates, CANDIDATES % '{"id": "p1"}', ["candidate 2", "passage id 'p1' stands twice in the list"]),
+        (
+            read_candidates,
+            CANDIDATES % '{"id": "p2", "score": "1"}',
+            ["candidate 2", "'score'", "expected a number"],
+        ),
+        (
+            read_candidates,
+            CANDIDATES % '{"id": "p2", "score": true}',
+            ["candidate 2", "'score'", "expected a number"],
+        ),
+        (
+            read_candidates,
+            CANDIDATES % '{"id": "p2", "score": NaN}',
+            ["NaN is no JSON", "expected"],
+        ),
+        (
+            read_candidates,
+            CANDIDATES % '{"id": "p2", "score": 1e999}',
+            ["candidate 2", "'score'", "expected"],
+        ),
+        (
+            read_candidates,
+            CANDIDATES % '{"id": "p2", "from": 3}',
+            ["candidate 2", "'from'", "found a number"],
+        ),
+        (
+            read_candidates,
+            CANDIDATES % '{"id": "p2", "contents": 3}',
+            ["candidate 2", "'contents'", "found a number"],
+        ),
+        (
+            read_candidates,
+            CANDIDATES % '{"id": "p1"}',
+            ["candidate 2", "passage id 'p1' stands twice in the list"],
+        ),
         (read_candidates, '{"id": "0", "candidates": []}', ["question id '0' is a duplicate"]),
         (
             read_candidates,
             '{"id": "2", "candidate_ids": ["a", "b"], "scores": [1]}',
             ["found 2 candidate_ids but 1 scores"],
         ),
-        (read_candidates, '{"id": "2", "candidate_ids": ["a", "a"]}', ["candidate 2", "passage id 'a' stands twice"]),
+        (
+            read_candidates,
+            '{"id": "2", "candidate_ids": ["a", "a"]}',
+            ["candidate 2", "passage id 'a' stands twice"],
+        ),
     ],
 )
-def test_a_wrong_row_is_named(reader: Reader, line: str, parts: list[str], file: Callable[..., Path]) -> None:
+def test_a_wrong_row_is_named(
+    reader: Reader, line: str, parts: list[str], file: Callable[..., Path]
+) -> None:
     valid = {
         read_questions: QUESTION,
         read_passages: '{"id": "p1", "contents": "x"}',
@@ -231,7 +337,10 @@ def test_a_wrong_row_is_named(reader: Reader, line: str, parts: list[str], file:
 @pytest.mark.parametrize(
     ("line", "parts"),
     [
-        ("q1 p1 1 2.0 tag", ["found 5 columns", "expected 6: question_id Q0 passage_id rank score tag"]),
+        (
+            "q1 p1 1 2.0 tag",
+            ["found 5 columns", "expected 6: question_id Q0 passage_id rank score tag"],
+        ),
         ("q1 Q0 p2 2 1.0 my tag", ["found 7 columns", "expected 6"]),
         ("q1 Q0 p2 2 best tag", ["column 5", "found 'best'", "expected a finite score"]),
         ("q1 Q0 p2 2 nan tag", ["column 5", "found 'nan'", "expected a finite score"]),
@@ -250,9 +359,12 @@ def test_a_wrong_line_of_a_trec_run_is_named(
 
 
 @pytest.mark.parametrize(
-    ("reader", "expected"), [(read_questions, "the file holds no question"), (read_passages, "the corpus is empty")]
+    ("reader", "expected"),
+    [(read_questions, "the file holds no question"), (read_passages, "the corpus is empty")],
 )
-def test_a_file_without_a_row_is_refused(reader: Reader, expected: str, file: Callable[..., Path]) -> None:
+def test_a_file_without_a_row_is_refused(
+    reader: Reader, expected: str, file: Callable[..., Path]
+) -> None:
     path = file("", "  ")
     assert message(reader, path).startswith(f"{path}: {expected}")
 
@@ -260,7 +372,9 @@ def test_a_file_without_a_row_is_refused(reader: Reader, expected: str, file: Ca
 # What is accepted
 
 
-@pytest.mark.parametrize("reader", [read_questions, read_passages, read_rationales, read_candidates])
+@pytest.mark.parametrize(
+    "reader", [read_questions, read_passages, read_rationales, read_candidates]
+)
 @pytest.mark.parametrize("name", ["data.jsonl.gz", "zipped_but_not_called_so.jsonl"])
 def test_gzip_and_plain_files_read_the_same(
     reader: Reader, name: str, file: Callable[..., Path], tmp_path: Path
@@ -289,7 +403,8 @@ def test_gzip_and_plain_runs_read_the_same(file: Callable[..., Path], tmp_path: 
 
 def test_questions_keep_their_order_and_optional_keys(file: Callable[..., Path]) -> None:
     path = file(
-        '{"id": "b", "question": " Who? ", "golden_answers": ["Ada", "", "Ada L."], "metadata": {"hops": 2}, "x": 1}',
+        '{"id": "b", "question": " Who? ", "golden_answers": ["Ada", "", "Ada L."], "metadata": '
+        '{"hops": 2}, "x": 1}',
         "",
         '{"id": 7, "question": "What?", "golden_answers": ["x"]}',
     )
@@ -301,18 +416,25 @@ def test_questions_keep_their_order_and_optional_keys(file: Callable[..., Path])
 
 @pytest.mark.parametrize("answer", ["1", "[1]", '["b"]'])
 def test_a_multiple_choice_answer_may_be_an_index(answer: str, file: Callable[..., Path]) -> None:
-    path = file(f'{{"id": "m", "question": "Which?", "choices": ["a", "b"], "golden_answers": {answer}}}')
+    path = file(
+        f'{{"id": "m", "question": "Which?", "choices": ["a", "b"], "golden_answers": {answer}}}'
+    )
     assert read_questions(path) == [Question("m", "Which?", ("b",), ("a", "b"))]
 
 
 @pytest.mark.parametrize("answers", ["", ', "golden_answers": []', ', "golden_answers": null'])
-def test_questions_to_be_reranked_only_need_no_answers(answers: str, file: Callable[..., Path]) -> None:
+def test_questions_to_be_reranked_only_need_no_answers(
+    answers: str, file: Callable[..., Path]
+) -> None:
     path = file(f'{{"id": "q1", "question": "Who?"{answers}}}')
     assert read_questions(path, need_answers=False) == [Question("q1", "Who?")]
 
 
 def test_passages_have_a_title_and_a_text(file: Callable[..., Path]) -> None:
-    path = file('{"id": "p1", "contents": "\\"Fog\\"\\nIt is grey.\\nAnd wet."}', '{"id": 2, "contents": "No title."}')
+    path = file(
+        '{"id": "p1", "contents": "\\"Fog\\"\\nIt is grey.\\nAnd wet."}',
+        '{"id": 2, "contents": "No title."}',
+    )
     passages = read_passages(path)
     assert list(passages) == ["p1", "2"]
     assert (passages["p1"].title, passages["p1"].text) == ("Fog", "It is grey.\nAnd wet.")
@@ -321,9 +443,11 @@ def test_passages_have_a_title_and_a_text(file: Callable[..., Path]) -> None:
 
 def test_rationales_join_by_id_and_published_rows_by_text(file: Callable[..., Path]) -> None:
     path = file(
-        '{"question_id": "q1", "rationale": " because ", "model": "m", "prompt": "f", "usage": {"out": 3}}',
+        '{"question_id": "q1", "rationale": " because ", "model": "m", "prompt": "f", "usage": '
+        '{"out": 3}}',
         '{"id": 2, "rationale": "for a reason"}',
-        '{"question": "Who, then, wrote it?", "golden_answers": ["Ada"], "reason": "Ada wrote it."}',
+        '{"question": "Who, then, wrote it?", "golden_answers": ["Ada"], "reason": "Ada wrote '
+        'it."}',
     )
     by_id, by_text = read_rationales(path)
     assert by_id == {
@@ -347,13 +471,16 @@ def test_the_same_rationale_twice_is_one(file: Callable[..., Path]) -> None:
         ("Who wrote it?", "Who wrote that?", False),
     ],
 )
-def test_questions_are_the_same_but_for_case_punctuation_and_encoding(text: str, same: str, equal: bool) -> None:
+def test_questions_are_the_same_but_for_case_punctuation_and_encoding(
+    text: str, same: str, equal: bool
+) -> None:
     assert (normalise_question(text) == normalise_question(same)) is equal
 
 
 def test_candidates_are_ranked_by_score_and_carry_their_passages(file: Callable[..., Path]) -> None:
     path = file(
-        '{"id": "q1", "candidates": [{"id": "a", "score": 1, "contents": "T\\nA"}, {"id": 5, "score": 2.5}]}',
+        '{"id": "q1", "candidates": [{"id": "a", "score": 1, "contents": "T\\nA"}, {"id": 5, '
+        '"score": 2.5}]}',
         '{"id": "q2", "candidate_ids": ["c", "d"], "scores": [1, 3]}',
         '{"id": "q3", "candidate_ids": ["c", "d"]}',
         '{"id": "q4", "candidates": []}',
@@ -370,26 +497,41 @@ def test_candidates_are_ranked_by_score_and_carry_their_passages(file: Callable[
 
 def test_an_id_may_not_name_two_passages(file: Callable[..., Path]) -> None:
     rows = [
-        {"id": question, "candidates": [{"id": "0", "contents": text}]} for question, text in (("q1", "a"), ("q2", "b"))
+        {"id": question, "candidates": [{"id": "0", "contents": text}]}
+        for question, text in (("q1", "a"), ("q2", "b"))
     ]
     path = file(*map(json.dumps, rows))
     assert message(read_candidates, path) == (
-        f"{path}:2: candidate 1: passage id '0' had another text before; ids must name one passage each, whatever the "
-        "question"
+        f"{path}:2: candidate 1: passage id '0' had another text before; ids must name one passage "
+        "each, whatever the question"
     )
 
 
 def test_candidates_that_were_put_in_by_hand_are_marked(file: Callable[..., Path]) -> None:
-    rows = [("found", ["bm25"]), ("both", ["gold", "bm25"]), ("injected", ["gold"]), ("unknown", [])]
-    entries = [{"id": name, "score": -i, "from": o, "contents": name} for i, (name, o) in enumerate(rows)]
+    rows = [
+        ("found", ["bm25"]),
+        ("both", ["gold", "bm25"]),
+        ("injected", ["gold"]),
+        ("unknown", []),
+    ]
+    entries = [
+        {"id": name, "score": -i, "from": o, "contents": name} for i, (name, o) in enumerate(rows)
+    ]
     candidates, _ = read_candidates(file(json.dumps({"id": "q1", "candidates": entries})))
     found = [(c.passage_id, c.rank, c.injected) for c in candidates["q1"]]
-    assert found == [("found", 0, False), ("both", 1, False), ("injected", 2, True), ("unknown", 3, False)]
+    assert found == [
+        ("found", 0, False),
+        ("both", 1, False),
+        ("injected", 2, True),
+        ("unknown", 3, False),
+    ]
 
 
 def test_candidates_from_a_trec_run_equal_those_from_jsonl(file: Callable[..., Path]) -> None:
     trec = file("q1 Q0 a 1 0.5 tag", "q1 Q0 b 2 0.9 tag", name="run.trec")
-    rows = file('{"id": "q1", "candidates": [{"id": "a", "score": 0.5}, {"id": "b", "score": 0.9}]}')
+    rows = file(
+        '{"id": "q1", "candidates": [{"id": "a", "score": 0.5}, {"id": "b", "score": 0.9}]}'
+    )
     assert read_candidates(trec) == read_candidates(rows)
 
 
@@ -428,7 +570,9 @@ def test_jsonl_comes_back_as_it_was_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
-def test_a_writer_that_fails_leaves_the_old_file_and_no_other(error: type[BaseException], tmp_path: Path) -> None:
+def test_a_writer_that_fails_leaves_the_old_file_and_no_other(
+    error: type[BaseException], tmp_path: Path
+) -> None:
     path = tmp_path / "run.trec"
     path.write_text("old")
 

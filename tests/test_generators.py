@@ -1,4 +1,5 @@
-"""Generators: SpanReader answers only from its passages, the same way every time, in the order it is given."""
+"""Generators: SpanReader answers only from its passages, the same way every time, in the order it
+is given."""
 
 from __future__ import annotations
 
@@ -11,10 +12,14 @@ from radio.schema import Passage, Question
 
 MARLOW = Passage(
     "p1",
-    "The Marlow light\nThe Marlow lighthouse was built in 1871 by Ada Quill. The Marlow lighthouse has 96 steps. "
+    "The Marlow light\nThe Marlow lighthouse was built in 1871 by Ada Quill. The Marlow lighthouse "
+    "has 96 steps. "
     "Its lamp burns whale oil, and the gallery rail was cast in bronze.",
 )
-DUNMORE = Passage("p2", "The Dunmore light\nThe Dunmore lighthouse was built in 1790 by Tom Reed, and it has 40 steps.")
+DUNMORE = Passage(
+    "p2",
+    "The Dunmore light\nThe Dunmore lighthouse was built in 1790 by Tom Reed, and it has 40 steps.",
+)
 ODD = Passage("p3", "…\n“Élan”—naïve, e.g. 3,5 ‘x’?! A-b_c  the\tof\nof.. \u200b")
 QUESTIONS = [
     "In which year was the Marlow lighthouse built?",
@@ -27,7 +32,9 @@ QUESTIONS = [
 
 
 def ask(question: str, *passages: Passage, reader: SpanReader | None = None) -> str:
-    (answer,) = (reader or SpanReader()).answer([Prompt(Question("q", question, ("golden",)), passages)])
+    (answer,) = (reader or SpanReader()).answer(
+        [Prompt(Question("q", question, ("golden",)), passages)]
+    )
     return answer
 
 
@@ -71,12 +78,17 @@ def test_an_answer_is_copied_from_a_passage(question: str, max_words: int) -> No
         assert answer
         assert any(answer in passage.text for passage in passages)
         assert len(answer.split()) <= max_words
-        assert not set(re.findall(r"\w+", answer.lower())) & set(re.findall(r"\w+", question.lower()))
+        assert not set(re.findall(r"\w+", answer.lower())) & set(
+            re.findall(r"\w+", question.lower())
+        )
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_it_answers_the_same_every_time_and_one_by_one(question: str) -> None:
-    prompts = [Prompt(Question("q", question), passages) for passages in ((MARLOW, DUNMORE), (DUNMORE,), ())]
+    prompts = [
+        Prompt(Question("q", question), passages)
+        for passages in ((MARLOW, DUNMORE), (DUNMORE,), ())
+    ]
     together = SpanReader().answer(prompts)
     assert SpanReader().answer(prompts) == together
     assert [SpanReader().answer([prompt])[0] for prompt in prompts] == together
@@ -90,14 +102,20 @@ def test_nothing_to_read_gives_no_answer(passages: list[Passage]) -> None:
 
 
 def test_it_does_not_see_the_golden_answers() -> None:
-    prompts = [Prompt(Question("q", QUESTIONS[0], answers), (MARLOW,)) for answers in ((), ("1790",), ("bronze",))]
+    prompts = [
+        Prompt(Question("q", QUESTIONS[0], answers), (MARLOW,))
+        for answers in ((), ("1790",), ("bronze",))
+    ]
     assert SpanReader().answer(prompts) == ["1871"] * 3
 
 
 def test_a_key_stands_for_question_passages_in_order_and_settings() -> None:
     reader, question = SpanReader(), Question("q", "When was it built?")
     key = reader.key(Prompt(question, (MARLOW, DUNMORE)))
-    assert SpanReader().key(Prompt(Question("other id", question.question, ("x",)), (MARLOW, DUNMORE))) == key
+    assert (
+        SpanReader().key(Prompt(Question("other id", question.question, ("x",)), (MARLOW, DUNMORE)))
+        == key
+    )
     others = [
         reader.key(Prompt(question, (DUNMORE, MARLOW))),
         reader.key(Prompt(question, (MARLOW,))),

@@ -14,10 +14,15 @@ Radio = Callable[..., tuple[int, str, str]]
 
 
 @pytest.mark.parametrize("seed", ["-1", "4294967296"])
-def test_a_seed_out_of_range_is_refused_by_name(radio: Radio, tiny_run: list[str], seed: str) -> None:
+def test_a_seed_out_of_range_is_refused_by_name(
+    radio: Radio, tiny_run: list[str], seed: str
+) -> None:
     status, _, err = radio("prepare", *tiny_run, "--seed_everything", seed)
     assert status == 2
-    assert f"the run: seed_everything: found {seed}, expected a whole number between 0 and 4294967295" in err
+    assert (
+        f"the run: seed_everything: found {seed}, expected a whole number between 0 and 4294967295"
+        in err
+    )
     assert "Traceback" not in err
 
 
@@ -40,7 +45,9 @@ def test_a_command_without_its_questions_is_refused(
     assert f"found no questions of the split {split}, expected some" in err
 
 
-def test_predict_without_any_question_is_refused(radio: Radio, tiny_run: list[str], tmp_path: Path) -> None:
+def test_predict_without_any_question_is_refused(
+    radio: Radio, tiny_run: list[str], tmp_path: Path
+) -> None:
     status, _, err = radio("predict", *tiny_run, "--data.init_args.test", "null")
     assert status == 2
     assert "found no questions of the split predict" in err
@@ -48,42 +55,62 @@ def test_predict_without_any_question_is_refused(radio: Radio, tiny_run: list[st
     assert not (tmp_path / "runs/tiny/predict.trec").exists()
 
 
-def test_training_without_validation_says_that_the_last_weights_are_taken(radio: Radio, tiny_run: list[str]) -> None:
-    with pytest.warns(UserWarning, match="'validation/ndcg@5' is never computed: found no validation questions"):
+def test_training_without_validation_says_that_the_last_weights_are_taken(
+    radio: Radio, tiny_run: list[str]
+) -> None:
+    with pytest.warns(
+        UserWarning, match="'validation/ndcg@5' is never computed: found no validation questions"
+    ):
         status, _, _ = radio("fit", *tiny_run, "--data.init_args.validation", "null")
     assert status == 0
 
 
-def test_a_finished_run_that_is_resumed_says_that_nothing_was_left(radio: Radio, tiny_run: list[str]) -> None:
+def test_a_finished_run_that_is_resumed_says_that_nothing_was_left(
+    radio: Radio, tiny_run: list[str]
+) -> None:
     assert radio("fit", *tiny_run)[0] == 0
     status, out, _ = radio("fit", *tiny_run, "--ckpt_path", "last")
     assert status == 0
-    assert "nothing was left to train: the checkpoint is at the end of --trainer.max_epochs 1" in out
+    assert (
+        "nothing was left to train: the checkpoint is at the end of --trainer.max_epochs 1" in out
+    )
 
 
-def test_a_generator_that_reads_all_candidates_is_said(radio: Radio, tiny_run: list[str], tmp_path: Path) -> None:
+def test_a_generator_that_reads_all_candidates_is_said(
+    radio: Radio, tiny_run: list[str], tmp_path: Path
+) -> None:
     callbacks = "trainer: {callbacks: [{class_path: GeneratorInTheLoop, init_args: {top_k: 7}}]}"
     (tmp_path / "more.yaml").write_text(callbacks)
     with pytest.warns(UserWarning, match="top_k 7 is more than the 6 candidates that are ranked"):
         radio("prepare", *tiny_run, "--config", "more.yaml")
 
 
-def test_a_teacher_that_ties_every_question_is_said(radio: Radio, tiny_run: list[str], world: World) -> None:
+def test_a_teacher_that_ties_every_question_is_said(
+    radio: Radio, tiny_run: list[str], world: World
+) -> None:
     rows = [{"id": f"p{n}", "contents": "Lamps\nThe lamp at the port was lit."} for n in range(8)]
     write_jsonl(world.folder / "corpus.jsonl", rows)
-    with pytest.warns(UserWarning, match="scores all candidates alike for 12 of 12 questions, which teaches no order"):
+    with pytest.warns(
+        UserWarning,
+        match="scores all candidates alike for 12 of 12 questions, which teaches no order",
+    ):
         radio("fit", *tiny_run, "--trainer.fast_dev_run", "true")
 
 
 def test_a_dash_of_a_word_processor_is_named(radio: Radio) -> None:
     status, _, err = radio("fit", "—name", "x")
     assert status == 2
-    assert "found '—name', which belongs to no option; it begins with a dash of typography: did you mean --name?" in err
+    assert (
+        "found '—name', which belongs to no option; it begins with a dash of typography: did you "
+        "mean --name?" in err
+    )
 
 
 def test_a_file_given_twice_is_named(radio: Radio, tiny_run: list[str], world: World) -> None:
     corpus = world.folder / "corpus.jsonl"
-    status, _, err = radio("prepare", *tiny_run, "--data.init_args.corpus", f'["{corpus}", "{corpus}"]')
+    status, _, err = radio(
+        "prepare", *tiny_run, "--data.init_args.corpus", f'["{corpus}", "{corpus}"]'
+    )
     assert status == 2
     assert f"{corpus}: found this file twice in the corpus" in err
 

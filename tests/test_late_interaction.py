@@ -1,4 +1,5 @@
-"""Late interaction: MaxSim as published, and sentence-transformers' MultiVectorEncoder reads the export."""
+"""Late interaction: MaxSim as published, and sentence-transformers' MultiVectorEncoder reads the
+export."""
 
 from __future__ import annotations
 
@@ -18,7 +19,12 @@ from radio.schema import InputError
 VARIANTS: dict[str, dict[str, Any]] = {
     "plain": {},
     "colbert": {"query_tokens": 24, "skip_punctuation": True, "dim": 16},
-    "mean": {"similarity": "meanmaxsim", "query_prefix": "[Q] ", "passage_prefix": "[D] ", "dim": 8},
+    "mean": {
+        "similarity": "meanmaxsim",
+        "query_prefix": "[Q] ",
+        "passage_prefix": "[D] ",
+        "dim": 8,
+    },
 }
 
 
@@ -38,8 +44,12 @@ def test_scores_do_not_depend_on_batch_order_or_padding(reranker: LateInteractio
     assert whole.dtype == torch.float32
     assert whole[0].std() > 0
     for i, text in enumerate(TEXTS):
-        torch.testing.assert_close(scores(reranker, [group(0, [text])])[0, 0], whole[0, i], atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(scores(reranker, [group(0, TEXTS[::-1])])[0], whole[0].flip(0), atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(
+            scores(reranker, [group(0, [text])])[0, 0], whole[0, i], atol=1e-5, rtol=1e-5
+        )
+    torch.testing.assert_close(
+        scores(reranker, [group(0, TEXTS[::-1])])[0], whole[0].flip(0), atol=1e-5, rtol=1e-5
+    )
     assert scores(reranker, [group(0, [])]).shape == (1, 0)
 
 
@@ -87,7 +97,10 @@ def by_hand(folder: Path, question: str, passage: str) -> float:
     from safetensors.torch import load_file
     from transformers import AutoModel, AutoTokenizer
 
-    tokenizer, body = AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder).eval()
+    tokenizer, body = (
+        AutoTokenizer.from_pretrained(folder),
+        AutoModel.from_pretrained(folder).eval(),
+    )
     weight = load_file(folder / "1_Dense/model.safetensors")["linear.weight"]
     prompts = json.loads((folder / "config_sentence_transformers.json").read_text())["prompts"]
 
@@ -102,7 +115,9 @@ def by_hand(folder: Path, question: str, passage: str) -> float:
     return sum(best)
 
 
-def test_sentence_transformers_loads_the_export_and_scores_alike(reranker: LateInteraction, tmp_path: Path) -> None:
+def test_sentence_transformers_loads_the_export_and_scores_alike(
+    reranker: LateInteraction, tmp_path: Path
+) -> None:
     from sentence_transformers import MultiVectorEncoder
 
     with torch.no_grad():
@@ -113,14 +128,18 @@ def test_sentence_transformers_loads_the_export_and_scores_alike(reranker: LateI
     expected = scores(reranker, groups)[reranker.collate(groups).mask]
     other = MultiVectorEncoder(str(folder), device="cpu")
     left, right = zip(*pairs(groups), strict=True)
-    found = other.similarity_pairwise(other.encode_query(list(left)), other.encode_document(list(right)))
+    found = other.similarity_pairwise(
+        other.encode_query(list(left)), other.encode_document(list(right))
+    )
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
     # all that was chosen is in the folder: this project takes it as the model of the next run
     again = ready(str(folder))
     torch.testing.assert_close(scores(again, groups), scores(reranker, groups), atol=1e-4, rtol=0)
 
 
-def test_the_exported_weights_give_the_scores_by_the_formula(tiny_bert: str, tmp_path: Path) -> None:
+def test_the_exported_weights_give_the_scores_by_the_formula(
+    tiny_bert: str, tmp_path: Path
+) -> None:
     reranker = ready(tiny_bert)
     folder = reranker.export(tmp_path / "export")
     found = [by_hand(folder, QUESTIONS[0], text) for text in TEXTS]
@@ -158,7 +177,9 @@ def test_masks_fill_short_questions_and_punctuation_is_left_out(tiny_bert: str) 
     assert 2 <= int((~kept).sum()) <= 5
 
 
-def test_stanford_checkpoints_keep_their_markers_masks_and_projection(tiny_bert: str, tmp_path: Path) -> None:
+def test_stanford_checkpoints_keep_their_markers_masks_and_projection(
+    tiny_bert: str, tmp_path: Path
+) -> None:
     """The layout of colbert-ir/colbertv2.0: one weight file, HF_ColBERT, artifact.metadata."""
     import shutil
 
@@ -189,7 +210,9 @@ def test_a_missing_model_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_run_trains_and_exports(radio, tiny_run: list[str]) -> None:  # type: ignore[no-untyped-def]
-    status, out, err = radio("fit", *tiny_run, "--model", "LateInteraction", "--model.init_args.query_tokens", "24")
+    status, out, err = radio(
+        "fit", *tiny_run, "--model", "LateInteraction", "--model.init_args.query_tokens", "24"
+    )
     assert status == 0, err
     assert "tuned - base" in out
     assert Path("runs/tiny/export/1_Dense/model.safetensors").is_file()

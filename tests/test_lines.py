@@ -1,4 +1,5 @@
-"""Files as real people have them: any editor, any locale, any script, and things that are no file of text."""
+"""Files as real people have them: any editor, any locale, any script, and things that are no file
+of text."""
 
 from __future__ import annotations
 
@@ -18,7 +19,14 @@ from conftest import PATIENCE, ROOT
 
 from radio.cache import path_fingerprint
 from radio.corpus import DiskCorpus
-from radio.formats import read_candidates, read_passages, read_qrels, read_questions, read_rationales, read_run
+from radio.formats import (
+    read_candidates,
+    read_passages,
+    read_qrels,
+    read_questions,
+    read_rationales,
+    read_run,
+)
 from radio.lines import find_file, read_lines, read_rows
 from radio.report import Results
 from radio.schema import InputError, Question
@@ -44,7 +52,11 @@ def test_marks_of_windows_change_nothing(reader: Callable[[Path], Any], tmp_path
     path = tmp_path / "file"
     path.write_bytes(f"{first}\n{second}\n".encode())
     plain = reader(path)
-    for text in (f"\ufeff{first}\n{second}", f"{first}\r\n{second}\r\n", f"\ufeff{first}\r\n\r\n\ufeff{second}\r\n"):
+    for text in (
+        f"\ufeff{first}\n{second}",
+        f"{first}\r\n{second}\r\n",
+        f"\ufeff{first}\r\n\r\n\ufeff{second}\r\n",
+    ):
         path.write_bytes(text.encode())
         assert reader(path) == plain
         path.write_bytes(gzip.compress(text.encode()))
@@ -62,7 +74,10 @@ def test_lines_end_at_newlines_alone(tmp_path: Path) -> None:
         results.write(tmp_path)
         results.add("validation", "tuned", "q1", {"em": 1.0}, answer=text)
         results.write(tmp_path)
-    assert [row["tuned"]["answer"] for _, row in read_rows(tmp_path / "predictions.jsonl")] == [text, text]
+    assert [row["tuned"]["answer"] for _, row in read_rows(tmp_path / "predictions.jsonl")] == [
+        text,
+        text,
+    ]
 
 
 IN_LATIN = """
@@ -83,16 +98,25 @@ assert (folder / "predictions.jsonl").read_text(encoding="utf-8").count("\\N{HIR
 def test_no_locale_changes_what_is_read_and_written(tmp_path: Path) -> None:
     row = {"id": "q1", "question": "がé\u2028?", "golden_answers": ["ü"]}
     (tmp_path / "q.jsonl").write_bytes(json.dumps(row, ensure_ascii=False).encode())
-    locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONWARNDEFAULTENCODING": "1"}
+    locale = {
+        "LC_ALL": "C",
+        "PYTHONUTF8": "0",
+        "PYTHONCOERCECLOCALE": "0",
+        "PYTHONWARNDEFAULTENCODING": "1",
+    }
     command = [sys.executable, "-W", "error::EncodingWarning:radio", "-c", IN_LATIN, str(tmp_path)]
     subprocess.run(command, check=True, env={**os.environ, **locale}, timeout=PATIENCE)
 
 
 @every_reader
-def test_a_pipe_or_a_device_is_refused_and_not_waited_for(reader: Callable[[Path], Any], tmp_path: Path) -> None:
+def test_a_pipe_or_a_device_is_refused_and_not_waited_for(
+    reader: Callable[[Path], Any], tmp_path: Path
+) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", Path("/dev/zero")):
-        with pytest.raises(InputError, match=f"{path}: this is a pipe or a device, expected a file"):
+        with pytest.raises(
+            InputError, match=f"{path}: this is a pipe or a device, expected a file"
+        ):
             reader(path)
 
 
@@ -115,7 +139,10 @@ def test_a_name_that_no_file_can_have_is_named(tmp_path: Path) -> None:
     ("line", "message"),
     [
         (b'{"id": ' + b"1" * 5000 + b"}", r"file:2: not valid JSON \(Exceeds the limit"),
-        (b'{"id": "b", "question": "?", "golden_answers": ["x"], "score": NaN}', "file:2: .*NaN is no JSON"),
+        (
+            b'{"id": "b", "question": "?", "golden_answers": ["x"], "score": NaN}',
+            "file:2: .*NaN is no JSON",
+        ),
         (b'{"id": "b", "metadata": {"x": -Infinity}}', "file:2: .*-Infinity is no JSON"),
         (b"[" * 200_000, "file:2: brackets within brackets too deep"),
         (b'{"id": ' * 200_000, "file:2: brackets within brackets too deep"),
@@ -132,7 +159,9 @@ def test_a_line_that_is_no_row_is_named(line: bytes, message: str, tmp_path: Pat
 
 
 @every_reader
-def test_a_file_of_another_encoding_or_of_nothing_is_named(reader: Callable[[Path], Any], tmp_path: Path) -> None:
+def test_a_file_of_another_encoding_or_of_nothing_is_named(
+    reader: Callable[[Path], Any], tmp_path: Path
+) -> None:
     path = tmp_path / "file"
     path.write_bytes(codecs.BOM_UTF16_LE + READERS[reader][0].encode("utf-16-le"))
     with pytest.raises(InputError, match=r"file:1: not UTF-8 text .*save the file as UTF-8"):
@@ -145,22 +174,30 @@ def test_a_file_of_another_encoding_or_of_nothing_is_named(reader: Callable[[Pat
 def test_a_file_is_found_in_any_case_and_packed(tmp_path: Path) -> None:
     for name in ("Corpus.JSONL", "queries.jsonl.GZ", "both.tsv", "BOTH.tsv.gz"):
         (tmp_path / name).touch()
-    found = [find_file(tmp_path, name).name for name in ("corpus.jsonl", "queries.jsonl", "both.tsv", "none.jsonl")]
+    found = [
+        find_file(tmp_path, name).name
+        for name in ("corpus.jsonl", "queries.jsonl", "both.tsv", "none.jsonl")
+    ]
     assert found == ["Corpus.JSONL", "queries.jsonl.GZ", "both.tsv", "none.jsonl"]
 
 
 def text_calls(tree: ast.AST) -> list[str]:
-    """Calls that read or write text in the encoding of the locale, or split a file's text at more than newlines."""
+    """Calls that read or write text in the encoding of the locale, or split a file's text at more
+    than newlines."""
     found = []
     for call in ast.walk(tree):
         if not isinstance(call, ast.Call):
             continue
-        name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+        name = (
+            call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+        )
         given = [argument.value for argument in call.args if isinstance(argument, ast.Constant)]
         mode = next((k.value for k in call.keywords if k.arg == "mode"), None)
         modes = [*given, *([mode.value] if isinstance(mode, ast.Constant) else [])]
         encoded = any(k.arg == "encoding" for k in call.keywords) or "utf-8" in given
-        binary = name == "open" and any(isinstance(m, str) and "b" in m and len(m) <= 3 for m in modes)
+        binary = name == "open" and any(
+            isinstance(m, str) and "b" in m and len(m) <= 3 for m in modes
+        )
         if name in ("open", "fdopen"):
             # gzip.open is binary unless told otherwise; os.open and urlopen take no text
             owner = getattr(getattr(call.func, "value", None), "id", "")
@@ -184,7 +221,11 @@ def test_every_text_file_is_read_and_written_as_utf8(folder: str) -> None:
 
 @pytest.mark.parametrize(
     ("head", "kind"),
-    [(b"PK\x03\x04", "a zip archive"), (b"BZh9", "packed with bzip2"), (b"PAR1", "Parquet under another name")],
+    [
+        (b"PK\x03\x04", "a zip archive"),
+        (b"BZh9", "packed with bzip2"),
+        (b"PAR1", "Parquet under another name"),
+    ],
 )
 def test_an_archive_in_the_place_of_text_is_named(tmp_path: Path, head: bytes, kind: str) -> None:
     path = tmp_path / "corpus.jsonl"

@@ -27,13 +27,16 @@ MARGIN = 0.01
 
 
 class Watch(L.Callback):
-    """Notes the groups of each epoch, and at its end how the reranker scores all candidates, one by one."""
+    """Notes the groups of each epoch, and at its end how the reranker scores all candidates, one by
+    one."""
 
     def __init__(self) -> None:
         self.groups: dict[int, dict[str, list[str]]] = {}
         self.scores: dict[int, dict[str, dict[str, float]]] = {}
 
-    def on_train_batch_start(self, trainer: L.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: Any, batch: Any, batch_idx: int
+    ) -> None:
         assert all(part.training for part in pl_module.modules())
         groups = self.groups.setdefault(trainer.current_epoch, {})
         groups.update(zip(batch.question_ids, batch.passage_ids, strict=True))
@@ -52,10 +55,14 @@ class Watch(L.Callback):
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_hard_negatives_follow_the_scores_after_the_epoch_before(world: World, tiny_bert: str, workers: int) -> None:
+def test_hard_negatives_follow_the_scores_after_the_epoch_before(
+    world: World, tiny_bert: str, workers: int
+) -> None:
     L.seed_everything(0)
     watch = Watch()
-    reranker = CrossEncoder(tiny_bert, loss=ListNet(teacher_temperature=0.1), lr=3e-3, max_length=48, dropout=0.1)
+    reranker = CrossEncoder(
+        tiny_bert, loss=ListNet(teacher_temperature=0.1), lr=3e-3, max_length=48, dropout=0.1
+    )
     data = module(world, sampler=HardNegatives(2, margin=MARGIN), batch_size=2, num_workers=workers)
     trainer = RadioTrainer(
         accelerator="cpu",
@@ -109,21 +116,49 @@ class Diary(L.Callback):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["TopVsRandom", "HardNegatives"])
-def test_one_or_two_processes_draw_the_same_groups(tiny_run: list[str], tmp_path: Path, sampler: str) -> None:
+def test_one_or_two_processes_draw_the_same_groups(
+    tiny_run: list[str], tmp_path: Path, sampler: str
+) -> None:
     make_world(tmp_path / "world", topics=13)
     (tmp_path / "diary.py").write_text(DIARY)
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(tmp_path)}
     found = []
     for processes in (1, 2):
         arguments = [
-            *("--name", str(processes), "--data.init_args.batch_size", "2", "--trainer.max_epochs", "2"),
-            *("--data.init_args.sampler", sampler, "--data.init_args.sampler.init_args.negatives", "2"),
+            *(
+                "--name",
+                str(processes),
+                "--data.init_args.batch_size",
+                "2",
+                "--trainer.max_epochs",
+                "2",
+            ),
+            *(
+                "--data.init_args.sampler",
+                sampler,
+                "--data.init_args.sampler.init_args.negatives",
+                "2",
+            ),
             # the weights stay as they are: those of two processes would see other batches
-            *("--model.init_args.lr", "0", "--trainer.callbacks+", "diary.Diary", "--test_after_fit", "false"),
-            *("--trainer.devices", str(processes), "--trainer.strategy", "ddp" if processes > 1 else "auto"),
+            *(
+                "--model.init_args.lr",
+                "0",
+                "--trainer.callbacks+",
+                "diary.Diary",
+                "--test_after_fit",
+                "false",
+            ),
+            *(
+                "--trainer.devices",
+                str(processes),
+                "--trainer.strategy",
+                "ddp" if processes > 1 else "auto",
+            ),
         ]
         command = [sys.executable, "-m", "radio", "fit", *tiny_run, *arguments]
-        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         files = [tmp_path / f"runs/{processes}-{rank}.jsonl" for rank in range(processes)]
         found.append({json.dumps(row) for file in files for row in read_jsonl(file)})

@@ -1,4 +1,5 @@
-"""TransformersWriter on tiny models: what it generates is what the model generates for each prompt alone."""
+"""TransformersWriter on tiny models: what it generates is what the model generates for each prompt
+alone."""
 
 from __future__ import annotations
 
@@ -12,11 +13,10 @@ from radio.rationales import Failure, Request, TransformersWriter, fill
 from radio.rationales.local import _Copy
 from radio.schema import InputError, Question, Rationale
 
-CHAT = (
-    "{% for m in messages %}[{{ m.role }}] {{ m.content }} {% endfor %}{% if add_generation_prompt %}[go] {% endif %}"
-)
-WORDS = "question correct answer rationale which lamp burns in the tower because of fog " + " ".join(
-    map(str, range(30))
+CHAT = "{% for m in messages %}[{{ m.role }}] {{ m.content }} {% endfor %}{% if add_generation_prompt %}[go] {% endif %}"
+WORDS = (
+    "question correct answer rationale which lamp burns in the tower because of fog "
+    + " ".join(map(str, range(30)))
 )
 
 
@@ -35,10 +35,14 @@ def model(request: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
 
     folder = tmp_path_factory.mktemp(request.param.replace(" ", "_"))
     words = dict.fromkeys(["<pad>", "<eos>", "<unk>", *WORDS.split()])
-    tokenizer = Tokenizer(models.WordLevel({word: n for n, word in enumerate(words)}, unk_token="<unk>"))
+    tokenizer = Tokenizer(
+        models.WordLevel({word: n for n, word in enumerate(words)}, unk_token="<unk>")
+    )
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", eos_token="<eos>", unk_token="<unk>")
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="<eos>", unk_token="<unk>"
+    )
     if request.param == "chat decoder":
         fast.chat_template = CHAT
     fast.save_pretrained(folder)
@@ -46,21 +50,33 @@ def model(request: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
     size = {"vocab_size": len(fast), "pad_token_id": 0, "eos_token_id": 1}
     network: Any
     if request.param == "encoder-decoder":
-        config = T5Config(d_model=32, d_kv=8, d_ff=64, num_layers=2, num_heads=4, decoder_start_token_id=0, **size)
+        config = T5Config(
+            d_model=32, d_kv=8, d_ff=64, num_layers=2, num_heads=4, decoder_start_token_id=0, **size
+        )
         network = T5ForConditionalGeneration(config)
     else:
-        shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+        shape = {
+            "hidden_size": 32,
+            "intermediate_size": 64,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+        }
         network = LlamaForCausalLM(LlamaConfig(max_position_embeddings=512, **shape, **size))
     # larger weights: a random model of the usual scale says the same to every prompt
     for name, parameter in network.named_parameters():
         if parameter.dim() > 1:
-            parameter.data *= 6 if request.param == "encoder-decoder" else 1 if "embed" in name else 25
+            parameter.data *= (
+                6 if request.param == "encoder-decoder" else 1 if "embed" in name else 25
+            )
     network.save_pretrained(folder)
     return str(folder)
 
 
 def requests(count: int = 7) -> list[Request]:
-    questions = [Question(f"q{n}", "Which lamp burns " * (n % 4 + 1) + str(n), (str(n),)) for n in range(count)]
+    questions = [
+        Question(f"q{n}", "Which lamp burns " * (n % 4 + 1) + str(n), (str(n),))
+        for n in range(count)
+    ]
     return [Request(f"key{q.id}", q) for q in questions]
 
 
@@ -70,7 +86,9 @@ def write(folder: Path, **options: Any) -> dict[str, Rationale | Failure]:
     return {r.question_id: r for r in writer.write(requests(), Cache(folder / "unused.sqlite"))}
 
 
-def test_a_batch_gives_what_each_prompt_gives_alone_on_one_device_or_two(model: str, tmp_path: Path) -> None:
+def test_a_batch_gives_what_each_prompt_gives_alone_on_one_device_or_two(
+    model: str, tmp_path: Path
+) -> None:
     alone = write(tmp_path, model=model, batch_size=1)
     assert {q: write(tmp_path, model=model, batch_size=3)[q] for q in alone} == alone
     assert write(tmp_path, model=model, batch_size=2, devices=2) == alone
@@ -94,7 +112,10 @@ def test_sampling_follows_the_settings(model: str, tmp_path: Path) -> None:
 def test_a_prompt_that_does_not_fit_fails_alone(model: str, tmp_path: Path) -> None:
     template = TransformersWriter(model)._template
     copy = _Copy(model, "float32", "cpu")
-    lengths = [len(copy.prompt(template.system, template.render(request.question))) for request in requests()]
+    lengths = [
+        len(copy.prompt(template.system, template.render(request.question)))
+        for request in requests()
+    ]
     found = write(tmp_path, model=model, max_length=min(lengths))
     failed = {q for q, result in found.items() if isinstance(result, Failure)}
     assert failed

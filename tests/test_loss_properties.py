@@ -41,13 +41,27 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.mark.parametrize(
-    "kind", [ADRMSE, ApproxNDCG, InfoNCE, JensenShannon, KLDivergence, ListNet, NeuralNDCG, PairwiseLogistic]
+    "kind",
+    [
+        ADRMSE,
+        ApproxNDCG,
+        InfoNCE,
+        JensenShannon,
+        KLDivergence,
+        ListNet,
+        NeuralNDCG,
+        PairwiseLogistic,
+    ],
 )
 @pytest.mark.parametrize("factor", [0.1, 7.0])
-def test_scaling_scores_and_temperature_together_changes_nothing(kind: type[Loss], factor: float) -> None:
+def test_scaling_scores_and_temperature_together_changes_nothing(
+    kind: type[Loss], factor: float
+) -> None:
     scores, targets = random_lists()
     value = kind(temperature=0.7)(scores, targets, MASK)
-    torch.testing.assert_close(kind(temperature=0.7 * factor)(factor * scores, targets, MASK), value)
+    torch.testing.assert_close(
+        kind(temperature=0.7 * factor)(factor * scores, targets, MASK), value
+    )
 
 
 @pytest.mark.parametrize("factor", [0.1, 7.0])
@@ -55,17 +69,27 @@ def test_squared_and_linear_losses_scale_with_their_units(factor: float) -> None
     scores, targets = random_lists()
     c, square = factor, factor**2
     for scaled, plain, by in (
-        (MeanSquaredError()(c * scores, c * targets, MASK), MeanSquaredError()(scores, targets, MASK), square),
+        (
+            MeanSquaredError()(c * scores, c * targets, MASK),
+            MeanSquaredError()(scores, targets, MASK),
+            square,
+        ),
         (Huber(c * 0.3)(c * scores, c * targets, MASK), Huber(0.3)(scores, targets, MASK), square),
         (MarginMSE(scale=c)(c * scores, targets, MASK), MarginMSE()(scores, targets, MASK), square),
-        (PairwiseHinge(margin=c)(c * scores, targets, MASK), PairwiseHinge()(scores, targets, MASK), c),
+        (
+            PairwiseHinge(margin=c)(c * scores, targets, MASK),
+            PairwiseHinge()(scores, targets, MASK),
+            c,
+        ),
     ):
         torch.testing.assert_close(scaled, by * plain)
 
 
 @pytest.mark.parametrize("weighting", get_args(Weighting))
 @pytest.mark.parametrize("k", [None, 2])
-def test_scaling_scores_or_sigma_is_the_same_in_lambda_loss(weighting: Weighting, k: int | None) -> None:
+def test_scaling_scores_or_sigma_is_the_same_in_lambda_loss(
+    weighting: Weighting, k: int | None
+) -> None:
     scores, targets = random_lists()
     steep = LambdaLoss(weighting, sigma=3.0, k=k)(scores, targets, MASK)
     torch.testing.assert_close(LambdaLoss(weighting, k=k)(3 * scores, targets, MASK), steep)
@@ -110,7 +134,9 @@ def test_soft_ranknet_tends_to_the_hard_one() -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("loss", [ApproxNDCG(temperature=1e-4), NeuralNDCG(temperature=1e-3)], ids=label)
+@pytest.mark.parametrize(
+    "loss", [ApproxNDCG(temperature=1e-4), NeuralNDCG(temperature=1e-3)], ids=label
+)
 def test_soft_ndcg_tends_to_ndcg(loss: Loss, seed: int) -> None:
     ndcg_score = pytest.importorskip("sklearn.metrics").ndcg_score
     scores, targets = random_lists(seed, (4, 7))
@@ -126,7 +152,9 @@ def test_approx_ndcg_lies_in_its_bounds(temperature: float) -> None:
     scores, targets = random_lists(0, (200, 6))
     loss = ApproxNDCG(temperature)
     for row in range(200):
-        value = loss(scores[row : row + 1], targets[row : row + 1], torch.ones(1, 6, dtype=torch.bool))
+        value = loss(
+            scores[row : row + 1], targets[row : row + 1], torch.ones(1, 6, dtype=torch.bool)
+        )
         assert -1e-12 <= float(value) < 1
 
 
@@ -181,7 +209,9 @@ def test_list_mle_is_a_probability_of_orders() -> None:
 def test_position_weights_do_not_grow_with_the_list() -> None:
     n = 300  # 2^n is beyond fp32
     scores, targets = torch.zeros(1, n), torch.linspace(0, 1, n)[None]
-    value, gradient = value_and_gradient(PListMLE(), scores, targets, torch.ones(1, n, dtype=torch.bool))
+    value, gradient = value_and_gradient(
+        PListMLE(), scores, targets, torch.ones(1, n, dtype=torch.bool)
+    )
     expected = sum(2.0**-place * math.log(n + 1 - place) for place in range(1, 60))
     assert float(value) == pytest.approx(expected, rel=1e-5)
     assert gradient.isfinite().all()
@@ -244,7 +274,16 @@ def test_a_sure_teacher_counts_more() -> None:
 
 
 @pytest.mark.parametrize(
-    "loss", [RankNet(), ListMLE(), PListMLE(), InfoNCE(), PairwiseHinge(), ADRMSE(), PairwiseLogistic(weighted=False)]
+    "loss",
+    [
+        RankNet(),
+        ListMLE(),
+        PListMLE(),
+        InfoNCE(),
+        PairwiseHinge(),
+        ADRMSE(),
+        PairwiseLogistic(weighted=False),
+    ],
 )
 def test_smoothing_does_not_touch_losses_that_see_the_order_alone(loss: Loss) -> None:
     scores, targets = random_lists()

@@ -39,7 +39,8 @@ from radio.losses import (
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-# The oracles: the value of one question, as nested Python loops over its real items; None if it does not count.
+# The oracles: the value of one question, as nested Python loops over its real items; None if it
+# does not count.
 
 
 def bce_oracle(loss: Loss, scores: Sequence[float], targets: Sequence[float]) -> float | None:
@@ -57,7 +58,10 @@ def mse_oracle(loss: Loss, scores: Sequence[float], targets: Sequence[float]) ->
 
 def huber_oracle(loss: Loss, scores: Sequence[float], targets: Sequence[float]) -> float | None:
     assert isinstance(loss, Huber)
-    costs = [float(huber(loss.delta, score - target)) for score, target in zip(scores, targets, strict=True)]
+    costs = [
+        float(huber(loss.delta, score - target))
+        for score, target in zip(scores, targets, strict=True)
+    ]
     return sum(costs) / len(costs) if costs else None
 
 
@@ -75,7 +79,9 @@ def ranknet_oracle(loss: Loss, scores: Sequence[float], targets: Sequence[float]
     return sum(pairs) / len(pairs) if pairs else None
 
 
-def margin_mse_oracle(loss: Loss, scores: Sequence[float], targets: Sequence[float]) -> float | None:
+def margin_mse_oracle(
+    loss: Loss, scores: Sequence[float], targets: Sequence[float]
+) -> float | None:
     assert isinstance(loss, MarginMSE)
     pairs = []
     for i in range(len(scores)):
@@ -102,7 +108,9 @@ def logistic_oracle(loss: Loss, scores: Sequence[float], targets: Sequence[float
         for j in range(len(scores)):
             if (gap := targets[i] - targets[j]) > loss.threshold:
                 weight = gap if loss.weighted else 1.0
-                total += weight * math.log(1 + math.exp(-(scores[i] - scores[j]) / loss.temperature))
+                total += weight * math.log(
+                    1 + math.exp(-(scores[i] - scores[j]) / loss.temperature)
+                )
                 weights += weight
     return total / weights if weights else None
 
@@ -152,21 +160,30 @@ def js_oracle(loss: Loss, scores: Sequence[float], targets: Sequence[float]) -> 
     return float(jensenshannon(teacher, student)) ** 2
 
 
-def plackett_luce_oracle(loss: Loss, scores: Sequence[float], targets: Sequence[float]) -> float | None:
-    """One level of the teacher's order after the other leaves the list; all items of a level face the same list."""
+def plackett_luce_oracle(
+    loss: Loss, scores: Sequence[float], targets: Sequence[float]
+) -> float | None:
+    """One level of the teacher's order after the other leaves the list; all items of a level face
+    the same list."""
     if len(set(targets)) < 2:
         return None
     places = list(range(1, len(targets) + 1))
-    by_place = [2.0 ** (len(targets) - place) - 1 if isinstance(loss, PListMLE) else 1.0 for place in places]
+    by_place = [
+        2.0 ** (len(targets) - place) - 1 if isinstance(loss, PListMLE) else 1.0 for place in places
+    ]
     if isinstance(loss, PListMLE):
         by_place = [weight / sum(by_place) for weight in by_place]
     total, taken = 0.0, 0
     for level in sorted(set(targets), reverse=True):
-        remaining = [score for score, target in zip(scores, targets, strict=True) if target <= level]
+        remaining = [
+            score for score, target in zip(scores, targets, strict=True) if target <= level
+        ]
         chosen = [score for score, target in zip(scores, targets, strict=True) if target == level]
         weight = sum(by_place[taken : taken + len(chosen)]) / len(chosen)
         for score in chosen:
-            total -= weight * math.log(math.exp(score) / sum(math.exp(other) for other in remaining))
+            total -= weight * math.log(
+                math.exp(score) / sum(math.exp(other) for other in remaining)
+            )
         taken += len(chosen)
     return total
 
@@ -210,7 +227,9 @@ def soft_rank(scores: Sequence[float], i: int, temperature: float) -> float:
     return 1 + sum(1 / (1 + math.exp((scores[i] - other) / temperature)) for other in others)
 
 
-def approx_ndcg_oracle(loss: Loss, scores: Sequence[float], targets: Sequence[float]) -> float | None:
+def approx_ndcg_oracle(
+    loss: Loss, scores: Sequence[float], targets: Sequence[float]
+) -> float | None:
     assert isinstance(loss, ApproxNDCG)
     if len(set(targets)) < 2:
         return None
@@ -220,13 +239,18 @@ def approx_ndcg_oracle(loss: Loss, scores: Sequence[float], targets: Sequence[fl
     return 1 - dcg / ideal_dcg(targets)
 
 
-def neural_ndcg_oracle(loss: Loss, scores: Sequence[float], targets: Sequence[float]) -> float | None:
+def neural_ndcg_oracle(
+    loss: Loss, scores: Sequence[float], targets: Sequence[float]
+) -> float | None:
     assert isinstance(loss, NeuralNDCG)
     n = len(scores)
     if len(set(targets)) < 2:
         return None
     spread = [sum(abs(score - other) for other in scores) for score in scores]
-    rows = [[((n + 1 - 2 * i) * scores[j] - spread[j]) / loss.temperature for j in range(n)] for i in range(1, n + 1)]
+    rows = [
+        [((n + 1 - 2 * i) * scores[j] - spread[j]) / loss.temperature for j in range(n)]
+        for i in range(1, n + 1)
+    ]
     matrix = softmax(np.array(rows), axis=1)
     for _ in range(loss.iterations):
         matrix = matrix / matrix.sum(axis=1, keepdims=True)
@@ -280,15 +304,22 @@ def oracle(loss: Loss, questions: Sequence[tuple[list[float], list[float]]]) -> 
         return total
     if isinstance(loss, NoisyTeacher):
         e = loss.smoothing
-        smooth = [(s, [(1 - e) * t + e * sum(targets) / len(targets) for t in targets]) for s, targets in questions]
+        smooth = [
+            (s, [(1 - e) * t + e * sum(targets) / len(targets) for t in targets])
+            for s, targets in questions
+        ]
         if loss.confidence is None:
             return oracle(loss.loss, smooth)
         weights = [confidence(loss, targets) for _, targets in questions]
-        values = [weight * oracle(loss.loss, [question]) for weight, question in zip(weights, smooth, strict=True)]
+        values = [
+            weight * oracle(loss.loss, [question])
+            for weight, question in zip(weights, smooth, strict=True)
+        ]
         return sum(values) / sum(weights) if sum(weights) else 0.0
     if type(loss) not in ORACLES:
         pytest.fail(
-            f"{type(loss).__name__} has no oracle: add a plain-loop one to ORACLES in tests/test_loss_values.py"
+            f"{type(loss).__name__} has no oracle: add a plain-loop one to ORACLES in "
+            "tests/test_loss_values.py"
         )
     found = [ORACLES[type(loss)](loss, scores, targets) for scores, targets in questions]
     values = [value for value in found if value is not None]
@@ -299,7 +330,9 @@ def oracle(loss: Loss, questions: Sequence[tuple[list[float], list[float]]]) -> 
 @pytest.mark.parametrize("case", ["distinct", "tied", "all tied", "binary", "tied scores"])
 def test_values_equal_an_independent_oracle(loss: Loss, case: str) -> None:
     scores, teacher = random_lists(shape=(6, 5))
-    mask = torch.cat([MASK, torch.tensor([[1, 1, 0, 0, 0], [0, 0, 0, 1, 0], [0, 0, 0, 0, 0]], dtype=torch.bool)])
+    mask = torch.cat(
+        [MASK, torch.tensor([[1, 1, 0, 0, 0], [0, 0, 0, 1, 0], [0, 0, 0, 0, 0]], dtype=torch.bool)]
+    )
     if case == "tied":
         teacher = (teacher * 3).ceil() / 3
     elif case == "all tied":
@@ -308,5 +341,9 @@ def test_values_equal_an_independent_oracle(loss: Loss, case: str) -> None:
         teacher = (teacher > 0.6).double()
     elif case == "tied scores":
         scores = (scores / 2).round()
-    questions = [(scores[row, real].tolist(), teacher[row, real].tolist()) for row, real in enumerate(mask)]
-    assert float(loss(scores, teacher, mask)) == pytest.approx(oracle(loss, questions), rel=1e-9, abs=1e-12)
+    questions = [
+        (scores[row, real].tolist(), teacher[row, real].tolist()) for row, real in enumerate(mask)
+    ]
+    assert float(loss(scores, teacher, mask)) == pytest.approx(
+        oracle(loss, questions), rel=1e-9, abs=1e-12
+    )

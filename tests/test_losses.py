@@ -9,7 +9,16 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
 import torch
-from loss_cases import KINDS, MASK, build, confidence, every_loss, is_pointwise, random_lists, value_and_gradient
+from loss_cases import (
+    KINDS,
+    MASK,
+    build,
+    confidence,
+    every_loss,
+    is_pointwise,
+    random_lists,
+    value_and_gradient,
+)
 
 from radio.losses import (
     ADRMSE,
@@ -96,7 +105,9 @@ def test_nothing_to_learn_from_gives_zero(loss: Loss, shape: tuple[int, int]) ->
 @every_loss
 def test_a_single_item_counts_only_where_items_stand_alone(loss: Loss) -> None:
     one = torch.tensor([[False, True, False]])
-    value, gradient = value_and_gradient(loss, torch.tensor([[9.0, 1.5, 9.0]]), torch.tensor([[0.9, 0.2, 0.9]]), one)
+    value, gradient = value_and_gradient(
+        loss, torch.tensor([[9.0, 1.5, 9.0]]), torch.tensor([[0.9, 0.2, 0.9]]), one
+    )
     assert gradient.isfinite().all()
     assert (value > 0) == (gradient[one] != 0) == is_pointwise(loss)
 
@@ -105,10 +116,14 @@ def test_a_single_item_counts_only_where_items_stand_alone(loss: Loss) -> None:
 def test_questions_weigh_the_same_whatever_their_length(loss: Loss) -> None:
     scores, targets = random_lists()
     mask = torch.tensor([[1, 1, 1, 1, 1], [1, 0, 1, 1, 0], [0, 1, 1, 0, 1]], dtype=torch.bool)
-    alone = torch.stack([loss(scores[i : i + 1], targets[i : i + 1], mask[i : i + 1]) for i in range(3)])
+    alone = torch.stack(
+        [loss(scores[i : i + 1], targets[i : i + 1], mask[i : i + 1]) for i in range(3)]
+    )
     weights = torch.ones(3, dtype=torch.float64)
     if isinstance(loss, NoisyTeacher):  # documented: by the teacher's confidence, where asked for
-        weights = torch.tensor([confidence(loss, targets[i, mask[i]].tolist()) for i in range(3)], dtype=torch.float64)
+        weights = torch.tensor(
+            [confidence(loss, targets[i, mask[i]].tolist()) for i in range(3)], dtype=torch.float64
+        )
     torch.testing.assert_close(loss(scores, targets, mask), (weights * alone).sum() / weights.sum())
 
 
@@ -184,7 +199,9 @@ def refused(kind: type[Loss]) -> Iterator[tuple[str, Any]]:
 REFUSED = [(kind, *setting) for kind in KINDS for setting in refused(kind)]
 
 
-@pytest.mark.parametrize(("kind", "name", "value"), REFUSED, ids=lambda x: getattr(x, "__name__", str(x)))
+@pytest.mark.parametrize(
+    ("kind", "name", "value"), REFUSED, ids=lambda x: getattr(x, "__name__", str(x))
+)
 def test_a_setting_out_of_range_is_refused_by_name(kind: type[Loss], name: str, value: Any) -> None:
     with pytest.raises(InputError, match=f"^{kind.__name__}: {name}: found {value!r}, expected "):
         build(kind, **{name: value})
@@ -218,7 +235,9 @@ def test_a_setting_out_of_range_is_refused_by_name(kind: type[Loss], name: str, 
     ],
     ids=lambda x: getattr(x, "__name__", str(x)),
 )
-def test_a_setting_at_the_end_of_its_range_is_refused_by_name(kind: type[Loss], name: str, value: Any) -> None:
+def test_a_setting_at_the_end_of_its_range_is_refused_by_name(
+    kind: type[Loss], name: str, value: Any
+) -> None:
     with pytest.raises(InputError, match=f"^{kind.__name__}: {name}: found {value!r}, expected "):
         build(kind, **{name: value})
 
@@ -227,9 +246,17 @@ def test_a_setting_at_the_end_of_its_range_is_refused_by_name(kind: type[Loss], 
     ("losses", "weights", "message"),
     [
         ({}, None, "WeightedSum: losses: found {}, expected"),
-        ({"nce": InfoNCE()}, {"ncee": 1.0}, r"WeightedSum: weights: found \['ncee'\], expected .*'nce'"),
+        (
+            {"nce": InfoNCE()},
+            {"ncee": 1.0},
+            r"WeightedSum: weights: found \['ncee'\], expected .*'nce'",
+        ),
         ({"nce": InfoNCE()}, {"nce": [1.0]}, r"WeightedSum: weights.nce: found \[1.0\], expected"),
-        ({"nce": InfoNCE()}, {"nce": [1.0, 2.0, 3.0]}, r"WeightedSum: weights.nce: found .*, expected"),
+        (
+            {"nce": InfoNCE()},
+            {"nce": [1.0, 2.0, 3.0]},
+            r"WeightedSum: weights.nce: found .*, expected",
+        ),
     ],
 )
 def test_a_weighted_sum_that_can_not_be_is_refused(losses: Any, weights: Any, message: str) -> None:

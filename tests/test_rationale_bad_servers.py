@@ -1,4 +1,5 @@
-"""Servers that are not there, are something else, or answer nothing of use: one message, and soon."""
+"""Servers that are not there, are something else, or answer nothing of use: one message, and
+soon."""
 
 from __future__ import annotations
 
@@ -83,12 +84,16 @@ def writer(api: str, url: str, **options: Any) -> ApiWriter:
 
 
 def questions(count: int) -> list[Question]:
-    return [Question(f"q{n}", f"Which lamp burns in tower {n}?", (f"lamp {n}",)) for n in range(count)]
+    return [
+        Question(f"q{n}", f"Which lamp burns in tower {n}?", (f"lamp {n}",)) for n in range(count)
+    ]
 
 
 def ask(made: ApiWriter, count: int, folder: Path) -> Counter[str]:
     requests = [Request(made.key(q), q) for q in questions(count)]
-    return fill(made, requests, Cache(folder / "radio.sqlite"), folder / "failures.jsonl", "rationales")
+    return fill(
+        made, requests, Cache(folder / "radio.sqlite"), folder / "failures.jsonl", "rationales"
+    )
 
 
 def completion(api: str, text: str | None) -> str:
@@ -96,11 +101,29 @@ def completion(api: str, text: str | None) -> str:
     if api == "anthropic":
         content = [{"type": "text", "text": text}] if text else []
         usage = {"input_tokens": 100, "output_tokens": 5}
-        row = {"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": content}
+        row = {
+            "id": "msg_1",
+            "type": "message",
+            "role": "assistant",
+            "model": "m",
+            "content": content,
+        }
         return json.dumps({**row, "stop_reason": "end_turn", "stop_sequence": None, "usage": usage})
-    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
-    row = {"id": "c-1", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice]}
-    return json.dumps({**row, "usage": {"prompt_tokens": 100, "completion_tokens": 5, "total_tokens": 105}})
+    choice = {
+        "index": 0,
+        "message": {"role": "assistant", "content": text},
+        "finish_reason": "stop",
+    }
+    row = {
+        "id": "c-1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "m",
+        "choices": [choice],
+    }
+    return json.dumps(
+        {**row, "usage": {"prompt_tokens": 100, "completion_tokens": 5, "total_tokens": 105}}
+    )
 
 
 # Addresses
@@ -108,10 +131,13 @@ def completion(api: str, text: str | None) -> str:
 
 @pytest.mark.parametrize("kind", [AnthropicWriter, OpenAIWriter], ids=lambda kind: kind.__name__)
 @pytest.mark.parametrize(
-    "found", ["localhost:8000", "localhost:8000/v1", "127.0.0.1:9", "http://", "ftp://x", "http://a:b"]
+    "found",
+    ["localhost:8000", "localhost:8000/v1", "127.0.0.1:9", "http://", "ftp://x", "http://a:b"],
 )
 def test_an_address_that_is_none_is_refused_before_anything_is_asked(kind: Any, found: str) -> None:
-    with pytest.raises(InputError, match=r"base_url: found .* expected an address with http:// or https://"):
+    with pytest.raises(
+        InputError, match=r"base_url: found .* expected an address with http:// or https://"
+    ):
         kind(base_url=found)
 
 
@@ -199,16 +225,22 @@ def test_a_server_that_is_something_else_is_one_message_after_a_few_requests(
 
 
 @pytest.mark.parametrize("kind", OTHERS)
-def test_batches_at_a_server_that_is_something_else_are_one_message(kind: str, tmp_path: Path) -> None:
+def test_batches_at_a_server_that_is_something_else_are_one_message(
+    kind: str, tmp_path: Path
+) -> None:
     with server(lambda path: OTHERS[kind]) as other:
         for _ in range(2):  # the second run looks for the batch of the first
-            with pytest.raises(InputError, match=r"unreadable answer from http://127|no longer at the server"):
+            with pytest.raises(
+                InputError, match=r"unreadable answer from http://127|no longer at the server"
+            ):
                 ask(writer("anthropic", other.url, mode="batches", poll_seconds=0.01), 12, tmp_path)
         assert other.calls.total() <= 8
 
 
 @pytest.mark.parametrize("api", APIS)
-def test_an_unreadable_answer_among_good_ones_is_not_paid_for_nine_times(api: str, tmp_path: Path) -> None:
+def test_an_unreadable_answer_among_good_ones_is_not_paid_for_nine_times(
+    api: str, tmp_path: Path
+) -> None:
     asked: Counter[str] = Counter()
 
     def say(path: str) -> tuple[str, str]:
@@ -220,7 +252,11 @@ def test_an_unreadable_answer_among_good_ones_is_not_paid_for_nine_times(api: st
         return "text/html", PAGE
 
     with server(say) as other:
-        assert ask(writer(api, other.url, concurrency=1), 3, tmp_path) == {"written": 1, "failed": 2, "cached": 0}
+        assert ask(writer(api, other.url, concurrency=1), 3, tmp_path) == {
+            "written": 1,
+            "failed": 2,
+            "cached": 0,
+        }
     assert asked["all"] == 1 + 2 * 3
 
 
@@ -235,14 +271,19 @@ def test_empty_answers_are_counted_as_such_with_what_to_do(
         assert ask(writer(api, other.url), 12, tmp_path) == {"empty": 12, "cached": 0}
         assert ask(writer(api, other.url), 12, tmp_path) == {"cached": 12}
     said = capsys.readouterr().err
-    assert "12 empty: such answers are kept and not asked for again; take another model or prompt" in said
+    assert (
+        "12 empty: such answers are kept and not asked for again; take another model or prompt"
+        in said
+    )
     assert "radio cache prune --outcome empty --yes" in said
     rows = [row for _, row in Cache(tmp_path / "radio.sqlite").items_json("rationale")]
     assert {row["outcome"] for row in rows} == {"empty"}
 
 
 @pytest.mark.parametrize("api", APIS)
-def test_a_model_that_answers_nothing_of_use_is_not_paid_for_to_the_end(api: str, tmp_path: Path) -> None:
+def test_a_model_that_answers_nothing_of_use_is_not_paid_for_to_the_end(
+    api: str, tmp_path: Path
+) -> None:
     with server(lambda path: ("application/json", completion(api, None))) as other:
         with pytest.raises(InputError, match=r"of no use so far.*empty: such answers are kept"):
             ask(writer(api, other.url, concurrency=4), 500, tmp_path)

@@ -1,4 +1,5 @@
-"""Checks of rationales: what each one flags and what it must leave alone, and similarities that are computed once."""
+"""Checks of rationales: what each one flags and what it must leave alone, and similarities that are
+computed once."""
 
 from __future__ import annotations
 
@@ -23,7 +24,9 @@ from radio.schema import InputError, Passage, Question, Rationale
 
 HARBOUR = Question("q1", "Who lit the lamp at port3?", ("captain3", "the keeper"))
 GOOD = "In fog captain3 lit the lamp at port3, since the gulls had gone and no ship could see the stone tower."
-MULTIPLE = Question("q1", "Which planet is largest?", ("Jupiter",), ("Mars", "Jupiter", "Venus", "Earth"))
+MULTIPLE = Question(
+    "q1", "Which planet is largest?", ("Jupiter",), ("Mars", "Jupiter", "Venus", "Earth")
+)
 
 
 @pytest.fixture
@@ -52,11 +55,17 @@ def test_a_good_rationale_passes_every_check(cache: Cache) -> None:
         ("I'm sorry, but I can't help with that.", "written", "refusal"),
         (GOOD, "truncated", "truncated"),
         (GOOD.replace("captain3", "captain4"), "written", "no_answer"),
-        ("Captain3 lit the lamp at port3, for it was captain3 who lit the lamp.", "written", "repeats"),
+        (
+            "Captain3 lit the lamp at port3, for it was captain3 who lit the lamp.",
+            "written",
+            "repeats",
+        ),
         (GOOD + " Fog." * 300, "written", "too_long"),
     ],
 )
-def test_each_check_names_what_is_wrong(text: str, outcome: str, expected: str, cache: Cache) -> None:
+def test_each_check_names_what_is_wrong(
+    text: str, outcome: str, expected: str, cache: Cache
+) -> None:
     assert expected in failed(text, cache, outcome=outcome)
 
 
@@ -134,7 +143,10 @@ def test_what_only_looks_like_a_refusal(text: str) -> None:
         (("7",), "Five balls and two stars make seven numbers."),
         (("REFUTES",), "So the claim is refuted."),
         (("have a vertebral column",), "They are known by having a vertebral column."),
-        (("acts as a primer, by polymerizing the first glucose molecules",), "It is a primer for glucose molecules."),
+        (
+            ("acts as a primer, by polymerizing the first glucose molecules",),
+            "It is a primer for glucose molecules.",
+        ),
         (("The Who",), "The single made The Who famous."),
         (("Beyoncé",), "The song is by Beyonce."),
         (("Beyonce",), "The song is by Beyoncé."),
@@ -185,7 +197,9 @@ def test_of_a_multiple_choice_text_and_letter_count(text: str, expected: bool, g
 
 def test_the_article_a_is_not_the_letter_of_a_choice() -> None:
     question = Question("q1", "Which is largest?", ("Mars",), ("Mars", "Jupiter"))
-    assert not mentions_answer("A planet of gas is largest, since gas is light. A star is larger.", question)
+    assert not mentions_answer(
+        "A planet of gas is largest, since gas is light. A star is larger.", question
+    )
     assert mentions_answer("Rock is heavy, so option A.", question)
 
 
@@ -200,14 +214,22 @@ def test_the_article_a_is_not_the_letter_of_a_choice() -> None:
         ("", 0, False),
     ],
 )
-def test_repeats_counts_words_of_its_own(text: str, limit: int, expected: bool, cache: Cache) -> None:
+def test_repeats_counts_words_of_its_own(
+    text: str, limit: int, expected: bool, cache: Cache
+) -> None:
     assert ("repeats" in failed(text, cache, MULTIPLE, min_new_words=limit)) is expected
 
 
 def test_aliases_that_are_not_said_take_no_words_away(cache: Cache) -> None:
-    aliases = ("Toronto", "downtown Toronto", "Longest street in the world, Lake Ontario, Yonge Street beginning")
+    aliases = (
+        "Toronto",
+        "downtown Toronto",
+        "Longest street in the world, Lake Ontario, Yonge Street beginning",
+    )
     text = "Yonge Street begins near Lake Ontario in Toronto and was once the longest street in the world."
-    assert "repeats" not in failed(text, cache, Question("q1", "Which city has the museum?", aliases))
+    assert "repeats" not in failed(
+        text, cache, Question("q1", "Which city has the museum?", aliases)
+    )
 
 
 @pytest.mark.parametrize(("number", "expected"), [(20, False), (21, True)])
@@ -242,8 +264,13 @@ def encoder(tiny_bert: str) -> Encoder:
     return Encoder(tiny_bert, max_length=48)
 
 
-def test_the_nearest_candidate_decides_whether_a_rationale_is_supported(encoder: Encoder, cache: Cache) -> None:
-    near, far = passages("The gull and the rope at the bell.", GOOD), passages("rope rope", "wind wind wind")
+def test_the_nearest_candidate_decides_whether_a_rationale_is_supported(
+    encoder: Encoder, cache: Cache
+) -> None:
+    near, far = (
+        passages("The gull and the rope at the bell.", GOOD),
+        passages("rope rope", "wind wind wind"),
+    )
     items = [
         (HARBOUR, Rationale("q1", GOOD), near),
         (Question("q2", "?", ("captain3",)), Rationale("q2", GOOD), far),
@@ -254,7 +281,10 @@ def test_the_nearest_candidate_decides_whether_a_rationale_is_supported(encoder:
     assert sorted(best) == ["q1", "q2"]
     assert best["q1"].passage_id == "p1"
     assert best["q1"].similarity == pytest.approx(1, abs=1e-5)
-    vectors = encoder.encode([p.contents for p in far], cache) @ encoder.encode([GOOD], cache, query=True)[0]
+    vectors = (
+        encoder.encode([p.contents for p in far], cache)
+        @ encoder.encode([GOOD], cache, query=True)[0]
+    )
     assert best["q2"] == (far[int(np.argmax(vectors))].id, pytest.approx(float(vectors.max())))
     limit = (1 + best["q2"].similarity) / 2
     found = QualityChecks(encoder=encoder, min_similarity=limit).run(items, cache, ["unsupported"])
@@ -265,7 +295,11 @@ def test_similarities_are_computed_once(tiny_bert: str, cache: Cache) -> None:
     items = [(HARBOUR, Rationale("q1", GOOD), passages("rope", "bell"))]
     first, second, other = (Encoder(tiny_bert, max_length=length) for length in (48, 48, 32))
     found = [best_passages(items, encoder, cache) for encoder in (first, second, other)]
-    assert [encoder._loaded is not None for encoder in (first, second, other)] == [True, False, True]
+    assert [encoder._loaded is not None for encoder in (first, second, other)] == [
+        True,
+        False,
+        True,
+    ]
     assert found[0] == found[1]
     changed = [(HARBOUR, Rationale("q1", GOOD), passages("gull"))]
     assert best_passages(changed, second, cache) != found[0]
@@ -290,7 +324,9 @@ def test_many_rationales_are_embedded_in_parts(encoder: Encoder, cache: Cache) -
 
 
 def test_without_models_the_checks_that_need_one_are_left_out(tiny_bert: str) -> None:
-    assert QualityChecks().available == tuple(n for n in CHECKS if n not in {"contradicts", "unsupported"})
+    assert QualityChecks().available == tuple(
+        n for n in CHECKS if n not in {"contradicts", "unsupported"}
+    )
     assert QualityChecks(encoder=Encoder(tiny_bert), judge=NLIJudge("unused")).available == CHECKS
 
 
@@ -323,5 +359,9 @@ def test_a_limit_out_of_range_is_named(settings: dict[str, Any], message: str) -
 def test_the_fingerprint_follows_the_settings(tiny_bert: str) -> None:
     same = QualityChecks().fingerprint()
     assert QualityChecks(max_words=300).fingerprint() == same
-    others = [QualityChecks(max_words=10), QualityChecks(min_similarity=0.5), QualityChecks(encoder=Encoder(tiny_bert))]
+    others = [
+        QualityChecks(max_words=10),
+        QualityChecks(min_similarity=0.5),
+        QualityChecks(encoder=Encoder(tiny_bert)),
+    ]
     assert len({same, *(checks.fingerprint() for checks in others)}) == 4

@@ -1,4 +1,5 @@
-"""Judges of rationales: what counts as a contradiction, models that are asked once, settings from a config."""
+"""Judges of rationales: what counts as a contradiction, models that are asked once, settings from a
+config."""
 
 from __future__ import annotations
 
@@ -37,7 +38,9 @@ class Fixed(Judge):
 @pytest.fixture(scope="session")
 def tiny_nli(tiny_bert: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     """Folder of a random BERT with the three labels of inference; "Contradiction" is the second."""
-    return nli(tiny_bert, tmp_path_factory.mktemp("tiny_nli"), ["entailment", "Contradiction", "neutral"])
+    return nli(
+        tiny_bert, tmp_path_factory.mktemp("tiny_nli"), ["entailment", "Contradiction", "neutral"]
+    )
 
 
 def nli(tiny_bert: str, folder: Path, labels: list[str]) -> str:
@@ -62,7 +65,11 @@ def test_a_contradiction_from_the_threshold_on(cache: Cache) -> None:
     texts = ["captain4 did", "captain5 did", "captain3 did"]
     items = [(q, Rationale(q.id, text), []) for q, text in zip(questions, texts, strict=True)]
     checks = QualityChecks(judge=Fixed(dict(zip(texts, [0.9, 0.5, 0.49], strict=True))))
-    assert checks.run(items, cache, ["contradicts"]) == {"q0": ["contradicts"], "q1": ["contradicts"], "q2": []}
+    assert checks.run(items, cache, ["contradicts"]) == {
+        "q0": ["contradicts"],
+        "q1": ["contradicts"],
+        "q2": [],
+    }
 
 
 def test_the_judge_is_asked_once_and_only_about_what_can_be_judged(cache: Cache) -> None:
@@ -87,7 +94,9 @@ def test_the_judge_is_asked_once_and_only_about_what_can_be_judged(cache: Cache)
 @pytest.mark.parametrize("probability", [-0.1, 1.1, float("nan")])
 def test_a_judge_that_gives_no_probability_is_named(probability: float, cache: Cache) -> None:
     checks = QualityChecks(judge=Fixed({GOOD: probability}))
-    with pytest.raises(InputError, match=r"Fixed\.contradicts: found .* expected a number in \[0, 1\]"):
+    with pytest.raises(
+        InputError, match=r"Fixed\.contradicts: found .* expected a number in \[0, 1\]"
+    ):
         checks.run([(HARBOUR, Rationale("q1", GOOD), [])], cache)
 
 
@@ -106,7 +115,9 @@ def test_the_probability_is_that_of_the_label_contradiction(tiny_nli: str) -> No
         statement = f'The answer to the question "Who lit the lamp at port3?" is {answer}.'
         inputs = tokenizer([text], [statement], truncation=True, max_length=64, return_tensors="pt")
         with torch.inference_mode():
-            assert value == pytest.approx(float(network(**inputs).logits.softmax(-1)[0, 1]), abs=1e-5)
+            assert value == pytest.approx(
+                float(network(**inputs).logits.softmax(-1)[0, 1]), abs=1e-5
+            )
 
 
 def test_the_hypothesis_takes_an_answer_that_the_rationale_mentions() -> None:
@@ -114,7 +125,9 @@ def test_the_hypothesis_takes_an_answer_that_the_rationale_mentions() -> None:
     assert said.endswith("is the keeper.")
 
 
-def test_verdicts_are_read_from_the_cache_also_under_another_threshold(tiny_nli: str, cache: Cache) -> None:
+def test_verdicts_are_read_from_the_cache_also_under_another_threshold(
+    tiny_nli: str, cache: Cache
+) -> None:
     items = [(HARBOUR, Rationale("q1", GOOD), [])]
     first = NLIJudge(tiny_nli, threshold=0.0)
     assert QualityChecks(judge=first).run(items, cache, ["contradicts"]) == {"q1": ["contradicts"]}
@@ -124,9 +137,13 @@ def test_verdicts_are_read_from_the_cache_also_under_another_threshold(tiny_nli:
     assert second._loaded is None
 
 
-def test_a_model_without_the_label_is_refused_with_its_labels(tiny_bert: str, tmp_path: Path) -> None:
+def test_a_model_without_the_label_is_refused_with_its_labels(
+    tiny_bert: str, tmp_path: Path
+) -> None:
     folder = nli(tiny_bert, tmp_path / "model", ["entailment", "not_entailment"])
-    with pytest.raises(InputError, match=r"judge\.init_args\.model.*entailment, not_entailment.*'contradiction'"):
+    with pytest.raises(
+        InputError, match=r"judge\.init_args\.model.*entailment, not_entailment.*'contradiction'"
+    ):
         NLIJudge(folder).contradicts([(HARBOUR, Rationale("q1", GOOD))])
 
 
@@ -154,9 +171,14 @@ def test_settings_from_a_config(tiny_nli: str, tiny_bert: str) -> None:
     settings = {
         "max_words": 50,
         "encoder": {"class_path": "radio.encoders.Encoder", "init_args": {"model": tiny_bert}},
-        "judge": {"class_path": f"{place}.NLIJudge", "init_args": {"model": tiny_nli, "threshold": 0.7}},
+        "judge": {
+            "class_path": f"{place}.NLIJudge",
+            "init_args": {"model": tiny_nli, "threshold": 0.7},
+        },
     }
-    config = parser.parse_object({"checks": {"class_path": f"{place}.QualityChecks", "init_args": settings}})
+    config = parser.parse_object(
+        {"checks": {"class_path": f"{place}.QualityChecks", "init_args": settings}}
+    )
     checks = parser.instantiate(config).checks
     assert (checks.max_words, checks.available) == (50, CHECKS)
     assert checks.judge.threshold == 0.7

@@ -1,4 +1,5 @@
-"""The report on rationales: numbers that add up, files that hold them, and a page that is safe to open."""
+"""The report on rationales: numbers that add up, files that hold them, and a page that is safe to
+open."""
 
 from __future__ import annotations
 
@@ -36,7 +37,10 @@ class NoEncoder(Teacher):
 
 
 def module(world: World, **changes: Any) -> JsonlDataModule:
-    files = {name: str(world.folder / f"{name}.jsonl") for name in ("train", "validation", "test", "corpus")}
+    files = {
+        name: str(world.folder / f"{name}.jsonl")
+        for name in ("train", "validation", "test", "corpus")
+    }
     settings = {
         "retriever": BM25(),
         "rationales": Recorded(str(world.folder / "rationales.jsonl")),
@@ -59,7 +63,11 @@ def prepared(world: World, **changes: Any) -> JsonlDataModule:
 def change(world: World, rationales: dict[str, dict[str, Any] | None]) -> None:
     """Replace parts of rows of the rationale file, or take rows out."""
     rows = read_jsonl(world.folder / "rationales.jsonl")
-    changed = [{**row, **(rationales.get(row["id"], {}) or {})} for row in rows if rationales.get(row["id"], row)]
+    changed = [
+        {**row, **(rationales.get(row["id"], {}) or {})}
+        for row in rows
+        if rationales.get(row["id"], row)
+    ]
     write_jsonl(world.folder / "rationales.jsonl", changed)
 
 
@@ -67,7 +75,9 @@ def train_ids(world: World) -> list[str]:
     return [row["id"] for row in read_jsonl(world.folder / "train.jsonl")]
 
 
-def test_the_numbers_count_questions_rationales_and_failed_checks(world: World, tmp_path: Path) -> None:
+def test_the_numbers_count_questions_rationales_and_failed_checks(
+    world: World, tmp_path: Path
+) -> None:
     ids = train_ids(world)
     usage = {"input": 100, "output": 20, "tier": "standard"}
     change(
@@ -81,7 +91,11 @@ def test_the_numbers_count_questions_rationales_and_failed_checks(world: World, 
     )
     numbers = report(prepared(world), ["train"], tmp_path / "out")["train"]
     total = len(ids)
-    assert (numbers["questions"], numbers["rationales"], numbers["missing"]) == (total, total - 1, 1)
+    assert (numbers["questions"], numbers["rationales"], numbers["missing"]) == (
+        total,
+        total - 1,
+        1,
+    )
     assert numbers["outcomes"] == {"written": total - 3, "refused": 1, "truncated": 1}
     assert numbers["models"] == {"recorded": total - 2, "other": 1}
     assert numbers["tokens"] == {"input": 200, "output": 40}
@@ -95,7 +109,10 @@ def test_the_numbers_count_questions_rationales_and_failed_checks(world: World, 
     }
     assert numbers["checks"]["refusal"]["share"] == pytest.approx(2 / (total - 1))
     # what the filters drop is counted all the same
-    assert numbers["pass_filters"] == {"count": total - 4, "share": pytest.approx((total - 4) / (total - 1))}
+    assert numbers["pass_filters"] == {
+        "count": total - 4,
+        "share": pytest.approx((total - 4) / (total - 1)),
+    }
     assert numbers["words"]["median"] == 11
     assert json.loads((tmp_path / "out/rationales.json").read_text()) == {"train": numbers}
 
@@ -110,7 +127,9 @@ def test_there_is_a_row_for_each_question(world: World, tmp_path: Path) -> None:
     assert rows[0]["rationale"] is None
     assert (rows[0]["failed"], rows[0]["words"]) == ([], None)
     assert (rows[1]["failed"], rows[1]["words"]) == (["no_answer", "repeats"], 2)
-    assert rows[1]["golden_answers"] == read_jsonl(world.folder / "train.jsonl")[1]["golden_answers"]
+    assert (
+        rows[1]["golden_answers"] == read_jsonl(world.folder / "train.jsonl")[1]["golden_answers"]
+    )
 
 
 def test_without_an_encoder_nothing_is_said_about_similarity(world: World, tmp_path: Path) -> None:
@@ -156,14 +175,23 @@ def test_the_checks_own_encoder_comes_first(world: World, tiny_bert: str, tmp_pa
     assert unsupported + numbers["support"]["similar"]["count"] == numbers["rationales"]
 
 
-def test_support_counts_questions_with_an_answer_among_their_candidates(world: World, tmp_path: Path) -> None:
+def test_support_counts_questions_with_an_answer_among_their_candidates(
+    world: World, tmp_path: Path
+) -> None:
     rows = read_jsonl(world.folder / "train.jsonl")
-    write_jsonl(world.folder / "train.jsonl", [{**rows[0], "golden_answers": ["admiral9"]}, *rows[1:]])
+    write_jsonl(
+        world.folder / "train.jsonl", [{**rows[0], "golden_answers": ["admiral9"]}, *rows[1:]]
+    )
     numbers = report(prepared(world), ["train"], tmp_path)["train"]
-    assert numbers["support"]["answer"] == {"count": len(rows) - 1, "share": pytest.approx(1 - 1 / len(rows))}
+    assert numbers["support"]["answer"] == {
+        "count": len(rows) - 1,
+        "share": pytest.approx(1 - 1 / len(rows)),
+    }
 
 
-def test_a_second_report_loads_no_model_and_writes_the_same(world: World, tiny_bert: str, tmp_path: Path) -> None:
+def test_a_second_report_loads_no_model_and_writes_the_same(
+    world: World, tiny_bert: str, tmp_path: Path
+) -> None:
     prepared(world, teacher=RationaleSimilarity(Encoder(tiny_bert, max_length=48)))
     written = []
     for name in ("first", "second"):
@@ -194,11 +222,17 @@ def test_no_rationale_at_all(world: World, tiny_bert: str, tmp_path: Path) -> No
 
 def test_questions_without_candidates(world: World, tiny_bert: str, tmp_path: Path) -> None:
     ids = [
-        row["id"] for split in ("train", "validation", "test") for row in read_jsonl(world.folder / f"{split}.jsonl")
+        row["id"]
+        for split in ("train", "validation", "test")
+        for row in read_jsonl(world.folder / f"{split}.jsonl")
     ]
-    path = write_jsonl(world.folder / "run.jsonl", [{"id": identifier, "candidate_ids": []} for identifier in ids])
+    path = write_jsonl(
+        world.folder / "run.jsonl", [{"id": identifier, "candidate_ids": []} for identifier in ids]
+    )
     datamodule = prepared(
-        world, retriever=Precomputed(str(path)), teacher=RationaleSimilarity(Encoder(tiny_bert, max_length=48))
+        world,
+        retriever=Precomputed(str(path)),
+        teacher=RationaleSimilarity(Encoder(tiny_bert, max_length=48)),
     )
     numbers = report(datamodule, ["train"], tmp_path)["train"]
     assert numbers["checks"]["unsupported"]["share"] == 1
@@ -213,7 +247,10 @@ def test_multiple_choice_and_other_scripts(world: World, tmp_path: Path) -> None
     rows[1] |= {"question": "法国的首都是哪里?", "golden_answers": ["巴黎"]}
     write_jsonl(world.folder / "train.jsonl", rows)
     text = "It was foggy and no ship could see the tower, so option A is correct."
-    change(world, {rows[0]["id"]: {"rationale": text}, rows[1]["id"]: {"rationale": "法国的首都是巴黎 🗼。"}})
+    change(
+        world,
+        {rows[0]["id"]: {"rationale": text}, rows[1]["id"]: {"rationale": "法国的首都是巴黎 🗼。"}},
+    )
     report(prepared(world), ["train"], tmp_path)
     first, second = read_jsonl(tmp_path / "rationales.jsonl")[:2]
     assert (first["choices"], first["failed"]) == (["captain0", "captain1"], [])
@@ -224,9 +261,17 @@ def test_multiple_choice_and_other_scripts(world: World, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("changes", "split", "message"),
     [
-        ({"rationales": None}, "train", r"found no use for rationales.*data\.init_args\.rationales"),
+        (
+            {"rationales": None},
+            "train",
+            r"found no use for rationales.*data\.init_args\.rationales",
+        ),
         ({"teacher": RetrievalScore()}, "train", "found no use for rationales"),
-        ({"test": None}, "test", "split: found 'test', expected one of the splits that have questions"),
+        (
+            {"test": None},
+            "test",
+            "split: found 'test', expected one of the splits that have questions",
+        ),
         ({}, "train", r"candidates missing for .*\n.*radio prepare"),
     ],
 )
@@ -278,7 +323,9 @@ def test_the_page_is_whole_and_loads_nothing(world: World, tiny_bert: str, tmp_p
         assert head == "data:image/svg+xml;base64"
         assert b"<svg" in base64.b64decode(code)
     assert not [tag for tag, _ in page.tags if tag in {"script", "link", "iframe", "object"}]
-    assert not [a for _, attributes in page.tags for a in attributes if a == "href" or a.startswith("on")]
+    assert not [
+        a for _, attributes in page.tags for a in attributes if a == "href" or a.startswith("on")
+    ]
     assert "no_answer" in page.text
 
 
@@ -287,21 +334,39 @@ def test_what_others_wrote_is_text_on_the_page(world: World, tmp_path: Path) -> 
     rows = read_jsonl(world.folder / "train.jsonl")
     rows[0] |= {"question": f"Who? {attack}", "golden_answers": [f"</article>{attack}"]}
     write_jsonl(world.folder / "train.jsonl", rows)
-    row = {"rationale": f"I'm sorry, but {attack}", "model": f'"{attack}', "outcome": f"odd{attack}"}
+    row = {
+        "rationale": f"I'm sorry, but {attack}",
+        "model": f'"{attack}',
+        "outcome": f"odd{attack}",
+    }
     change(world, {rows[0]["id"]: row})
     path = rationale_report(prepared(world, rationale_filters=()), "train", tmp_path)
     page = Page(path.read_text(encoding="utf-8"))
     assert f"I'm sorry, but {attack}" in page.text
     assert f"Who? {attack}" in page.text
     assert "script" not in {tag for tag, _ in page.tags}
-    assert all((attributes["src"] or "").startswith("data:") for tag, attributes in page.tags if tag == "img")
+    assert all(
+        (attributes["src"] or "").startswith("data:")
+        for tag, attributes in page.tags
+        if tag == "img"
+    )
 
 
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed: apt-get install chromium")
+@pytest.mark.skipif(
+    shutil.which("chromium") is None, reason="chromium is not installed: apt-get install chromium"
+)
 def test_the_page_renders(world: World, tiny_bert: str, tmp_path: Path) -> None:
     datamodule = prepared(world, teacher=RationaleSimilarity(Encoder(tiny_bert, max_length=48)))
     path = rationale_report(datamodule, "train", tmp_path)
     picture = tmp_path / "page.png"
-    options = ["--headless", "--no-sandbox", "--disable-gpu", "--window-size=1200,1600", f"--screenshot={picture}"]
-    subprocess.run(["chromium", *options, path.as_uri()], check=True, timeout=PATIENCE, capture_output=True)
+    options = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--window-size=1200,1600",
+        f"--screenshot={picture}",
+    ]
+    subprocess.run(
+        ["chromium", *options, path.as_uri()], check=True, timeout=PATIENCE, capture_output=True
+    )
     assert picture.stat().st_size > 50_000

@@ -1,4 +1,5 @@
-"""Reviewing rationales: no mark is lost, people are compared rightly, and nobody else can ask the server."""
+"""Reviewing rationales: no mark is lost, people are compared rightly, and nobody else can ask the
+server."""
 
 from __future__ import annotations
 
@@ -35,7 +36,9 @@ def make_items(n: int = 4) -> list[ReviewItem]:
             model="test-model",
             failed=("repeats",) if i == 1 else (),
             candidates=(
-                ReviewCandidate("p-0", f"Port {i}", ATTACK if i == 0 else "Nobody knows.", 12.5, 0.75),
+                ReviewCandidate(
+                    "p-0", f"Port {i}", ATTACK if i == 0 else "Nobody knows.", 12.5, 0.75
+                ),
                 ReviewCandidate("p-1", "<b>Fog</b>", "A whaler sank.", 3.25, None),
             ),
         )
@@ -44,7 +47,9 @@ def make_items(n: int = 4) -> list[ReviewItem]:
 
 
 @contextmanager
-def serving(items: Sequence[ReviewItem], folder: Path, annotator: str = "ann") -> Iterator[ReviewServer]:
+def serving(
+    items: Sequence[ReviewItem], folder: Path, annotator: str = "ann"
+) -> Iterator[ReviewServer]:
     reviews = Reviews(folder, annotator)
     server = ReviewServer(items, reviews)
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
@@ -68,7 +73,9 @@ def ask(server: ReviewServer, path: str, body: Any = None, **headers: str) -> tu
     """Status and answer of one request, with the token unless another is given."""
     connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=PATIENCE)
     data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
-    connection.request("POST" if body is not None else "GET", path, data, {"X-Token": server.token, **headers})
+    connection.request(
+        "POST" if body is not None else "GET", path, data, {"X-Token": server.token, **headers}
+    )
     reply = connection.getresponse()
     text = reply.read().decode()
     connection.close()
@@ -117,7 +124,8 @@ def test_undo_goes_back_change_by_change(tmp_path: Path) -> None:
 
 def test_a_killed_process_loses_no_mark_and_frees_the_name(tmp_path: Path) -> None:
     code = (
-        "import os, signal, sys; from pathlib import Path; from radio.rationales.marks import Reviews\n"
+        "import os, signal, sys; from pathlib import Path; from radio.rationales.marks import "
+        "Reviews\n"
         "reviews = Reviews(Path(sys.argv[1]), 'ann')\n"
         "for n in range(50): reviews.put((f'q-{n}', 'x'), 'wrong')\n"
         "os.kill(os.getpid(), signal.SIGKILL)"
@@ -130,14 +138,18 @@ def test_a_killed_process_loses_no_mark_and_frees_the_name(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("cut", [1, 2, 30])
-def test_a_cut_off_last_line_is_left_out_and_the_next_mark_starts_a_line(tmp_path: Path, cut: int) -> None:
+def test_a_cut_off_last_line_is_left_out_and_the_next_mark_starts_a_line(
+    tmp_path: Path, cut: int
+) -> None:
     items = make_items(3)
     reviews = Reviews(tmp_path, "ann")
     reviews.put(items[0].key, "wrong")
     reviews.put(items[1].key, "leaks")
     reviews.close()
     reviews.path.write_bytes(reviews.path.read_bytes()[:-cut])
-    left = {items[0].key, items[1].key} if cut == 1 else {items[0].key}  # 1: only the end of the line is missing
+    left = (
+        {items[0].key, items[1].key} if cut == 1 else {items[0].key}
+    )  # 1: only the end of the line is missing
     assert set(read_marks(reviews.path)) == left
     again = Reviews(tmp_path, "ann")
     again.put(items[2].key, "correct")
@@ -149,7 +161,8 @@ def test_a_cut_off_last_line_is_left_out_and_the_next_mark_starts_a_line(tmp_pat
 def test_a_damaged_line_is_named(tmp_path: Path) -> None:
     (tmp_path / "ann.jsonl").write_text('{"id": "q", "mark": "good"}\n')
     with pytest.raises(
-        InputError, match=r"ann.jsonl:1: found .*good.*expected .*correct, partly, wrong, leaks or null"
+        InputError,
+        match=r"ann.jsonl:1: found .*good.*expected .*correct, partly, wrong, leaks or null",
     ):
         Reviews(tmp_path, "ann")
     (tmp_path / "ann.jsonl").unlink()
@@ -191,7 +204,9 @@ def test_a_folder_that_is_a_file_is_an_input_error(tmp_path: Path) -> None:
         Reviews(tmp_path / "file", "ann")
 
 
-def test_a_full_disk_leaves_whole_lines_and_says_so(server: ReviewServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_whole_lines_and_says_so(
+    server: ReviewServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ask(server, "/api/mark", about(server.items[0], "wrong"))
 
     def full(_: int) -> None:
@@ -211,7 +226,8 @@ def test_a_full_disk_leaves_whole_lines_and_says_so(server: ReviewServer, monkey
 
 
 def test_agreement_against_a_hand_computed_kappa() -> None:
-    # 20 both correct, 5 and 10 apart, 15 both wrong: observed 0.7, by chance 0.5 * 0.6 + 0.5 * 0.4 = 0.5, kappa 0.4
+    # 20 both correct, 5 and 10 apart, 15 both wrong: observed 0.7, by chance 0.5 * 0.6 + 0.5 * 0.4
+    # = 0.5, kappa 0.4
     items = make_items(60)
     both = [("correct", "correct")] * 20 + [("correct", "wrong")] * 5 + [("wrong", "correct")] * 10
     both += [("wrong", "wrong")] * 15
@@ -221,7 +237,12 @@ def test_agreement_against_a_hand_computed_kappa() -> None:
     ann[items[57].key], ben[items[57].key] = Mark(None, "a note is no mark"), Mark("wrong")
     result = agreement(items, {"ann": ann, "ben": ben, "eve": {items[58].key: Mark("wrong")}})
     (pair,) = result["pairs"]
-    assert pair == {"annotators": ["ann", "ben"], "common": 50, "agree": 0.7, "kappa": pytest.approx(0.4)}
+    assert pair == {
+        "annotators": ["ann", "ben"],
+        "common": 50,
+        "agree": 0.7,
+        "kappa": pytest.approx(0.4),
+    }
     assert result["marked"] == {"ann": 51, "ben": 52, "eve": 1}
     assert [row["index"] for row in result["disagreements"]] == list(range(20, 35))
     assert result["disagreements"][0]["marks"] == {"ann": "correct", "ben": "wrong"}
@@ -255,7 +276,12 @@ def test_the_page_needs_the_token_and_each_call_too(server: ReviewServer) -> Non
 
 def test_a_foreign_host_is_refused(server: ReviewServer) -> None:
     page = f"/?token={server.token}"
-    for host in ("evil.example", f"evil.example:{server.server_port}", "127.0.0.1.evil.example:80", "[::1]:80"):
+    for host in (
+        "evil.example",
+        f"evil.example:{server.server_port}",
+        "127.0.0.1.evil.example:80",
+        "[::1]:80",
+    ):
         assert ask(server, "/api/state", Host=host)[0] == 403
         assert ask(server, page, Host=host)[0] == 403
     assert ask(server, page, Host="localhost:9999")[0] == 200, "a tunnel has another port"
@@ -287,7 +313,11 @@ def test_the_page_loads_nothing_and_is_not_kept(server: ReviewServer) -> None:
 @pytest.mark.parametrize(
     ("body", "status", "message"),
     [
-        ({"mark": "good"}, 400, "mark: found 'good', expected one of correct, partly, wrong, leaks or null"),
+        (
+            {"mark": "good"},
+            400,
+            "mark: found 'good', expected one of correct, partly, wrong, leaks or null",
+        ),
         ({"mark": ["wrong"]}, 400, "mark: found"),
         ({"note": 3}, 400, "note: expected a string"),
         ({"note": "\ud800"}, 400, "half a character"),
@@ -300,7 +330,9 @@ def test_the_page_loads_nothing_and_is_not_kept(server: ReviewServer) -> None:
         (b"[]", 400, "expected a JSON object"),
     ],
 )
-def test_a_wrong_mark_is_refused_with_a_reason(server: ReviewServer, body: Any, status: int, message: str) -> None:
+def test_a_wrong_mark_is_refused_with_a_reason(
+    server: ReviewServer, body: Any, status: int, message: str
+) -> None:
     if isinstance(body, dict):
         body = about(server.items[0], "wrong") | body
     found, answer = ask(server, "/api/mark", body)
@@ -310,7 +342,8 @@ def test_a_wrong_mark_is_refused_with_a_reason(server: ReviewServer, body: Any, 
 
 
 @pytest.mark.parametrize(
-    "path", ["/api/item/4", "/api/item/-1", "/api/item/x", "/api/item/", "/api/mark", "/favicon.ico"]
+    "path",
+    ["/api/item/4", "/api/item/-1", "/api/item/x", "/api/item/", "/api/mark", "/favicon.ico"],
 )
 def test_what_is_not_there_is_404_as_json(server: ReviewServer, path: str) -> None:
     status, answer = ask(server, path)
@@ -327,9 +360,17 @@ def test_marks_undo_and_export_over_http(server: ReviewServer) -> None:
     assert ask(server, "/api/mark", about(second, "leaks"))[0] == 200
     state = ask(server, "/api/state")[1]
     assert state["annotator"] == "ann"
-    assert state["items"][:3] == [["q-0", "partly", []], ["q-1", "leaks", ["repeats"]], ["q-2", None, []]]
+    assert state["items"][:3] == [
+        ["q-0", "partly", []],
+        ["q-1", "leaks", ["repeats"]],
+        ["q-2", None, []],
+    ]
     item = ask(server, "/api/item/0")[1]
-    assert (item["mark"], item["note"], item["candidates"][0]["teacher"]) == ("partly", "half", 0.75)
+    assert (item["mark"], item["note"], item["candidates"][0]["teacher"]) == (
+        "partly",
+        "half",
+        0.75,
+    )
     assert ask(server, "/api/undo", {})[1] == {"index": 1, "id": "q-1", "mark": None, "note": ""}
     rows = [json.loads(line) for line in ask(server, "/api/export")[1].splitlines()]
     assert [(row["id"], row["annotator"], row["mark"], row["note"]) for row in rows] == [
@@ -339,7 +380,10 @@ def test_marks_undo_and_export_over_http(server: ReviewServer) -> None:
     assert rows[0]["rationale"] == first.rationale
     assert rows[0]["golden_answers"] == ["Ada Hale", "Hale"]
     assert rows[0]["time"].endswith("+00:00")
-    assert ask(server, "/api/agreement")[1]["disagreements"][0]["marks"] == {"ann": "partly", "ben": "correct"}
+    assert ask(server, "/api/agreement")[1]["disagreements"][0]["marks"] == {
+        "ann": "partly",
+        "ben": "correct",
+    }
 
 
 def test_twenty_thousand_questions_go_without_their_texts(tmp_path: Path) -> None:
@@ -353,7 +397,9 @@ def test_twenty_thousand_questions_go_without_their_texts(tmp_path: Path) -> Non
 
 
 def test_a_taken_port_is_an_input_error(server: ReviewServer, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=f"port: found {server.server_port} .*expected one that is free"):
+    with pytest.raises(
+        InputError, match=f"port: found {server.server_port} .*expected one that is free"
+    ):
         review(make_items(), tmp_path, "ben", port=server.server_port)
     with pytest.raises(InputError, match="port: found 70000"):
         review(make_items(), tmp_path, "ben", port=70000)
@@ -364,10 +410,14 @@ def test_review_serves_until_ctrl_c_and_prints_where(tmp_path: Path) -> None:
         "import sys; from pathlib import Path; from radio.rationales.review import review\n"
         "from radio.rationales.marks import ReviewItem\n"
         "item = ReviewItem('q-0', 'Who?', ('Ada',), (), 'Since Ada did.')\n"
-        "review([item], Path(sys.argv[1]), 'ann', ready=lambda url: print('ready', url, flush=True))"
+        "review([item], Path(sys.argv[1]), 'ann', ready=lambda url: print('ready', url, "
+        "flush=True))"
     )
     process = subprocess.Popen(
-        [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True, preexec_fn=heed_ctrl_c
+        [sys.executable, "-c", code, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=heed_ctrl_c,
     )
     assert process.stdout is not None
     first, second = process.stdout.readline(), process.stdout.readline()
@@ -393,7 +443,10 @@ def test_items_come_from_a_prepared_data_module(world: World) -> None:
     assert [item.id for item in items] == [row["id"] for row in rows]
     examples = {example.question.id: example for example in prepared.examples["train"]}
     for item, row in zip(items, rows, strict=True):
-        assert (item.question, list(item.golden_answers)) == (row["question"], row["golden_answers"])
+        assert (item.question, list(item.golden_answers)) == (
+            row["question"],
+            row["golden_answers"],
+        )
         assert item.rationale.startswith("In fog captain")
         example = examples[item.id]
         assert example.teacher is not None

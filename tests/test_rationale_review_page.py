@@ -25,17 +25,30 @@ def server(tmp_path: Path) -> Iterator[ReviewServer]:
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed (pip install selenium)")
+    webdriver = pytest.importorskip(
+        "selenium.webdriver", reason="selenium is not installed (pip install selenium)"
+    )
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     driver = shutil.which("chromedriver")
     if not chromium or not driver:
-        pytest.skip("no browser: chromium and its chromedriver are needed (apt-get install chromium chromium-driver)")
+        pytest.skip(
+            "no browser: chromium and its chromedriver are needed (apt-get install chromium "
+            "chromium-driver)"
+        )
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
     profile = tmp_path_factory.mktemp("chromium")
-    for argument in ("headless=new", "no-sandbox", "disable-gpu", "disable-dev-shm-usage", f"user-data-dir={profile}"):
+    for argument in (
+        "headless=new",
+        "no-sandbox",
+        "disable-gpu",
+        "disable-dev-shm-usage",
+        f"user-data-dir={profile}",
+    ):
         options.add_argument(f"--{argument}")
-    options.add_experimental_option("prefs", {"download.default_directory": str(profile / "downloads")})
+    options.add_experimental_option(
+        "prefs", {"download.default_directory": str(profile / "downloads")}
+    )
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     options.set_capability("unhandledPromptBehavior", "accept")
     started = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
@@ -56,7 +69,9 @@ class Page:
     def until(self, condition: Callable[[], Any], seconds: float = PATIENCE) -> None:
         end = time.monotonic() + seconds
         while not condition():
-            assert time.monotonic() < end, f"still not so; the page says: {self.text('live')!r}, {self.text('saved')!r}"
+            assert time.monotonic() < end, (
+                f"still not so; the page says: {self.text('live')!r}, {self.text('saved')!r}"
+            )
             time.sleep(0.02)
 
     def find(self, identifier: str) -> Any:
@@ -93,7 +108,9 @@ def marks_of(server: ReviewServer) -> list[str | None]:
     return [server.reviews.marks.get(item.key, Mark()).mark for item in server.items]
 
 
-def test_a_person_marks_with_keys_and_buttons_and_undoes(browser: Any, server: ReviewServer) -> None:
+def test_a_person_marks_with_keys_and_buttons_and_undoes(
+    browser: Any, server: ReviewServer
+) -> None:
     page = Page(browser, server.url)
     page.at("q-0")
     assert page.text("counts").startswith("0 of 4 marked (0 %)")
@@ -146,7 +163,9 @@ def test_keys_do_nothing_while_a_note_is_written(browser: Any, server: ReviewSer
     assert page.find("note").get_property("value") == "will check: 1234 clw"
     assert marks_of(server) == [None] * 4
     page.press("\ue00c")  # escape
-    page.until(lambda: server.reviews.marks.get(server.items[0].key, Mark()).note == "will check: 1234 clw")
+    page.until(
+        lambda: server.reviews.marks.get(server.items[0].key, Mark()).note == "will check: 1234 clw"
+    )
     page.press("3")
     page.at("q-1")
     page.saved()
@@ -171,14 +190,23 @@ def test_text_of_strangers_stays_text(browser: Any, server: ReviewServer) -> Non
     passage = browser.find_element("css selector", "#candidates .text")
     assert passage.get_property("textContent") == ATTACK
     assert browser.execute_script("return window.attacked") is None
-    assert browser.execute_script("return document.querySelectorAll('main img, main script, main b b').length") == 0
+    assert (
+        browser.execute_script(
+            "return document.querySelectorAll('main img, main script, main b b').length"
+        )
+        == 0
+    )
     assert "<b>Fog</b>" in page.text("candidates")
     hits = browser.find_elements("css selector", "mark")
-    assert [hit.get_property("textContent") for hit in hits] == ["ADA HALE", "Hale"], "whole words, in any case"
+    assert [hit.get_property("textContent") for hit in hits] == ["ADA HALE", "Hale"], (
+        "whole words, in any case"
+    )
     assert "holds an answer" in page.text("candidates")
     assert "0.750" in page.text("candidates")
     assert "12.50" in page.text("candidates")
-    assert not [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
+    assert not [
+        entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")
+    ]
 
 
 def test_filters_and_jumps(browser: Any, server: ReviewServer) -> None:
@@ -215,11 +243,16 @@ def test_filters_and_jumps(browser: Any, server: ReviewServer) -> None:
     assert not browser.find_elements("css selector", "details[open]")
     page.press("j")
     page.at("q-1")
-    assert not browser.find_elements("css selector", "details[open]"), "it stays so for the next question"
+    assert not browser.find_elements("css selector", "details[open]"), (
+        "it stays so for the next question"
+    )
 
 
 def test_agreement_keys_and_export(browser: Any, server: ReviewServer) -> None:
-    for name, marks in {"ann": ("correct", "wrong", "wrong"), "ben": ("correct", "wrong", "leaks")}.items():
+    for name, marks in {
+        "ann": ("correct", "wrong", "wrong"),
+        "ben": ("correct", "wrong", "leaks"),
+    }.items():
         reviews = server.reviews if name == "ann" else Reviews(server.reviews.folder, name)
         for item, mark in zip(server.items, marks, strict=False):
             reviews.put(item.key, mark)
@@ -244,7 +277,12 @@ def test_agreement_keys_and_export(browser: Any, server: ReviewServer) -> None:
     page.until(path.is_file)
     rows = read_jsonl(path)
     assert [(row["id"], row["annotator"], row["mark"]) for row in rows] == [
-        *[("q-0", "ann", "correct"), ("q-0", "ben", "correct"), ("q-1", "ann", "wrong"), ("q-1", "ben", "wrong")],
+        *[
+            ("q-0", "ann", "correct"),
+            ("q-0", "ben", "correct"),
+            ("q-1", "ann", "wrong"),
+            ("q-1", "ben", "wrong"),
+        ],
         *[("q-2", "ann", "wrong"), ("q-2", "ben", "leaks")],
     ]
 

@@ -1,4 +1,5 @@
-"""What is said of rationales at first sight: numbers, what is far outside the usual, and why some are missing."""
+"""What is said of rationales at first sight: numbers, what is far outside the usual, and why some
+are missing."""
 
 from __future__ import annotations
 
@@ -21,7 +22,10 @@ from radio.schema import InputError, Question, Rationale
 from radio.teachers import RationaleSimilarity
 
 QUESTIONS = [Question(f"q{n}", f"Who lit lamp {n}?", (f"captain{n}",)) for n in range(20)]
-GOOD = [f"In the fog of that night captain{n} lit the lamp so that the ships came home." for n in range(20)]
+GOOD = [
+    f"In the fog of that night captain{n} lit the lamp so that the ships came home."
+    for n in range(20)
+]
 
 
 def of(texts: Sequence[str], questions: Sequence[Question] = QUESTIONS) -> Rationales:
@@ -32,8 +36,8 @@ def of(texts: Sequence[str], questions: Sequence[Question] = QUESTIONS) -> Ratio
 def test_the_line_says_how_many_what_they_mention_and_how_long_they_are() -> None:
     rationales = of(GOOD)
     assert line("train", numbers(rationales), rationales.left_out) == (
-        "train: 20 rationales of 20 questions, 100.0 % mention an answer, 20 distinct texts of 16 words on average, "
-        "1 left out (1 repeats, 1 too_long)"
+        "train: 20 rationales of 20 questions, 100.0 % mention an answer, 20 distinct texts of 16 "
+        "words on average, 1 left out (1 repeats, 1 too_long)"
     )
     assert warnings("train", numbers(rationales)) == []
 
@@ -89,7 +93,9 @@ def _requests(questions: Sequence[Question]) -> list[Request]:
 
 @pytest.mark.skipif(not (SHARED / "data").is_dir(), reason="no shared data")
 @pytest.mark.parametrize("name", ["fever", "mmlu", "musique", "nq", "triviaqa"])
-def test_real_rationales_give_no_warning_and_lose_less_than_a_hundredth(name: str, tmp_path: Path) -> None:
+def test_real_rationales_give_no_warning_and_lose_less_than_a_hundredth(
+    name: str, tmp_path: Path
+) -> None:
     questions = read_questions(SHARED / f"data/dataset/{name}/train.jsonl")
     writer = Recorded(str(SHARED / f"data/rationales/{name}/train.jsonl"))
     found = {r.question_id: r for r in writer.write(_requests(questions), None)}  # type: ignore[arg-type]
@@ -105,7 +111,10 @@ def test_real_rationales_give_no_warning_and_lose_less_than_a_hundredth(name: st
 
 
 def module(world: World, **changes: Any) -> JsonlDataModule:
-    files = {name: str(world.folder / f"{name}.jsonl") for name in ("train", "validation", "test", "corpus")}
+    files = {
+        name: str(world.folder / f"{name}.jsonl")
+        for name in ("train", "validation", "test", "corpus")
+    }
     settings: dict[str, Any] = {
         "retriever": BM25(),
         "rationales": Recorded(str(world.folder / "rationales.jsonl")),
@@ -142,12 +151,19 @@ def test_missing_rows_name_the_files_and_not_a_command_that_cannot_help(world: W
 def test_what_a_filter_of_quality_leaves_out_is_counted_and_stops_nothing(
     world: World, tiny_bert: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    rewrite(world, lambda n, row: {**row, "rationale": "In fog the lamp is lit by somebody."} if n == 0 else row)
+    rewrite(
+        world,
+        lambda n, row: (
+            {**row, "rationale": "In fog the lamp is lit by somebody."} if n == 0 else row
+        ),
+    )
     data = module(world, teacher=RationaleSimilarity(Encoder(tiny_bert, max_length=32)))
     data.prepare_data()
     data.setup("fit")
     assert len(data.examples["train"]) == 11
-    (said,) = [text for text in caplog.messages if text.startswith("train: 12 rationales of 12 questions")]
+    (said,) = [
+        text for text in caplog.messages if text.startswith("train: 12 rationales of 12 questions")
+    ]
     assert said.endswith("1 left out (1 no_answer)")
     # once, however often it is prepared
     data.prepare_data()
@@ -163,7 +179,11 @@ class Answers(RationaleWriter):
     def write(self, requests: Sequence[Request], cache: Cache) -> Iterator[Rationale | Failure]:
         for request, answer in zip(requests, self._answers, strict=False):
             identifier = request.question.id
-            yield replace(answer, question_id=identifier) if answer else Failure(identifier, "the line was cut")
+            yield (
+                replace(answer, question_id=identifier)
+                if answer
+                else Failure(identifier, "the line was cut")
+            )
 
 
 def test_empty_answers_are_said_to_be_kept_instead_of_a_command_that_cannot_help(
@@ -172,18 +192,27 @@ def test_empty_answers_are_said_to_be_kept_instead_of_a_command_that_cannot_help
     writer = Answers([Rationale("", "")] * 16)
     for _ in range(2):  # cached by then
         said = message(module(world, rationales=writer))
-        assert "12 empty: such answers are kept and not asked for again; take another model or prompt" in said
+        assert (
+            "12 empty: such answers are kept and not asked for again; take another model or prompt"
+            in said
+        )
         assert "radio cache prune --outcome empty --yes" in said
         assert "fill them with" not in said
     assert "rationales: 16 empty: such answers are kept" in capsys.readouterr().err
 
 
 def test_of_several_reasons_each_has_its_own_advice(world: World) -> None:
-    declined, cut = Rationale("", "", outcome="refused"), Rationale("", "In fog", outcome="truncated")
+    declined, cut = (
+        Rationale("", "", outcome="refused"),
+        Rationale("", "In fog", outcome="truncated"),
+    )
     said = message(module(world, rationales=Answers([None, declined, cut, *[None] * 13])))
     assert "10 not there: run that command again" in said
     assert "1 refused, 1 truncated: such answers are kept" in said
-    assert "radio cache prune --outcome refused --yes or radio cache prune --outcome truncated --yes" in said
+    assert (
+        "radio cache prune --outcome refused --yes or radio cache prune --outcome truncated --yes"
+        in said
+    )
     assert "fill them with: radio prepare" in said
 
 

@@ -1,4 +1,5 @@
-"""Prompts and files of marks as editors and crashes leave them; answers of a generator that are empty."""
+"""Prompts and files of marks as editors and crashes leave them; answers of a generator that are
+empty."""
 
 from __future__ import annotations
 
@@ -32,18 +33,29 @@ def test_a_prompt_that_cannot_be_read_is_one_message(
     monkeypatch.chdir(tmp_path)
     Path("latin.txt").write_bytes(PROMPT.replace("brief", "pr\xe9cis").encode("latin-1"))
     Path("folder").mkdir()
-    with pytest.raises(InputError, match=r"not UTF-8 text|cannot be read|expected one of") as caught:
+    with pytest.raises(
+        InputError, match=r"not UTF-8 text|cannot be read|expected one of"
+    ) as caught:
         PromptTemplate(f"./{name}")
     assert len(str(caught.value)) < 600
 
 
 def mark(note: str) -> bytes:
-    row = {"id": "q1", "rationale": "f", "mark": "correct", "note": note, "annotator": "ada", "time": "t"}
+    row = {
+        "id": "q1",
+        "rationale": "f",
+        "mark": "correct",
+        "note": note,
+        "annotator": "ada",
+        "time": "t",
+    }
     return json.dumps(row, ensure_ascii=False).encode()
 
 
 @pytest.mark.parametrize("note", ["a\u2028b", "a\x85b", "plain"])
-def test_marks_are_split_at_newlines_alone_and_take_a_byte_order_mark(note: str, tmp_path: Path) -> None:
+def test_marks_are_split_at_newlines_alone_and_take_a_byte_order_mark(
+    note: str, tmp_path: Path
+) -> None:
     path = tmp_path / "ada.jsonl"
     path.write_bytes(b"\xef\xbb\xbf" + mark(note) + b"\r\n" + mark(note) + b"\n")
     assert read_marks(path) == {("q1", "f"): Mark("correct", note, "t")}
@@ -64,10 +76,14 @@ class Silent(Generator):
         return ["" if prompt.question.id != "q0" else "Ada" for prompt in prompts]
 
 
-def test_a_generator_that_mostly_answers_nothing_is_a_warning_with_what_to_do(tmp_path: Path) -> None:
+def test_a_generator_that_mostly_answers_nothing_is_a_warning_with_what_to_do(
+    tmp_path: Path,
+) -> None:
     prompts = [Prompt(Question(f"q{n}", f"Who lit lamp {n}?", ("Ada",)), ()) for n in range(12)]
     cache = Cache(tmp_path / "radio.sqlite")
-    match = r"Silent: 11 of 12 answers are empty.*radio cache prune --kind answer --outcome empty --yes"
+    match = (
+        r"Silent: 11 of 12 answers are empty.*radio cache prune --kind answer --outcome empty --yes"
+    )
     with pytest.warns(UserWarning, match=match):
         answers = GeneratorInTheLoop(Silent())._ask(prompts, cache)
     assert answers == ["Ada", *[""] * 11]

@@ -1,4 +1,5 @@
-"""Writers against a server that speaks the real wire formats to the real SDKs, and fails in every way it can."""
+"""Writers against a server that speaks the real wire formats to the real SDKs, and fails in every
+way it can."""
 
 from __future__ import annotations
 
@@ -27,7 +28,10 @@ from radio.schema import InputError, Passage, Question
 
 pytest.importorskip("openai", reason="the extra `openai` is not installed")
 APIS = ("anthropic", "openai")
-PRICES = {"claude-test": {"input": 1.0, "output": 5.0, "batch": 0.5}, "gpt-test": {"input": 1.0, "output": 5.0}}
+PRICES = {
+    "claude-test": {"input": 1.0, "output": 5.0, "batch": 0.5},
+    "gpt-test": {"input": 1.0, "output": 5.0},
+}
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +41,9 @@ def keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def questions(count: int) -> list[Question]:
-    return [Question(f"q{n}", f"Which lamp burns in tower {n}?", (f"lamp {n}",)) for n in range(count)]
+    return [
+        Question(f"q{n}", f"Which lamp burns in tower {n}?", (f"lamp {n}",)) for n in range(count)
+    ]
 
 
 def writer(api: str, url: str, **options: Any) -> ApiWriter:
@@ -48,7 +54,9 @@ def writer(api: str, url: str, **options: Any) -> ApiWriter:
 
 def ask(writer: ApiWriter, asked: Sequence[Question], folder: Path) -> Counter[str]:
     requests = [Request(writer.key(q), q) for q in asked]
-    return fill(writer, requests, Cache(folder / "radio.sqlite"), folder / "failures.jsonl", "rationales")
+    return fill(
+        writer, requests, Cache(folder / "radio.sqlite"), folder / "failures.jsonl", "rationales"
+    )
 
 
 def rows(folder: Path) -> list[dict[str, Any]]:
@@ -62,13 +70,17 @@ def failures(folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("api", APIS)
-def test_rationales_are_written_once_and_kept_with_all_that_the_server_said(api: str, tmp_path: Path) -> None:
+def test_rationales_are_written_once_and_kept_with_all_that_the_server_said(
+    api: str, tmp_path: Path
+) -> None:
     asked = questions(20)
     again = [*asked, Question("other-id", asked[0].question, asked[0].golden_answers)]
     with serve(tmp_path) as server:
         made = writer(api, server.url, sampling={"top_p": 0.9}, prices=PRICES)
         assert ask(made, again, tmp_path) == {"written": 20, "cached": 0}
-        assert ask(writer(api, server.url, sampling={"top_p": 0.9}), again, tmp_path) == {"cached": 20}
+        assert ask(writer(api, server.url, sampling={"top_p": 0.9}), again, tmp_path) == {
+            "cached": 20
+        }
         stats = server.stats()
     assert set(stats["answered"].values()) == {1}
     assert len(stats["answered"]) == 20
@@ -86,23 +98,31 @@ def test_rationales_are_written_once_and_kept_with_all_that_the_server_said(api:
 
 
 @pytest.mark.parametrize("api", APIS)
-def test_a_thousand_questions_survive_a_server_of_which_a_third_of_the_replies_fail(api: str, tmp_path: Path) -> None:
+def test_a_thousand_questions_survive_a_server_of_which_a_third_of_the_replies_fail(
+    api: str, tmp_path: Path
+) -> None:
     asked = questions(1000)
     with serve(tmp_path, "--faults", "0.3", "--latency", "0.02") as server:
         made = writer(api, server.url, concurrency=100, timeout=15.0, retries=12)
         outcomes = ask(made, asked, tmp_path)
         stats = server.stats()
-    assert set(stats["faults"]) == set("429 500 529 drop stall truncate refusal".split()), "every fault happened"
+    assert set(stats["faults"]) == set("429 500 529 drop stall truncate refusal".split()), (
+        "every fault happened"
+    )
     found = rows(tmp_path)
     assert len(found) + len(failures(tmp_path)) == 1000
     assert outcomes["failed"] == len(failures(tmp_path)) <= 1
     assert outcomes["refused"] == stats["faults"]["refusal"]
-    assert {row["question"] for row in found} == set(stats["answered"]), "what was answered is in the cache"
+    assert {row["question"] for row in found} == set(stats["answered"]), (
+        "what was answered is in the cache"
+    )
     assert set(stats["answered"].values()) == {1}, "nothing is asked for after it was answered"
     assert sum(row["outcome"] == "refused" for row in found) == outcomes["refused"]
 
 
-def noting(waits: list[float], sleep: Callable[[float], Awaitable[None]]) -> Callable[[float], Awaitable[None]]:
+def noting(
+    waits: list[float], sleep: Callable[[float], Awaitable[None]]
+) -> Callable[[float], Awaitable[None]]:
     """``sleep`` that notes for how long."""
 
     def noted(seconds: float) -> Awaitable[None]:
@@ -134,7 +154,9 @@ def test_what_no_retry_helps_ends_the_run_at_once_with_one_message(
         url = {"url": "http://127.0.0.1:9", "no key": None}.get(case, server.url)
         kind: Any = AnthropicWriter if api == "anthropic" else OpenAIWriter
         address = url and (url if api == "anthropic" else f"{url}/v1")
-        made = kind("nobody" if case == "model" else "claude-test", base_url=address, concurrency=50)
+        made = kind(
+            "nobody" if case == "model" else "claude-test", base_url=address, concurrency=50
+        )
         waits: list[float] = []
         monkeypatch.setattr(asyncio, "sleep", noting(waits, asyncio.sleep))
         with pytest.raises(InputError, match=message) as caught:
@@ -152,14 +174,18 @@ def test_a_question_that_the_server_rejects_is_a_failure_of_its_own(tmp_path: Pa
         for _ in range(2):
             assert ask(writer("anthropic", server.url), asked, tmp_path)["failed"] == 1
             assert "prompt is too long" in failures(tmp_path)["long"]
-        assert server.stats()["calls"]["/v1/messages"] == 7, "the next run tries the failed one again, once"
+        assert server.stats()["calls"]["/v1/messages"] == 7, (
+            "the next run tries the failed one again, once"
+        )
     assert ask(writer("anthropic", "http://127.0.0.1:9"), asked[:5], tmp_path) == {"cached": 5}
 
 
 def test_a_setting_that_the_server_does_not_take_ends_the_run(tmp_path: Path) -> None:
     with serve(tmp_path) as server:
         made = writer("anthropic", server.url, sampling={"temperature": 0.2})
-        with pytest.raises(InputError, match=r"20 questions in a row failed.*temperature: Extra inputs"):
+        with pytest.raises(
+            InputError, match=r"20 questions in a row failed.*temperature: Extra inputs"
+        ):
             ask(made, questions(500), tmp_path)
         assert server.stats()["calls"]["/v1/messages"] <= HOPELESS + 16
 
@@ -219,7 +245,8 @@ def test_two_processes_that_start_together_pay_once(tmp_path: Path) -> None:
 
 
 def killed(way: str, url: str, folder: Path, count: int, longest: float) -> None:
-    """Start to write, kill -9 after at most ``longest`` seconds, 50 times over; then let it finish."""
+    """Start to write, kill -9 after at most ``longest`` seconds, 50 times over; then let it
+    finish."""
     command = [sys.executable, __file__, way, url, str(folder), str(count), str(longest)]
     assert subprocess.run(command, stdout=subprocess.DEVNULL).returncode == 0
 
@@ -227,7 +254,9 @@ def killed(way: str, url: str, folder: Path, count: int, longest: float) -> None
 @pytest.mark.slow
 @pytest.mark.parametrize("api", APIS)
 def test_kill_9_at_fifty_moments_loses_no_answer(api: str, tmp_path: Path) -> None:
-    with serve(tmp_path, "--faults", "0.3", "--kinds", "429", "500", "drop", "--latency", "0.05") as server:
+    with serve(
+        tmp_path, "--faults", "0.3", "--kinds", "429", "500", "drop", "--latency", "0.05"
+    ) as server:
         killed(api, server.url, tmp_path, 1500, 0.8)
         answered = server.stats()["answered"]
     assert {row["question"] for row in rows(tmp_path)} == set(answered)
@@ -236,7 +265,9 @@ def test_kill_9_at_fifty_moments_loses_no_answer(api: str, tmp_path: Path) -> No
     again.subtract(dict.fromkeys(answered, 1))
     # 16 calls were under way at each kill
     assert again.total() <= 50 * 16
-    assert sqlite3.connect(tmp_path / "radio.sqlite").execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert sqlite3.connect(tmp_path / "radio.sqlite").execute(
+        "PRAGMA integrity_check"
+    ).fetchone() == ("ok",)
 
 
 @pytest.mark.slow
@@ -253,7 +284,9 @@ def test_kill_9_pays_for_no_batch_twice(tmp_path: Path) -> None:
 
 
 def batches(url: str, **options: Any) -> AnthropicWriter:
-    return AnthropicWriter("claude-test", base_url=url, mode="batches", poll_seconds=0.05, prices=PRICES, **options)
+    return AnthropicWriter(
+        "claude-test", base_url=url, mode="batches", poll_seconds=0.05, prices=PRICES, **options
+    )
 
 
 def test_batches_are_split_and_cost_half(tmp_path: Path) -> None:
@@ -263,7 +296,9 @@ def test_batches_are_split_and_cost_half(tmp_path: Path) -> None:
         assert server.stats()["batches"] == 4
         assert made._spent == pytest.approx(100 * (100 * 1 + 40 * 5) / 1e6 / 2)
         plain = writer("anthropic", server.url)
-        assert ask(plain, questions(100), tmp_path) == {"cached": 100}, "the way of ordering is not part of the key"
+        assert ask(plain, questions(100), tmp_path) == {"cached": 100}, (
+            "the way of ordering is not part of the key"
+        )
 
 
 def test_a_batch_whose_acceptance_was_never_seen_is_found_again(tmp_path: Path) -> None:
@@ -274,10 +309,20 @@ def test_a_batch_whose_acceptance_was_never_seen_is_found_again(tmp_path: Path) 
         assert server.stats()["batches"] == 1
 
 
-def test_expired_and_rejected_requests_of_a_batch_are_failures_that_the_next_run_retries(tmp_path: Path) -> None:
-    asked = [*questions(10), Question("e", "Will this expire?", ("yes",)), Question("l", "Is it too long?", ("yes",))]
+def test_expired_and_rejected_requests_of_a_batch_are_failures_that_the_next_run_retries(
+    tmp_path: Path,
+) -> None:
+    asked = [
+        *questions(10),
+        Question("e", "Will this expire?", ("yes",)),
+        Question("l", "Is it too long?", ("yes",)),
+    ]
     with serve(tmp_path) as server:
-        assert ask(batches(server.url), asked, tmp_path) == {"written": 10, "failed": 2, "cached": 0}
+        assert ask(batches(server.url), asked, tmp_path) == {
+            "written": 10,
+            "failed": 2,
+            "cached": 0,
+        }
         assert "expired" in failures(tmp_path)["e"]
         assert "too long" in failures(tmp_path)["l"]
         ask(batches(server.url), asked, tmp_path)
@@ -289,7 +334,9 @@ def test_a_batch_that_is_gone_is_a_failure_and_asked_for_anew(tmp_path: Path) ->
         made = batches(server.url)
         key = made.key(questions(1)[0])
     cache = Cache(tmp_path / "radio.sqlite")
-    cache.put_json("batch", {"b": {"id": "msgbatch_gone", "keys": [key], "time": "2026-01-01T00:00:00+00:00"}})
+    cache.put_json(
+        "batch", {"b": {"id": "msgbatch_gone", "keys": [key], "time": "2026-01-01T00:00:00+00:00"}}
+    )
     with serve(tmp_path / "second") as server:
         assert ask(batches(server.url), questions(1), tmp_path)["failed"] == 1
         assert "msgbatch_gone is no longer at the server" in failures(tmp_path)["q0"]
@@ -306,7 +353,11 @@ def test_no_batch_is_submitted_that_could_exceed_max_cost(tmp_path: Path) -> Non
 
 def test_a_long_fixed_prefix_is_marked_for_the_prompt_cache(tmp_path: Path) -> None:
     prompt = tmp_path / "long.txt"
-    prompt.write_text("=== system\n" + "Explain with care. " * 400 + "\n=== user\nQuestion: {question}\n{answers}\n")
+    prompt.write_text(
+        "=== system\n"
+        + "Explain with care. " * 400
+        + "\n=== user\nQuestion: {question}\n{answers}\n"
+    )
     assert "cache_control" not in AnthropicWriter().body("x")["system"][0]
     body = AnthropicWriter(prompt=str(prompt)).body("x")
     assert body["system"][0]["cache_control"] == {"type": "ephemeral"}
@@ -316,12 +367,18 @@ def test_passages_are_part_of_the_key_only_if_the_prompt_shows_them() -> None:
     question, passages = questions(1)[0], [Passage("p1", "A\nlamp"), Passage("p2", "B\ntower")]
     made = AnthropicWriter(prompt="passages", passages=2)
     assert made.passages_shown == 2
-    keys = {made.key(question, passages), made.key(question, passages[:1]), made.key(question, passages[::-1])}
+    keys = {
+        made.key(question, passages),
+        made.key(question, passages[:1]),
+        made.key(question, passages[::-1]),
+    }
     assert len(keys) == 3
     assert AnthropicWriter().passages_shown == 0
 
 
-@pytest.mark.parametrize("change", ["model", "prompt", "sampling", "concurrency", "max_tokens", "base_url"])
+@pytest.mark.parametrize(
+    "change", ["model", "prompt", "sampling", "concurrency", "max_tokens", "base_url"]
+)
 def test_only_what_changes_the_answer_changes_the_key(change: str) -> None:
     plain: dict[str, Any] = {"model": "gpt-test", "sampling": {"temperature": 0.2}}
     other = {
@@ -333,7 +390,9 @@ def test_only_what_changes_the_answer_changes_the_key(change: str) -> None:
         "base_url": "http://127.0.0.1:9",
     }[change]
     question = questions(1)[0]
-    same = OpenAIWriter(**plain).key(question) == OpenAIWriter(**{**plain, change: other}).key(question)
+    same = OpenAIWriter(**plain).key(question) == OpenAIWriter(**{**plain, change: other}).key(
+        question
+    )
     assert same == (change in ("concurrency", "max_tokens", "base_url"))
 
 
@@ -353,7 +412,9 @@ def test_a_key_reaches_no_file(
         arguments += ["--config", str(ROOT / "configs/loggers/wandb.yaml")]
         monkeypatch.setenv("WANDB_MODE", "offline")
         arguments += ["--data.init_args.rationales.init_args.base_url", server.url]
-        status, out, err = radio("fit", *arguments, "--data.init_args.cache_dir", str(tmp_path / "cache"))
+        status, out, err = radio(
+            "fit", *arguments, "--data.init_args.cache_dir", str(tmp_path / "cache")
+        )
     assert status == 0, err
     assert "rationales: 16 of 16 missing" in err
     texts = {"stdout": out.encode(), "stderr": err.encode()}
@@ -369,7 +430,11 @@ def main(way: str, url: str, folder: str, count: str, longest: str = "") -> int:
     os.environ.update(ANTHROPIC_API_KEY=KEY, OPENAI_API_KEY=KEY)
 
     def work() -> None:
-        mine = batches(url, batch_size=250) if way == "batches" else writer(way, url, timeout=10.0, retries=20)
+        mine = (
+            batches(url, batch_size=250)
+            if way == "batches"
+            else writer(way, url, timeout=10.0, retries=20)
+        )
         ask(mine, questions(int(count)), Path(folder))
 
     rng = random.Random(1)

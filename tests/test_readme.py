@@ -25,7 +25,14 @@ def fenced(page: str) -> list[tuple[str, str]]:
 
 BLOCKS = fenced("README.md")
 # what makes a run of the README small: nothing that it shows is left out
-SMALL = ["--trainer.max_epochs", "1", "--trainer.enable_progress_bar", "false", "--trainer.accelerator", "cpu"]
+SMALL = [
+    "--trainer.max_epochs",
+    "1",
+    "--trainer.enable_progress_bar",
+    "false",
+    "--trainer.accelerator",
+    "cpu",
+]
 
 Radio = Callable[..., tuple[int, str, str]]
 
@@ -43,7 +50,11 @@ def commands(text: str) -> list[list[str]]:
 
 def test_make_targets_of_the_readme_exist() -> None:
     makefile = (ROOT / "Makefile").read_text()
-    targets = {target for text in blocks("bash", "make ") for target in re.findall(r"^make (\w+)", text, re.MULTILINE)}
+    targets = {
+        target
+        for text in blocks("bash", "make ")
+        for target in re.findall(r"^make (\w+)", text, re.MULTILINE)
+    }
     assert {"quickstart", "test"} <= targets
     for target in targets:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE)
@@ -53,12 +64,19 @@ def test_make_targets_of_the_readme_exist() -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_command_of_a_page_runs(
-    page: str, radio: Radio, world: World, tiny_bert: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    page: str,
+    radio: Radio,
+    world: World,
+    tiny_bert: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for path in world.folder.iterdir():
         path.rename(tmp_path / path.name)
     (tmp_path / "configs").symlink_to(ROOT / "configs")
-    rows = [{key: row[key] for key in ("id", "question")} for row in read_jsonl(tmp_path / "test.jsonl")]
+    rows = [
+        {key: row[key] for key in ("id", "question")} for row in read_jsonl(tmp_path / "test.jsonl")
+    ]
     (tmp_path / "new_questions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     monkeypatch.setenv("WANDB_MODE", "offline")
     for name, text in python_files(page).items():
@@ -69,7 +87,10 @@ def test_every_command_of_a_page_runs(
         *("--data.init_args.teacher.init_args.encoder.init_args.model", tiny_bert),
         *("--data.init_args.teacher.init_args.encoder.init_args.max_length", "48"),
     ]
-    blend = [argument.replace("teacher.init_args.", "teacher.init_args.rationale.init_args.") for argument in encoder]
+    blend = [
+        argument.replace("teacher.init_args.", "teacher.init_args.rationale.init_args.")
+        for argument in encoder
+    ]
     seen = 0
     with serve(tmp_path / "provider") as provider:
         monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
@@ -81,9 +102,17 @@ def test_every_command_of_a_page_runs(
                     continue
                 seen += 1
                 quickstart = any("quickstart" in argument for argument in arguments)
-                limit = ["--data.init_args.max_questions", "{train: 8, validation: 2, test: 2}"] if quickstart else []
+                limit = (
+                    ["--data.init_args.max_questions", "{train: 8, validation: 2, test: 2}"]
+                    if quickstart
+                    else []
+                )
                 model = [] if any("export" in argument for argument in arguments) else tiny
-                small = [*SMALL, *model, *(blend if quickstart else encoder), *limit] if command != "cache" else []
+                small = (
+                    [*SMALL, *model, *(blend if quickstart else encoder), *limit]
+                    if command != "cache"
+                    else []
+                )
                 status, _, err = radio(command, *arguments, *small)
                 assert status == 0, f"radio {command} {' '.join(arguments)}\n{err}"
     assert seen >= 5
@@ -112,4 +141,9 @@ def test_loading_example_runs_on_an_export(tiny_bert: str, tmp_path: Path) -> No
     reranker.configure_model()
     reranker.export(tmp_path / "runs/quickstart/export")
     (text,) = blocks("python", "from sentence_transformers")
-    subprocess.run([sys.executable, "-c", text], cwd=tmp_path, check=True, env={**os.environ, "HF_HUB_OFFLINE": "1"})
+    subprocess.run(
+        [sys.executable, "-c", text],
+        cwd=tmp_path,
+        check=True,
+        env={**os.environ, "HF_HUB_OFFLINE": "1"},
+    )

@@ -1,4 +1,5 @@
-"""Results: means, paired differences by question id, files that keep what an earlier command wrote."""
+"""Results: means, paired differences by question id, files that keep what an earlier command
+wrote."""
 
 from __future__ import annotations
 
@@ -14,7 +15,11 @@ from radio.report import Results, show_table
 def results() -> Results:
     found = Results()
     for number in range(20):
-        for system, em in (("retriever", 0.0), ("base", float(number % 4 == 0)), ("tuned", float(number % 2 == 0))):
+        for system, em in (
+            ("retriever", 0.0),
+            ("base", float(number % 4 == 0)),
+            ("tuned", float(number % 2 == 0)),
+        ):
             found.add("test", system, f"q{number}", {"em": em}, answer=f"{system} {number}")
     return found
 
@@ -78,6 +83,9 @@ def test_the_table_says_what_is_not_in_fp32_and_of_how_many_questions(
     found.write(tmp_path)
     show_table(json.loads((tmp_path / "metrics.json").read_text()), "test")
     out = capsys.readouterr().out
-    assert "test: 20 of 24 questions, in % [95 % bootstrap interval], computed in bf16-true" in " ".join(out.split())
+    assert (
+        "test: 20 of 24 questions, in % [95 % bootstrap interval], computed in bf16-true"
+        in " ".join(out.split())
+    )
     assert "ordered by passage id there: tuned 3 of 20 questions" in out
     assert "WARNING" not in out

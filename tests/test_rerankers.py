@@ -1,4 +1,5 @@
-"""Rerankers: scores do not depend on the company they keep, and the exported folder gives the same ones elsewhere."""
+"""Rerankers: scores do not depend on the company they keep, and the exported folder gives the same
+ones elsewhere."""
 
 from __future__ import annotations
 
@@ -30,7 +31,12 @@ TEXTS = [
 def group(question: int, texts: Sequence[str]) -> Group:
     passages = tuple(Passage(str(i), text) for i, text in enumerate(texts))
     scores = tuple(1 - i / len(texts) for i in range(len(texts)))
-    return Group(Question(str(question), QUESTIONS[question], ("x",)), passages, scores, (1,) + (0,) * (len(texts) - 1))
+    return Group(
+        Question(str(question), QUESTIONS[question], ("x",)),
+        passages,
+        scores,
+        (1,) + (0,) * (len(texts) - 1),
+    )
 
 
 def ready(kind: type[Reranker], model: str, **settings: object) -> Reranker:
@@ -72,9 +78,15 @@ def test_scores_do_not_depend_on_batch_order_or_padding(reranker: Reranker) -> N
     assert whole.shape == (2, 5)
     assert (whole[1, 2:] == 0).all()
     for i, text in enumerate(TEXTS):
-        torch.testing.assert_close(scores(reranker, [group(0, [text])])[0, 0], whole[0, i], atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(scores(reranker, [group(0, TEXTS[::-1])])[0], whole[0].flip(0), atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(scores(reranker, [group(1, TEXTS[:2])])[0], whole[1, :2], atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(
+            scores(reranker, [group(0, [text])])[0, 0], whole[0, i], atol=1e-5, rtol=1e-5
+        )
+    torch.testing.assert_close(
+        scores(reranker, [group(0, TEXTS[::-1])])[0], whole[0].flip(0), atol=1e-5, rtol=1e-5
+    )
+    torch.testing.assert_close(
+        scores(reranker, [group(1, TEXTS[:2])])[0], whole[1, :2], atol=1e-5, rtol=1e-5
+    )
 
 
 def test_a_few_steps_learn_the_teachers_order(reranker: Reranker) -> None:
@@ -139,12 +151,19 @@ def check_bi_encoder(reranker: Reranker, folder: Path, groups: list[Group]) -> N
     expected = scores(reranker, groups)[reranker.collate(groups).mask] / reranker.scale
     left, right = zip(*pairs(groups), strict=True)
     other = SentenceTransformer(str(folder), device="cpu")
-    cosine = other.similarity_pairwise(other.encode_query(list(left)), other.encode_document(list(right)))
+    cosine = other.similarity_pairwise(
+        other.encode_query(list(left)), other.encode_document(list(right))
+    )
     torch.testing.assert_close(cosine, expected, atol=1e-4, rtol=0)
-    tokenizer, plain = AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder, dtype=torch.float32)
+    tokenizer, plain = (
+        AutoTokenizer.from_pretrained(folder),
+        AutoModel.from_pretrained(folder, dtype=torch.float32),
+    )
 
     def embed(texts: Sequence[str]) -> torch.Tensor:
-        tokens = tokenizer(list(texts), truncation=True, max_length=48, padding=True, return_tensors="pt")
+        tokens = tokenizer(
+            list(texts), truncation=True, max_length=48, padding=True, return_tensors="pt"
+        )
         with torch.no_grad():
             hidden = plain.eval()(**tokens).last_hidden_state
         weights = tokens["attention_mask"][..., None]
@@ -170,7 +189,9 @@ def test_other_tools_load_the_export_and_score_alike(
     torch.testing.assert_close(scores(again, groups), scores(reranker, groups), atol=1e-4, rtol=0)
 
 
-def test_an_export_replaces_the_old_one_and_leaves_no_other_files(reranker: Reranker, tmp_path: Path) -> None:
+def test_an_export_replaces_the_old_one_and_leaves_no_other_files(
+    reranker: Reranker, tmp_path: Path
+) -> None:
     (tmp_path / "export").mkdir()
     (tmp_path / "export/old.txt").write_text("old")
     reranker.export(tmp_path / "export")
@@ -197,11 +218,26 @@ def test_real_questions_run_end_to_end(radio, tmp_path: Path) -> None:  # type: 
     # few questions: that it runs, not how well
     for split in ("train", "dev", "test"):
         write_jsonl(tmp_path / f"{split}.jsonl", read_jsonl(data / f"dataset/nq/{split}.jsonl")[:8])
-    candidates = str([str(data / f"candidates/nq/{split}.jsonl.gz") for split in ("train", "dev", "test")])
+    candidates = str(
+        [str(data / f"candidates/nq/{split}.jsonl.gz") for split in ("train", "dev", "test")]
+    )
     root = Path(__file__).parent.parent
     status, out, err = radio(
-        *("fit", "--config", str(root / "configs/jsonl.yaml"), "--name", "nq", "--trainer.max_epochs", "1"),
-        *("--data.init_args.retriever", "Precomputed", "--data.init_args.retriever.init_args.paths", candidates),
+        *(
+            "fit",
+            "--config",
+            str(root / "configs/jsonl.yaml"),
+            "--name",
+            "nq",
+            "--trainer.max_epochs",
+            "1",
+        ),
+        *(
+            "--data.init_args.retriever",
+            "Precomputed",
+            "--data.init_args.retriever.init_args.paths",
+            candidates,
+        ),
         *("--data.init_args.train", "train.jsonl", "--data.init_args.validation", "dev.jsonl"),
         *("--data.init_args.test", "test.jsonl"),
         *("--data.init_args.rationales.init_args.paths", str(data / "rationales/nq/train.jsonl")),
@@ -211,16 +247,25 @@ def test_real_questions_run_end_to_end(radio, tmp_path: Path) -> None:  # type: 
     assert "tuned - base" in out
 
 
-def test_question_side_alone_trains_against_fixed_passages_and_exports_both(tiny_bert: str, tmp_path: Path) -> None:
+def test_question_side_alone_trains_against_fixed_passages_and_exports_both(
+    tiny_bert: str, tmp_path: Path
+) -> None:
     from sentence_transformers import SentenceTransformer
 
     from radio.cache import Cache
 
     groups = [group(0, TEXTS), group(1, TEXTS[::-1])]
     passages = {p.id: p for p in group(0, TEXTS).passages}
-    groups = [Group(g.question, tuple(passages.values()), g.teacher_scores, g.labels) for g in groups]
+    groups = [
+        Group(g.question, tuple(passages.values()), g.teacher_scores, g.labels) for g in groups
+    ]
     cache = Cache(tmp_path / "cache.sqlite")
-    settings = {"max_length": 48, "train_side": "question", "query_prefix": "q: ", "passage_prefix": "p: "}
+    settings = {
+        "max_length": 48,
+        "train_side": "question",
+        "query_prefix": "q: ",
+        "passage_prefix": "p: ",
+    }
     reranker = BiEncoder(tiny_bert, **settings)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="has no embedding"):
         reranker.collate(groups)
@@ -304,7 +349,9 @@ def test_the_code_of_the_model_card_loads_the_folder(reranker: Reranker, tmp_pat
 
 
 @pytest.mark.parametrize("side", ["both", "question"])
-def test_similarity_of_tokens_is_added_as_the_model_card_says(side: str, tiny_bert: str, tmp_path: Path) -> None:
+def test_similarity_of_tokens_is_added_as_the_model_card_says(
+    side: str, tiny_bert: str, tmp_path: Path
+) -> None:
     groups = [group(0, TEXTS), group(1, TEXTS[:3])]
     reranker = ready(BiEncoder, tiny_bert, multi_vector=0.7, train_side=side)
     reranker.index({p.id: p for p in groups[0].passages}, Cache(tmp_path / "cache.sqlite"))
@@ -313,9 +360,13 @@ def test_similarity_of_tokens_is_added_as_the_model_card_says(side: str, tiny_be
     exec(reranker.usage().replace(FOLDER, str(folder)), found)
     for left, row in zip(groups, scores(reranker, groups), strict=True):
         for passage, score in zip(left.passages, row, strict=False):
-            expected = reranker.scale * found["similarity"](left.question.question, passage.contents)
+            expected = reranker.scale * found["similarity"](
+                left.question.question, passage.contents
+            )
             # vectors that are kept are in half precision
-            assert score.item() == pytest.approx(expected.item(), abs=0.02 if side == "question" else 1e-4)
+            assert score.item() == pytest.approx(
+                expected.item(), abs=0.02 if side == "question" else 1e-4
+            )
     # what is in the cache serves the next run
     again = ready(BiEncoder, tiny_bert, multi_vector=0.7, train_side=side)
     again.index({p.id: p for p in groups[0].passages}, Cache(tmp_path / "cache.sqlite"))
@@ -325,7 +376,9 @@ def test_similarity_of_tokens_is_added_as_the_model_card_says(side: str, tiny_be
 def test_tokens_may_be_left_to_ranking(tiny_bert: str) -> None:
     groups = [group(0, TEXTS), group(1, TEXTS[:3])]
     reranker = ready(BiEncoder, tiny_bert, multi_vector=0.7, train_tokens=False, dropout=0.0)
-    with_tokens, without = (scores(ready(BiEncoder, tiny_bert, multi_vector=w), groups) for w in (0.7, 0.0))
+    with_tokens, without = (
+        scores(ready(BiEncoder, tiny_bert, multi_vector=w), groups) for w in (0.7, 0.0)
+    )
     torch.testing.assert_close(scores(reranker, groups), with_tokens)
     torch.testing.assert_close(scores(reranker.train(), groups), without)
 

@@ -12,7 +12,10 @@ from test_yes_no import make_decoder
 
 from radio.rerankers import BiEncoder, CrossEncoder, LateInteraction, Reranker, YesNoLM
 
-TEXTS = [f"{' '.join(WORDS[(i + k) % 16] for k in range(3 + i % 7))} {i % 10} {i // 10}" for i in range(100)]
+TEXTS = [
+    f"{' '.join(WORDS[(i + k) % 16] for k in range(3 + i % 7))} {i % 10} {i // 10}"
+    for i in range(100)
+]
 KINDS: dict[str, Any] = {
     "CrossEncoder": (CrossEncoder, {}),
     "BiEncoder": (BiEncoder, {}),
@@ -28,7 +31,9 @@ def decoder(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(params=KINDS)
-def reranker(request: pytest.FixtureRequest, tiny_bert: str, decoder: str, monkeypatch: pytest.MonkeyPatch) -> Reranker:
+def reranker(
+    request: pytest.FixtureRequest, tiny_bert: str, decoder: str, monkeypatch: pytest.MonkeyPatch
+) -> Reranker:
     # of heads that are drawn: whatever seed another test has left
     monkeypatch.setenv("PL_GLOBAL_SEED", "0")
     kind, settings = KINDS[request.param]
@@ -36,7 +41,8 @@ def reranker(request: pytest.FixtureRequest, tiny_bert: str, decoder: str, monke
     reranker: Reranker = kind(model=model, max_length=length, **settings)
     reranker.configure_model()
     if kind is CrossEncoder:
-        # weights of the usual size at random give the first tokens of all pairs the same hidden state in bf16
+        # weights of the usual size at random give the first tokens of all pairs the same hidden
+        # state in bf16
         for parameter in reranker.network.parameters():
             if parameter.dim() > 1:
                 parameter.data *= 5
@@ -45,7 +51,9 @@ def reranker(request: pytest.FixtureRequest, tiny_bert: str, decoder: str, monke
 
 @pytest.mark.parametrize("packed", [True, False])
 @pytest.mark.parametrize("weights", [torch.float32, torch.bfloat16])
-def test_a_hundred_pairs_in_bf16_have_a_hundred_scores(reranker: Reranker, packed: bool, weights: torch.dtype) -> None:
+def test_a_hundred_pairs_in_bf16_have_a_hundred_scores(
+    reranker: Reranker, packed: bool, weights: torch.dtype
+) -> None:
     groups = [group(0, TEXTS)]
     exact = scores(reranker, groups)
     reranker._packed = reranker._packed and packed
@@ -59,7 +67,9 @@ def test_a_hundred_pairs_in_bf16_have_a_hundred_scores(reranker: Reranker, packe
     torch.testing.assert_close(found, exact, atol=0.5, rtol=0.1)
 
 
-@pytest.mark.parametrize("kind", ["roberta", "electra", "distilbert", "deberta-v2", "modernbert", "gpt2"])
+@pytest.mark.parametrize(
+    "kind", ["roberta", "electra", "distilbert", "deberta-v2", "modernbert", "gpt2"]
+)
 def test_the_last_layer_of_any_head_is_found(kind: str) -> None:
     from transformers import AutoConfig, AutoModelForSequenceClassification
 

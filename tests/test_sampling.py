@@ -1,4 +1,5 @@
-"""Group samplers: the published groups, and groups that stay valid however few candidates there are."""
+"""Group samplers: the published groups, and groups that stay valid however few candidates there
+are."""
 
 from __future__ import annotations
 
@@ -72,7 +73,9 @@ def draw(
     student: list[float] | None = None,
 ) -> list[list[int]]:
     student = student or [float(rank * 7 % 11) for rank in range(size)]
-    return sampler.groups(scores or falling(size), seed=seed, epoch=epoch, question_id=question_id, student=student)
+    return sampler.groups(
+        scores or falling(size), seed=seed, epoch=epoch, question_id=question_id, student=student
+    )
 
 
 @pytest.mark.parametrize("size", [19, 20, 50])
@@ -98,7 +101,9 @@ def test_shift_takes_everything_when_there_is_not_enough() -> None:
 @pytest.mark.parametrize("teacher", [falling, tied])
 @pytest.mark.parametrize("size", range(2, 30))
 @pytest.mark.parametrize("sampler", SAMPLERS, ids=name)
-def test_groups_are_valid_for_every_number_of_candidates(sampler: GroupSampler, size: int, teacher: Any) -> None:
+def test_groups_are_valid_for_every_number_of_candidates(
+    sampler: GroupSampler, size: int, teacher: Any
+) -> None:
     for epoch in range(3):
         groups = draw(sampler, size, epoch=epoch, scores=teacher(size))
         assert groups
@@ -205,7 +210,9 @@ def test_multi_positive_begins_with_the_positives() -> None:
     assert {rank for group in groups for rank in group[3:]} == {3, 4, 5, 6, 7}
     assert draw(sampler, 4) == [[0, 1, 2, 3]]
     assert draw(sampler, 3) == [[0, 1, 2]]
-    assert {kind.positives for kind in (Shift, Iteration, FullList, AllNegatives, HardNegatives)} == {1}
+    assert {
+        kind.positives for kind in (Shift, Iteration, FullList, AllNegatives, HardNegatives)
+    } == {1}
 
 
 def test_hard_negatives_are_those_that_the_student_scores_highest() -> None:
@@ -213,7 +220,9 @@ def test_hard_negatives_are_those_that_the_student_scores_highest() -> None:
     scores = [1.0, 0.95, 0.8, 0.6, 0.3, 0.1]
     assert draw(HardNegatives(3, margin=0.1), 6, scores=scores, student=student) == [[0, 3, 5, 4]]
     assert draw(HardNegatives(3, margin=0), 6, scores=scores, student=student) == [[0, 1, 3, 5]]
-    assert draw(HardNegatives(9, margin=0, skip=3), 6, scores=scores, student=student) == [[0, 3, 5, 4]]
+    assert draw(HardNegatives(9, margin=0, skip=3), 6, scores=scores, student=student) == [
+        [0, 3, 5, 4]
+    ]
     assert draw(HardNegatives(3, skip=99), 6, scores=scores, student=student) == [[0, 5]]
     with pytest.raises(ValueError, match="student"):
         HardNegatives().groups(scores, seed=0, epoch=0, question_id="q")
@@ -244,6 +253,8 @@ def test_hard_negatives_are_those_that_the_student_scores_highest() -> None:
         (HardNegatives, {"skip": 0}),
     ],
 )
-def test_settings_that_make_no_group_are_refused(kind: type[GroupSampler], settings: dict[str, object]) -> None:
+def test_settings_that_make_no_group_are_refused(
+    kind: type[GroupSampler], settings: dict[str, object]
+) -> None:
     with pytest.raises(InputError, match=f"{kind.__name__}: .*expected"):
         kind(**settings)

@@ -1,4 +1,5 @@
-"""Which weights a run ends with: the best by a metric, early stopping, and what is left of a run that was killed."""
+"""Which weights a run ends with: the best by a metric, early stopping, and what is left of a run
+that was killed."""
 
 from __future__ import annotations
 
@@ -18,7 +19,14 @@ from safetensors.torch import load_file
 
 Radio = Callable[..., tuple[int, str, str]]
 EARLY = ["--config", str(ROOT / "configs/callbacks/early_stopping.yaml")]
-SMALL = ["--data.init_args.batch_size", "2", "--model.init_args.lr", "1e-3", "--model.init_args.dropout", "0.1"]
+SMALL = [
+    "--data.init_args.batch_size",
+    "2",
+    "--model.init_args.lr",
+    "1e-3",
+    "--model.init_args.dropout",
+    "0.1",
+]
 
 
 def column(path: Path, name: str) -> list[float]:
@@ -43,7 +51,16 @@ def test_the_best_checkpoint_can_be_that_of_the_generators_em(
         "trainer:\n  callbacks+:\n  - class_path: ModelCheckpoint\n    init_args:\n"
         "      monitor: validation/em\n      mode: max\n      filename: em\n"
     )
-    arguments = [*tiny_run, *SMALL, "--config", "em.yaml", "--trainer.max_epochs", "4", "--test_after_fit", "false"]
+    arguments = [
+        *tiny_run,
+        *SMALL,
+        "--config",
+        "em.yaml",
+        "--trainer.max_epochs",
+        "4",
+        "--test_after_fit",
+        "false",
+    ]
     status, _, err = radio("fit", *arguments)
     assert status == 0, err
     checkpoint = torch.load(tmp_path / "runs/tiny/checkpoints/em.ckpt", weights_only=True)
@@ -80,10 +97,14 @@ def test_early_stopping_by_its_overlay_and_its_count_survives_a_resume(
     assert torch.load(last, weights_only=True)["epoch"] == 2
 
     for stopped_after in (1, 2):
-        status, _, err = radio("fit", *arguments, "--trainer.max_epochs", str(stopped_after), "--overwrite", "true")
+        status, _, err = radio(
+            "fit", *arguments, "--trainer.max_epochs", str(stopped_after), "--overwrite", "true"
+        )
         assert status == 0, err
         assert torch.load(last, weights_only=True)["epoch"] == stopped_after - 1
-        status, _, err = radio("fit", *arguments, "--trainer.max_epochs", "9", "--ckpt_path", str(last))
+        status, _, err = radio(
+            "fit", *arguments, "--trainer.max_epochs", "9", "--ckpt_path", str(last)
+        )
         assert status == 0, err
         assert torch.load(last, weights_only=True)["epoch"] == 2
 
@@ -112,24 +133,46 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint_to_the_same_metrics(
 ) -> None:
     (tmp_path / "killer.py").write_text(KILLER)
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(tmp_path)}
-    arguments = [*tiny_run, *SMALL, "--trainer.max_epochs", "3", "--data.init_args.sampler", sampler]
+    arguments = [
+        *tiny_run,
+        *SMALL,
+        "--trainer.max_epochs",
+        "3",
+        "--data.init_args.sampler",
+        sampler,
+    ]
 
     def results(name: str) -> tuple[Any, list[str], dict[str, torch.Tensor]]:
         run = tmp_path / "runs" / name
         rankings = [(run / f"{split}.tuned.trec").read_text() for split in ("validation", "test")]
-        return json.loads((run / "metrics.json").read_text()), rankings, load_file(run / "export/model.safetensors")
+        return (
+            json.loads((run / "metrics.json").read_text()),
+            rankings,
+            load_file(run / "export/model.safetensors"),
+        )
 
     status, _, err = radio("fit", *arguments, "--name", "whole")
     assert status == 0, err
     expected = results("whole")
     for name in ("SIGKILL", "SIGTERM"):
-        killer = ["--name", name, "--trainer.callbacks+", "killer.Killer", "--trainer.callbacks.init_args.name", name]
+        killer = [
+            "--name",
+            name,
+            "--trainer.callbacks+",
+            "killer.Killer",
+            "--trainer.callbacks.init_args.name",
+            name,
+        ]
         command = [sys.executable, "-m", "radio", "fit", *arguments, *killer]
-        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
         # 143 is what a shell expects of a process that SIGTERM has ended
         assert done.returncode == {"SIGKILL": -9, "SIGTERM": 143}[name], done.stderr
         if name == "SIGTERM":
-            assert f"goes on with the same command and --ckpt_path last (runs/{name}/" in done.stderr
+            assert (
+                f"goes on with the same command and --ckpt_path last (runs/{name}/" in done.stderr
+            )
         last = tmp_path / f"runs/{name}/checkpoints/last.ckpt"
         assert torch.load(last, weights_only=True)["epoch"] == 0
         assert not (tmp_path / f"runs/{name}/export").exists()

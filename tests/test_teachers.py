@@ -1,4 +1,5 @@
-"""Teachers: scores in [0, 1] that do not depend on the order of the passages, and the published formulas."""
+"""Teachers: scores in [0, 1] that do not depend on the order of the passages, and the published
+formulas."""
 
 from __future__ import annotations
 
@@ -23,14 +24,17 @@ from radio.teachers import (
     min_max,
 )
 
-QUESTION = Question("q1", "Why do ships ring a bell in fog?", ("to warn other ships", "as a warning"))
+QUESTION = Question(
+    "q1", "Why do ships ring a bell in fog?", ("to warn other ships", "as a warning")
+)
 RATIONALE = Rationale(
     "q1",
-    "In fog nobody can see far, but sound still carries, so a ringing bell tells nearby vessels where a ship lies "
-    "and they keep clear of it.",
+    "In fog nobody can see far, but sound still carries, so a ringing bell tells nearby vessels "
+    "where a ship lies and they keep clear of it.",
 )
 SUPPORTING = (
-    "Fog signals\nWhen visibility is poor, a vessel at anchor sounds its bell so that others hear where it is "
+    "Fog signals\nWhen visibility is poor, a vessel at anchor sounds its bell so that others hear "
+    "where it is "
     "and avoid a collision."
 )
 TEXTS = [
@@ -43,7 +47,9 @@ TEXTS = [
 
 
 def passages(texts: Sequence[str] = TEXTS) -> list[RetrievedPassage]:
-    return [RetrievedPassage(f"p{i}", text, rank=i, score=10.0 - i * i) for i, text in enumerate(texts)]
+    return [
+        RetrievedPassage(f"p{i}", text, rank=i, score=10.0 - i * i) for i, text in enumerate(texts)
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -104,22 +110,29 @@ def test_retrieval_score_is_the_retrievers_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("weight", "expected"), [(0.0, [1, 3 / 4, 0]), (0.5, [1 / 2, 7 / 8, 1 / 4]), (0.8, [1 / 5, 19 / 20, 2 / 5])]
+    ("weight", "expected"),
+    [(0.0, [1, 3 / 4, 0]), (0.5, [1 / 2, 7 / 8, 1 / 4]), (0.8, [1 / 5, 19 / 20, 2 / 5])],
 )
-def test_blend_is_the_weighted_sum_of_normalised_scores(weight: float, expected: list[float]) -> None:
+def test_blend_is_the_weighted_sum_of_normalised_scores(
+    weight: float, expected: list[float]
+) -> None:
     # normalised: 0, 1, 0.5 and, from retrieval scores 10, 9, 6, 1, 0.75, 0
     blend = Blend(Fixed([20, 60, 40]), RetrievalScore(), weight)
     assert blend.score(QUESTION, RATIONALE, passages(TEXTS[:3])) == pytest.approx(expected)
 
 
 def test_a_part_of_a_blend_that_cannot_tell_leaves_the_order_to_the_other() -> None:
-    scores = Blend(Fixed([4, 4, 4]), RetrievalScore()).score(QUESTION, RATIONALE, passages(TEXTS[:3]))
+    scores = Blend(Fixed([4, 4, 4]), RetrievalScore()).score(
+        QUESTION, RATIONALE, passages(TEXTS[:3])
+    )
     assert scores == pytest.approx([0.75, 0.625, 0.25])
 
 
 @pytest.mark.parametrize("weight", [-0.1, 1.1, float("nan")])
 def test_a_blend_weight_outside_0_to_1_is_refused(weight: float) -> None:
-    with pytest.raises(InputError, match=f"Blend: weight: found {weight}, expected a number between 0 and 1"):
+    with pytest.raises(
+        InputError, match=f"Blend: weight: found {weight}, expected a number between 0 and 1"
+    ):
         Blend(Fixed([]), Fixed([]), weight)
 
 
@@ -151,9 +164,13 @@ def test_the_published_rationale_text(encoder: Encoder) -> None:
     assert text == f"{QUESTION.question}. to warn other ships, as a warning. {RATIONALE.text}"
 
 
-@pytest.mark.parametrize("template", ["{rationale} {passage}", "{}", "{0}", "{rationale", "{question.text}"])
+@pytest.mark.parametrize(
+    "template", ["{rationale} {passage}", "{}", "{0}", "{rationale", "{question.text}"]
+)
 def test_a_template_with_an_unknown_field_is_refused(template: str, encoder: Encoder) -> None:
-    with pytest.raises(InputError, match=r"template .* has an unknown field .*expected \{question\}, \{answers\}"):
+    with pytest.raises(
+        InputError, match=r"template .* has an unknown field .*expected \{question\}, \{answers\}"
+    ):
         RationaleSimilarity(encoder, template)
 
 
@@ -167,7 +184,9 @@ def test_a_template_without_the_rationale_needs_none(encoder: Encoder, cache: Ca
 
 
 @pytest.mark.parametrize("template", ["{question}. {answers}. {rationale}", "{rationale}"])
-def test_the_passage_that_supports_the_rationale_comes_first(template: str, encoder: Encoder, cache: Cache) -> None:
+def test_the_passage_that_supports_the_rationale_comes_first(
+    template: str, encoder: Encoder, cache: Cache
+) -> None:
     teacher = RationaleSimilarity(encoder, template)
     teacher.prefetch([(QUESTION, RATIONALE, passages())], cache)
     scores = teacher.score(QUESTION, RATIONALE, passages())
@@ -188,7 +207,10 @@ def test_scores_follow_the_passages_wherever_they_stand(encoder: Encoder, cache:
 def test_each_distinct_text_is_embedded_once(encoder: Encoder, cache: Cache) -> None:
     other = Question("q2", "What is bread made of?", ("flour",))
     twin = [*passages(), RetrievedPassage("twin", SUPPORTING, rank=9, score=0.0)]
-    work = [(QUESTION, RATIONALE, twin), (other, Rationale("q2", "Flour is the base of it."), passages())]
+    work = [
+        (QUESTION, RATIONALE, twin),
+        (other, Rationale("q2", "Flour is the base of it."), passages()),
+    ]
     teacher = RationaleSimilarity(encoder)
     teacher.prefetch(work, cache)
     assert cache.count() == {"embedding": len(TEXTS) + len(work)}
@@ -231,11 +253,15 @@ def test_gold_passages_are_those_of_the_annotation() -> None:
     assert GoldPassages().score(question, None, passages()) == [0, 1, 0, 0, 0]
     with pytest.raises(InputError, match="question 'q1': metadata has no key 'gold_ids'"):
         GoldPassages().score(QUESTION, None, passages())
-    with pytest.raises(InputError, match="question 'q': metadata: key 'gold_ids': found 'p1', expected a list"):
+    with pytest.raises(
+        InputError, match="question 'q': metadata: key 'gold_ids': found 'p1', expected a list"
+    ):
         GoldPassages().score(Question("q", "?", metadata={"gold_ids": "p1"}), None, passages())
     for grade in (None, "high"):
         with pytest.raises(InputError, match=r"key 'gold_ids': found .* grades, which are numbers"):
-            GoldPassages().score(Question("q", "?", metadata={"gold_ids": {"p1": grade}}), None, passages())
+            GoldPassages().score(
+                Question("q", "?", metadata={"gold_ids": {"p1": grade}}), None, passages()
+            )
 
 
 @pytest.mark.parametrize(
@@ -250,7 +276,9 @@ def test_gold_passages_are_those_of_the_annotation() -> None:
         ([], [0, 0, 0, 0, 0]),
     ],
 )
-def test_graded_passages_score_their_share_of_the_highest_grade(gold: Any, expected: list[float]) -> None:
+def test_graded_passages_score_their_share_of_the_highest_grade(
+    gold: Any, expected: list[float]
+) -> None:
     question = Question("q", "?", metadata={"gold_ids": gold})
     assert GoldPassages().score(question, None, passages()) == expected
 
@@ -266,7 +294,10 @@ def test_a_closed_gate_leaves_the_floor_of_a_score() -> None:
 
 
 def test_a_gate_passes_on_what_is_to_be_embedded(encoder: Encoder, cache: Cache) -> None:
-    inner, gated = RationaleSimilarity(encoder), Gated(RationaleSimilarity(encoder), Fixed([1, 1, 0, 1, 1]), floor=0)
+    inner, gated = (
+        RationaleSimilarity(encoder),
+        Gated(RationaleSimilarity(encoder), Fixed([1, 1, 0, 1, 1]), floor=0),
+    )
     work = [(QUESTION, RATIONALE, passages())]
     inner.prefetch(work, cache)
     gated.prefetch(work, cache)

@@ -19,7 +19,9 @@ APART = [
 
 
 def test_symbols_numbers_and_marks_keep_questions_apart() -> None:
-    same = [(a, b) for a, b in combinations(APART, 2) if normalise_question(a) == normalise_question(b)]
+    same = [
+        (a, b) for a, b in combinations(APART, 2) if normalise_question(a) == normalise_question(b)
+    ]
     assert same == []
 
 

@@ -1,4 +1,5 @@
-"""A tokenizer whose tokens the network has no vectors for: refused when it is loaded, not in the first batch."""
+"""A tokenizer whose tokens the network has no vectors for: refused when it is loaded, not in the
+first batch."""
 
 from __future__ import annotations
 
@@ -38,14 +39,20 @@ def other_tokenizer(model: str, folder: Path) -> str:
     ],
     ids=["BiEncoder", "CrossEncoder", "LateInteraction", "Encoder"],
 )
-def test_a_tokenizer_of_another_model_is_refused(load: Callable[[str], Any], tiny_bert: str, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="its tokenizer has 1 tokens, such as 'lamp', beyond the 1"):
+def test_a_tokenizer_of_another_model_is_refused(
+    load: Callable[[str], Any], tiny_bert: str, tmp_path: Path
+) -> None:
+    with pytest.raises(
+        InputError, match="its tokenizer has 1 tokens, such as 'lamp', beyond the 1"
+    ):
         load(other_tokenizer(tiny_bert, tmp_path / "model"))
 
 
 def test_so_it_is_for_a_reader(tiny_reader: str, tmp_path: Path) -> None:
     reader = ExtractiveReader(model=other_tokenizer(tiny_reader, tmp_path / "model"))
-    prompt = Prompt(Question("q", "Who lit the lamp?"), (RetrievedPassage("p", "About\nThe lamp."),))
+    prompt = Prompt(
+        Question("q", "Who lit the lamp?"), (RetrievedPassage("p", "About\nThe lamp."),)
+    )
     with pytest.raises(InputError, match="its tokenizer has 1 tokens, such as 'lamp'"):
         reader.answer([prompt])
 

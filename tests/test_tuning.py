@@ -1,4 +1,5 @@
-"""Adapters, frozen parts, checkpointed activations, compilation: what they train; scores stay as they are."""
+"""Adapters, frozen parts, checkpointed activations, compilation: what they train; scores stay as
+they are."""
 
 from __future__ import annotations
 
@@ -17,7 +18,12 @@ from radio.rerankers.tuning import matching
 from radio.schema import InputError
 
 KINDS = [CrossEncoder, BiEncoder, LateInteraction, YesNoLM]
-HEADS = {CrossEncoder: {"classifier", "pooler"}, BiEncoder: set(), LateInteraction: {"linear"}, YesNoLM: set()}
+HEADS = {
+    CrossEncoder: {"classifier", "pooler"},
+    BiEncoder: set(),
+    LateInteraction: {"linear"},
+    YesNoLM: set(),
+}
 GROUPS = [group(0, TEXTS), group(1, TEXTS[::-1][:4])]
 
 
@@ -61,13 +67,17 @@ def without_gradient(reranker: Reranker) -> list[str]:
     return [n for n, p in reranker.named_parameters() if p.requires_grad and p.grad is None]
 
 
-def test_lora_trains_adapters_and_head_alone(kind: type[Reranker], models: dict[type[Reranker], str]) -> None:
+def test_lora_trains_adapters_and_head_alone(
+    kind: type[Reranker], models: dict[type[Reranker], str]
+) -> None:
     plain = ready(kind, models)
     reranker = ready(kind, models, lora=LoRA(r=4))
     torch.testing.assert_close(scores(reranker, GROUPS), scores(plain, GROUPS), atol=1e-6, rtol=0)
     names = {n for n, p in reranker.named_parameters() if p.requires_grad}
     assert any("lora_B" in n for n in names)
-    assert {n.split(".")[-2] if "pooler" not in n else "pooler" for n in names if "lora_" not in n} == HEADS[kind]
+    assert {
+        n.split(".")[-2] if "pooler" not in n else "pooler" for n in names if "lora_" not in n
+    } == HEADS[kind]
     before = {n: p.detach().clone() for n, p in reranker.named_parameters()}
     train(reranker)
     backward(reranker)
@@ -87,7 +97,9 @@ def test_merged_adapters_give_the_modules_scores_in_a_plain_folder(
     with safe_open(folder / "model.safetensors", "pt") as file:
         exported = set(file.keys())
     assert not [name for name in exported if "lora" in name or "base_layer" in name]
-    torch.testing.assert_close(scores(ready(kind, {kind: str(folder)}), GROUPS), expected, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(
+        scores(ready(kind, {kind: str(folder)}), GROUPS), expected, atol=1e-4, rtol=1e-4
+    )
     # the module itself goes on as it was
     torch.testing.assert_close(scores(reranker, GROUPS), expected, atol=0, rtol=0)
     assert any("lora_" in n for n, _ in reranker.named_parameters())
@@ -110,8 +122,12 @@ def test_lora_targets_choose_layers_by_name(models: dict[type[Reranker], str]) -
     reranker = ready(CrossEncoder, models, lora=LoRA(r=2, targets=("query", "layer.1.*.value")))
     adapted = {n.split(".lora_")[0] for n, _ in reranker.named_parameters() if ".lora_" in n}
     layers = "network.bert.encoder.layer"
-    assert adapted == {f"{layers}.{i}.attention.self.query" for i in (0, 1)} | {f"{layers}.1.attention.self.value"}
-    with pytest.raises(InputError, match=r"lora\.targets: 'q_proj' matches nothing; there is for example .*\w"):
+    assert adapted == {f"{layers}.{i}.attention.self.query" for i in (0, 1)} | {
+        f"{layers}.1.attention.self.value"
+    }
+    with pytest.raises(
+        InputError, match=r"lora\.targets: 'q_proj' matches nothing; there is for example .*\w"
+    ):
         ready(CrossEncoder, models, lora=LoRA(targets=("q_proj",)))
 
 
@@ -124,7 +140,10 @@ def test_an_impossible_rank_is_refused() -> None:
 def test_gradient_checkpointing_gives_the_same_gradient(
     kind: type[Reranker], lora: LoRA | None, models: dict[type[Reranker], str]
 ) -> None:
-    plain, saving = ready(kind, models, lora=lora), ready(kind, models, lora=lora, gradient_checkpointing=True)
+    plain, saving = (
+        ready(kind, models, lora=lora),
+        ready(kind, models, lora=lora, gradient_checkpointing=True),
+    )
     calls = 0
 
     def count(*_: object) -> None:
@@ -132,7 +151,9 @@ def test_gradient_checkpointing_gives_the_same_gradient(
         calls += 1
 
     # a layer that the backward pass has to compute again
-    layer = next(m for n, m in saving.network.named_modules() if n.endswith((".layer.0", ".layers.0")))
+    layer = next(
+        m for n, m in saving.network.named_modules() if n.endswith((".layer.0", ".layers.0"))
+    )
     next(layer.children()).register_forward_hook(count)
     with torch.no_grad():
         saving(saving.collate(GROUPS))
@@ -147,8 +168,12 @@ def test_gradient_checkpointing_gives_the_same_gradient(
             torch.testing.assert_close(parameter.grad, expected[name].grad, atol=1e-6, rtol=1e-4)
 
 
-def test_frozen_parts_stay_as_they_are(kind: type[Reranker], models: dict[type[Reranker], str]) -> None:
-    first, words = ("layers.0", "embed_tokens") if kind is YesNoLM else ("encoder.layer.0", "embeddings")
+def test_frozen_parts_stay_as_they_are(
+    kind: type[Reranker], models: dict[type[Reranker], str]
+) -> None:
+    first, words = (
+        ("layers.0", "embed_tokens") if kind is YesNoLM else ("encoder.layer.0", "embeddings")
+    )
     reranker = ready(kind, models, freeze=[first, words])
     before = {n: p.detach().clone() for n, p in reranker.named_parameters()}
     train(reranker)
@@ -169,8 +194,12 @@ def test_frozen_layers_get_no_adapters(models: dict[type[Reranker], str]) -> Non
     assert [n for n in names if "layer.1" in n and "lora_" in n]
 
 
-def test_a_pattern_that_matches_nothing_names_what_there_is(models: dict[type[Reranker], str]) -> None:
-    with pytest.raises(InputError, match=r"freeze: 'embedings' matches nothing; there is for example .*embeddings"):
+def test_a_pattern_that_matches_nothing_names_what_there_is(
+    models: dict[type[Reranker], str],
+) -> None:
+    with pytest.raises(
+        InputError, match=r"freeze: 'embedings' matches nothing; there is for example .*embeddings"
+    ):
         ready(CrossEncoder, models, freeze=["embedings"])
     with pytest.raises(InputError, match="leaves nothing to train"):
         ready(CrossEncoder, models, freeze=["*"])
@@ -185,14 +214,20 @@ def test_patterns_match_whole_parts_of_names() -> None:
 
 @pytest.mark.slow
 def test_a_compiled_network_gives_the_same_scores_under_the_same_names(
-    kind: type[Reranker], models: dict[type[Reranker], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: type[Reranker],
+    models: dict[type[Reranker], str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if kind is not CrossEncoder:
-        # one kind is compiled to machine code, which takes a minute; of the others the same graphs run in Python
+        # one kind is compiled to machine code, which takes a minute; of the others the same graphs
+        # run in Python
         monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
     plain, compiled = ready(kind, models), ready(kind, models, compile=True)
     assert list(compiled.state_dict()) == list(plain.state_dict())
-    torch.testing.assert_close(scores(compiled, GROUPS), scores(plain, GROUPS), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(
+        scores(compiled, GROUPS), scores(plain, GROUPS), atol=1e-4, rtol=1e-4
+    )
     # other sizes too, after the untrained model was asked for, which is not compiled
     compiled.rank_untrained([compiled.collate(GROUPS)])
     few = [group(1, TEXTS[:2])]
@@ -206,18 +241,35 @@ def test_a_compiled_network_gives_the_same_scores_under_the_same_names(
     compiled.eval()
     folder = compiled.export(tmp_path / "export")
     torch.testing.assert_close(
-        scores(ready(kind, {kind: str(folder)}), GROUPS), scores(plain.eval(), GROUPS), atol=1e-4, rtol=1e-4
+        scores(ready(kind, {kind: str(folder)}), GROUPS),
+        scores(plain.eval(), GROUPS),
+        atol=1e-4,
+        rtol=1e-4,
     )
 
 
 @pytest.mark.slow
 def test_options_work_together_on_the_command_line(radio, tiny_run: list[str]) -> None:  # type: ignore[no-untyped-def]
-    options = ["--model", "CrossEncoder", "--model.init_args.lora.r", "4", "--model.init_args.freeze", "[embeddings]"]
+    options = [
+        "--model",
+        "CrossEncoder",
+        "--model.init_args.lora.r",
+        "4",
+        "--model.init_args.freeze",
+        "[embeddings]",
+    ]
     options += ["--model.init_args.gradient_checkpointing", "true"]
     status, out, err = radio("fit", *tiny_run, *options)
     assert status == 0, err
     assert "tuned - base" in out
     # and the run goes on from its checkpoint
-    more = ["--trainer.max_epochs", "2", "--ckpt_path", "runs/tiny/checkpoints/last.ckpt", "--name", "more"]
+    more = [
+        "--trainer.max_epochs",
+        "2",
+        "--ckpt_path",
+        "runs/tiny/checkpoints/last.ckpt",
+        "--name",
+        "more",
+    ]
     status, out, err = radio("fit", *tiny_run, *options, *more)
     assert status == 0, err

@@ -1,4 +1,5 @@
-"""Try all inputs and write ``docs/inputs.md``: ``python -m benchmarks.inputs``; some alone: ``... inputs 3 17-20``."""
+"""Try all inputs and write ``docs/inputs.md``: ``python -m benchmarks.inputs``; some alone: ``...
+inputs 3 17-20``."""
 
 from __future__ import annotations
 
@@ -12,7 +13,13 @@ from pathlib import Path
 from benchmarks.inputs import commands, files, models, settings, surroundings
 from benchmarks.inputs.place import ROOT, Input, Outcome, attempt, make_template
 
-INPUTS: list[Input] = [*files.INPUTS, *models.INPUTS, *settings.INPUTS, *commands.INPUTS, *surroundings.INPUTS]
+INPUTS: list[Input] = [
+    *files.INPUTS,
+    *models.INPUTS,
+    *settings.INPUTS,
+    *commands.INPUTS,
+    *surroundings.INPUTS,
+]
 
 HEAD = """# Inputs of new users
 
@@ -31,7 +38,9 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=ROOT / "docs/inputs.md")
     chosen = parser.parse_args()
     numbers = [n for part in chosen.which for n in _range(part)] or list(range(1, len(INPUTS) + 1))
-    os.environ.update(HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false", TQDM_DELAY="1", TQDM_MININTERVAL="30")
+    os.environ.update(
+        HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false", TQDM_DELAY="1", TQDM_MININTERVAL="30"
+    )
     os.environ.pop("RADIO_RUN", None)
     _import_libraries()
     outcomes = {}
@@ -67,17 +76,27 @@ def table(outcomes: dict[int, Outcome]) -> str:
     fine = [outcome for outcome in outcomes.values() if not outcome.faults]
     refused = sum(outcome.status == 2 for outcome in fine)
     text = HEAD.format(
-        total=len(outcomes), refused=refused, ran=len(fine) - refused, findings=len(outcomes) - len(fine)
+        total=len(outcomes),
+        refused=refused,
+        ran=len(fine) - refused,
+        findings=len(outcomes) - len(fine),
     )
     for number, outcome in outcomes.items():
         verdict = f"finding: {'; '.join(outcome.faults)}" if outcome.faults else "ok"
-        cells = [str(number), INPUTS[number - 1].words, str(outcome.status), _cell(outcome.line), verdict]
+        cells = [
+            str(number),
+            INPUTS[number - 1].words,
+            str(outcome.status),
+            _cell(outcome.line),
+            verdict,
+        ]
         text += f"| {' | '.join(cells)} |\n"
     return text
 
 
 def _cell(line: str) -> str:
-    """At most 160 characters of a line, without what differs from run to run and what a table takes for its own."""
+    """At most 160 characters of a line, without what differs from run to run and what a table takes
+    for its own."""
     if line.startswith("┃ metric"):
         return "the table of results"
     line = re.sub(r"^/\S*/(\S+:)\d+: UserWarning:", r"\1 UserWarning:", line)

@@ -32,7 +32,12 @@ NO_ANSWER = '{"id": "new-2", "question": "Who lit the rope at port2?", "golden_a
 INPUTS = [
     Input("`radio train`", said("train", "--config", "x.yaml"), 2, r"unknown command 'train'.*fit"),
     Input("`radio help fit`", said("help", "fit"), 0, r"usage: radio"),
-    Input("`radio fit --model.help CrossEncoder`", said("fit", "--model.help", "CrossEncoder"), 0, r"max_length"),
+    Input(
+        "`radio fit --model.help CrossEncoder`",
+        said("fit", "--model.help", "CrossEncoder"),
+        0,
+        r"max_length",
+    ),
     Input(
         "help of a class that is none",
         said("fit", "--model.help", "CrossEncodr"),
@@ -120,7 +125,12 @@ INPUTS = [
         2,
         r"found no questions of the split test",
     ),
-    Input("fit without test questions", command("fit", "--data.init_args.test", "null"), 0, r"run folder|reranker:"),
+    Input(
+        "fit without test questions",
+        command("fit", "--data.init_args.test", "null"),
+        0,
+        r"run folder|reranker:",
+    ),
     Input(
         "rationales report of a split that is none",
         lambda p: ["rationales", "report", *p.arguments("--split", "dev")[1:]],

@@ -1,4 +1,5 @@
-"""Files: questions, corpora, rationales and candidates as spreadsheets, scripts and other projects leave them."""
+"""Files: questions, corpora, rationales and candidates as spreadsheets, scripts and other projects
+leave them."""
 
 from __future__ import annotations
 
@@ -35,8 +36,11 @@ def row(name: str, change: Callable[[int, Row], Any], *more: str) -> Callable[[P
     return make
 
 
-def candidates(line: Callable[[str, int, str], str], *more: str, skip: str = "") -> Callable[[Place], list[str]]:
-    """A candidate file, with four lines for each question: ``line(question id, rank, passage id)``."""
+def candidates(
+    line: Callable[[str, int, str], str], *more: str, skip: str = ""
+) -> Callable[[Place], list[str]]:
+    """A candidate file, with four lines for each question: ``line(question id, rank, passage
+    id)``."""
 
     def make(place: Place) -> list[str]:
         lines = []
@@ -44,14 +48,21 @@ def candidates(line: Callable[[str, int, str], str], *more: str, skip: str = "")
             for question in place.rows(split):
                 topic = question["id"].split("-")[1]
                 if question["id"] != skip:
-                    lines += [line(question["id"], rank, f"port{topic}-{rank}") for rank in range(4)]
+                    lines += [
+                        line(question["id"], rank, f"port{topic}-{rank}") for rank in range(4)
+                    ]
         place.write("run.trec", "".join(lines))
         return place.prepare(*PRECOMPUTED, *more)
 
     return make
 
 
-PRECOMPUTED = ("--data.init_args.retriever", "Precomputed", "--data.init_args.retriever.init_args.paths", "run.trec")
+PRECOMPUTED = (
+    "--data.init_args.retriever",
+    "Precomputed",
+    "--data.init_args.retriever.init_args.paths",
+    "run.trec",
+)
 KEY_MISSING = r"train\.jsonl:1: key '{}' is missing: found only the keys .*expected"
 
 
@@ -88,7 +99,12 @@ def _windows(place: Place) -> list[str]:
 
 
 def _numbers_as_ids(place: Place) -> list[str]:
-    ids = {q["id"]: n for n, q in enumerate(q for split in ("train", "validation", "test") for q in place.rows(split))}
+    ids = {
+        q["id"]: n
+        for n, q in enumerate(
+            q for split in ("train", "validation", "test") for q in place.rows(split)
+        )
+    }
     for split in ("train", "validation", "test"):
         place.change(split, lambda _, q: {**q, "id": ids[q["id"]]})
     place.change("rationales", lambda _, r: {**r, "id": str(ids[r["id"]])})
@@ -129,7 +145,12 @@ def _one_line_list(place: Place) -> list[str]:
 
 
 def _many_scripts(number: int, old: Row) -> Row:
-    extra = ("<p>fog &amp; <b>lamp</b></p>", "\U0001f6a2\U0001f3f4‍☠️ ahoy", "المنارة في الميناء", "מגדלור‏ ליד הים")
+    extra = (
+        "<p>fog &amp; <b>lamp</b></p>",
+        "\U0001f6a2\U0001f3f4‍☠️ ahoy",
+        "المنارة في الميناء",
+        "מגדלור‏ ליד הים",
+    )
     return {**old, "contents": old["contents"] + "\n" + extra[number % 4]}
 
 
@@ -139,10 +160,16 @@ def trec(question: str, rank: int, passage: str) -> str:
 
 INPUTS = [
     Input(
-        "questions as one pretty-printed JSON array", _pretty, 2, r"train\.jsonl:1: .*expected one JSON object a line"
+        "questions as one pretty-printed JSON array",
+        _pretty,
+        2,
+        r"train\.jsonl:1: .*expected one JSON object a line",
     ),
     Input(
-        "questions as a JSON array on one line", _one_line_list, 2, r"train\.jsonl:1: found a list, expected a JSON obj"
+        "questions as a JSON array on one line",
+        _one_line_list,
+        2,
+        r"train\.jsonl:1: found a list, expected a JSON obj",
     ),
     Input(
         "questions as CSV under the name .jsonl",
@@ -244,7 +271,9 @@ INPUTS = [
     Input(
         "NUL characters in questions and passages",
         lambda p: (
-            p.change("corpus", lambda _, r: {**r, "contents": r["contents"].replace(" ", "\0 ", 1)}),
+            p.change(
+                "corpus", lambda _, r: {**r, "contents": r["contents"].replace(" ", "\0 ", 1)}
+            ),
             p.change("train", lambda _, r: {**r, "question": "\0" + r["question"]}),
             p.prepare(),
         )[-1],
@@ -261,23 +290,46 @@ INPUTS = [
     Input(
         "corpus and questions swapped",
         lambda p: p.prepare(
-            "--data.init_args.train", "world/corpus.jsonl", "--data.init_args.corpus", "world/train.jsonl"
+            "--data.init_args.train",
+            "world/corpus.jsonl",
+            "--data.init_args.corpus",
+            "world/train.jsonl",
         ),
         2,
         r"jsonl:1: key '\w+' is missing",
     ),
     Input("a name that ends in .gz of a file that is not packed", _not_packed, 0, PREPARED),
-    Input("a corpus in a zip file", _zip, 2, r"corpus\.zip: found a zip archive, expected lines of text"),
-    Input("a symbolic link to itself as the corpus", _loop, 2, r"loop\.jsonl: cannot be read \(Too many levels"),
+    Input(
+        "a corpus in a zip file",
+        _zip,
+        2,
+        r"corpus\.zip: found a zip archive, expected lines of text",
+    ),
+    Input(
+        "a symbolic link to itself as the corpus",
+        _loop,
+        2,
+        r"loop\.jsonl: cannot be read \(Too many levels",
+    ),
     Input(
         "questions saved as UTF-16",
-        lambda p: raw("train", "".join(json.dumps(r) + "\n" for r in p.rows("train")).encode("utf-16"))(p),
+        lambda p: raw(
+            "train", "".join(json.dumps(r) + "\n" for r in p.rows("train")).encode("utf-16")
+        )(p),
         2,
         r"train\.jsonl:1: not UTF-8 .*save the file",
     ),
-    Input("Windows line ends, and blank lines at the end", _windows, 0, "train: 12 questions, 12 rationales"),
     Input(
-        "a rationale file whose copying stopped in its last line", _cut_off, 2, r"rationales\.jsonl:16: not valid JSON"
+        "Windows line ends, and blank lines at the end",
+        _windows,
+        0,
+        "train: 12 questions, 12 rationales",
+    ),
+    Input(
+        "a rationale file whose copying stopped in its last line",
+        _cut_off,
+        2,
+        r"rationales\.jsonl:16: not valid JSON",
     ),
     Input(
         "rationales under the key `explanation`",
@@ -297,7 +349,12 @@ INPUTS = [
         2,
         r"question id 'q-0-0' stands twice, in train and in test",
     ),
-    Input("the same corpus file twice", _corpus_twice, 2, r"world/corpus\.jsonl: found this file twice"),
+    Input(
+        "the same corpus file twice",
+        _corpus_twice,
+        2,
+        r"world/corpus\.jsonl: found this file twice",
+    ),
     Input("a Parquet corpus with another column", _other_column, 2, r"corpus\.parquet.*contents"),
     Input(
         "metadata that is a list",
@@ -345,7 +402,9 @@ INPUTS = [
         "candidate scores as strings",
         candidates(
             lambda q, n, p: (
-                json.dumps({"id": f"{q}", "candidates": [{"id": p, "score": "9.5"}]}) + "\n" if n == 0 else ""
+                json.dumps({"id": f"{q}", "candidates": [{"id": p, "score": "9.5"}]}) + "\n"
+                if n == 0
+                else ""
             )
         ),
         2,

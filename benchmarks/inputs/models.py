@@ -30,11 +30,19 @@ def named(name: str, *more: str) -> Callable[[Place], list[str]]:
 
 def _settings(folder: Path, **values: Any) -> None:
     path = folder / "config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), **values}), encoding="utf-8")
+    path.write_text(
+        json.dumps({**json.loads(path.read_text(encoding="utf-8")), **values}), encoding="utf-8"
+    )
 
 
 def _litter(folder: Path) -> None:
-    for name in (".DS_Store", "README.md", "onnx/model.onnx", "model.safetensors.index.json.bak", "training_args.bin"):
+    for name in (
+        ".DS_Store",
+        "README.md",
+        "onnx/model.onnx",
+        "model.safetensors.index.json.bak",
+        "training_args.bin",
+    ):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(b"\0\1litter")
 
@@ -44,7 +52,9 @@ def _more_words(folder: Path) -> None:
     content = json.loads(path.read_text(encoding="utf-8"))
     vocabulary = content["model"]["vocab"]
     moved = len(vocabulary) + 500
-    content["model"]["vocab"] = {word: (moved + n if word == "the" else n) for word, n in vocabulary.items()}
+    content["model"]["vocab"] = {
+        word: (moved + n if word == "the" else n) for word, n in vocabulary.items()
+    }
     path.write_text(json.dumps(content), encoding="utf-8")
 
 
@@ -86,14 +96,24 @@ def _gguf(folder: Path) -> None:
 
 def _own_code(folder: Path) -> None:
     _settings(
-        folder, model_type="nomic_own", auto_map={"AutoModel": "modeling.Own", "AutoConfig": "modeling.OwnConfig"}
+        folder,
+        model_type="nomic_own",
+        auto_map={"AutoModel": "modeling.Own", "AutoConfig": "modeling.OwnConfig"},
     )
 
 
 def _encoder_decoder(folder: Path) -> None:
     from transformers import T5Config, T5ForConditionalGeneration
 
-    config = T5Config(vocab_size=200, d_model=32, d_kv=16, d_ff=64, num_layers=1, num_heads=2, decoder_start_token_id=0)
+    config = T5Config(
+        vocab_size=200,
+        d_model=32,
+        d_kv=16,
+        d_ff=64,
+        num_layers=1,
+        num_heads=2,
+        decoder_start_token_id=0,
+    )
     T5ForConditionalGeneration(config).save_pretrained(folder)
 
 
@@ -127,8 +147,18 @@ INPUTS = [
         2,
         r"model .*1_Pooling, which is not there",
     ),
-    Input("a model folder without weights", model(_no_weights), 2, r"model 'model' .*the folder has no weights"),
-    Input("a folder that holds a LoRA adapter alone", model(_adapter), 2, r"model.*(adapter|config\.json)"),
+    Input(
+        "a model folder without weights",
+        model(_no_weights),
+        2,
+        r"model 'model' .*the folder has no weights",
+    ),
+    Input(
+        "a folder that holds a LoRA adapter alone",
+        model(_adapter),
+        2,
+        r"model.*(adapter|config\.json)",
+    ),
     Input("a folder with GGUF weights", model(_gguf), 2, r"no weights .*gguf"),
     Input(
         "a config.json of another size than the weights",
@@ -142,10 +172,15 @@ INPUTS = [
         2,
         r"model.*model_type",
     ),
-    Input("a model that brings its own code", model(_own_code), 2, r"model.*(code|nomic_own|trust)"),
+    Input(
+        "a model that brings its own code", model(_own_code), 2, r"model.*(code|nomic_own|trust)"
+    ),
     Input("the encoder of a T5 as BiEncoder", model(_encoder_decoder), 0, TUNED),
     Input(
-        "YesNoLM of a BERT", model(lambda f: None, "--model", "YesNoLM"), 2, r"(?i)(causal|decoder|language model|BERT)"
+        "YesNoLM of a BERT",
+        model(lambda f: None, "--model", "YesNoLM"),
+        2,
+        r"(?i)(causal|decoder|language model|BERT)",
     ),
     Input("half-precision weights", model(_half_precision), 0, TUNED),
     Input(

@@ -1,4 +1,5 @@
-"""Where an input is tried: a fresh folder with a tiny world, and the command line in a process of its own."""
+"""Where an input is tried: a fresh folder with a tiny world, and the command line in a process of
+its own."""
 
 from __future__ import annotations
 
@@ -24,12 +25,14 @@ SAID = "said.txt"
 
 @dataclass(frozen=True)
 class Place:
-    """A folder of its own for one input: ``world/`` with its files, ``bert`` beside it, perhaps a finished run."""
+    """A folder of its own for one input: ``world/`` with its files, ``bert`` beside it, perhaps a
+    finished run."""
 
     folder: Path
 
     def arguments(self, *more: str, command: str = "fit") -> list[str]:
-        """A complete command on the tiny world that takes seconds, with further options at its end."""
+        """A complete command on the tiny world that takes seconds, with further options at its
+        end."""
         tiny = ["bert", "48"]
         files = [
             a
@@ -62,9 +65,13 @@ class Place:
         return read_jsonl(self.folder / "world" / f"{name}.jsonl")
 
     def change(self, name: str, change: Callable[[int, dict[str, Any]], Any]) -> None:
-        """Give each row of a file of the world to ``change`` with its number; what it returns replaces it."""
+        """Give each row of a file of the world to ``change`` with its number; what it returns
+        replaces it."""
         rows = self.rows(name)
-        rows = [changed if (changed := change(number, row)) is not None else row for number, row in enumerate(rows)]
+        rows = [
+            changed if (changed := change(number, row)) is not None else row
+            for number, row in enumerate(rows)
+        ]
         write_jsonl(self.folder / "world" / f"{name}.jsonl", rows)
 
     def add(self, name: str, text: str | bytes) -> None:
@@ -86,8 +93,8 @@ class Input:
 
     Args:
         words: what it is, for the table.
-        make: puts it into the place and returns the arguments of ``radio``; it runs in the process of the command, so
-            that it may also change the environment and the streams.
+        make: puts it into the place and returns the arguments of ``radio``; it runs in the process
+            of the command, so that it may also change the environment and the streams.
         status: expected exit status; None where either is fine.
         says: regular expression of what must be said.
         trained: whether the place begins with a finished run ``runs/tiny``.
@@ -158,10 +165,11 @@ def _line(said: str, found: re.Match[str] | None) -> str:
 
 
 def run_apart(place: Place, make: Callable[[Place], Sequence[str]]) -> int | str:
-    """Run the command in a forked copy of this process, as the installed ``radio`` would; its exit status.
+    """Run the command in a forked copy of this process, as the installed ``radio`` would; its exit
+    status.
 
-    A process of its own is what environment, working folder, streams and signals are changed in; forked, since the
-    libraries take longer to import than the command to run.
+    A process of its own is what environment, working folder, streams and signals are changed in;
+    forked, since the libraries take longer to import than the command to run.
     """
     sys.stdout.flush()
     child = os.fork()

@@ -1,4 +1,5 @@
-"""Settings: contradictory, extreme, misspelt, of the wrong type, in the wrong place; and numbers at the edge."""
+"""Settings: contradictory, extreme, misspelt, of the wrong type, in the wrong place; and numbers at
+the edge."""
 
 from __future__ import annotations
 
@@ -82,16 +83,33 @@ INPUTS = [
         2,
         r"model\.init_args\.batch_size.*data\.init_args\.batch_size",
     ),
-    Input("a loss in other letters: infonce", fit("--model.init_args.loss", "infonce"), 2, r"infonce.*InfoNCE"),
+    Input(
+        "a loss in other letters: infonce",
+        fit("--model.init_args.loss", "infonce"),
+        2,
+        r"infonce.*InfoNCE",
+    ),
     Input(
         "a loss with its arguments as in Python",
         fit("--model.init_args.loss", "InfoNCE(temperature=0.5)"),
         2,
         r"InfoNCE\(temperature=0\.5\)",
     ),
-    Input("a seed that is a word", fit("--seed_everything", "random"), 2, r"seed_everything.*random"),
-    Input("a seed below 0", fit("--seed_everything", "-1"), 2, r"the run: seed_everything: found -1, expected"),
-    Input("`--overwrite` without a value", fit("--overwrite"), 2, r"option --overwrite: found no value"),
+    Input(
+        "a seed that is a word", fit("--seed_everything", "random"), 2, r"seed_everything.*random"
+    ),
+    Input(
+        "a seed below 0",
+        fit("--seed_everything", "-1"),
+        2,
+        r"the run: seed_everything: found -1, expected",
+    ),
+    Input(
+        "`--overwrite` without a value",
+        fit("--overwrite"),
+        2,
+        r"option --overwrite: found no value",
+    ),
     Input(
         "a name with blanks and umlauts",
         fit("--name", "Läufe am Meer"),
@@ -99,10 +117,20 @@ INPUTS = [
         TUNED,
         holds=lambda p: p.has("runs/Läufe am Meer/export/model.safetensors"),
     ),
-    Input("YAML indented with tabs", config("model:\n\tinit_args:\n\t\tlr: 1.0e-5\n"), 2, r"mine\.yaml.*(tab|\\t)"),
+    Input(
+        "YAML indented with tabs",
+        config("model:\n\tinit_args:\n\t\tlr: 1.0e-5\n"),
+        2,
+        r"mine\.yaml.*(tab|\\t)",
+    ),
     Input("an empty config file", config(""), 2, r"mine\.yaml: found an empty file"),
     Input("a config that is a list", config("- lr: 1\n- name: x\n"), 2, r"mine\.yaml.*list"),
-    Input("a config of Hugging Face's trainer", config(HUGGING_FACE), 2, r"mine\.yaml.*(output_dir|per_device)"),
+    Input(
+        "a config of Hugging Face's trainer",
+        config(HUGGING_FACE),
+        2,
+        r"mine\.yaml.*(output_dir|per_device)",
+    ),
     Input(
         "two configs that contradict each other",
         lambda p: p.arguments(
@@ -122,7 +150,12 @@ INPUTS = [
         TUNED,
         holds=equal("model.init_args.lr", 1e-5),
     ),
-    Input("one number for max_questions", fit("--data.init_args.max_questions", "5"), 2, r"max_questions.*5"),
+    Input(
+        "one number for max_questions",
+        fit("--data.init_args.max_questions", "5"),
+        2,
+        r"max_questions.*5",
+    ),
     Input(
         "a monitor of another project, val_loss",
         fit("--trainer.callbacks+", "EarlyStopping", "--trainer.callbacks.monitor", "val_loss"),
@@ -137,11 +170,20 @@ INPUTS = [
     ),
     Input(
         "a variable of the shell in YAML",
-        config("data: {init_args: {corpus: $DATA/corpus.jsonl}}", "--data.init_args.corpus", "$DATA/corpus.jsonl"),
+        config(
+            "data: {init_args: {corpus: $DATA/corpus.jsonl}}",
+            "--data.init_args.corpus",
+            "$DATA/corpus.jsonl",
+        ),
         2,
         r"\$DATA/corpus\.jsonl: no such file",
     ),
-    Input("callbacks as one mapping", config("trainer: {callbacks: {class_path: RankEvaluation}}"), 0, TUNED),
+    Input(
+        "callbacks as one mapping",
+        config("trainer: {callbacks: {class_path: RankEvaluation}}"),
+        0,
+        TUNED,
+    ),
     Input(
         "training questions in two files",
         fit("--data.init_args.train", '["world/train.jsonl", "b.jsonl"]'),
@@ -156,22 +198,34 @@ INPUTS = [
     ),
     Input(
         "WeightedSum of nothing",
-        fit("--model.init_args.loss", "WeightedSum", "--model.init_args.loss.init_args.losses", "[]"),
+        fit(
+            "--model.init_args.loss", "WeightedSum", "--model.init_args.loss.init_args.losses", "[]"
+        ),
         2,
         r"losses: found '\[\]'",
     ),
     Input("a learning rate of 0", fit("--model.init_args.lr", "0"), 0, TUNED, holds=unchanged),
     Input("one training question", keep("train", 1), 0, TUNED),
     Input("one validation question", keep("validation", 1), 0, TUNED),
-    Input("a corpus of one passage", keep("corpus", 1), 2, r"nothing to train on \(found 12 questions"),
-    Input("a batch of a million questions", fit("--data.init_args.batch_size", "1000000"), 0, TUNED),
+    Input(
+        "a corpus of one passage", keep("corpus", 1), 2, r"nothing to train on \(found 12 questions"
+    ),
+    Input(
+        "a batch of a million questions", fit("--data.init_args.batch_size", "1000000"), 0, TUNED
+    ),
     Input(
         "more candidates than the corpus has",
         fit("--data.init_args.train_candidates", "500", "--data.init_args.eval_candidates", "500"),
         0,
         TUNED,
     ),
-    Input("one candidate to rerank", fit("--data.init_args.eval_candidates", "1"), 0, TUNED, holds=unchanged),
+    Input(
+        "one candidate to rerank",
+        fit("--data.init_args.eval_candidates", "1"),
+        0,
+        TUNED,
+        holds=unchanged,
+    ),
     Input(
         "all passages alike, so that teacher and retriever see only ties",
         all_alike,
@@ -187,5 +241,10 @@ trainer:
         0,
         r"top_k 1000 is more than the 6 candidates",
     ),
-    Input("the published sampler on eight candidates", fit("--data.init_args.sampler", "Shift"), 0, TUNED),
+    Input(
+        "the published sampler on eight candidates",
+        fit("--data.init_args.sampler", "Shift"),
+        0,
+        TUNED,
+    ),
 ]

@@ -39,7 +39,9 @@ def _cache_is_a_file(place: Place) -> list[str]:
 
 
 def _plain_locale(place: Place) -> list[str]:
-    place.change("train", lambda _, row: {**row, "question": row["question"] + " — in Zürich, 東京"})
+    place.change(
+        "train", lambda _, row: {**row, "question": row["question"] + " — in Zürich, 東京"}
+    )
     afresh(place.arguments("--name", "Zürich"), LC_ALL="C", LANG="C")
     raise AssertionError
 
@@ -128,13 +130,24 @@ INPUTS = [
     Input("standard input closed", _no_input, 0, TUNED),
     Input("NO_COLOR=1", environment(NO_COLOR="1"), 0, TUNED),
     Input("a terminal of 20 columns", environment(COLUMNS="20"), 0, r"tuned|tun"),
-    Input("a working folder that may not be written", _read_only, 2, r"(?i)permission denied|cannot be written"),
-    Input("a working folder that was deleted", _folder_gone, 2, r"the working folder cannot be used"),
+    Input(
+        "a working folder that may not be written",
+        _read_only,
+        2,
+        r"(?i)permission denied|cannot be written",
+    ),
+    Input(
+        "a working folder that was deleted", _folder_gone, 2, r"the working folder cannot be used"
+    ),
     Input("a working folder named `50 % of {my} data #1`", _odd_folder, 0, TUNED),
-    Input("files of the user named as libraries: random.py, datasets.py, ...", _same_names, 0, TUNED),
+    Input(
+        "files of the user named as libraries: random.py, datasets.py, ...", _same_names, 0, TUNED
+    ),
     Input("24 open files at most (ulimit -n)", _few_files, None, r"(?i)open files|metric .* tuned"),
     Input("files of 120 kB at most (ulimit -f)", _small_files, 2, r"disk"),
-    Input("a seed in the environment that is a word", environment(PL_GLOBAL_SEED="lucky"), 0, TUNED),
+    Input(
+        "a seed in the environment that is a word", environment(PL_GLOBAL_SEED="lucky"), 0, TUNED
+    ),
     Input(
         "variables of a cluster that is not there: SLURM_NTASKS=4",
         environment(
@@ -149,5 +162,7 @@ INPUTS = [
         None,
         r"(?i)slurm|metric .* tuned",
     ),
-    Input("Ctrl-C in the middle of training", _ctrl_c, 130, r"radio: interrupted.*--ckpt_path last"),
+    Input(
+        "Ctrl-C in the middle of training", _ctrl_c, 130, r"radio: interrupted.*--ckpt_path last"
+    ),
 ]

@@ -1,6 +1,8 @@
-"""What the workers share: arguments, data, clock, report. It imports nothing but the standard library and torch.
+"""What the workers share: arguments, data, clock, report. It imports nothing but the standard
+library and torch.
 
-A worker is one process in the environment of its library. The last line that it prints is a JSON object.
+A worker is one process in the environment of its library. The last line that it prints is a JSON
+object.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=10, help="that are timed")
     parser.add_argument("--warmup", type=int, default=2, help="steps before them")
     parser.add_argument("--dtype", choices=["fp32", "bf16"], default="fp32")
-    parser.add_argument("--dropout", choices=["default", "0"], default="default", help="subfolder of the model")
+    parser.add_argument(
+        "--dropout", choices=["default", "0"], default="default", help="subfolder of the model"
+    )
     parser.add_argument("--max-length", type=int, default=512)
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
@@ -41,7 +45,9 @@ def arguments() -> argparse.Namespace:
 
 def read_groups(args: argparse.Namespace) -> tuple[list[Group], list[Group]]:
     """Groups of the warm-up, and of the timed steps."""
-    groups = [json.loads(line) for line in args.groups.read_text(encoding="utf-8").strip("\n").split("\n")]
+    groups = [
+        json.loads(line) for line in args.groups.read_text(encoding="utf-8").strip("\n").split("\n")
+    ]
     first, last = args.questions * args.warmup, args.questions * (args.warmup + args.steps)
     if len(groups) < last:
         raise SystemExit(f"{args.groups} has {len(groups)} groups, expected {last}")
@@ -54,7 +60,8 @@ def pairs(groups: list[Group]) -> list[tuple[str, str]]:
 
 
 class Clock:
-    """Seconds from one step to the next, whatever happens in between, and the memory that they take."""
+    """Seconds from one step to the next, whatever happens in between, and the memory that they
+    take."""
 
     def __init__(self) -> None:
         self.times: list[float] = []
@@ -69,15 +76,21 @@ class Clock:
     def tick(self) -> None:
         self.times.append(time.perf_counter())
 
-    def report(self, args: argparse.Namespace, package: str, scores: list[float] | None = None) -> None:
+    def report(
+        self, args: argparse.Namespace, package: str, scores: list[float] | None = None
+    ) -> None:
         """Print the result. ``scores``: of the timed pairs, where the task is to rank."""
         seconds = [b - a for a, b in zip(self.times, self.times[1:], strict=False)]
         # ranking is one timed call after one call that warms up
         seconds = seconds[args.warmup :] if args.task == "train" else seconds[1:]
         _, groups = read_groups(args)
         count = sum(len(g["passages" if args.task == "train" else "all_passages"]) for g in groups)
-        if args.task == "train" and (len(seconds) != args.steps or len(self.losses) != args.steps + args.warmup):
-            raise RuntimeError(f"{len(seconds)} steps and {len(self.losses)} losses, expected {args.steps} steps")
+        if args.task == "train" and (
+            len(seconds) != args.steps or len(self.losses) != args.steps + args.warmup
+        ):
+            raise RuntimeError(
+                f"{len(seconds)} steps and {len(self.losses)} losses, expected {args.steps} steps"
+            )
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
         result = {
             "peer": package,
@@ -88,4 +101,6 @@ class Clock:
             "step_rss_mib": peak - self.rss_before,
             "losses": self.losses,
         }
-        print("\n" + json.dumps(result if scores is None else result | {"scores": scores}), flush=True)
+        print(
+            "\n" + json.dumps(result if scores is None else result | {"scores": scores}), flush=True
+        )

@@ -1,6 +1,8 @@
-"""FlagEmbedding: the encoder-only reranker's runner with ``train_group_size`` 7; FlagReranker.compute_score.
+"""FlagEmbedding: the encoder-only reranker's runner with ``train_group_size`` 7;
+FlagReranker.compute_score.
 
-Its loss without distillation is cross-entropy of the positive over the group. The data set tokenises pair by pair.
+Its loss without distillation is cross-entropy of the positive over the group. The data set
+tokenises pair by pair.
 """
 
 from __future__ import annotations
@@ -36,11 +38,15 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "train.jsonl"
-        rows = [{"query": g["question"], "pos": g["passages"][:1], "neg": g["passages"][1:]} for g in warmup + timed]
+        rows = [
+            {"query": g["question"], "pos": g["passages"][:1], "neg": g["passages"][1:]}
+            for g in warmup + timed
+        ]
         data.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
         runner = EncoderOnlyRerankerRunner(
             AbsRerankerModelArguments(args.model),
-            # a pair is cut at the sum of both lengths; the defaults, 32 and 128, would cut most passages
+            # a pair is cut at the sum of both lengths; the defaults, 32 and 128, would cut most
+            # passages
             AbsRerankerDataArguments(
                 train_data=[str(data)],
                 cache_path=str(Path(folder) / "cache"),
@@ -49,10 +55,13 @@ def main() -> None:
                 passage_max_len=args.max_length - args.max_length // 8,
             ),
             AbsRerankerTrainingArguments(
-                **training_arguments(args, str(Path(folder) / "out")), train_sampling_strategy="sequential"
+                **training_arguments(args, str(Path(folder) / "out")),
+                train_sampling_strategy="sequential",
             ),
         )
-        runner.model.register_forward_hook(lambda module, inputs, output: clock.losses.append(output.loss.item()))
+        runner.model.register_forward_hook(
+            lambda module, inputs, output: clock.losses.append(output.loss.item())
+        )
         runner.trainer.add_callback(Timer(clock))
         # what runner.run() does before it saves
         runner.trainer.train()

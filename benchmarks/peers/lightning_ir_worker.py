@@ -1,7 +1,8 @@
-"""lightning-ir: CrossEncoderModule with its InfoNCE under a Lightning Trainer; CrossEncoderModule.score.
+"""lightning-ir: CrossEncoderModule with its InfoNCE under a Lightning Trainer;
+CrossEncoderModule.score.
 
-The module tokenises. Its length limits for question and passage alone are off (a pair is cut at the tokenizer's
-length): with them it would tokenise everything twice.
+The module tokenises. Its length limits for question and passage alone are off (a pair is cut at the
+tokenizer's length): with them it would tokenise everything twice.
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ class Samples(Dataset[RankSample]):
     def __getitem__(self, index: int) -> RankSample:
         group = self.groups[index]
         ids = [f"{index}/{rank}" for rank in range(len(group["passages"]))]
-        return RankSample(str(index), group["question"], ids, group["passages"], torch.tensor(group["teacher"]))
+        return RankSample(
+            str(index), group["question"], ids, group["passages"], torch.tensor(group["teacher"])
+        )
 
 
 class Timer(L.Callback):
@@ -55,13 +58,17 @@ class Timer(L.Callback):
     def on_train_start(self, trainer: Any, module: Any) -> None:
         self.clock.start()
 
-    def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, index: int) -> None:
+    def on_train_batch_end(
+        self, trainer: Any, module: Any, outputs: Any, batch: Any, index: int
+    ) -> None:
         self.clock.losses.append(outputs["loss"].item())
         self.clock.tick()
 
 
 def build(args: argparse.Namespace) -> CrossEncoderModule:
-    config = MonoConfig(query_length=None, doc_length=None, pooling_strategy="bert_pool", linear_bias=True)
+    config = MonoConfig(
+        query_length=None, doc_length=None, pooling_strategy="bert_pool", linear_bias=True
+    )
     # an argument key_mapping would be lost on the way
     STATE_DICT_KEY_MAPPING[args.model] = list(WEIGHTS.items())
     module = CrossEncoderModule(args.model, config=config, loss_functions=[InfoNCE()])
@@ -94,7 +101,9 @@ def main() -> None:
         enable_model_summary=False,
         callbacks=[Timer(clock)],
     )
-    trainer.fit(module, LightningIRDataModule(Samples(warmup + timed), args.questions, shuffle_train=False))
+    trainer.fit(
+        module, LightningIRDataModule(Samples(warmup + timed), args.questions, shuffle_train=False)
+    )
     clock.report(args, "lightning-ir")
 
 

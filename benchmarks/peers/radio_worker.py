@@ -30,7 +30,9 @@ class Groups(L.LightningDataModule):
         rows = []
         for i, group in enumerate(self.groups):
             passages = tuple(Passage(f"{i}/{rank}", text) for rank, text in enumerate(group[field]))
-            teacher = tuple(group["teacher"]) if field == "passages" else (math.nan,) * len(passages)
+            teacher = (
+                tuple(group["teacher"]) if field == "passages" else (math.nan,) * len(passages)
+            )
             labels = (1, *(0 for _ in passages[1:]))
             rows.append(RadioGroup(Question(str(i), group["question"]), passages, teacher, labels))
         return DataLoader(rows, batch_size=questions, collate_fn=self.reranker.collate)  # type: ignore[arg-type]
@@ -51,7 +53,9 @@ class Timer(L.Callback):
     def on_train_start(self, trainer: Any, module: Any) -> None:
         self.clock.start()
 
-    def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, index: int) -> None:
+    def on_train_batch_end(
+        self, trainer: Any, module: Any, outputs: Any, batch: Any, index: int
+    ) -> None:
         self.clock.losses.append(outputs["loss"].item())
         self.clock.tick()
 
@@ -83,7 +87,11 @@ def main() -> None:
     clock.tick()
     trainer.predict(reranker, Groups(reranker, timed, args.questions), return_predictions=False)
     clock.tick()
-    scores = [reranker.ranking[str(i)][f"{i}/{j}"] for i, g in enumerate(timed) for j in range(len(g["all_passages"]))]
+    scores = [
+        reranker.ranking[str(i)][f"{i}/{j}"]
+        for i, g in enumerate(timed)
+        for j in range(len(g["all_passages"]))
+    ]
     clock.report(args, "radio-rag", scores)
 
 

@@ -1,4 +1,5 @@
-"""rerankers (AnswerDotAI): Reranker.rank with its transformers cross-encoder, question by question. It cannot train."""
+"""rerankers (AnswerDotAI): Reranker.rank with its transformers cross-encoder, question by question.
+It cannot train."""
 
 from __future__ import annotations
 
@@ -22,7 +23,11 @@ def main() -> None:
 
     def score(groups: list[Group]) -> list[float]:
         rankings = [model.rank(group["question"], group["all_passages"]) for group in groups]
-        return [result.score for ranking in rankings for result in sorted(ranking, key=lambda r: r.document.doc_id)]
+        return [
+            result.score
+            for ranking in rankings
+            for result in sorted(ranking, key=lambda r: r.document.doc_id)
+        ]
 
     clock.start()
     score(warmup)

@@ -1,8 +1,9 @@
 """sentence-transformers: CrossEncoderTrainer with ListNetLoss; CrossEncoder.predict.
 
-The labels of the list are so far apart that the softmax of ListNetLoss makes the positive 1 and the others 0, which is
-InfoNCE over the group. The loss tokenises, and takes all pairs of a step at once, which its documentation offers and
-which is a third faster here than its default (8 pairs at a time), at the price of memory.
+The labels of the list are so far apart that the softmax of ListNetLoss makes the positive 1 and the
+others 0, which is InfoNCE over the group. The loss tokenises, and takes all pairs of a step at
+once, which its documentation offers and which is a third faster here than its default (8 pairs at a
+time), at the price of memory.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ from torch.utils.data import SequentialSampler
 
 def in_order(dataset: Any, batch_size: int, drop_last: bool, **kwargs: Any) -> DefaultBatchSampler:
     """The file's order, so that all libraries have the same steps."""
-    return DefaultBatchSampler(SequentialSampler(dataset), batch_size=batch_size, drop_last=drop_last)
+    return DefaultBatchSampler(
+        SequentialSampler(dataset), batch_size=batch_size, drop_last=drop_last
+    )
 
 
 def main() -> None:
@@ -31,11 +34,15 @@ def main() -> None:
     warmup, timed = read_groups(args)
     if args.task == "rank":
         kwargs = {"dtype": torch.bfloat16} if args.dtype == "bf16" else {}
-        model = CrossEncoder(args.model, max_length=args.max_length, device="cpu", model_kwargs=kwargs)
+        model = CrossEncoder(
+            args.model, max_length=args.max_length, device="cpu", model_kwargs=kwargs
+        )
         clock.start()
         model.predict(pairs(warmup), activation_fn=torch.nn.Identity(), show_progress_bar=False)
         clock.tick()
-        scores = model.predict(pairs(timed), activation_fn=torch.nn.Identity(), show_progress_bar=False)
+        scores = model.predict(
+            pairs(timed), activation_fn=torch.nn.Identity(), show_progress_bar=False
+        )
         clock.tick()
         clock.report(args, "sentence-transformers", scores.tolist())
         return
@@ -51,7 +58,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         CrossEncoderTrainer(
             model=model,
-            args=CrossEncoderTrainingArguments(**training_arguments(args, folder), batch_sampler=in_order),
+            args=CrossEncoderTrainingArguments(
+                **training_arguments(args, folder), batch_sampler=in_order
+            ),
             train_dataset=Dataset.from_dict(data),
             loss=loss,
             callbacks=[Timer(clock)],

@@ -1,4 +1,5 @@
-"""The ``radio`` command: answers help and plain mistakes at once, and loads Lightning only for real work."""
+"""The ``radio`` command: answers help and plain mistakes at once, and loads Lightning only for real
+work."""
 
 from __future__ import annotations
 
@@ -22,7 +23,16 @@ COMMANDS = {
 }
 # the first part of every option of a command; deeper names are checked by the full parser
 OPTIONS = (
-    *("--config", "-c", "--name", "--overwrite", "--seed_everything", "--trainer", "--model", "--data"),
+    *(
+        "--config",
+        "-c",
+        "--name",
+        "--overwrite",
+        "--seed_everything",
+        "--trainer",
+        "--model",
+        "--data",
+    ),
     *(
         "--print_config",
         "--help",
@@ -34,7 +44,13 @@ OPTIONS = (
         "--verbose",
     ),
     *("--return_predictions",),
-    *("--split", "--output", "--annotator", "--port", "--limit"),  # of the commands about rationales
+    *(
+        "--split",
+        "--output",
+        "--annotator",
+        "--port",
+        "--limit",
+    ),  # of the commands about rationales
 )
 HELP = """usage: radio COMMAND --config FILE [--config FILE ...] [--KEY VALUE ...]
 
@@ -72,7 +88,12 @@ def main() -> int:
     os.environ.setdefault("RADIO_RUN", token_hex(8))
     arguments = sys.argv[1:]
     if not arguments or arguments[0] in {"-h", "--help", "help"}:
-        print(HELP.format(commands="\n".join(f"  {name:<19}{text}" for name, text in COMMANDS.items())), end="")
+        print(
+            HELP.format(
+                commands="\n".join(f"  {name:<19}{text}" for name, text in COMMANDS.items())
+            ),
+            end="",
+        )
         return 0
     if arguments[0] in {"-V", "--version"}:
         from radio import __version__
@@ -82,13 +103,19 @@ def main() -> int:
     try:
         _find_own_classes()
     except OSError as error:
-        return usage_error(f"the working folder cannot be used ({error.strerror}): was it deleted? cd into another one")
+        return usage_error(
+            f"the working folder cannot be used ({error.strerror}): was it deleted? cd into "
+            "another one"
+        )
     if arguments[0] == "cache":
         return guarded(lambda: _cache(arguments[1:]))
     if arguments[0] == "rationales":
         # Lightning's parser knows commands of one word
         if arguments[1:2] not in (["report"], ["review"]):
-            return usage_error(f"rationales: found {' '.join(arguments[1:2]) or 'nothing'}, expected report or review")
+            return usage_error(
+                f"rationales: found {' '.join(arguments[1:2]) or 'nothing'}, expected report or "
+                "review"
+            )
         arguments = ["rationales_" + arguments[1], *arguments[2:]]
         sys.argv[1:] = arguments
     command, *rest = arguments
@@ -98,7 +125,9 @@ def main() -> int:
     for argument in rest:
         head = argument.split("=")[0].split(".")[0].rstrip("+")
         if argument.startswith("--") and head not in OPTIONS:
-            return usage_error(f"unknown option {argument.split('=')[0]!r}{_suggest(head, OPTIONS)} (radio --help)")
+            return usage_error(
+                f"unknown option {argument.split('=')[0]!r}{_suggest(head, OPTIONS)} (radio --help)"
+            )
     # set before the libraries that read them are imported
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -110,7 +139,8 @@ def main() -> int:
 
 
 def _find_own_classes() -> None:
-    """Make the user's files importable from the working folder, as ``python -m radio`` does; what is installed wins.
+    """Make the user's files importable from the working folder, as ``python -m radio`` does; what
+    is installed wins.
 
     Raises:
         OSError: the working folder was removed.

@@ -25,19 +25,26 @@ def pad(rows: Sequence[Sequence[float]]) -> tuple[Tensor, Tensor]:
 
 
 def scatter(flat: Tensor, mask: Tensor) -> Tensor:
-    """Flat scores ``[N]`` to fp32 ``[B, G]``, 0 where padded; gradients flow back to the flat scores."""
-    return torch.zeros(mask.shape, dtype=torch.float32, device=flat.device).masked_scatter(mask, flat.float())
+    """Flat scores ``[N]`` to fp32 ``[B, G]``, 0 where padded; gradients flow back to the flat
+    scores."""
+    return torch.zeros(mask.shape, dtype=torch.float32, device=flat.device).masked_scatter(
+        mask, flat.float()
+    )
 
 
 def padded(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """Rows ``[T, dim]`` of different lengths as ``[N, T, dim]``, 0 where padded, and their bool mask ``[N, T]``."""
+    """Rows ``[T, dim]`` of different lengths as ``[N, T, dim]``, 0 where padded, and their bool
+    mask ``[N, T]``."""
     lengths = torch.tensor([len(row) for row in rows])
     mask = torch.arange(int(lengths.max())) < lengths[:, None]
     return pad_sequence(list(rows), batch_first=True), mask.to(rows[0].device)
 
 
-def max_similarity(questions: Tensor, passages: Tensor, kept: Tensor, question: Tensor, passage: Tensor) -> Tensor:
-    """For each token of the question, the largest cosine with a token of the passage (Khattab and Zaharia, eq. 3).
+def max_similarity(
+    questions: Tensor, passages: Tensor, kept: Tensor, question: Tensor, passage: Tensor
+) -> Tensor:
+    """For each token of the question, the largest cosine with a token of the passage (Khattab and
+    Zaharia, eq. 3).
 
     Args:
         questions: unit vectors ``[Q, T, dim]``.

@@ -1,4 +1,5 @@
-"""A durable key -> value store for everything that costs money or minutes, and the fingerprints that are its keys."""
+"""A durable key -> value store for everything that costs money or minutes, and the fingerprints
+that are its keys."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ from radio.schema import InputError
 
 
 def fingerprint(value: Any) -> str:
-    """SHA-256 of a JSON-like value, stable across runs and machines; a ``Path`` counts by the content it names.
+    """SHA-256 of a JSON-like value, stable across runs and machines; a ``Path`` counts by the
+    content it names.
 
     Raises:
         InputError: it holds something else.
@@ -48,8 +50,8 @@ def _plain(value: Any) -> Any:
         if hasattr(value, name):
             return _plain(getattr(value, name)())
     raise InputError(
-        f"cannot fingerprint {type(value).__name__} ({str(value)[:60]}): keep such objects in attributes that start "
-        "with '_', and out of the metadata of questions"
+        f"cannot fingerprint {type(value).__name__} ({str(value)[:60]}): keep such objects in "
+        "attributes that start with '_', and out of the metadata of questions"
     )
 
 
@@ -63,17 +65,21 @@ def path_fingerprint(path: Path) -> str:
         if not path.is_dir():
             check_file(path)
         files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-        return fingerprint([(str(p.relative_to(path)), _file_digest(p.resolve(), _state(p))) for p in files])
+        return fingerprint(
+            [(str(p.relative_to(path)), _file_digest(p.resolve(), _state(p))) for p in files]
+        )
     except OSError as error:
         raise InputError(f"{str(path)[:200]}: cannot be read ({error.strerror})") from None
 
 
 LARGE = 1 << 28
-"""Bytes from which a file's digest is kept between processes: an index of 60 GB is not to be read at each start."""
+"""Bytes from which a file's digest is kept between processes: an index of 60 GB is not to be read
+at each start."""
 
 
 def _state(path: Path) -> tuple[int, int, int]:
-    """What changes when a file does; unlike the time of modification, that of the change can not be set back."""
+    """What changes when a file does; unlike the time of modification, that of the change can not be
+    set back."""
     status = path.stat()
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
@@ -82,7 +88,9 @@ def _state(path: Path) -> tuple[int, int, int]:
 def _file_digest(path: Path, state: tuple[int, int, int]) -> str:
     kept = None
     if state[0] >= LARGE:
-        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "radio" / "digests"
+        home = (
+            Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "radio" / "digests"
+        )
         kept = home / fingerprint([str(path), state])
         if kept.is_file():
             return kept.read_text(encoding="utf-8")
@@ -98,19 +106,21 @@ def _file_digest(path: Path, state: tuple[int, int, int]) -> str:
 
 
 class Fingerprinted(ABC):  # noqa: B024 -- its subclasses have abstract methods
-    """A configurable part whose results are cached: its code and its public attributes make up its key.
+    """A configurable part whose results are cached: its code and its public attributes make up its
+    key.
 
-    A subclass keeps its settings in public attributes and everything else (models, clients, tables) in
-    attributes that start with an underscore.
+    A subclass keeps its settings in public attributes and everything else (models, clients, tables)
+    in attributes that start with an underscore.
 
-    The code of a class of this project counts by its ``identity`` and ``version``; raise the latter when the
-    code changes what it returns. The code of any other class counts by its source file, so that an edited
-    class does not get its old results; what that file imports does not count (raise ``version`` for it).
+    The code of a class of this project counts by its ``identity`` and ``version``; raise the latter
+    when the code changes what it returns. The code of any other class counts by its source file, so
+    that an edited class does not get its old results; what that file imports does not count (raise
+    ``version`` for it).
     """
 
     identity: ClassVar[str] = ""
-    """Name in keys of a class of this project, written down in each and never changed: a class that is moved or
-    renamed finds what was paid for."""
+    """Name in keys of a class of this project, written down in each and never changed: a class that
+    is moved or renamed finds what was paid for."""
 
     version = 1
 
@@ -139,14 +149,16 @@ class Fingerprinted(ABC):  # noqa: B024 -- its subclasses have abstract methods
             digest = _source_digest(kind)
             if digest is None:
                 raise InputError(
-                    f"{kind.__qualname__}: found no source of this class, expected it in a file: results are "
-                    "cached, and an edit would not be noticed; write it into a .py file and import it from there"
+                    f"{kind.__qualname__}: found no source of this class, expected it in a file: "
+                    "results are cached, and an edit would not be noticed; write it into a .py "
+                    "file and import it from there"
                 )
             sources.append([kind.__qualname__, digest])
         return [sources, cls.version, [[kind.identity, kind.version] for kind in _shipped(cls)]]
 
     def depends_on(self) -> dict[str, Any]:
-        """The settings that its results depend on: public attributes, unless a subclass says otherwise."""
+        """The settings that its results depend on: public attributes, unless a subclass says
+        otherwise."""
         return {key: value for key, value in vars(self).items() if not key.startswith("_")}
 
     def fingerprint(self) -> str:
@@ -165,10 +177,13 @@ def _shipped(kind: type) -> list[Any]:
 
 @cache
 def _source_digest(kind: type) -> str | None:
-    """SHA-256 of the file or notebook cell that a class was defined in, as it was then; None if there is none."""
+    """SHA-256 of the file or notebook cell that a class was defined in, as it was then; None if
+    there is none."""
     places = [getattr(sys.modules.get(kind.__module__), "__file__", None)]
     # a cell is no module, but its functions know where their lines are kept
-    functions = [inspect.unwrap(value) for value in vars(kind).values() if inspect.isfunction(value)]
+    functions = [
+        inspect.unwrap(value) for value in vars(kind).values() if inspect.isfunction(value)
+    ]
     places += [function.__code__.co_filename for function in functions]
     for place in filter(None, places):
         with suppress(OSError):
@@ -179,14 +194,16 @@ def _source_digest(kind: type) -> str | None:
 
 
 _INHERITED: list[sqlite3.Connection] = []
-"""Connections of the parent of a forked process, kept because SQLite forbids even to close them there."""
+"""Connections of the parent of a forked process, kept because SQLite forbids even to close them
+there."""
 
 
 T = TypeVar("T")
 
 
 def _use_wal(db: sqlite3.Connection) -> None:
-    """Switch to WAL; SQLite's busy timeout does not cover the lock of this switch, so wait by hand."""
+    """Switch to WAL; SQLite's busy timeout does not cover the lock of this switch, so wait by
+    hand."""
     deadline = time.monotonic() + 60
     while True:
         try:
@@ -199,10 +216,11 @@ def _use_wal(db: sqlite3.Connection) -> None:
 
 
 class Cache:
-    """SQLite store safe for several processes; each ``put`` is one transaction, so a kill loses nothing finished.
+    """SQLite store safe for several processes; each ``put`` is one transaction, so a kill loses
+    nothing finished.
 
-    A store that can only be read, on a read-only disk for example, serves what it has. Whatever keeps it from being
-    read or written is an :class:`radio.schema.InputError` that names the file.
+    A store that can only be read, on a read-only disk for example, serves what it has. Whatever
+    keeps it from being read or written is an :class:`radio.schema.InputError` that names the file.
 
     Args:
         path: the database file; its folder is made on first use.
@@ -221,8 +239,8 @@ class Cache:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise InputError(
-                    f"{self.path.parent}: cannot be the folder of the cache ({error.strerror}); choose another "
-                    "one with --data.init_args.cache_dir"
+                    f"{self.path.parent}: cannot be the folder of the cache ({error.strerror}); "
+                    "choose another one with --data.init_args.cache_dir"
                 ) from None
             self._connection, self._owner = self._open(), os.getpid()
         return self._connection
@@ -237,18 +255,21 @@ class Cache:
         return self._open_to_read()
 
     def _open_to_write(self) -> sqlite3.Connection:
-        # autocommit plus explicit transactions; a writer waits for another process instead of failing
+        # autocommit plus explicit transactions; a writer waits for another process instead of
+        # failing
         db = sqlite3.connect(self.path, timeout=60, isolation_level=None)
         _use_wal(db)
         db.execute("PRAGMA synchronous=NORMAL")
         db.execute(
-            "CREATE TABLE IF NOT EXISTS entries (key TEXT PRIMARY KEY, kind TEXT NOT NULL, value BLOB NOT NULL,"
+            "CREATE TABLE IF NOT EXISTS entries (key TEXT PRIMARY KEY, kind TEXT NOT NULL, value "
+            "BLOB NOT NULL,"
             " created TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP) WITHOUT ROWID"
         )
         return db
 
     def _open_to_read(self) -> sqlite3.Connection:
-        """A connection that needs no files beside the database, which cannot be made on a read-only disk."""
+        """A connection that needs no files beside the database, which cannot be made on a read-only
+        disk."""
         address = self.path.absolute().as_uri()
         for mode in ("mode=ro", "immutable=1"):
             db = sqlite3.connect(f"{address}?{mode}", uri=True, timeout=60, isolation_level=None)
@@ -261,7 +282,9 @@ class Cache:
                     raise
         log = self.path.with_name(f"{self.path.name}-wal")
         if mode == "immutable=1" and log.is_file() and log.stat().st_size:
-            warnings.warn(f"{log}: these entries cannot be read from a read-only disk", stacklevel=2)
+            warnings.warn(
+                f"{log}: these entries cannot be read from a read-only disk", stacklevel=2
+            )
         return db
 
     @contextmanager
@@ -300,7 +323,9 @@ class Cache:
             sqlite3.SQLITE_IOERR: f"the disk could not read or write it ({error}); check the disk, or {other}",
         }
         code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
-        general = f"cannot use this file as the cache ({error}); move it away or choose another folder"
+        general = (
+            f"cannot use this file as the cache ({error}); move it away or choose another folder"
+        )
         return InputError(f"{self.path}: {said.get(code, general)}")
 
     def get(self, keys: Iterable[str]) -> dict[str, bytes]:
@@ -315,11 +340,14 @@ class Cache:
         return found
 
     def put(self, kind: str, items: Mapping[str, bytes]) -> None:
-        """Store values, all or none; ``kind`` names what they are for people who look into the file."""
+        """Store values, all or none; ``kind`` names what they are for people who look into the
+        file."""
         rows = [(key, kind, value) for key, value in items.items()]
         if rows:
             with self._transaction() as db:
-                db.executemany("INSERT OR REPLACE INTO entries (key, kind, value) VALUES (?, ?, ?)", rows)
+                db.executemany(
+                    "INSERT OR REPLACE INTO entries (key, kind, value) VALUES (?, ?, ?)", rows
+                )
 
     def read(self, keys: Iterable[str], parse: Callable[[bytes], T]) -> dict[str, T]:
         """What ``parse`` makes of the values of those keys that are stored.
@@ -339,17 +367,25 @@ class Cache:
         """What to tell a user of an entry that does not hold what it should, and how to go on."""
         kinds = [kind for (kind,) in self.query("SELECT kind FROM entries WHERE key = ?", [key])]
         return InputError(
-            f"{self.path}: the entry {key} ({', '.join(kinds)}) is damaged ({reason[:200]}); remove it with: "
-            f"radio cache prune --key {key} --cache_dir {self.path.parent} --yes"
+            f"{self.path}: the entry {key} ({', '.join(kinds)}) is damaged ({reason[:200]}); "
+            f"remove it with: radio cache prune --key {key} --cache_dir {self.path.parent} --yes"
         )
 
-    def get_json(self, keys: Iterable[str], parse: Callable[[Any], Any] | None = None) -> dict[str, Any]:
-        """Values that :meth:`put_json` has stored, or what ``parse`` makes of them; errors as in :meth:`read`."""
-        return self.read(keys, lambda value: parse(json.loads(value)) if parse else json.loads(value))
+    def get_json(
+        self, keys: Iterable[str], parse: Callable[[Any], Any] | None = None
+    ) -> dict[str, Any]:
+        """Values that :meth:`put_json` has stored, or what ``parse`` makes of them; errors as in
+        :meth:`read`."""
+        return self.read(
+            keys, lambda value: parse(json.loads(value)) if parse else json.loads(value)
+        )
 
     def put_json(self, kind: str, items: Mapping[str, Any]) -> None:
         # half a character, as a text that was cut may end with, is kept too
-        self.put(kind, {key: _to_json(value).encode(errors="surrogatepass") for key, value in items.items()})
+        self.put(
+            kind,
+            {key: _to_json(value).encode(errors="surrogatepass") for key, value in items.items()},
+        )
 
     def missing(self, keys: Sequence[str]) -> list[str]:
         """Those keys that are not stored, each once, in order."""
@@ -367,7 +403,8 @@ class Cache:
             db.executemany("DELETE FROM entries WHERE key = ?", [(key,) for key in keys])
 
     def query(self, sql: str, arguments: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
-        """Rows of a query on ``entries (key, kind, value, created)``, for what looks after the file."""
+        """Rows of a query on ``entries (key, kind, value, created)``, for what looks after the
+        file."""
         with self._connected() as db:
             yield from db.execute(sql, arguments)
 
@@ -385,7 +422,16 @@ class Cache:
         return {"path": self.path, "_connection": None, "_owner": 0}
 
 
-WRONG = (ValueError, KeyError, TypeError, AttributeError, IndexError, EOFError, OSError, RecursionError)
+WRONG = (
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    IndexError,
+    EOFError,
+    OSError,
+    RecursionError,
+)
 """What reading a value of the wrong form raises."""
 
 

@@ -34,7 +34,8 @@ _FIELD = (
 _TEXT = f"COALESCE({_FIELD.format('rationale')}, {_FIELD.format('answer')})"
 _OUTCOME = (
     f"CASE WHEN {_TEXT} IS NULL THEN NULL"
-    f" WHEN COALESCE({_FIELD.format('outcome')}, 'written') <> 'written' THEN {_FIELD.format('outcome')}"
+    f" WHEN COALESCE({_FIELD.format('outcome')}, 'written') <> 'written' THEN "
+    f"{_FIELD.format('outcome')}"
     f" WHEN TRIM({_TEXT}, char(9, 10, 13, 32)) = '' THEN 'empty' ELSE 'written' END"
 )
 
@@ -42,22 +43,36 @@ _OUTCOME = (
 def main(arguments: Sequence[str]) -> int:
     """Run the command; returns the exit status."""
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--cache_dir", default=".radio_cache", help="folder of the cache (default: .radio_cache)")
+    common.add_argument(
+        "--cache_dir", default=".radio_cache", help="folder of the cache (default: .radio_cache)"
+    )
     chosen = argparse.ArgumentParser(add_help=False)
     chosen.add_argument("--kind", help="kind of entries, for example rationale or answer")
     chosen.add_argument("--model", help="only what this model wrote")
     chosen.add_argument("--prompt", help="only this prompt: the beginning of its fingerprint")
-    chosen.add_argument("--outcome", choices=OUTCOMES, help="only rationales and answers that ended so")
-    chosen.add_argument("--key", help="only the entry of this key, as a message about a damaged one gives it")
+    chosen.add_argument(
+        "--outcome", choices=OUTCOMES, help="only rationales and answers that ended so"
+    )
+    chosen.add_argument(
+        "--key", help="only the entry of this key, as a message about a damaged one gives it"
+    )
     parser = argparse.ArgumentParser(prog="radio cache", description=(__doc__ or "").split(": ")[1])
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("info", parents=[common], help="what is in it")
     export = commands.add_parser("export", parents=[common, chosen], help="write entries as JSONL")
-    export.add_argument("file", type=Path, help="the file to write; rationales can be read by Recorded")
-    load = commands.add_parser("import", parents=[common], help="read what export wrote, on any machine")
+    export.add_argument(
+        "file", type=Path, help="the file to write; rationales can be read by Recorded"
+    )
+    load = commands.add_parser(
+        "import", parents=[common], help="read what export wrote, on any machine"
+    )
     load.add_argument("file", type=Path)
-    prune = commands.add_parser("prune", parents=[common, chosen], help="remove entries with --yes, count them without")
-    prune.add_argument("--older_than", type=_days, metavar="DAYS", help="only entries older than this")
+    prune = commands.add_parser(
+        "prune", parents=[common, chosen], help="remove entries with --yes, count them without"
+    )
+    prune.add_argument(
+        "--older_than", type=_days, metavar="DAYS", help="only entries older than this"
+    )
     prune.add_argument("--yes", action="store_true", help="really remove them")
     args = parser.parse_args(arguments)
     check("radio cache prune", vars(args))
@@ -71,7 +86,9 @@ def main(arguments: Sequence[str]) -> int:
         try:
             print(f"{_export(cache, args)} entries written to {args.file}")
         except OSError as error:
-            raise InputError(f"{args.file}: cannot be written ({error.strerror or error})") from None
+            raise InputError(
+                f"{args.file}: cannot be written ({error.strerror or error})"
+            ) from None
     elif args.command == "import":
         new, total = _import(cache, args.file)
         print(f"{new} of {total} entries are new in {path}")
@@ -91,7 +108,9 @@ def _info(cache: Cache) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("kind", "entries", "MB", "first", "last", title=str(cache.path), title_justify="left")
+    table = Table(
+        "kind", "entries", "MB", "first", "last", title=str(cache.path), title_justify="left"
+    )
     sql = "SELECT kind, COUNT(*), SUM(LENGTH(value)), MIN(created), MAX(created) FROM entries GROUP BY kind"
     for kind, count, size, first, last in cache.query(sql):
         table.add_row(kind, f"{count:,}", f"{size / 1e6:,.1f}", first, last)
@@ -116,7 +135,11 @@ def _where(args: argparse.Namespace) -> tuple[str, list[Any]]:
     if args.kind:
         parts.append("kind = ?")
         values.append(args.kind)
-    for column, wanted in (("key", args.key), (_FIELD.format("model"), args.model), (_OUTCOME, args.outcome)):
+    for column, wanted in (
+        ("key", args.key),
+        (_FIELD.format("model"), args.model),
+        (_OUTCOME, args.outcome),
+    ):
         if wanted:
             parts.append(f"{column} = ?")
             values.append(wanted)
@@ -140,7 +163,8 @@ def _export(cache: Cache, args: argparse.Namespace) -> int:
         for key, kind, created, value in _read(cache, sql, values):
             row = dict(value) if isinstance(value, dict) else {"value": value}
             if row.get("id") in ambiguous:
-                # two datasets may use the same ids: those rationales join by the text of the question
+                # two datasets may use the same ids: those rationales join by the text of the
+                # question
                 del row["id"]
             line = {**row, "key": key, "kind": kind, "created": created}
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
@@ -151,7 +175,9 @@ def _export(cache: Cache, args: argparse.Namespace) -> int:
 def _read(cache: Cache, sql: str, values: Sequence[Any]) -> Iterator[tuple[str, str, str, Any]]:
     for key, kind, created, value in cache.query(sql, values):
         if kind in NUMBERS:
-            raise InputError(f"--kind {kind}: these entries are numbers, not text; they are not exported")
+            raise InputError(
+                f"--kind {kind}: these entries are numbers, not text; they are not exported"
+            )
         try:
             yield key, kind, created, json.loads(value)
         except (ValueError, RecursionError) as error:
@@ -171,7 +197,8 @@ def _ambiguous_ids(values: Iterator[Any]) -> set[str]:
 
 
 def _import(cache: Cache, path: Path) -> tuple[int, int]:
-    """Store the rows of a file that are not there yet; returns how many were new, and how many there are."""
+    """Store the rows of a file that are not there yet; returns how many were new, and how many
+    there are."""
     new = total = 0
     part: dict[str, tuple[str, Any]] = {}
 
@@ -217,7 +244,9 @@ def _check(place: str, kind: str, value: Any) -> None:
 def _prune(cache: Cache, args: argparse.Namespace) -> None:
     where, values = _where(args)
     if where == "1":
-        raise InputError("prune: say what to remove: --kind, --model, --prompt, --outcome, --key or --older_than")
+        raise InputError(
+            "prune: say what to remove: --kind, --model, --prompt, --outcome, --key or --older_than"
+        )
     sql = f"SELECT kind, COUNT(*) FROM entries WHERE {where} GROUP BY kind"  # noqa: S608
     counts = dict(cache.query(sql, values))
     shown = ", ".join(f"{count:,} {kind}" for kind, count in counts.items()) or "nothing"

@@ -71,7 +71,9 @@ class WholeCheckpoints(TorchCheckpointIO):
     def __init__(self, trainer: L.Trainer) -> None:
         self.trainer = trainer
 
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
+    ) -> None:
         if storage_options is not None or "://" in str(path):
             super().save_checkpoint(checkpoint, path, storage_options)
             return
@@ -88,7 +90,9 @@ class WholeCheckpoints(TorchCheckpointIO):
         except (OSError, RuntimeError) as error:
             # torch reports a full disk as a RuntimeError
             kept = "; the one before is kept" if target.exists() else ""
-            raise InputError(f"{target}: the checkpoint cannot be written ({error}){kept}") from None
+            raise InputError(
+                f"{target}: the checkpoint cannot be written ({error}){kept}"
+            ) from None
         finally:
             work.unlink(missing_ok=True)
 
@@ -139,7 +143,10 @@ def read_checkpoint(path: Path, *, weights_only: bool = True, look: bool = False
     if not begin:
         raise InputError(f"checkpoint {path}: the file is empty (0 bytes): writing it was cut off")
     if begin[:2] != b"PK":
-        raise InputError(f"checkpoint {path}: found {_kind(begin)}, expected a checkpoint that radio fit has written")
+        raise InputError(
+            f"checkpoint {path}: found {_kind(begin)}, expected a checkpoint that radio fit has "
+            "written"
+        )
     if not zipfile.is_zipfile(path):
         raise InputError(f"checkpoint {path}: the file is cut off: its end is missing")
     try:
@@ -149,15 +156,20 @@ def read_checkpoint(path: Path, *, weights_only: bool = True, look: bool = False
         named = next((a or b for a, b in objects), "a Python object")
         raise InputError(
             f"checkpoint {path}: found {named} in it, expected tensors and plain values only: an "
-            "object in a file may "
-            "run any code when it is read. If you trust where the file comes from: --weights_only "
-            "false"
+            "object in a file may run any code when it is read. If you trust where the file comes "
+            "from: --weights_only false"
         ) from None
     except (RuntimeError, EOFError, KeyError, ValueError, OSError) as error:
-        raise InputError(f"checkpoint {path}: cannot be read ({str(error).splitlines()[0][:200]})") from None
+        raise InputError(
+            f"checkpoint {path}: cannot be read ({str(error).splitlines()[0][:200]})"
+        ) from None
     keys = list(checkpoint) if isinstance(checkpoint, dict) else []
     if "state_dict" not in keys or "pytorch-lightning_version" not in keys:
-        found = f"the keys {', '.join(map(str, keys[:5]))}" if keys else f"a {type(checkpoint).__name__}"
+        found = (
+            f"the keys {', '.join(map(str, keys[:5]))}"
+            if keys
+            else f"a {type(checkpoint).__name__}"
+        )
         raise InputError(
             f"checkpoint {path}: found {found}, expected a checkpoint that radio fit has written; "
             "a model folder goes to --model.init_args.model"
@@ -199,9 +211,8 @@ def check_network(checkpoint: Mapping[str, Any], module: Any, path: Any) -> None
         facts.append(f"it has {_some(shapes)}")
     raise InputError(
         f"checkpoint {path} is of another network than this {type(module).__name__} "
-        f"({module.model}): "
-        f"{'; '.join(facts)}. Give the --model, its model and its lora with which the checkpoint "
-        "was trained"
+        f"({module.model}): {'; '.join(facts)}. Give the --model, its model and its lora with "
+        "which the checkpoint was trained"
     )
 
 
@@ -227,7 +238,9 @@ def _about(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
 def half_done(checkpoint: Mapping[str, Any]) -> bool:
     """Whether a checkpoint was written in the middle of an epoch."""
     progress = checkpoint.get("loops", {}).get("fit_loop", {}).get("epoch_loop.batch_progress", {})
-    return progress.get("current", {}).get("ready", 0) > 0 and not progress.get("is_last_batch", True)
+    return progress.get("current", {}).get("ready", 0) > 0 and not progress.get(
+        "is_last_batch", True
+    )
 
 
 def relevant(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -270,7 +283,9 @@ def _argument(key: str, section: str) -> str | None:
     return match[1] if match else None
 
 
-def compare(checkpoint: Mapping[str, Any], config: Mapping[str, Any], path: Path, *, trains: bool) -> list[str]:
+def compare(
+    checkpoint: Mapping[str, Any], config: Mapping[str, Any], path: Path, *, trains: bool
+) -> list[str]:
     """What differs between the settings of a checkpoint and those of the command that starts from
     it, a line each.
 
@@ -309,7 +324,8 @@ def compare(checkpoint: Mapping[str, Any], config: Mapping[str, Any], path: Path
         )
     if fixed:
         raise InputError(
-            f"checkpoint {path} is in the middle of an epoch, whose order is fixed:\n  " + "\n  ".join(fixed)
+            f"checkpoint {path} is in the middle of an epoch, whose order is fixed:\n  "
+            + "\n  ".join(fixed)
         )
     return said
 
@@ -327,7 +343,9 @@ def data_fingerprint(datamodule: Any) -> dict[str, Any]:
     digest = hashlib.sha256()
     for example in examples:
         teacher = sorted((example.teacher or {}).items())
-        digest.update(json.dumps([example.question.id, example.question.question, teacher]).encode())
+        digest.update(
+            json.dumps([example.question.id, example.question.question, teacher]).encode()
+        )
     return {"questions": len(examples), "digest": digest.hexdigest()}
 
 
@@ -348,10 +366,14 @@ class RunState(L.Callback):
         self._data: dict[str, Any] = {}
         self._before: dict[str, Any] = {}
 
-    def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
+    def on_save_checkpoint(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
         checkpoint[KEY] = {**self.facts, "data": self._data, "processes": trainer.world_size}
 
-    def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
+    def on_load_checkpoint(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
         if trainer.state.fn == "fit":
             self._before = {**_about(checkpoint), "half_done": half_done(checkpoint)}
 
@@ -359,7 +381,10 @@ class RunState(L.Callback):
         # the optimizers are as the command has them: Lightning restores their state after this
         self._data = data_fingerprint(trainer.datamodule)  # type: ignore[attr-defined]
         self._given = [
-            [{key: value for key, value in group.items() if key != "params"} for group in optimizer.param_groups]
+            [
+                {key: value for key, value in group.items() if key != "params"}
+                for group in optimizer.param_groups
+            ]
             for optimizer in trainer.optimizers
         ]
         schedulers = [config.scheduler for config in trainer.lr_scheduler_configs]
@@ -372,15 +397,19 @@ class RunState(L.Callback):
         differing = []
         if before["data"] != self._data:
             old, new = before["data"]["questions"], self._data["questions"]
-            counts = f"{old} questions then, {new} now" if old != new else "other questions or teacher scores"
+            counts = (
+                f"{old} questions then, {new} now"
+                if old != new
+                else "other questions or teacher scores"
+            )
             differing.append(f"training data: {counts}")
         if before.get("processes", processes) != processes:
             differing.append(f"processes: {before['processes']} then, {processes} now")
         if differing and before["half_done"]:
             raise InputError(
                 "the checkpoint is in the middle of an epoch, and this command differs: "
-                f"{'; '.join(differing)}. "
-                "Give what it was trained on, or go on from a checkpoint at the end of an epoch"
+                f"{'; '.join(differing)}. Give what it was trained on, or go on from a checkpoint "
+                "at the end of an epoch"
             )
         for line in differing:
             self.say(f"differs from the checkpoint: {line}; this command's is used")
@@ -441,7 +470,8 @@ def apply_rates(scheduler: Any, base_lrs: list[float]) -> None:
     else:
         groups = scheduler.optimizer.param_groups
         rates = [
-            group["lr"] * (new / base if base else 1.0) for group, new, base in zip(groups, base_lrs, old, strict=True)
+            group["lr"] * (new / base if base else 1.0)
+            for group, new, base in zip(groups, base_lrs, old, strict=True)
         ]
     for group, rate in zip(scheduler.optimizer.param_groups, rates, strict=True):
         group["lr"] = rate

@@ -20,7 +20,13 @@ import yaml
 from jsonargparse import Namespace
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback, _InstantiatorFn
+from lightning.pytorch.cli import (
+    ArgsType,
+    LightningArgumentParser,
+    LightningCLI,
+    SaveConfigCallback,
+    _InstantiatorFn,
+)
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
@@ -32,7 +38,15 @@ from radio import plan, story
 from radio.callbacks import CollapseGuard, best_checkpoint
 from radio.callbacks.evaluation import tied_tops
 from radio.callbacks.export import monitored
-from radio.checkpoints import KeepLastWeights, RunState, WholeCheckpoints, compare, read_checkpoint, relevant, run_of
+from radio.checkpoints import (
+    KeepLastWeights,
+    RunState,
+    WholeCheckpoints,
+    compare,
+    read_checkpoint,
+    relevant,
+    run_of,
+)
 from radio.classes import find_class
 from radio.exports import adopt_export
 from radio.formats import atomic_write, ranked, write_jsonl, write_run
@@ -42,7 +56,15 @@ from radio.parsing import RadioParser, made_by, merged, print_config
 from radio.ranges import check
 from radio.report import gain_over_base, no_better, show_table
 from radio.rerankers import Reranker
-from radio.run_folder import OWNED, WRITES, RunFolder, check_name, mark_as_own, read_metrics, sweep_suffix
+from radio.run_folder import (
+    OWNED,
+    WRITES,
+    RunFolder,
+    check_name,
+    mark_as_own,
+    read_metrics,
+    sweep_suffix,
+)
 from radio.schema import InputError
 
 Split = Literal["train", "validation", "test"]
@@ -61,9 +83,17 @@ class RadioTrainer(L.Trainer):
         try:
             # the data module splits questions over processes itself: groups must know their epoch
             super().__init__(*args, use_distributed_sampler=use_distributed_sampler, **kwargs)
-        except (MisconfigurationException, ValueError, TypeError, RuntimeError, ImportError) as error:
+        except (
+            MisconfigurationException,
+            ValueError,
+            TypeError,
+            RuntimeError,
+            ImportError,
+        ) as error:
             names = ("accelerator", "devices", "strategy", "precision")
-            chosen = ", ".join(f"{name} {kwargs[name]}" for name in names if kwargs.get(name) is not None)
+            chosen = ", ".join(
+                f"{name} {kwargs[name]}" for name in names if kwargs.get(name) is not None
+            )
             raise InputError(f"trainer ({chosen}): {error}") from error
         self.run_state = RunState()
         self.callbacks.insert(0, self.run_state)  # type: ignore[attr-defined]
@@ -71,14 +101,19 @@ class RadioTrainer(L.Trainer):
             self.strategy.checkpoint_io = WholeCheckpoints(self)
 
     def prepare(self, model: Reranker, datamodule: RationaleDataModule) -> None:
-        """Fill the caches: candidates, rationales, teacher scores. Trains nothing and loads no reranker."""
+        """Fill the caches: candidates, rationales, teacher scores. Trains nothing and loads no
+        reranker."""
         plan.check_run(self.callbacks, model, datamodule)  # type: ignore[attr-defined]
         plan.check_data(self.callbacks, datamodule, datamodule._splits_of(None))  # type: ignore[attr-defined]
         datamodule.prepare_data()
         print(datamodule.summary())
 
     def rationales_report(
-        self, model: Reranker, datamodule: RationaleDataModule, split: Split = "train", output: str | None = None
+        self,
+        model: Reranker,
+        datamodule: RationaleDataModule,
+        split: Split = "train",
+        output: str | None = None,
     ) -> None:
         """Show what the rationales of a split are worth.
 
@@ -133,15 +168,18 @@ def check_trainer(settings: Mapping[str, Any]) -> None:
     check("Trainer", found)
     if found.get("max_epochs") == -1 and found.get("max_steps", -1) == -1:
         raise InputError(
-            "Trainer: max_epochs: found -1 without max_steps, expected one of them to end the training: the learning "
-            "rate falls to 0 at its end"
+            "Trainer: max_epochs: found -1 without max_steps, expected one of them to end the "
+            "training: the learning rate falls to 0 at its end"
         )
 
 
 def default_precision(accelerator: Any) -> str:
-    """``bf16-mixed`` where the hardware has instructions for it (elsewhere it is emulated, and slower), else fp32."""
+    """``bf16-mixed`` where the hardware has instructions for it (elsewhere it is emulated, and
+    slower), else fp32."""
     if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
-        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
+        return (
+            "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
+        )
     if accelerator == "cpu" or (accelerator == "auto" and not torch.backends.mps.is_available()):
         able = torch.cpu.get_capabilities()
         return "bf16-mixed" if able.get("avx512_bf16") or able.get("amx_bf16") else "32-true"
@@ -149,13 +187,16 @@ def default_precision(accelerator: Any) -> str:
 
 
 class SaveConfig(SaveConfigCallback):
-    """Writes the configuration into the run folder before anything else happens, and tells it to other loggers.
+    """Writes the configuration into the run folder before anything else happens, and tells it to
+    other loggers.
 
-    The folders in it are as the user gave them, and what replaces or resumes a run is left out: a saved config can be
-    run again under another name.
+    The folders in it are as the user gave them, and what replaces or resumes a run is left out: a
+    saved config can be run again under another name.
     """
 
-    def __init__(self, parser: LightningArgumentParser, config: Namespace, *, given: Namespace, **kwargs: Any) -> None:
+    def __init__(
+        self, parser: LightningArgumentParser, config: Namespace, *, given: Namespace, **kwargs: Any
+    ) -> None:
         super().__init__(parser, config, **kwargs)
         self.given = given
 
@@ -163,7 +204,9 @@ class SaveConfig(SaveConfigCallback):
         folder = Path(trainer.default_root_dir)
         text = self.parser.dump(self.given, skip_none=False)
         # an evaluation leaves alone the config with which the run was trained
-        if stage == "fit" or not ((folder / "config.yaml").is_file() and (folder / "checkpoints").exists()):
+        if stage == "fit" or not (
+            (folder / "config.yaml").is_file() and (folder / "checkpoints").exists()
+        ):
             with atomic_write(folder / "config.yaml") as file:
                 file.write(text)
         for logger in trainer.loggers:
@@ -188,8 +231,12 @@ class RadioCLI(LightningCLI):
         self.parser.add_instantiator(made_by(), object)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        parser.add_argument("--name", type=str, default="run", help="Name of the run: its folder is runs/NAME.")
-        parser.add_argument("--overwrite", type=bool, default=False, help="Replace a finished run of that name.")
+        parser.add_argument(
+            "--name", type=str, default="run", help="Name of the run: its folder is runs/NAME."
+        )
+        parser.add_argument(
+            "--overwrite", type=bool, default=False, help="Replace a finished run of that name."
+        )
         parser.add_argument(
             "--test_after_fit",
             type=bool,
@@ -204,7 +251,8 @@ class RadioCLI(LightningCLI):
         )
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
-        """Merge config files and options by the rules of :mod:`radio.merging`; the parser checks types and values."""
+        """Merge config files and options by the rules of :mod:`radio.merging`; the parser checks
+        types and values."""
         command, *words = list(args) if isinstance(args, list) else sys.argv[1:]
         if isinstance(args, dict) or command not in self._subcommand_parsers:
             super().parse_arguments(parser, args)
@@ -226,9 +274,12 @@ class RadioCLI(LightningCLI):
         return Path(self.trainer.default_root_dir)
 
     def _parse_ckpt_path(self) -> None:
-        """Nothing: Lightning would take the model's arguments from the checkpoint, and override the config."""
+        """Nothing: Lightning would take the model's arguments from the checkpoint, and override the
+        config."""
 
-    def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
+    def _prepare_subcommand_parser(
+        self, klass: type, subcommand: str, **kwargs: Any
+    ) -> LightningArgumentParser:
         parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
         if subcommand in ("validate", "test"):
             # the same numbers as in the table, over two screens
@@ -279,17 +330,21 @@ class RadioCLI(LightningCLI):
         return list(dict.fromkeys([self.folder.path / "checkpoints", *found]))
 
     def _resolve_checkpoint(self, command: str, config: Namespace) -> Path | None:
-        """The checkpoint that the command starts from; an evaluation takes the best one of a trained run."""
+        """The checkpoint that the command starts from; an evaluation takes the best one of a
+        trained run."""
         given = config.get("ckpt_path")
         if command not in ("fit", "validate", "test", "predict") or "://" in (given or ""):
             return None
         if given is None and command != "fit" and self.folder.trained:
-            checkpoint = self.folder.best_checkpoint() or next(iter(self.folder.checkpoints()), None)
+            checkpoint = self.folder.best_checkpoint() or next(
+                iter(self.folder.checkpoints()), None
+            )
             if checkpoint is None:
                 raise InputError(
-                    f"{self.folder.path} holds a trained run, but no checkpoint of it: {command} would write what the "
-                    "untrained model gives over its results. Evaluate its export under another --name, with "
-                    f"--model.init_args.model {self.folder.path / 'export'}, or give --ckpt_path"
+                    f"{self.folder.path} holds a trained run, but no checkpoint of it: {command} "
+                    "would write what the untrained model gives over its results. Evaluate its "
+                    "export under another --name, with --model.init_args.model "
+                    f"{self.folder.path / 'export'}, or give --ckpt_path"
                 )
         elif given is None:
             return None
@@ -301,8 +356,11 @@ class RadioCLI(LightningCLI):
         return checkpoint
 
     def _check_checkpoint(self, command: str, config: Namespace, path: Path) -> None:
-        """Say in what the command differs from the one that has written its checkpoint; refuse what cannot be."""
-        content = read_checkpoint(path, weights_only=config.get("weights_only") is not False, look=True)
+        """Say in what the command differs from the one that has written its checkpoint; refuse what
+        cannot be."""
+        content = read_checkpoint(
+            path, weights_only=config.get("weights_only") is not False, look=True
+        )
         self.resumed_step = int(content.get("global_step", 0))
         for line in compare(content, relevant(self._plain_config()), path, trains=command == "fit"):
             story.say(f"differs from the checkpoint: {line}; this command's is used")
@@ -310,26 +368,31 @@ class RadioCLI(LightningCLI):
         other = own and run_of(content) not in (None, own) and not self.folder.holds(path)
         if other and (command != "fit" or not config.overwrite) and self.folder.found(OWNED):
             raise InputError(
-                f"{self.folder.path} holds another run than that of the checkpoint {path}, whose {command} would write "
-                "over its results; choose another --name"
+                f"{self.folder.path} holds another run than that of the checkpoint {path}, whose "
+                f"{command} would write over its results; choose another --name"
             )
 
     def _plain_config(self) -> Any:
         """The config of the command, as the user gave it, in plain values."""
         return yaml.safe_load(self._parser(self.subcommand).dump(self.given, skip_none=False))
 
-    def _claim(self, command: str, config: Namespace, checkpoint: Path | None, checkpoints: list[Path]) -> None:
+    def _claim(
+        self, command: str, config: Namespace, checkpoint: Path | None, checkpoints: list[Path]
+    ) -> None:
         if command == "rationales_report":
             folder = Path(config.output) if config.output else self.folder.path
             mark_as_own(folder, WRITES[command], command)
         elif command in WRITES:
             if command == "fit" and config.overwrite and self.folder.found(OWNED):
                 self._try_out(config)
-            self.folder.claim(command, overwrite=config.overwrite, checkpoint=checkpoint, checkpoints=checkpoints)
+            self.folder.claim(
+                command, overwrite=config.overwrite, checkpoint=checkpoint, checkpoints=checkpoints
+            )
             RadioCLI.claimed = self.folder
 
     def _try_out(self, config: Namespace) -> None:
-        """Build the parts for their checks alone: a run that is refused must not have replaced an earlier one."""
+        """Build the parts for their checks alone: a run that is refused must not have replaced an
+        earlier one."""
         check_trainer(config.trainer.as_dict())
         trial = deepcopy(config)
         # loggers open files
@@ -355,12 +418,16 @@ class RadioCLI(LightningCLI):
         loss = model.init_args.get("loss") if command == "fit" else None
         taught = f", loss {loss.class_path.split('.')[-1]}" if loss else ""
         story.say(
-            f"{command} {self.folder.path}: {model.class_path.split('.')[-1]} {model.init_args.get('model', '')}"
+            f"{command} {self.folder.path}: {model.class_path.split('.')[-1]} "
+            f"{model.init_args.get('model', '')}"
             f"{taught}, seed {config.seed_everything}"
         )
         if checkpoint is None:
             if command in ("validate", "test", "predict"):
-                story.say("weights: of that model as it is, not trained further (--ckpt_path takes a checkpoint)")
+                story.say(
+                    "weights: of that model as it is, not trained further (--ckpt_path takes a "
+                    "checkpoint)"
+                )
         elif command == "fit":
             story.say(f"goes on from {checkpoint}, after step {getattr(self, 'resumed_step', '?')}")
         else:
@@ -369,8 +436,11 @@ class RadioCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         config = self._get(self.config_init, "trainer")
         if config.logger is None or config.logger is True:
-            # numbers of an evaluation are in metrics.json; metrics.csv is what training logs, in the run folder itself
-            logger = ResumableCSVLogger(config.default_root_dir) if self.subcommand == "fit" else False
+            # numbers of an evaluation are in metrics.json; metrics.csv is what training logs, in
+            # the run folder itself
+            logger = (
+                ResumableCSVLogger(config.default_root_dir) if self.subcommand == "fit" else False
+            )
             kwargs.setdefault("logger", logger)
         callbacks = config.callbacks or []
         guarded = any(isinstance(callback, CollapseGuard) for callback in callbacks)
@@ -415,18 +485,29 @@ class RadioCLI(LightningCLI):
         if last:
             story.say(f"{took}; to train on: --ckpt_path last ({last})")
         else:
-            story.say(f"{took}; no checkpoint was kept (enable_checkpointing, save_top_k): it cannot be trained on")
+            story.say(
+                f"{took}; no checkpoint was kept (enable_checkpointing, save_top_k): it cannot be "
+                "trained on"
+            )
 
     def after_fit(self) -> None:
         if self.trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         self._say_if_nothing_was_left()
         best = best_checkpoint(self.trainer)
-        for split in ("validation", "test") if self.config["fit"].test_after_fit else ("validation",):
+        for split in (
+            ("validation", "test") if self.config["fit"].test_after_fit else ("validation",)
+        ):
             if self.datamodule.examples.get(split):
                 evaluate = self.trainer.validate if split == "validation" else self.trainer.test
                 # weights_only: a checkpoint of this project holds nothing else
-                evaluate(self.model, datamodule=self.datamodule, ckpt_path=best, verbose=False, weights_only=True)
+                evaluate(
+                    self.model,
+                    datamodule=self.datamodule,
+                    ckpt_path=best,
+                    verbose=False,
+                    weights_only=True,
+                )
         self._show("test" if self.config["fit"].test_after_fit else "validation")
         if (self.run_dir / "export").is_dir():
             rank_zero_info(f"reranker: {self.run_dir / 'export'}")
@@ -438,7 +519,8 @@ class RadioCLI(LightningCLI):
         if getattr(self, "resumed_step", None) == trainer.global_step:
             story.say(
                 "nothing was left to train: the checkpoint is at the end of --trainer.max_epochs "
-                f"{trainer.max_epochs}, --trainer.max_steps {trainer.max_steps}; to train on, raise them"
+                f"{trainer.max_epochs}, --trainer.max_steps {trainer.max_steps}; to train on, "
+                "raise them"
             )
 
     @rank_zero_only
@@ -476,7 +558,11 @@ class RadioCLI(LightningCLI):
                 "id": identifier,
                 "question": question.question,
                 "candidates": [
-                    {"id": c.passage_id, "score": c.score, "contents": self.datamodule.corpus[c.passage_id].contents}
+                    {
+                        "id": c.passage_id,
+                        "score": c.score,
+                        "contents": self.datamodule.corpus[c.passage_id].contents,
+                    }
                     for c in ranked(run[identifier])
                 ],
             }
@@ -485,10 +571,15 @@ class RadioCLI(LightningCLI):
         write_jsonl(self.run_dir / "predict.jsonl", rows)
         total = self.datamodule.split_size(split)
         count = str(len(rows)) if len(rows) == total else f"{len(rows)} of {total}"
-        print(f"reranked {count} questions: {self.run_dir / 'predict.trec'}, {self.run_dir / 'predict.jsonl'}")
+        print(
+            f"reranked {count} questions: {self.run_dir / 'predict.trec'}, "
+            f"{self.run_dir / 'predict.jsonl'}"
+        )
         tied = tied_tops(run)
         if tied:
-            print(f"tied at the top, and ordered by passage id there: {tied} of {len(rows)} questions")
+            print(
+                f"tied at the top, and ordered by passage id there: {tied} of {len(rows)} questions"
+            )
 
 
 def _check_asked(asked: Sequence[str]) -> None:
@@ -525,8 +616,8 @@ def run() -> RadioCLI:
         )
     except InputError as error:
         if error.everywhere and getattr(rank_zero_only, "rank", False):
-            # the first process says it, and its status is that of the command. With another status than 0, Lightning
-            # would kill the first one, perhaps before it has said anything
+            # the first process says it, and its status is that of the command. With another status
+            # than 0, Lightning would kill the first one, perhaps before it has said anything
             raise SystemExit(0) from None
         raise
     except SIGTERMException:
@@ -535,7 +626,9 @@ def run() -> RadioCLI:
         raise SystemExit(128 + SIGTERM) from None
     except (KeyboardInterrupt, SystemExit) as stop:
         # Lightning ends with status 1 after Ctrl-C
-        if not isinstance(stop, KeyboardInterrupt) and not isinstance(stop.__context__, KeyboardInterrupt):
+        if not isinstance(stop, KeyboardInterrupt) and not isinstance(
+            stop.__context__, KeyboardInterrupt
+        ):
             raise
         print(f"radio: interrupted{_way_on()}", file=sys.stderr)
         raise SystemExit(128 + SIGINT) from None

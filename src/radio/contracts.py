@@ -1,9 +1,9 @@
 """What the classes that people write themselves must return, checked where it comes in.
 
-Each function takes what a method returned and gives it back as the caller needs it. What a method may
-not return is refused: the message names class, method, what was found and what is expected. A tensor of
-the wrong shape, a ``None`` or an id that nobody asked for would otherwise train or count something else,
-without a word.
+Each function takes what a method returned and gives it back as the caller needs it. What a method
+may not return is refused: the message names class, method, what was found and what is expected. A
+tensor of the wrong shape, a ``None`` or an id that nobody asked for would otherwise train or count
+something else, without a word.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 
 PREFERRED = (
-    "positives that are the teacher's best of their group, since the loss takes the highest targets for them. "
-    "Draw other groups, or take a loss that follows the teacher's scores, such as ListNet; a sampler of plain "
-    "lists, whose order says nothing, sets marks_positives = False"
+    "positives that are the teacher's best of their group, since the loss takes the highest "
+    "targets for them. Draw other groups, or take a loss that follows the teacher's scores, such "
+    "as ListNet; a sampler of plain lists, whose order says nothing, sets marks_positives = False"
 )
 """What a loss that takes its positives by itself asks of a sampler."""
 
@@ -61,30 +61,57 @@ def network(reranker: object, found: Any) -> nn.Module:
 
 
 def batch(reranker: object, groups: Sequence[Group], found: Any) -> GroupBatch:
-    """What :meth:`radio.rerankers.Reranker.collate` made of these groups: theirs, in their order."""
+    """What :meth:`radio.rerankers.Reranker.collate` made of these groups: theirs, in their
+    order."""
     import torch
 
     if not isinstance(found, GroupBatch):
-        _refuse(reranker, "collate", _kind(found), "a GroupBatch (radio.batching.group_batch makes one)")
+        _refuse(
+            reranker, "collate", _kind(found), "a GroupBatch (radio.batching.group_batch makes one)"
+        )
     questions = [group.question.id for group in groups]
     if found.question_ids != questions:
-        _refuse(reranker, "collate", f"question_ids {found.question_ids[:5]}", f"those of the groups: {questions[:5]}")
+        _refuse(
+            reranker,
+            "collate",
+            f"question_ids {found.question_ids[:5]}",
+            f"those of the groups: {questions[:5]}",
+        )
     passages = [[passage.id for passage in group.passages] for group in groups]
     for question, mine, theirs in zip(questions, passages, found.passage_ids, strict=False):
         if list(theirs) != mine:
             where = f"passage_ids {list(theirs)[:5]} of question {question!r}"
             _refuse(reranker, "collate", where, f"those of its group, in their order: {mine[:5]}")
     if len(found.passage_ids) != len(groups):
-        _refuse(reranker, "collate", f"passage_ids of {len(found.passage_ids)} groups", f"those of {len(groups)}")
+        _refuse(
+            reranker,
+            "collate",
+            f"passage_ids of {len(found.passage_ids)} groups",
+            f"those of {len(groups)}",
+        )
     width = max(map(len, passages), default=0)
     lengths = torch.tensor([len(row) for row in passages], dtype=torch.long)
     mask = torch.arange(width) < lengths[:, None]
     if found.mask.shape != mask.shape or not torch.equal(found.mask.cpu().bool(), mask):
         shape = f"a mask {list(found.mask.shape)} with {int(found.mask.sum())} passages"
-        _refuse(reranker, "collate", shape, f"{list(mask.shape)} with {int(mask.sum())}, each row filled from the left")
-    taught = torch.tensor([score for group in groups for score in group.teacher_scores], dtype=torch.float32)
-    if found.teacher.shape != mask.shape or not torch.allclose(found.teacher.cpu()[mask], taught, equal_nan=True):
-        _refuse(reranker, "collate", "other teacher scores than the groups have", "theirs, in the places of the mask")
+        _refuse(
+            reranker,
+            "collate",
+            shape,
+            f"{list(mask.shape)} with {int(mask.sum())}, each row filled from the left",
+        )
+    taught = torch.tensor(
+        [score for group in groups for score in group.teacher_scores], dtype=torch.float32
+    )
+    if found.teacher.shape != mask.shape or not torch.allclose(
+        found.teacher.cpu()[mask], taught, equal_nan=True
+    ):
+        _refuse(
+            reranker,
+            "collate",
+            "other teacher scores than the groups have",
+            "theirs, in the places of the mask",
+        )
     return found
 
 
@@ -101,7 +128,12 @@ def scores(reranker: nn.Module, found: Any, pairs: int) -> Tensor:
         _refuse(reranker, "score", f"a tensor of {found.dtype}", expected)
     learns = reranker.training and torch.is_grad_enabled()
     if learns and not found.requires_grad and any(p.requires_grad for p in reranker.parameters()):
-        _refuse(reranker, "score", "scores that are cut off from the weights", "scores with a gradient (no detach())")
+        _refuse(
+            reranker,
+            "score",
+            "scores that are cut off from the weights",
+            "scores with a gradient (no detach())",
+        )
     return found
 
 
@@ -125,7 +157,9 @@ def loss(part: object, found: Any, of: Tensor) -> Tensor:
 # Teachers, samplers and judges
 
 
-def numbers(part: object, method: str, found: Any, count: int, of: str, *, unit: bool = True) -> list[float]:
+def numbers(
+    part: object, method: str, found: Any, count: int, of: str, *, unit: bool = True
+) -> list[float]:
     """One finite number for each of ``count`` things; with ``unit`` in [0, 1], but for rounding.
 
     Args:
@@ -147,23 +181,40 @@ def numbers(part: object, method: str, found: Any, count: int, of: str, *, unit:
         if not isinstance(value, Real):
             _refuse(part, method, _kind(value), expected)
         if not math.isfinite(value) or (unit and not -1e-6 <= float(value) <= 1 + 1e-6):
-            _refuse(part, method, str(value), f"a number{where} for each of {of}" if unit else f"finite ones for {of}")
+            _refuse(
+                part,
+                method,
+                str(value),
+                f"a number{where} for each of {of}" if unit else f"finite ones for {of}",
+            )
     return [float(value) for value in values]
 
 
-def teacher_scores(teacher: object, question: Question, found: Any, count: int, *, unit: bool = True) -> list[float]:
+def teacher_scores(
+    teacher: object, question: Question, found: Any, count: int, *, unit: bool = True
+) -> list[float]:
     """What :meth:`radio.teachers.Teacher.score` returned."""
-    return numbers(teacher, "score", found, count, f"the {count} passages of question {question.id!r}", unit=unit)
+    return numbers(
+        teacher,
+        "score",
+        found,
+        count,
+        f"the {count} passages of question {question.id!r}",
+        unit=unit,
+    )
 
 
-def selections(sampler: Any, found: Any, given: Sequence[float], taken: AbstractSet[int]) -> list[list[int]]:
+def selections(
+    sampler: Any, found: Any, given: Sequence[float], taken: AbstractSet[int]
+) -> list[list[int]]:
     """What :meth:`radio.sampling.GroupSampler.select` returned.
 
     Args:
         sampler: which.
         found: its groups.
         given: teacher scores, best first.
-        taken: how many of a group's highest targets a loss takes for its positives; empty if none does.
+        taken: how many of a group's highest targets a loss takes for its positives; empty if none
+            does.
     """
     expected = f"a list of groups, each a list of two or more different positions from 0 to {len(given) - 1}"
     groups = []
@@ -187,8 +238,11 @@ def selections(sampler: Any, found: Any, given: Sequence[float], taken: Abstract
 
 
 def failed_checks(checks: object, found: Any, ids: Iterable[str]) -> dict[str, list[str]]:
-    """What :meth:`radio.rationales.QualityChecks.run` returned for the rationales of these questions."""
-    expected = "a mapping from the id of each question to the list of checks that its rationale fails"
+    """What :meth:`radio.rationales.QualityChecks.run` returned for the rationales of these
+    questions."""
+    expected = (
+        "a mapping from the id of each question to the list of checks that its rationale fails"
+    )
     if not isinstance(found, Mapping):
         _refuse(checks, "run", _kind(found), expected)
     for question in ids:
@@ -203,9 +257,14 @@ def failed_checks(checks: object, found: Any, ids: Iterable[str]) -> dict[str, l
 
 
 def candidates(
-    retriever: object, questions: Sequence[Question], found: Any, k: int, corpus: Mapping[str, Passage]
+    retriever: object,
+    questions: Sequence[Question],
+    found: Any,
+    k: int,
+    corpus: Mapping[str, Passage],
 ) -> Iterator[list[Candidate]]:
-    """What :meth:`radio.retrieval.Retriever.search` returned: a ranking for each question, in their order."""
+    """What :meth:`radio.retrieval.Retriever.search` returned: a ranking for each question, in their
+    order."""
     expected = f"an iterable with a list of candidates for each of {len(questions)} questions"
     if isinstance(found, str | Mapping) or not isinstance(found, Iterable):
         _refuse(retriever, "search", _kind(found), expected)
@@ -229,8 +288,9 @@ def _ranking(
             _refuse(retriever, place, _kind(candidate), "a list of Candidate")
         if candidate.passage_id not in corpus:
             raise InputError(
-                f"{type(retriever).__name__}.{place}: candidate {candidate.passage_id!r} is not in the corpus "
-                f"({len(corpus)} passages); use the corpus that the candidates were made from"
+                f"{type(retriever).__name__}.{place}: candidate {candidate.passage_id!r} is not in "
+                f"the corpus ({len(corpus)} passages); use the corpus that the candidates were "
+                "made from"
             )
         if not isinstance(candidate.score, Real) or not math.isfinite(candidate.score):
             name = candidate.passage_id
@@ -246,12 +306,17 @@ def _ranking(
     for better, worse in pairwise(found_by_search):
         if worse.score > better.score:
             order = f"{better.score:g} of {better.passage_id!r} before {worse.score:g} of {worse.passage_id!r}"
-            _refuse(retriever, place, order, "the highest score first (of a distance, its negative)")
+            _refuse(
+                retriever, place, order, "the highest score first (of a distance, its negative)"
+            )
     return ranking
 
 
-def written(writer: object, requests: Sequence[Request], found: Any) -> Iterator[Rationale | Failure]:
-    """What :meth:`radio.rationales.RationaleWriter.write` yields for these requests, each as it comes."""
+def written(
+    writer: object, requests: Sequence[Request], found: Any
+) -> Iterator[Rationale | Failure]:
+    """What :meth:`radio.rationales.RationaleWriter.write` yields for these requests, each as it
+    comes."""
     from radio.rationales.base import Failure
 
     expected = "an iterable of Rationale and Failure"
@@ -264,9 +329,19 @@ def written(writer: object, requests: Sequence[Request], found: Any) -> Iterator
             _refuse(writer, "write", _kind(result), expected)
         if result.question_id not in asked:
             some = ", ".join(sorted(asked)[:3])
-            _refuse(writer, "write", f"question id {result.question_id!r}", f"one that was asked about ({some}, ...)")
+            _refuse(
+                writer,
+                "write",
+                f"question id {result.question_id!r}",
+                f"one that was asked about ({some}, ...)",
+            )
         if result.question_id in answered:
-            _refuse(writer, "write", f"a second result for question {result.question_id!r}", "one for each")
+            _refuse(
+                writer,
+                "write",
+                f"a second result for question {result.question_id!r}",
+                "one for each",
+            )
         if isinstance(result, Rationale) and not isinstance(result.text, str):
             text = f"text {_kind(result.text)} for question {result.question_id!r}"
             _refuse(writer, "write", text, "a string, or a Failure where there is none")
@@ -300,7 +375,10 @@ def questions(data: object, split: str, found: Any) -> list[Question]:
         if not isinstance(question, Question):
             _refuse(data, place, _kind(question), "a Question")
         _check_texts(data, place, {"id": question.id, "question": question.question})
-        for name, texts in (("golden_answers", question.golden_answers), ("choices", question.choices)):
+        for name, texts in (
+            ("golden_answers", question.golden_answers),
+            ("choices", question.choices),
+        ):
             if not all(isinstance(text, str) for text in texts):
                 _refuse(data, f"{place}: {name}", repr(texts), "strings")
         if not isinstance(question.metadata, Mapping):
@@ -317,7 +395,9 @@ def passages(data: object, found: Any) -> Iterator[Passage]:
     for number, passage in enumerate(values):
         if not isinstance(passage, Passage):
             _refuse(data, f"passages(): number {number}", _kind(passage), "a Passage")
-        _check_texts(data, f"passages(): number {number}", {"id": passage.id, "contents": passage.contents})
+        _check_texts(
+            data, f"passages(): number {number}", {"id": passage.id, "contents": passage.contents}
+        )
         yield passage
 
 

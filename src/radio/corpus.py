@@ -26,9 +26,9 @@ BATCH = 10_000
 class DiskCorpus(Mapping[str, Passage]):
     """The passages of JSONL (plain or gzip) or Parquet files, read through Arrow's memory map.
 
-    The first use writes them into ``folder``, under a name that is the fingerprint of the files; later ones open that.
-    In memory are only the pages that are read: an id is found by binary search over sorted 64-bit hashes, which are
-    memory-mapped too (12 bytes a passage).
+    The first use writes them into ``folder``, under a name that is the fingerprint of the files;
+    later ones open that. In memory are only the pages that are read: an id is found by binary
+    search over sorted 64-bit hashes, which are memory-mapped too (12 bytes a passage).
 
     Args:
         paths: the files, in order.
@@ -49,24 +49,39 @@ class DiskCorpus(Mapping[str, Passage]):
 
     @classmethod
     def of(
-        cls, passages: Callable[[], Iterable[tuple[str, Passage]]], name: str, identity: Any, folder: str | Path
+        cls,
+        passages: Callable[[], Iterable[tuple[str, Passage]]],
+        name: str,
+        identity: Any,
+        folder: str | Path,
     ) -> DiskCorpus:
         """The same for passages that are not in such files.
 
         Args:
-            passages: each with its place for error messages; read a second time only to say where a duplicate is.
+            passages: each with its place for error messages; read a second time only to say where a
+                duplicate is.
             name: of them all, for error messages.
-            identity: takes the place of the files' fingerprint, JSON-like; a ``Path`` counts by what it holds.
+            identity: takes the place of the files' fingerprint, JSON-like; a ``Path`` counts by
+                what it holds.
             folder: as above.
         """
         from tqdm import tqdm
 
         corpus = cls.__new__(cls)
-        corpus._open(lambda: tqdm(passages(), desc=f"read {name}", unit="passage"), name, [1, identity], folder)
+        corpus._open(
+            lambda: tqdm(passages(), desc=f"read {name}", unit="passage"),
+            name,
+            [1, identity],
+            folder,
+        )
         return corpus
 
     def _open(
-        self, passages: Callable[[], Iterable[tuple[str, Passage]]], name: str, identity: Any, folder: str | Path
+        self,
+        passages: Callable[[], Iterable[tuple[str, Passage]]],
+        name: str,
+        identity: Any,
+        folder: str | Path,
     ) -> None:
         home = Path(folder) / fingerprint(identity)[:16]
         if home.is_dir():
@@ -202,10 +217,13 @@ def _discard(home: Path, error: Exception) -> None:
         home.rename(broken / "damaged")
     except OSError as refusal:
         raise InputError(
-            f"{home}: the cached corpus is damaged ({error}) and cannot be replaced ({refusal.strerror}); delete it, "
-            "or choose another cache folder with --data.init_args.cache_dir"
+            f"{home}: the cached corpus is damaged ({error}) and cannot be replaced "
+            f"({refusal.strerror}); delete it, or choose another cache folder with "
+            "--data.init_args.cache_dir"
         ) from None
-    warnings.warn(f"{home}: the cached corpus is damaged ({error}); it is built again", stacklevel=2)
+    warnings.warn(
+        f"{home}: the cached corpus is damaged ({error}); it is built again", stacklevel=2
+    )
     shutil.rmtree(broken, ignore_errors=True)
 
 
@@ -221,7 +239,9 @@ def _build(passages: Callable[[], Iterable[tuple[str, Passage]]], name: str, hom
     part: list[int] = []
     features = Features({"id": Value("string"), "contents": Value("string")})
     try:
-        with ArrowWriter(path=str(work / "passages.arrow"), features=features, writer_batch_size=BATCH) as writer:
+        with ArrowWriter(
+            path=str(work / "passages.arrow"), features=features, writer_batch_size=BATCH
+        ) as writer:
             for _, passage in passages():
                 writer.write({"id": passage.id, "contents": passage.contents})
                 digest.update(f"{passage.id}\0{passage.contents}\0".encode())
@@ -263,5 +283,10 @@ def _refuse_duplicates(
     for place in np.flatnonzero(hashes[1:] == hashes[:-1]):
         first, second = int(rows[place]), int(rows[place + 1])
         if ids[first]["id"] == ids[second]["id"]:
-            known = {row: place for row, (place, _) in enumerate(passages()) if row in (first, second)}
-            raise InputError(f"{known[second]}: id {ids[first]['id']!r} is a duplicate, first used at {known[first]}")
+            known = {
+                row: place for row, (place, _) in enumerate(passages()) if row in (first, second)
+            }
+            raise InputError(
+                f"{known[second]}: id {ids[first]['id']!r} is a duplicate, first used at "
+                f"{known[first]}"
+            )

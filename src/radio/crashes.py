@@ -1,4 +1,5 @@
-"""How a command ends early: a mistake of the user as one message, anything else with all that is known about it."""
+"""How a command ends early: a mistake of the user as one message, anything else with all that is
+known about it."""
 
 from __future__ import annotations
 
@@ -35,7 +36,10 @@ def _is_first_to_say(message: str) -> bool:
     run = os.environ.get("RADIO_RUN")
     if run is None or os.environ.get("WORLD_SIZE", "1") in {"", "0", "1"}:
         return True
-    said = Path(tempfile.gettempdir()) / f"radio-{run}-{hashlib.sha256(message.encode()).hexdigest()[:16]}"
+    said = (
+        Path(tempfile.gettempdir())
+        / f"radio-{run}-{hashlib.sha256(message.encode()).hexdigest()[:16]}"
+    )
     try:
         said.touch(exist_ok=False)
     except FileExistsError:
@@ -46,8 +50,9 @@ def _is_first_to_say(message: str) -> bool:
 
 
 def guarded(command: Callable[[], int]) -> int:
-    """The exit status of a command: 2 and one message after a mistake, 130 after Ctrl-C, 1 and all there is to know
-    after anything else. ``RADIO_DEBUG=1`` (``--debug``) shows the traceback of a mistake too."""
+    """The exit status of a command: 2 and one message after a mistake, 130 after Ctrl-C, 1 and all
+    there is to know after anything else. ``RADIO_DEBUG=1`` (``--debug``) shows the traceback of a
+    mistake too."""
     try:
         status = command()
         sys.stdout.flush()
@@ -77,7 +82,8 @@ def _interrupted() -> int:
 def mistake(error: BaseException) -> str | None:
     """The message of an error that the user can mend; None for all others.
 
-    Only what an error names as its cause is looked at: an error that comes up while a mistake is handled shows itself.
+    Only what an error names as its cause is looked at: an error that comes up while a mistake is
+    handled shows itself.
     """
     cause: BaseException | None = error
     while cause is not None:
@@ -98,7 +104,10 @@ def _of_another_process(error: BaseException) -> str | None:
     """A mistake that another process found, which comes here as the text of its traceback."""
     text = str(error)
     own = f"\n{InputError.__module__}.{InputError.__name__}: "
-    if type(error).__name__ in {"ProcessRaisedException", "RemoteTraceback", "_RemoteTraceback"} and own in text:
+    if (
+        type(error).__name__ in {"ProcessRaisedException", "RemoteTraceback", "_RemoteTraceback"}
+        and own in text
+    ):
         return text.rpartition(own)[2].rstrip()
     return None
 
@@ -134,7 +143,8 @@ def _output_is_closed() -> bool:
     except (OSError, AttributeError):
         return False
     if closed:
-        # what is left in the buffer has nowhere to go, and Python would complain about it at the end
+        # what is left in the buffer has nowhere to go, and Python would complain about it at the
+        # end
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     return closed
 
@@ -148,14 +158,22 @@ def _of_a_library(error: BaseException) -> str | None:
         return f"Weights & Biases: {text}\n  set WANDB_API_KEY, or WANDB_MODE=offline to log without an account"
     if text.startswith("Error(s) in loading state_dict for"):
         lines = [line[:300] for line in text.splitlines()]
-        return "the checkpoint does not fit the model (another class, another model?): " + "\n".join(lines[:4])
+        return (
+            "the checkpoint does not fit the model (another class, another model?): "
+            + "\n".join(lines[:4])
+        )
     return None
 
 
 def _place(error: BaseException) -> str:
-    """One line: what it was, and where, in the code of this project or of the user, if any of it took part."""
+    """One line: what it was, and where, in the code of this project or of the user, if any of it
+    took part."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if not {"site-packages", "dist-packages", "lib"} & set(Path(frame.filename).parts)]
+    own = [
+        frame
+        for frame in frames
+        if not {"site-packages", "dist-packages", "lib"} & set(Path(frame.filename).parts)
+    ]
     where = (own or frames)[-1]
     text = (str(error).splitlines() or [""])[0][:300]
     return f"{type(error).__name__}: {text} (in {where.name}, {where.filename}:{where.lineno})"

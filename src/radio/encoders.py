@@ -1,4 +1,5 @@
-"""Text embeddings through sentence-transformers, each distinct text encoded once and kept in the cache."""
+"""Text embeddings through sentence-transformers, each distinct text encoded once and kept in the
+cache."""
 
 from __future__ import annotations
 
@@ -39,7 +40,8 @@ def model_fingerprint(name: str) -> str:
 
 @lru_cache(maxsize=100)
 def _hub_revision(name: str) -> str:
-    """The commit of a hub model that would be loaded; empty where neither this machine nor the hub knows it."""
+    """The commit of a hub model that would be loaded; empty where neither this machine nor the hub
+    knows it."""
     from huggingface_hub import hf_hub_download
 
     with suppress(OSError, ValueError):
@@ -57,14 +59,16 @@ def _passage_side(folder: Path) -> str:
 
 
 def note_passage_model(folder: Path, name: str, max_length: int) -> None:
-    """Write into a folder, whose question side was trained alone, which model it embeds passages like."""
+    """Write into a folder, whose question side was trained alone, which model it embeds passages
+    like."""
     note = {"model": name, "fingerprint": model_fingerprint(name), "max_length": max_length}
     with atomic_write(folder / PASSAGES) as file:
         json.dump({**note, "passage_side": _passage_side(folder)}, file)
 
 
 def passage_model(name: str, max_length: int) -> str:
-    """The model whose passage embeddings serve for this one too: itself, or what its question side was trained against.
+    """The model whose passage embeddings serve for this one too: itself, or what its question side
+    was trained against.
 
     The latter if it is at hand, neither has changed, and ``max_length`` cuts passages alike.
     """
@@ -73,7 +77,10 @@ def passage_model(name: str, max_length: int) -> str:
     if not {"model", "fingerprint", "passage_side", "max_length"} <= set(note):
         return name
     try:
-        same = model_fingerprint(note["model"]) == note["fingerprint"] and _passage_side(folder) == note["passage_side"]
+        same = (
+            model_fingerprint(note["model"]) == note["fingerprint"]
+            and _passage_side(folder) == note["passage_side"]
+        )
     except InputError:
         same = False
     return str(note["model"]) if same and max_length <= note["max_length"] else name
@@ -84,7 +91,8 @@ SETTINGS = "config_sentence_transformers.json"
 
 
 def default_prefixes(name: str, prompts: Mapping[str, str | None]) -> tuple[str, str]:
-    """Query and passage prefix of an encoder: what its folder says, else the convention of the E5 family, else none."""
+    """Query and passage prefix of an encoder: what its folder says, else the convention of the E5
+    family, else none."""
     query = prompts.get("query") or ""
     passage = prompts.get("passage") or prompts.get("document") or ""
     # an export says all of its prefixes, also that there are none
@@ -167,7 +175,11 @@ class Encoder(Fingerprinted):
     def depends_on(self) -> dict[str, Any]:
         # where nothing else says so, the name decides about E5's prefixes
         prefixes = default_prefixes(self.model, {})
-        settings = {**super().depends_on(), "model": model_fingerprint(self.model), "prefixes": prefixes}
+        settings = {
+            **super().depends_on(),
+            "model": model_fingerprint(self.model),
+            "prefixes": prefixes,
+        }
         return {**settings, "similarity": self.similarity}
 
     @property
@@ -180,11 +192,18 @@ class Encoder(Fingerprinted):
 
     @cached_property
     def _of_passages(self) -> Encoder:
-        """What embeds passages as this encoder does, so that no passage is embedded again for an export."""
+        """What embeds passages as this encoder does, so that no passage is embedded again for an
+        export."""
         name = passage_model(self.model, self.max_length)
         if name == self.model:
             return self
-        settings = self.query_prefix, self.passage_prefix, self.max_length, self._batch_size, self._device
+        settings = (
+            self.query_prefix,
+            self.passage_prefix,
+            self.max_length,
+            self._batch_size,
+            self._device,
+        )
         return Encoder(name, *settings, self.similarity)  # type: ignore[arg-type]
 
     def load(self) -> SentenceTransformer:
@@ -199,7 +218,8 @@ class Encoder(Fingerprinted):
     def encode(
         self, texts: Sequence[str], cache: Cache, *, query: bool = False, title: str = "embed"
     ) -> NDArray[np.float32]:
-        """Embeddings ``[len(texts), dim]`` whose inner product is the similarity: for ``cosine`` of unit length.
+        """Embeddings ``[len(texts), dim]`` whose inner product is the similarity: for ``cosine`` of
+        unit length.
 
         Only texts that the cache lacks are computed, in parts that are stored as they finish.
         """
@@ -223,7 +243,8 @@ class Encoder(Fingerprinted):
     def encode_tokens(
         self, texts: Sequence[str], cache: Cache, *, title: str = "embed tokens"
     ) -> list[NDArray[np.float16]]:
-        """Unit-length embeddings of the tokens of passages, ``[tokens, dim]`` each, in half precision."""
+        """Unit-length embeddings of the tokens of passages, ``[tokens, dim]`` each, in half
+        precision."""
         if self._of_passages is not self:
             return self._of_passages.encode_tokens(texts, cache, title=title)
 
@@ -231,10 +252,14 @@ class Encoder(Fingerprinted):
             from torch.nn.functional import normalize
 
             found = model.encode_document(chunk, **self._options(), output_value="token_embeddings")
-            return [_to_bytes(normalize(tokens.float(), dim=1).half().cpu().numpy()) for tokens in found]
+            return [
+                _to_bytes(normalize(tokens.float(), dim=1).half().cpu().numpy()) for tokens in found
+            ]
 
         kind = "token embeddings"
-        return self._stored(kind, [kind, self.fingerprint()], texts, cache, compute, _token_vectors, title)
+        return self._stored(
+            kind, [kind, self.fingerprint()], texts, cache, compute, _token_vectors, title
+        )
 
     def _options(self) -> dict[str, Any]:
         return {"prompt": "", "batch_size": self._batch_size, "show_progress_bar": False}
@@ -250,7 +275,8 @@ class Encoder(Fingerprinted):
         title: str,
         query: bool = False,
     ) -> list[NDArray[T]]:
-        """What the cache has for each text, once what it lacks is computed, in parts that are stored as they finish."""
+        """What the cache has for each text, once what it lacks is computed, in parts that are
+        stored as they finish."""
         keys = [fingerprint([*identity, text]) for text in texts]
         by_key = dict(zip(keys, texts, strict=True))
         missing = cache.missing(keys)
@@ -271,14 +297,18 @@ class Encoder(Fingerprinted):
                     try:
                         list(map(parse, values))
                     except ValueError as error:
-                        raise InputError(f"model {self.model!r}: an embedding is of no use: {error}") from None
+                        raise InputError(
+                            f"model {self.model!r}: an embedding is of no use: {error}"
+                        ) from None
                     cache.put(kind, dict(zip(chunk, values, strict=True)))
                     bar.update(len(chunk))
         stored = cache.read(keys, parse)
         width, _ = Counter(array.shape[-1] for array in stored.values()).most_common(1)[0]
         for key, array in stored.items():
             if array.shape[-1] != width:
-                raise cache.damaged(key, f"found {array.shape[-1]} dimensions, expected {width} as in others")
+                raise cache.damaged(
+                    key, f"found {array.shape[-1]} dimensions, expected {width} as in others"
+                )
         return [stored[key] for key in keys]
 
 
@@ -292,7 +322,9 @@ def _vector(value: bytes) -> NDArray[np.float32]:
 def _token_vectors(value: bytes) -> NDArray[np.float16]:
     vectors: NDArray[np.float16] = np.load(io.BytesIO(value), allow_pickle=False)
     if vectors.ndim != 2 or vectors.dtype != np.float16 or not np.isfinite(vectors).all():
-        raise ValueError(f"found {vectors.dtype} {vectors.shape}, expected finite float16 [tokens, dimensions]")
+        raise ValueError(
+            f"found {vectors.dtype} {vectors.shape}, expected finite float16 [tokens, dimensions]"
+        )
     return vectors
 
 

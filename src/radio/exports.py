@@ -1,4 +1,5 @@
-"""What an exported folder says of itself: the class that ranks with it, and the settings that its ranking needs."""
+"""What an exported folder says of itself: the class that ranks with it, and the settings that its
+ranking needs."""
 
 from __future__ import annotations
 
@@ -44,8 +45,8 @@ def exported(name: str) -> dict[str, Any]:
     settings = note.get("init_args", {})
     if note and not (isinstance(note.get("class"), str) and isinstance(settings, Mapping)):
         raise InputError(
-            f"model {name!r}: {NOTE}: found {str(note)[:80]}, expected the keys 'class' (a name) and "
-            "'init_args' (an object); export the model again"
+            f"model {name!r}: {NOTE}: found {str(note)[:80]}, expected the keys 'class' (a name) "
+            "and 'init_args' (an object); export the model again"
         )
     return note
 
@@ -56,7 +57,8 @@ def exported_class(name: str) -> str | None:
 
 
 def ranking_settings(module: Reranker) -> dict[str, Any]:
-    """``max_length`` and what the class of a reranker adds to its arguments; what is None is left out."""
+    """``max_length`` and what the class of a reranker adds to its arguments; what is None is left
+    out."""
     from radio.rerankers import Reranker
 
     names = ["max_length"]
@@ -118,7 +120,8 @@ def is_own(module: Reranker) -> bool:
 
 
 def complete(folder: Path, network: nn.Module) -> None:
-    """Write the weights of a user's network that its folder does not hold, or not under their names."""
+    """Write the weights of a user's network that its folder does not hold, or not under their
+    names."""
     from safetensors.torch import save_file
 
     held = _weights(folder)
@@ -126,7 +129,11 @@ def complete(folder: Path, network: nn.Module) -> None:
     lacking = {}
     for name, value in network.state_dict().items():
         place = value.data_ptr(), value.shape
-        same = name in held and held[name].shape == value.shape and bool((held[name] == value.cpu()).all())
+        same = (
+            name in held
+            and held[name].shape == value.shape
+            and bool((held[name] == value.cpu()).all())
+        )
         if same or (place in seen and value.numel()):
             seen.add(place)
             continue
@@ -137,7 +144,8 @@ def complete(folder: Path, network: nn.Module) -> None:
 
 
 def restore(name: str, network: nn.Module) -> None:
-    """Give a user's network all the weights of its export, also those of parts that its ``build`` draws anew.
+    """Give a user's network all the weights of its export, also those of parts that its ``build``
+    draws anew.
 
     Raises:
         InputError: names weights that are missing, left over or of another size.
@@ -147,15 +155,21 @@ def restore(name: str, network: nn.Module) -> None:
     own = _weights(folder, OWN_WEIGHTS)
     state = network.state_dict()
     found = {value.data_ptr() for key, value in state.items() if key in held}
-    missing = [key for key, value in state.items() if key not in held and value.data_ptr() not in found]
+    missing = [
+        key for key, value in state.items() if key not in held and value.data_ptr() not in found
+    ]
     over = sorted(set(own or held) - set(state))
     wrong = [key for key in state if key in held and held[key].shape != state[key].shape]
-    for names, fault in ((missing, "are missing"), (over, "have no place"), (wrong, "have another size")):
+    for names, fault in (
+        (missing, "are missing"),
+        (over, "have no place"),
+        (wrong, "have another size"),
+    ):
         if names:
             shown = ", ".join(names[:3])
             raise InputError(
-                f"model {name!r} cannot be loaded: {len(names)} weights ({shown}) {fault} in the network "
-                f"that build() makes; export it again with the class as it is now"
+                f"model {name!r} cannot be loaded: {len(names)} weights ({shown}) {fault} in the "
+                "network that build() makes; export it again with the class as it is now"
             )
     network.load_state_dict({key: held[key] for key in state if key in held}, strict=False)
 
@@ -171,7 +185,8 @@ def _weights(folder: Path, pattern: str = "*.safetensors") -> dict[str, Tensor]:
 
 
 def drawn_weights(module: Reranker) -> list[str]:
-    """Weights that a user's ``build`` draws at random: those that differ from one call to the next."""
+    """Weights that a user's ``build`` draws at random: those that differ from one call to the
+    next."""
     import torch
     from lightning.pytorch.utilities.seed import isolate_rng
 
@@ -222,12 +237,16 @@ def adopt_export(config: Any, arguments: Sequence[str]) -> None:
     for base in current.__mro__:
         if issubclass(base, Reranker) and "__init__" in vars(base):
             accepted.update(inspect.signature(base).parameters)
-    named = {a.partition("=")[0].removeprefix("--model.init_args.").partition(".")[0] for a in arguments}
+    named = {
+        a.partition("=")[0].removeprefix("--model.init_args.").partition(".")[0] for a in arguments
+    }
     # with their values of a config file, unless the folder says otherwise
     kept = {key: value for key, value in settings.items() if key in accepted}
     taken = {k: v for k, v in note.get("init_args", {}).items() if k in accepted and k not in named}
     config.model = _parsed(name, current, {**kept, **taken})
-    shown = ", ".join(f"{key} {value!r}" for key, value in taken.items() if not isinstance(value, dict))
+    shown = ", ".join(
+        f"{key} {value!r}" for key, value in taken.items() if not isinstance(value, dict)
+    )
     say(f"{name} is the export of {note['class']}{': ' if shown else ''}{shown}")
 
 
@@ -239,8 +258,8 @@ def _import(name: str, path: str) -> type[Any]:
         found = getattr(import_module(module) if module else rerankers, kind)
     except (ImportError, AttributeError) as error:
         raise InputError(
-            f"model {name!r} is the export of {path}, which cannot be imported ({error}); run the command "
-            "where its file is, or with the version of this package that made it"
+            f"model {name!r} is the export of {path}, which cannot be imported ({error}); run the "
+            "command where its file is, or with the version of this package that made it"
         ) from None
     if not (isinstance(found, type) and issubclass(found, rerankers.Reranker)):
         raise InputError(f"model {name!r}: {NOTE}: class: found {path}, expected a Reranker")
@@ -260,5 +279,7 @@ def _parsed(name: str, kind: type[Any], settings: dict[str, Any]) -> Any:
         parsed = parser.parse_object({"model": {"class_path": path, "init_args": settings}})
     except ArgumentError as error:
         first = str(error).strip().splitlines()[0]
-        raise InputError(f"model {name!r}: {NOTE} does not fit {class_name(kind)}: {first}") from None
+        raise InputError(
+            f"model {name!r}: {NOTE} does not fit {class_name(kind)}: {first}"
+        ) from None
     return parsed.model

@@ -1,4 +1,5 @@
-"""Files on disk: FlashRAG JSONL (plain or gzip), TREC runs, rationale rows. Every error names file, line and key."""
+"""Files on disk: FlashRAG JSONL (plain or gzip), TREC runs, rationale rows. Every error names file,
+line and key."""
 
 from __future__ import annotations
 
@@ -30,18 +31,24 @@ def _take(row: Mapping[str, Any], place: str, key: str, kind: type, default: Any
         found = "null" if key in row else f"only the keys {', '.join(map(repr, row)) or '(none)'}"
         raise InputError(f"{place}: key {key!r} is missing: found {found}, expected {NAMES[kind]}")
     if isinstance(value, bool) or not isinstance(value, kind):
-        raise InputError(f"{place}: key {key!r}: found {kind_of(value)} ({str(value)[:60]!r}), expected {NAMES[kind]}")
+        raise InputError(
+            f"{place}: key {key!r}: found {kind_of(value)} ({str(value)[:60]!r}), expected "
+            f"{NAMES[kind]}"
+        )
     if isinstance(value, str):
         _check_text(value, place, key)
     return value
 
 
 def _check_text(value: str, place: str, key: str) -> None:
-    """Half of a surrogate pair, as a text cut at a fixed length ends, cannot be hashed or written."""
+    """Half of a surrogate pair, as a text cut at a fixed length ends, cannot be hashed or
+    written."""
     try:
         value.encode()
     except UnicodeEncodeError as error:
-        raise InputError(f"{place}: key {key!r}: found a broken character ({error}), expected valid Unicode") from None
+        raise InputError(
+            f"{place}: key {key!r}: found a broken character ({error}), expected valid Unicode"
+        ) from None
 
 
 def _take_id(row: Mapping[str, Any], place: str, key: str = "id") -> str:
@@ -50,7 +57,9 @@ def _take_id(row: Mapping[str, Any], place: str, key: str = "id") -> str:
         return str(value)
     text: str = _take(row, place, key, str)
     if not text or text.split() != [text]:
-        raise InputError(f"{place}: key {key!r}: found {text!r}, expected a non-empty string without white space")
+        raise InputError(
+            f"{place}: key {key!r}: found {text!r}, expected a non-empty string without white space"
+        )
     return text
 
 
@@ -58,7 +67,9 @@ def _take_strings(row: Mapping[str, Any], place: str, key: str) -> tuple[str, ..
     values = _take(row, place, key, list, default=[])
     for value in values:
         if not isinstance(value, str):
-            raise InputError(f"{place}: key {key!r}: found {kind_of(value)} in the list, expected strings only")
+            raise InputError(
+                f"{place}: key {key!r}: found {kind_of(value)} in the list, expected strings only"
+            )
         _check_text(value, place, key)
     return tuple(values)
 
@@ -71,24 +82,33 @@ def read_questions(path: str | Path, *, need_answers: bool = True) -> list[Quest
     return questions
 
 
-def take_questions(rows: Iterable[tuple[str, Mapping[str, Any]]], *, need_answers: bool = True) -> list[Question]:
+def take_questions(
+    rows: Iterable[tuple[str, Mapping[str, Any]]], *, need_answers: bool = True
+) -> list[Question]:
     """All questions of :func:`iter_questions`."""
     return list(iter_questions(rows, need_answers=need_answers))
 
 
-def iter_questions(rows: Iterable[tuple[str, Mapping[str, Any]]], *, need_answers: bool = True) -> Iterator[Question]:
-    """Questions of rows ``{"id", "question", "golden_answers", ["choices"], ["metadata"]}``, each with its place.
+def iter_questions(
+    rows: Iterable[tuple[str, Mapping[str, Any]]], *, need_answers: bool = True
+) -> Iterator[Question]:
+    """Questions of rows ``{"id", "question", "golden_answers", ["choices"], ["metadata"]}``, each
+    with its place.
 
-    A multiple-choice row may give its answer as the 0-based index into ``choices`` (FlashRAG's convention).
+    A multiple-choice row may give its answer as the 0-based index into ``choices`` (FlashRAG's
+    convention).
 
     Raises:
-        InputError: missing key, wrong type, empty answers (unless ``need_answers`` is off) or duplicate id.
+        InputError: missing key, wrong type, empty answers (unless ``need_answers`` is off) or
+            duplicate id.
     """
     seen: dict[str, str] = {}
     for place, row in rows:
         question = _take_question(row, place, need_answers)
         if question.id in seen:
-            raise InputError(f"{place}: id {question.id!r} is a duplicate, first used at {seen[question.id]}")
+            raise InputError(
+                f"{place}: id {question.id!r} is a duplicate, first used at {seen[question.id]}"
+            )
         seen[question.id] = place
         yield question
 
@@ -103,7 +123,10 @@ def _take_question(row: Mapping[str, Any], place: str, need_answers: bool) -> Qu
     index = index[0] if isinstance(index, list) and len(index) == 1 else index
     if choices and isinstance(index, int) and not isinstance(index, bool):
         if not 0 <= index < len(choices):
-            raise InputError(f"{place}: key 'golden_answers': found index {index}, expected 0..{len(choices) - 1}")
+            raise InputError(
+                f"{place}: key 'golden_answers': found index {index}, expected "
+                f"0..{len(choices) - 1}"
+            )
         answers: tuple[str, ...] = (choices[index],)
     else:
         if need_answers:
@@ -111,13 +134,17 @@ def _take_question(row: Mapping[str, Any], place: str, need_answers: bool) -> Qu
         answers = tuple(a for a in _take_strings(row, place, "golden_answers") if a.strip())
     if need_answers and not answers:
         raise InputError(
-            f"{place}: key 'golden_answers' of question {identifier!r} is empty, expected at least one answer"
+            f"{place}: key 'golden_answers' of question {identifier!r} is empty, expected at least "
+            "one answer"
         )
-    return Question(identifier, text, answers, choices, _take(row, place, "metadata", dict, default={}))
+    return Question(
+        identifier, text, answers, choices, _take(row, place, "metadata", dict, default={})
+    )
 
 
 def read_passages(path: str | Path) -> dict[str, Passage]:
-    """Read a corpus: JSONL ``{"id", "contents"}``, title on the first line of ``contents``; returns id -> passage.
+    """Read a corpus: JSONL ``{"id", "contents"}``, title on the first line of ``contents``; returns
+    id -> passage.
 
     Raises:
         InputError: broken line, missing key, wrong type, duplicate id, or no passage at all.
@@ -128,11 +155,15 @@ def read_passages(path: str | Path) -> dict[str, Passage]:
     for place, row in read_rows(path):
         identifier = _take_id(row, place)
         if identifier in seen:
-            raise InputError(f"{place}: id {identifier!r} is a duplicate, first used at {seen[identifier]}")
+            raise InputError(
+                f"{place}: id {identifier!r} is a duplicate, first used at {seen[identifier]}"
+            )
         seen[identifier] = place
         passages[identifier] = take_passage(row, place)
     if not passages:
-        raise InputError(f'{path}: the corpus is empty, expected lines like {{"id": ..., "contents": ...}}')
+        raise InputError(
+            f'{path}: the corpus is empty, expected lines like {{"id": ..., "contents": ...}}'
+        )
     return passages
 
 
@@ -142,7 +173,8 @@ def take_passage(row: Mapping[str, Any], place: str) -> Passage:
 
 
 def read_beir(path: str | Path) -> Iterator[tuple[str, str, str, str]]:
-    """Place, id, title and text of the rows ``{"_id", "text", ["title"]}`` of a corpus or of queries, as BEIR has them.
+    """Place, id, title and text of the rows ``{"_id", "text", ["title"]}`` of a corpus or of
+    queries, as BEIR has them.
 
     Raises:
         InputError: broken line, missing key or wrong type.
@@ -155,20 +187,23 @@ def read_beir(path: str | Path) -> Iterator[tuple[str, str, str, str]]:
 def read_rationales(path: str | Path) -> tuple[dict[str, Rationale], dict[str, Rationale]]:
     """Read rationales by question id, and by question text for rows that carry no id.
 
-    Rows are ``{"id" or "question_id", "rationale"}``, optionally with ``"model"``, ``"prompt"``, ``"usage"`` and
-    ``"outcome"``; the published rows ``{"question", "golden_answers", "reason"}`` have no id and join by
-    :func:`radio.text.normalise_question`.
+    Rows are ``{"id" or "question_id", "rationale"}``, optionally with ``"model"``, ``"prompt"``,
+    ``"usage"`` and ``"outcome"``; the published rows ``{"question", "golden_answers", "reason"}``
+    have no id and join by :func:`radio.text.normalise_question`.
 
     Raises:
         InputError: broken line, missing key, wrong type, empty text or a duplicate.
     """
     by_id, by_text = read_rationale_files([path])
-    return {key: row.rationale for key, row in by_id.items()}, {key: row.rationale for key, row in by_text.items()}
+    return {key: row.rationale for key, row in by_id.items()}, {
+        key: row.rationale for key, row in by_text.items()
+    }
 
 
 @dataclass(frozen=True, slots=True)
 class RationaleRow:
-    """A rationale as a file gives it, with its place ``file:line`` and the question that it is said to be of."""
+    """A rationale as a file gives it, with its place ``file:line`` and the question that it is said
+    to be of."""
 
     rationale: Rationale
     place: str
@@ -215,14 +250,17 @@ def _add_rationale(table: dict[str, RationaleRow], key: str, row: RationaleRow) 
     first = table.setdefault(key, row)
     if first.rationale.text != row.rationale.text:
         raise InputError(
-            f"{row.place}: a second, different rationale for {key!r}, the first is at {first.place}; "
-            "expected one a question"
+            f"{row.place}: a second, different rationale for {key!r}, the first is at "
+            f"{first.place}; expected one a question"
         )
-    texts = [normalise_question(found.question) for found in (first, row) if found.question is not None]
+    texts = [
+        normalise_question(found.question) for found in (first, row) if found.question is not None
+    ]
     if len(set(texts)) > 1:
         raise InputError(
-            f"{row.place}: the id {key!r} is of the question {row.question!r} here, and of {first.question!r} at "
-            f"{first.place}; leave the ids out of these files, and their rows join by the text of the question"
+            f"{row.place}: the id {key!r} is of the question {row.question!r} here, and of "
+            f"{first.question!r} at {first.place}; leave the ids out of these files, and their "
+            "rows join by the text of the question"
         )
     if first.question is None:
         table[key] = row
@@ -236,8 +274,8 @@ def add_passage(passages: dict[str, Passage], passage: Passage, place: str) -> N
     """
     if passages.setdefault(passage.id, passage) != passage:
         raise InputError(
-            f"{place}: passage id {passage.id!r} had another text before; ids must name one passage each, whatever the "
-            "question"
+            f"{place}: passage id {passage.id!r} had another text before; ids must name one "
+            "passage each, whatever the question"
         )
 
 
@@ -248,20 +286,23 @@ Better = Literal["higher", "lower"]
 def read_candidates(
     path: str | Path, better: Better | None = None
 ) -> tuple[dict[str, list[Candidate]], dict[str, Passage]]:
-    """Read candidates from a TREC run or JSONL; returns question id -> ranked candidates, and passages given inline.
+    """Read candidates from a TREC run or JSONL; returns question id -> ranked candidates, and
+    passages given inline.
 
-    JSONL rows are ``{"id", "candidates": [{"id", "score", ["contents"], ["from"]}]}`` or
-    ``{"id", "candidate_ids", ["scores"]}``; without scores, that of a candidate is 1 / (1 + rank). A candidate whose
-    ``from`` names ``gold`` but not ``bm25`` was put in by hand; it is marked as ``injected``.
+    JSONL rows are ``{"id", "candidates": [{"id", "score", ["contents"], ["from"]}]}`` or ``{"id",
+    "candidate_ids", ["scores"]}``; without scores, that of a candidate is 1 / (1 + rank). A
+    candidate whose ``from`` names ``gold`` but not ``bm25`` was put in by hand; it is marked as
+    ``injected``.
 
     Args:
         path: the file.
-        better: which scores are better; lower ones are negated. None is ``higher``, and refuses a file whose lists
-            say otherwise.
+        better: which scores are better; lower ones are negated. None is ``higher``, and refuses a
+            file whose lists say otherwise.
 
     Raises:
-        InputError: broken line, missing key, wrong type, a candidate listed twice, one id for two texts, a list of
-            which only some have scores, or lists that begin with the lowest score though higher ones are better.
+        InputError: broken line, missing key, wrong type, a candidate listed twice, one id for two
+            texts, a list of which only some have scores, or lists that begin with the lowest score
+            though higher ones are better.
     """
     path = Path(path)
     first = next((line for _, line in read_lines(path)), "")
@@ -288,14 +329,17 @@ def read_candidates(
             passage: 1 / (1 + position) if score is None else sign * score + 0.0
             for position, (passage, score) in enumerate(scores.items())
         }
-        result[question] = [replace(c, injected=(question, c.passage_id) in injected) for c in ranked(final)]
+        result[question] = [
+            replace(c, injected=(question, c.passage_id) in injected) for c in ranked(final)
+        ]
     return result, passages
 
 
 def _take_candidates(
     row: Mapping[str, Any], place: str, passages: dict[str, Passage], injected: set[tuple[str, str]]
 ) -> dict[str, float | None]:
-    """Scores by passage id as a row lists them; adds its passages, and those that were put in by hand."""
+    """Scores by passage id as a row lists them; adds its passages, and those that were put in by
+    hand."""
     question = _take_id(row, place)
     if "candidate_ids" in row:
         ids = _take(row, place, "candidate_ids", list)
@@ -309,7 +353,9 @@ def _take_candidates(
     for position, entry in enumerate(entries):
         spot = f"{place}: candidate {position + 1}"
         if not isinstance(entry, dict):
-            raise InputError(f"{spot}: found {kind_of(entry)}, expected an object with 'id' and 'score'")
+            raise InputError(
+                f"{spot}: found {kind_of(entry)}, expected an object with 'id' and 'score'"
+            )
         identifier = _take_id(entry, spot)
         if identifier in scores:
             raise InputError(f"{spot}: passage id {identifier!r} stands twice in the list")
@@ -320,9 +366,14 @@ def _take_candidates(
             injected.add((question, identifier))
         score = scores[identifier] = _number(entry.get("score"), spot)
         if position and (score is None) != (next(iter(scores.values())) is None):
-            has = "no score, but the first candidate has one" if score is None else "a score, but the first has none"
+            has = (
+                "no score, but the first candidate has one"
+                if score is None
+                else "a score, but the first has none"
+            )
             raise InputError(
-                f"{spot}: key 'score': found {has}; expected one for each candidate of a list, or for none"
+                f"{spot}: key 'score': found {has}; expected one for each candidate of a list, or "
+                "for none"
             )
     return scores
 
@@ -350,14 +401,16 @@ def _refuse_distances(path: Path, lists: Sequence[Sequence[float]]) -> None:
     chance = -sum(math.lgamma(len(set(scores)) + 1) for scores in rising)
     if 2 * len(rising) > len(decided) and chance < math.log(0.01):
         raise InputError(
-            f"{path}: in {len(rising)} of {len(decided)} lists the scores rise from the first candidate to the last, "
-            "as distances do; a higher score would rank the last one first. Say which scores are better with "
-            "--data.init_args.retriever.init_args.better lower (or higher, if they are as they should be)"
+            f"{path}: in {len(rising)} of {len(decided)} lists the scores rise from the first "
+            "candidate to the last, as distances do; a higher score would rank the last one "
+            "first. Say which scores are better with --data.init_args.retriever.init_args.better "
+            "lower (or higher, if they are as they should be)"
         )
 
 
 def ranked(scores: Mapping[str, float]) -> list[Candidate]:
-    """Candidates best first; equal scores in the order of their ids, which no system can profit from."""
+    """Candidates best first; equal scores in the order of their ids, which no system can profit
+    from."""
     order = sorted(scores.items(), key=lambda item: (-item[1], item[0]))
     return [Candidate(identifier, rank, score) for rank, (identifier, score) in enumerate(order)]
 
@@ -374,12 +427,16 @@ def read_run(path: str | Path) -> Run:
         columns = line.split()
         if len(columns) != 6:
             raise InputError(
-                f"{path}:{number}: found {len(columns)} columns, expected 6: question_id Q0 passage_id rank score tag"
+                f"{path}:{number}: found {len(columns)} columns, expected 6: question_id Q0 "
+                "passage_id rank score tag"
             )
         score = _score(columns, 5, f"{path}:{number}")
         scores = run.setdefault(columns[0], {})
         if columns[2] in scores:
-            raise InputError(f"{path}:{number}: passage id {columns[2]!r} stands twice for question {columns[0]!r}")
+            raise InputError(
+                f"{path}:{number}: passage id {columns[2]!r} stands twice for question "
+                f"{columns[0]!r}"
+            )
         scores[columns[2]] = score
     return run
 
@@ -400,8 +457,8 @@ def read_qrels(path: str | Path) -> Run:
     """Read judgements as BEIR has them: a header, then ``query-id corpus-id score``.
 
     Raises:
-        InputError: another header, a line without three columns, a score that is no finite number, or two scores for
-            the same passage and query.
+        InputError: another header, a line without three columns, a score that is no finite number,
+            or two scores for the same passage and query.
     """
     path = Path(path)
     header = "query-id corpus-id score".split()
@@ -409,15 +466,22 @@ def read_qrels(path: str | Path) -> Run:
     lines = read_lines(path)
     number, first = next(lines, (1, ""))
     if first.split() != header:
-        raise InputError(f"{path}:{number}: found {first.strip()[:60]!r}, expected the header {' '.join(header)}")
+        raise InputError(
+            f"{path}:{number}: found {first.strip()[:60]!r}, expected the header {' '.join(header)}"
+        )
     for number, line in lines:
         columns = line.split()
         if len(columns) != 3:
-            raise InputError(f"{path}:{number}: found {len(columns)} columns, expected 3: {' '.join(header)}")
+            raise InputError(
+                f"{path}:{number}: found {len(columns)} columns, expected 3: {' '.join(header)}"
+            )
         score = _score(columns, 3, f"{path}:{number}")
         known = run.setdefault(columns[0], {}).setdefault(columns[1], score)
         if known != score:
-            raise InputError(f"{path}:{number}: found score {score:g} for {columns[:2]}, which has {known:g} already")
+            raise InputError(
+                f"{path}:{number}: found score {score:g} for {columns[:2]}, which has {known:g} "
+                "already"
+            )
     return run
 
 
@@ -439,7 +503,8 @@ def write_jsonl(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[IO[str]]:
-    """Write to a temporary file beside ``path`` and rename it when complete, so that no half-written file is left."""
+    """Write to a temporary file beside ``path`` and rename it when complete, so that no
+    half-written file is left."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")

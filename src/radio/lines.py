@@ -27,15 +27,22 @@ PACKED = {
 }
 """What is found by how a file begins, where a file of text is expected."""
 
-NAMES = {str: "a string", list: "a list", dict: "an object", int: "a number", float: "a number", bool: "true or false"}
+NAMES = {
+    str: "a string",
+    list: "a list",
+    dict: "an object",
+    int: "a number",
+    float: "a number",
+    bool: "true or false",
+}
 """What a type of JSON is called in messages."""
 
 
 def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:
     """Non-blank lines of a text file, plain or gzip, with their 1-based numbers.
 
-    The text is UTF-8 whatever the locale, with or without a byte order mark, and is split at newlines alone: other
-    separators of lines (U+2028, form feed) may stand in a question.
+    The text is UTF-8 whatever the locale, with or without a byte order mark, and is split at
+    newlines alone: other separators of lines (U+2028, form feed) may stand in a question.
 
     Raises:
         InputError: no such file, no file of text, or a damaged one.
@@ -55,9 +62,13 @@ def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:
                 if line.strip():
                     yield number, line
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise InputError(f"{path}: the gzip file is damaged or cut off after line {number} ({error})") from None
+        raise InputError(
+            f"{path}: the gzip file is damaged or cut off after line {number} ({error})"
+        ) from None
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}:{number}: not UTF-8 text ({error}); save the file as UTF-8") from None
+        raise InputError(
+            f"{path}:{number}: not UTF-8 text ({error}); save the file as UTF-8"
+        ) from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
 
@@ -65,7 +76,9 @@ def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:
 def _refuse_packed(path: Path, head: bytes) -> None:
     for start, kind in PACKED.items():
         if head.startswith(start):
-            raise InputError(f"{path}: found {kind}, expected lines of text, plain or in gzip (.gz)")
+            raise InputError(
+                f"{path}: found {kind}, expected lines of text, plain or in gzip (.gz)"
+            )
 
 
 def check_file(path: Path) -> None:
@@ -78,16 +91,24 @@ def check_file(path: Path) -> None:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"{path}: no such file (relative paths start at {Path.cwd()})") from None
-    except (OSError, ValueError) as error:  # a name that is too long, a folder that may not be entered
-        raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
+    except (
+        OSError,
+        ValueError,
+    ) as error:  # a name that is too long, a folder that may not be entered
+        raise InputError(
+            f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})"
+        ) from None
     if stat.S_ISDIR(mode):
         raise InputError(f"{path}: this is a folder, expected a file")
     if not stat.S_ISREG(mode):
-        raise InputError(f"{path}: this is a pipe or a device, expected a file; write its content into one first")
+        raise InputError(
+            f"{path}: this is a pipe or a device, expected a file; write its content into one first"
+        )
 
 
 def find_file(folder: Path, name: str) -> Path:
-    """``folder/name``, or the file there that has this name in other case, or packed (``.gz``); else ``folder/name``.
+    """``folder/name``, or the file there that has this name in other case, or packed (``.gz``);
+    else ``folder/name``.
 
     ``name`` may have folders of its own in front.
     """
@@ -95,7 +116,11 @@ def find_file(folder: Path, name: str) -> Path:
     if path.is_file() or not path.parent.is_dir():
         return path
     wanted = (path.name.lower(), f"{path.name.lower()}.gz")
-    close = [other for other in sorted(path.parent.iterdir()) if other.name.lower() in wanted and other.is_file()]
+    close = [
+        other
+        for other in sorted(path.parent.iterdir())
+        if other.name.lower() in wanted and other.is_file()
+    ]
     return close[0] if close else path
 
 
@@ -112,10 +137,13 @@ def read_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         except json.JSONDecodeError as error:
             reason = error.msg.removesuffix(" at")
             raise InputError(
-                f"{place}: not valid JSON ({reason} at column {error.colno}); expected one JSON object a line"
+                f"{place}: not valid JSON ({reason} at column {error.colno}); expected one JSON "
+                "object a line"
             ) from None
         except RecursionError:
-            raise InputError(f"{place}: brackets within brackets too deep to read; expected one JSON object") from None
+            raise InputError(
+                f"{place}: brackets within brackets too deep to read; expected one JSON object"
+            ) from None
         except ValueError as error:  # NaN, Infinity, or a number of thousands of digits
             raise InputError(f"{place}: not valid JSON ({str(error).partition(';')[0]})") from None
         if not isinstance(row, dict):

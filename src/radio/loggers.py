@@ -18,7 +18,9 @@ from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 from radio.formats import atomic_write
 from radio.schema import InputError
 
-SECRET = re.compile(r"(api_?key|secret|password|credential|authorization|(^|_)token$)", re.IGNORECASE)
+SECRET = re.compile(
+    r"(api_?key|secret|password|credential|authorization|(^|_)token$)", re.IGNORECASE
+)
 
 
 class ResumableCSVLogger(CSVLogger):
@@ -51,7 +53,8 @@ class ResumableCSVLogger(CSVLogger):
                 names = list(reader.fieldnames or [])
         except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
             raise InputError(
-                f"{path}: not what radio wrote ({error}); the rows of this run are added to it: move it away first"
+                f"{path}: not what radio wrote ({error}); the rows of this run are added to it: "
+                "move it away first"
             ) from None
         with atomic_write(path) as file:
             writer = csv.DictWriter(file, names)
@@ -121,7 +124,8 @@ def check_wandb_key(logger: Any) -> None:
         raise InputError(f"W&B: {error}; to log without a connection: WANDB_MODE=offline") from None
     if not known:
         raise InputError(
-            "W&B: no API key: set WANDB_API_KEY or run `wandb login`; to log without an account: WANDB_MODE=offline"
+            "W&B: no API key: set WANDB_API_KEY or run `wandb login`; to log without an account: "
+            "WANDB_MODE=offline"
         )
 
 
@@ -129,7 +133,9 @@ def plain(config: Any) -> Any:
     """A config for other eyes: what may be a secret is left out, also passwords in addresses."""
     if isinstance(config, Mapping):
         return {
-            key: "(left out)" if SECRET.search(str(key)) and isinstance(value, str) else plain(value)
+            key: "(left out)"
+            if SECRET.search(str(key)) and isinstance(value, str)
+            else plain(value)
             for key, value in config.items()
         }
     if isinstance(config, list):

@@ -1,10 +1,11 @@
 """One configuration of several sources, by the signatures of the classes that they name.
 
-jsonargparse merges by key: a class that takes the place of another keeps its settings of the same name, and a key that
-is no argument is found late. Here each place of a class is known as one, so that
+jsonargparse merges by key: a class that takes the place of another keeps its settings of the same
+name, and a key that is no argument is found late. Here each place of a class is known as one, so
+that
 
-* a class that is named anew starts from its own defaults (what all rerankers, or all data modules, have in common stays
-  with ``model`` and ``data``),
+* a class that is named anew starts from its own defaults (what all rerankers, or all data modules,
+  have in common stays with ``model`` and ``data``),
 * a key that no argument has is named with the file or option that it came from.
 """
 
@@ -100,8 +101,8 @@ class Merge:
     """Merges values place by place.
 
     Args:
-        roles: base classes of the whole parts (rerankers, data modules): what they have in common outlives a change of
-            class.
+        roles: base classes of the whole parts (rerankers, data modules): what they have in common
+            outlives a change of class.
 
     Attributes:
         notes: one line for each class that took the place of another and left settings behind.
@@ -111,7 +112,9 @@ class Merge:
         self.roles = tuple(roles)
         self.notes: list[str] = []
 
-    def tree(self, annotations: Mapping[str, Any], sources: Sequence[Source], path: Key = ()) -> dict[str, Any]:
+    def tree(
+        self, annotations: Mapping[str, Any], sources: Sequence[Source], path: Key = ()
+    ) -> dict[str, Any]:
         """The merged tree of these keys; a key with a dot stands for a group of keys."""
         found: dict[str, Given] = {}
         for source in sources:
@@ -122,15 +125,23 @@ class Merge:
         for name, given in found.items():
             place = (*path, name)
             if name in groups:
-                inner = {n.partition(".")[2]: a for n, a in annotations.items() if n.startswith(name + ".")}
+                inner = {
+                    n.partition(".")[2]: a
+                    for n, a in annotations.items()
+                    if n.startswith(name + ".")
+                }
                 for source, value in given:
                     if value is not None and not isinstance(value, dict):
-                        raise InputError(f"{source.place(place)}: found {str(value)!r}, expected keys below it")
+                        raise InputError(
+                            f"{source.place(place)}: found {str(value)!r}, expected keys below it"
+                        )
                 parts = [dataclasses.replace(s, tree=value or {}) for s, value in given]
                 result[name] = self.tree(inner, parts, place)
             elif name not in annotations:
                 source = given[-1][0]
-                raise InputError(unknown_key(source.place(place), name, place, {*annotations, *groups}))
+                raise InputError(
+                    unknown_key(source.place(place), name, place, {*annotations, *groups})
+                )
             else:
                 result[name] = self.value(place, annotations[name], given)
         return result
@@ -164,8 +175,8 @@ class Merge:
             elif isinstance(loaded, Dotted) and "class_path" not in loaded:
                 name = ".".join(path)
                 raise InputError(
-                    f"{source.place(path)}: {name} is a list; say which item is meant: add one with --{name}+ CLASS "
-                    f"before its arguments, or write the list in a config file"
+                    f"{source.place(path)}: {name} is a list; say which item is meant: add one "
+                    f"with --{name}+ CLASS before its arguments, or write the list in a config file"
                 )
             else:
                 items = [(source, loaded)]
@@ -187,7 +198,10 @@ class Merge:
             _collect(entries, source, loaded)
         if entries is None:
             return None
-        return {name: self.value((*path, name), kind.entries, values) for name, values in entries.items()}
+        return {
+            name: self.value((*path, name), kind.entries, values)
+            for name, values in entries.items()
+        }
 
     def _record(self, path: Key, kind: Kind, given: Given) -> Any:
         fields: dict[str, Given] | None = {}
@@ -204,7 +218,10 @@ class Merge:
             if not isinstance(loaded, Mapping | None):
                 assert kind.record is not None
                 names = ", ".join(parameters(kind.record))
-                raise InputError(f"{source.place(path)}: found {str(value)!r}, expected its settings ({names}) or null")
+                raise InputError(
+                    f"{source.place(path)}: found {str(value)!r}, expected its settings ({names}) "
+                    "or null"
+                )
             if loaded is None:
                 fields = None
             else:
@@ -258,8 +275,12 @@ class Merge:
             current = self._only_class(path, kind, arguments)
             result["class_path"] = f"{current.__module__}.{current.__qualname__}"
         for old, new_name, stay, leave in switched:
-            self._note(path, old, new_name, [name for name in stay if len(arguments[name]) == 1], leave)
-        self._check_complete(path, given[-1][0], current, arguments, bool(result.get("dict_kwargs")))
+            self._note(
+                path, old, new_name, [name for name in stay if len(arguments[name]) == 1], leave
+            )
+        self._check_complete(
+            path, given[-1][0], current, arguments, bool(result.get("dict_kwargs"))
+        )
         if arguments:
             result["init_args"] = self._arguments(path, current, arguments)
         return result
@@ -267,7 +288,9 @@ class Merge:
     def _check_complete(
         self, path: Key, source: Source, kind: type[Any], arguments: Mapping[str, Given], more: bool
     ) -> None:
-        missing = [p.name for p in get_signature_parameters(kind) if p.default is inspect.Parameter.empty]
+        missing = [
+            p.name for p in get_signature_parameters(kind) if p.default is inspect.Parameter.empty
+        ]
         missing = [name for name in missing if name not in arguments]
         if missing and not more:
             option = ".".join(name for name in path if not name.isdigit())
@@ -277,15 +300,23 @@ class Merge:
     def _split(
         self, path: Key, source: Source, value: Mapping[str, Any]
     ) -> tuple[str | None, dict[str, Any], dict[str, Any] | None]:
-        """Class name, arguments (also those that stand without ``init_args``) and ``dict_kwargs``."""
+        """Class name, arguments (also those that stand without ``init_args``) and
+        ``dict_kwargs``."""
         name = value.get("class_path")
         if name is not None and not isinstance(name, str):
-            raise InputError(f"{source.place((*path, 'class_path'))}: found {name!r}, expected the name of a class")
+            raise InputError(
+                f"{source.place((*path, 'class_path'))}: found {name!r}, expected the name of a "
+                "class"
+            )
         rest = _loaded(value.get("dict_kwargs"))
         inner = _loaded(value.get("init_args"))
         if inner is not None and not isinstance(inner, Mapping):
-            raise InputError(f"{source.place((*path, 'init_args'))}: found {inner!r}, expected keys and values")
-        short = {k: v for k, v in value.items() if k not in {"class_path", "init_args", "dict_kwargs"}}
+            raise InputError(
+                f"{source.place((*path, 'init_args'))}: found {inner!r}, expected keys and values"
+            )
+        short = {
+            k: v for k, v in value.items() if k not in {"class_path", "init_args", "dict_kwargs"}
+        }
         return None if name is None else str(name), {**short, **(inner or {})}, rest
 
     def _only_class(self, path: Key, kind: Kind, arguments: Mapping[str, Given]) -> type[Any]:
@@ -301,9 +332,13 @@ class Merge:
             f"{', '.join(choices(kind.classes))}"
         )
 
-    def _arguments(self, path: Key, kind: type[Any], arguments: Mapping[str, Given]) -> dict[str, Any]:
+    def _arguments(
+        self, path: Key, kind: type[Any], arguments: Mapping[str, Given]
+    ) -> dict[str, Any]:
         known = parameters(kind)
-        defaults = {parameter.name: parameter.default for parameter in get_signature_parameters(kind)}
+        defaults = {
+            parameter.name: parameter.default for parameter in get_signature_parameters(kind)
+        }
         inner = path if dataclasses.is_dataclass(kind) else (*path, "init_args")
         result = {}
         for name, given in arguments.items():
@@ -313,15 +348,21 @@ class Merge:
                 message = unknown_key(source.place(place), name, place, known, kind.__name__)
                 raise InputError(message)
             result[name] = self.value((*inner, name), known[name], given)
-            typed = known[name] not in {inspect.Parameter.empty, Any} and not kind_of(known[name]).nothing
+            typed = (
+                known[name] not in {inspect.Parameter.empty, Any}
+                and not kind_of(known[name]).nothing
+            )
             # the parser lets null pass everywhere
             if result[name] is None and typed and defaults[name] is not None:
                 expected = getattr(known[name], "__name__", known[name])
-                raise InputError(f"{given[-1][0].place((*inner, name))}: found null, expected {expected}")
+                raise InputError(
+                    f"{given[-1][0].place((*inner, name))}: found null, expected {expected}"
+                )
         return result
 
     def _shared(self, path: Key, old: type[Any], new: type[Any]) -> set[str]:
-        """Arguments that outlive a change of class: of a reranker or data module, those of what both descend from."""
+        """Arguments that outlive a change of class: of a reranker or data module, those of what
+        both descend from."""
         if len(path) > 1:
             return set()
         for common in new.__mro__:
@@ -329,7 +370,9 @@ class Merge:
                 return set(parameters(common))
         return set()
 
-    def _note(self, path: Key, old: str, new: str, stay: Sequence[str], leave: Sequence[str]) -> None:
+    def _note(
+        self, path: Key, old: str, new: str, stay: Sequence[str], leave: Sequence[str]
+    ) -> None:
         if not stay and not leave:
             return
         parts = [f"keeps {', '.join(stay)}"] if stay else []
@@ -355,7 +398,10 @@ def _leaf(given: Given, *, text: bool = False) -> Any:
     for _, value in given:
         if isinstance(value, Append):
             before = _loaded(result)
-            result = [*(before if isinstance(before, list) else [] if before is None else [before]), *value]
+            result = [
+                *(before if isinstance(before, list) else [] if before is None else [before]),
+                *value,
+            ]
         elif isinstance(value, Dotted) and isinstance(_loaded(result), dict):
             result = {**_loaded(result), **value}
         else:
@@ -364,7 +410,8 @@ def _leaf(given: Given, *, text: bool = False) -> Any:
 
 
 def _plain(value: Any, inside: bool = False) -> Any:
-    """Without the marks of where it came from; what was typed is read by the parser, which knows its type."""
+    """Without the marks of where it came from; what was typed is read by the parser, which knows
+    its type."""
     if isinstance(value, Raw):
         loaded = read_text_value(value)
         return loaded if inside or loaded is None else str(value)

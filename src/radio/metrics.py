@@ -1,4 +1,5 @@
-"""Answer metrics (EM, F1, answer in context), ranking metrics and the bootstrap. One question in, one number out."""
+"""Answer metrics (EM, F1, answer in context), ranking metrics and the bootstrap. One question in,
+one number out."""
 
 from __future__ import annotations
 
@@ -26,14 +27,21 @@ def normalise_answer(text: str) -> str:
 
 
 def exact_match(prediction: str, golden_answers: Sequence[str]) -> float:
-    """1 if the normalised prediction equals a golden answer; an answer that normalises to nothing never matches."""
+    """1 if the normalised prediction equals a golden answer; an answer that normalises to nothing
+    never matches."""
     found = normalise_answer(prediction)
-    return float(bool(found) and any(found == normalise_answer(answer) for answer in golden_answers))
+    return float(
+        bool(found) and any(found == normalise_answer(answer) for answer in golden_answers)
+    )
 
 
 def f1(prediction: str, golden_answers: Sequence[str]) -> float:
-    """Token F1, maximum over the golden answers. Yes, no and noanswer count only when equal (HotpotQA, FlashRAG)."""
-    return max((_f1(normalise_answer(prediction), normalise_answer(answer)) for answer in golden_answers), default=0.0)
+    """Token F1, maximum over the golden answers. Yes, no and noanswer count only when equal
+    (HotpotQA, FlashRAG)."""
+    return max(
+        (_f1(normalise_answer(prediction), normalise_answer(answer)) for answer in golden_answers),
+        default=0.0,
+    )
 
 
 def _f1(found: str, golden: str) -> float:
@@ -52,7 +60,8 @@ _TOKEN = regex.compile(rf"[{UNSPACED}]\p{{M}}*|(?:(?![{UNSPACED}])[\p{{L}}\p{{N}
 def tokens(text: str) -> list[str]:
     """Unicode word tokens as DPR compares them: decomposed (NFD), lower case.
 
-    A script without spaces gives a token for each character: an answer stands anywhere in its sentence.
+    A script without spaces gives a token for each character: an answer stands anywhere in its
+    sentence.
     """
     return _TOKEN.findall(unicodedata.normalize("NFD", text).lower())
 
@@ -62,13 +71,15 @@ NEVER_IN_TEXT = frozenset({"yes", "no", "true", "false", "supports", "refutes", 
 
 
 def findable(golden_answers: Sequence[str]) -> bool:
-    """Whether it can be seen from a passage that it holds an answer: there is one, and it is no verdict."""
+    """Whether it can be seen from a passage that it holds an answer: there is one, and it is no
+    verdict."""
     answers = [" ".join(tokens(answer.replace("_", " "))) for answer in golden_answers]
     return any(answer and answer not in NEVER_IN_TEXT for answer in answers)
 
 
 def has_answer(contents: str, golden_answers: Sequence[str]) -> bool:
-    """Whether a golden answer stands in the text as a run of tokens (DPR, Karpukhin et al., EMNLP 2020)."""
+    """Whether a golden answer stands in the text as a run of tokens (DPR, Karpukhin et al., EMNLP
+    2020)."""
     text = _spaced_tokens(contents)
     return any(words and f" {' '.join(words)} " in text for words in map(tokens, golden_answers))
 
@@ -85,7 +96,8 @@ def reciprocal_rank(relevance: Sequence[float]) -> float:
 
 
 def precision_at(relevance: Sequence[float], k: int) -> float:
-    """Share of the first k places that hold a relevant passage (missing places count as not relevant)."""
+    """Share of the first k places that hold a relevant passage (missing places count as not
+    relevant)."""
     return sum(value > 0 for value in relevance[:k]) / k
 
 
@@ -96,7 +108,8 @@ def recall_at(relevance: Sequence[float], k: int, missed: Sequence[float] = ()) 
 
 
 def ndcg_at(relevance: Sequence[float], k: int, missed: Sequence[float] = ()) -> float:
-    """nDCG with linear gain and log2 discount (Jarvelin & Kekalainen, TOIS 2002); 0 if nothing is relevant.
+    """nDCG with linear gain and log2 discount (Jarvelin & Kekalainen, TOIS 2002); 0 if nothing is
+    relevant.
 
     The ideal is taken over the candidates given, and over what is known to have been missed.
     """
@@ -115,14 +128,16 @@ _MEASURES: dict[str, Callable[[Sequence[float], int, Sequence[float]], float]] =
 }
 
 
-def ranking_metrics(relevance: Sequence[float], names: Sequence[str], missed: Sequence[float] = ()) -> dict[str, float]:
+def ranking_metrics(
+    relevance: Sequence[float], names: Sequence[str], missed: Sequence[float] = ()
+) -> dict[str, float]:
     """Values of ``mrr``, ``ndcg@k``, ``recall@k`` and ``precision@k`` by name.
 
     Args:
         relevance: gain of each candidate in ranked order, all candidates.
         names: what to compute, for example ``["mrr", "ndcg@5"]``.
-        missed: gains of relevant passages that are no candidates. A better retriever would have found them, so they
-            count in what nDCG and recall compare with, and stand in no place.
+        missed: gains of relevant passages that are no candidates. A better retriever would have
+            found them, so they count in what nDCG and recall compare with, and stand in no place.
 
     Raises:
         ValueError: an unknown name.
@@ -135,7 +150,9 @@ def ranking_metrics(relevance: Sequence[float], names: Sequence[str], missed: Se
         elif measure in _MEASURES and at and depth.isdigit() and int(depth) > 0:
             result[name] = _MEASURES[measure](relevance, int(depth), missed)
         else:
-            raise ValueError(f"unknown metric {name!r}: expected mrr, ndcg@k, recall@k or precision@k")
+            raise ValueError(
+                f"unknown metric {name!r}: expected mrr, ndcg@k, recall@k or precision@k"
+            )
     return result
 
 
@@ -144,8 +161,11 @@ def relevance_of(order: Sequence[str], gains: Mapping[str, float]) -> list[float
     return [gains.get(passage_id, 0.0) for passage_id in order]
 
 
-def annotated_metrics(order: Sequence[str], gold: Mapping[str, float], names: Sequence[str]) -> dict[str, float]:
-    """:func:`ranking_metrics` of a ranking against the annotated passages, ``gold_`` before each name.
+def annotated_metrics(
+    order: Sequence[str], gold: Mapping[str, float], names: Sequence[str]
+) -> dict[str, float]:
+    """:func:`ranking_metrics` of a ranking against the annotated passages, ``gold_`` before each
+    name.
 
     Args:
         order: ids of all candidates, best first.
@@ -158,7 +178,11 @@ def annotated_metrics(order: Sequence[str], gold: Mapping[str, float], names: Se
 
 
 def bootstrap_interval(
-    values: Sequence[float] | NDArray[np.float64], *, level: float = 0.95, resamples: int = 10_000, seed: int = 0
+    values: Sequence[float] | NDArray[np.float64],
+    *,
+    level: float = 0.95,
+    resamples: int = 10_000,
+    seed: int = 0,
 ) -> tuple[float, float]:
     """Percentile bootstrap interval of the mean over questions (Efron & Tibshirani, 1993).
 
@@ -169,13 +193,17 @@ def bootstrap_interval(
         return math.nan, math.nan
     rng = np.random.default_rng(seed)
     means = np.concatenate(
-        [data[rng.integers(0, data.size, (part, data.size))].mean(axis=1) for part in _parts(resamples, data.size)]
+        [
+            data[rng.integers(0, data.size, (part, data.size))].mean(axis=1)
+            for part in _parts(resamples, data.size)
+        ]
     )
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
 
 def _parts(resamples: int, size: int) -> list[int]:
-    """Resamples in portions of about ten million draws, so that memory stays small for large test sets."""
+    """Resamples in portions of about ten million draws, so that memory stays small for large test
+    sets."""
     portion = max(1, min(resamples, 10_000_000 // size))
     return [min(portion, resamples - start) for start in range(0, resamples, portion)]

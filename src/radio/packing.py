@@ -1,9 +1,10 @@
-"""Padding-free passes through Hugging Face encoders: sequences stand end to end and attend only to themselves.
+"""Padding-free passes through Hugging Face encoders: sequences stand end to end and attend only to
+themselves.
 
-All that works on single tokens (projections, norms, feed-forward) sees one long row without padding, cut into chunks
-that fit the processor's cache; attention sees each sequence alone. It goes through the extension point that
-transformers has for attention, so the model's own code and weights are used, and the results are those of the padded
-pass up to rounding.
+All that works on single tokens (projections, norms, feed-forward) sees one long row without
+padding, cut into chunks that fit the processor's cache; attention sees each sequence alone. It goes
+through the extension point that transformers has for attention, so the model's own code and weights
+are used, and the results are those of the padded pass up to rounding.
 """
 
 from __future__ import annotations
@@ -21,14 +22,17 @@ NAME = "radio_packed"
 """Under which the attention is registered with transformers."""
 
 CPU_TOKENS = 1500
-"""Tokens in a chunk on a CPU, where activations that stay in the cache are worth more than large products."""
+"""Tokens in a chunk on a CPU, where activations that stay in the cache are worth more than large
+products."""
 
 Row = dict[str, Any]
-"""A packed batch: flat int tensors ``[T]`` such as ``input_ids``, and ``lengths``, a list of N ints that sum to T."""
+"""A packed batch: flat int tensors ``[T]`` such as ``input_ids``, and ``lengths``, a list of N ints
+that sum to T."""
 
 
 def pack(tokens: Mapping[str, Sequence[Sequence[int]]]) -> tuple[Row, Tensor]:
-    """Tokenised sequences end to end, longest first, and where each went: ``sorted[where]`` is the given order."""
+    """Tokenised sequences end to end, longest first, and where each went: ``sorted[where]`` is the
+    given order."""
     lengths = [len(ids) for ids in tokens["input_ids"]]
     order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
     row: Row = {
@@ -41,7 +45,8 @@ def pack(tokens: Mapping[str, Sequence[Sequence[int]]]) -> tuple[Row, Tensor]:
 
 
 def chunks(row: Row) -> Iterator[Row]:
-    """Parts of a packed batch, whole sequences in each: of :data:`CPU_TOKENS` on a CPU, all in one on a GPU."""
+    """Parts of a packed batch, whole sequences in each: of :data:`CPU_TOKENS` on a CPU, all in one
+    on a GPU."""
     device = row["input_ids"].device
     start = begin = size = 0
     for i, length in enumerate([*row["lengths"], CPU_TOKENS + 1]):
@@ -54,13 +59,15 @@ def chunks(row: Row) -> Iterator[Row]:
 
 
 def enable(model: Any, *, first_token_only: bool) -> bool:
-    """Let a BERT-like model (BERT, RoBERTa, XLM-RoBERTa, ELECTRA, CamemBERT) take packed batches; else return False.
+    """Let a BERT-like model (BERT, RoBERTa, XLM-RoBERTa, ELECTRA, CamemBERT) take packed batches;
+    else return False.
 
     Padded calls go on working.
 
     Args:
         model: a transformers model, with or without a head.
-        first_token_only: the head reads the first token, so the last layer computes that one alone, exactly.
+        first_token_only: the head reads the first token, so the last layer computes that one alone,
+            exactly.
     """
     layers = getattr(getattr(getattr(model, "base_model", None), "encoder", None), "layer", None)
     if layers is None or not all(hasattr(layer, "feed_forward_chunk") for layer in layers):
@@ -78,8 +85,10 @@ def enable(model: Any, *, first_token_only: bool) -> bool:
 
 
 def run(network: Any, row: Row) -> Iterator[tuple[Any, list[int]]]:
-    """The network's output for each chunk of a packed batch, and the lengths of the chunk's sequences."""
-    # all tokens at once: the gradient of the embedding matrix is as large as the matrix, whatever the chunk
+    """The network's output for each chunk of a packed batch, and the lengths of the chunk's
+    sequences."""
+    # all tokens at once: the gradient of the embedding matrix is as large as the matrix, whatever
+    # the chunk
     words = network.get_input_embeddings()(row["input_ids"])[None]
     first = getattr(network.base_model.embeddings.position_embeddings, "padding_idx", None)
     start = 0
@@ -88,7 +97,9 @@ def run(network: Any, row: Row) -> Iterator[tuple[Any, list[int]]]:
         size = sum(lengths)
         rest = {k: v[None] for k, v in part.items() if k not in ("lengths", "input_ids")}
         # RoBERTa counts positions from its padding index on
-        positions = torch.cat([torch.arange(n) for n in lengths]) + (0 if first is None else first + 1)
+        positions = torch.cat([torch.arange(n) for n in lengths]) + (
+            0 if first is None else first + 1
+        )
         yield (
             network(
                 inputs_embeds=words[:, start : start + size],
@@ -131,7 +142,9 @@ def run_padded(network: Any, row: Row, padding: int) -> Iterator[tuple[Any, list
         part["attention_mask"] = torch.ones_like(part["input_ids"])
         columns = {
             name: pad_sequence(
-                list(torch.split(values, lengths)), True, padding_value=padding if name == "input_ids" else 0
+                list(torch.split(values, lengths)),
+                True,
+                padding_value=padding if name == "input_ids" else 0,
             )
             for name, values in part.items()
         }
@@ -139,7 +152,13 @@ def run_padded(network: Any, row: Row, padding: int) -> Iterator[tuple[Any, list
 
 
 def attend(
-    query: Tensor, key: Tensor, value: Tensor, lengths: Sequence[int], *, dropout: float = 0.0, scale: float
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    lengths: Sequence[int],
+    *,
+    dropout: float = 0.0,
+    scale: float,
 ) -> Tensor:
     """Attention of each sequence to itself.
 
@@ -169,7 +188,8 @@ def attend(
 
 
 def _one(query: Tensor, key: Tensor, value: Tensor, dropout: float, scale: float) -> Tensor:
-    # torch has no fused attention with dropout for CPUs, and the gradient of the one without is slow in bf16
+    # torch has no fused attention with dropout for CPUs, and the gradient of the one without is
+    # slow in bf16
     if not dropout and not (query.requires_grad and query.dtype == torch.bfloat16):
         return scaled_dot_product_attention(query, key, value, scale=scale)
     weights = ((query * scale) @ key.transpose(-1, -2)).softmax(dim=-1)
@@ -177,34 +197,61 @@ def _one(query: Tensor, key: Tensor, value: Tensor, dropout: float, scale: float
 
 
 def _padded(
-    query: Tensor, key: Tensor, value: Tensor, lengths: Sequence[int], single: bool, dropout: float, scale: float
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    lengths: Sequence[int],
+    single: bool,
+    dropout: float,
+    scale: float,
 ) -> Tensor:
-    """One call for all sequences, keys padded to the longest: for GPUs where :func:`_varlen` does not apply."""
+    """One call for all sequences, keys padded to the longest: for GPUs where :func:`_varlen` does
+    not apply."""
     count = torch.tensor(lengths, device=key.device)
     mask = torch.arange(int(max(lengths)), device=key.device) < count[:, None]
 
     def spread(x: Tensor) -> Tensor:
-        rows = pad_sequence(list(torch.split(x[0].transpose(0, 1), list(lengths))), batch_first=True)
+        rows = pad_sequence(
+            list(torch.split(x[0].transpose(0, 1), list(lengths))), batch_first=True
+        )
         return rows.transpose(1, 2)
 
     queries = query[0].transpose(0, 1)[:, :, None] if single else spread(query)
     out = scaled_dot_product_attention(
-        queries, spread(key), spread(value), attn_mask=mask[:, None, None, :], dropout_p=dropout, scale=scale
+        queries,
+        spread(key),
+        spread(value),
+        attn_mask=mask[:, None, None, :],
+        dropout_p=dropout,
+        scale=scale,
     ).transpose(1, 2)
     return (out[:, 0] if single else out[mask])[None]
 
 
 def _varlen(
-    query: Tensor, key: Tensor, value: Tensor, lengths: Sequence[int], single: bool, dropout: float, scale: float
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    lengths: Sequence[int],
+    single: bool,
+    dropout: float,
+    scale: float,
 ) -> Tensor:
-    """Flash attention over sequences of different lengths, without padding: CUDA, 16-bit, no dropout."""
+    """Flash attention over sequences of different lengths, without padding: CUDA, 16-bit, no
+    dropout."""
     from torch.nn.attention.varlen import varlen_attn
 
-    ends = torch.tensor([0, *lengths], dtype=torch.int32).cumsum(0, dtype=torch.int32).to(key.device, non_blocking=True)
+    ends = (
+        torch.tensor([0, *lengths], dtype=torch.int32)
+        .cumsum(0, dtype=torch.int32)
+        .to(key.device, non_blocking=True)
+    )
     ones = torch.arange(len(lengths) + 1, dtype=torch.int32, device=key.device)
     q, k, v = (x[0].transpose(0, 1).contiguous() for x in (query, key, value))
     longest = max(lengths)
-    out: Any = varlen_attn(q, k, v, ones if single else ends, ends, 1 if single else longest, longest, scale=scale)
+    out: Any = varlen_attn(
+        q, k, v, ones if single else ends, ends, 1 if single else longest, longest, scale=scale
+    )
     return out[None]  # type: ignore[no-any-return]
 
 
@@ -224,7 +271,9 @@ def _attention(
     if packed_lengths is None:
         from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-        return sdpa_attention_forward(module, query, key, value, attention_mask, dropout, scale, **kwargs)
+        return sdpa_attention_forward(
+            module, query, key, value, attention_mask, dropout, scale, **kwargs
+        )
     return attend(query, key, value, packed_lengths, dropout=dropout, scale=scale), None
 
 
@@ -237,9 +286,14 @@ def _register() -> None:
 
 
 def _first_token_layer(
-    layer: Any, hidden: Tensor, *args: Any, packed_lengths: Sequence[int] | None = None, **kwargs: Any
+    layer: Any,
+    hidden: Tensor,
+    *args: Any,
+    packed_lengths: Sequence[int] | None = None,
+    **kwargs: Any,
 ) -> Tensor:
-    """The last layer for the first token of each sequence, ``[1, T, H]`` -> ``[N, 1, H]``, which is what heads read."""
+    """The last layer for the first token of each sequence, ``[1, T, H]`` -> ``[N, 1, H]``, which is
+    what heads read."""
     if packed_lengths is None:
         whole: Callable[..., Tensor] = type(layer).forward
         return whole(layer, hidden, *args, **kwargs)
@@ -263,7 +317,8 @@ def _first_token_layer(
 
 
 class Dropout(nn.Dropout):
-    """Dropout with a quarter of the random numbers: torch's takes most of a training step on a CPU."""
+    """Dropout with a quarter of the random numbers: torch's takes most of a training step on a
+    CPU."""
 
     def forward(self, input: Tensor) -> Tensor:
         if not self.training or not self.p or input.device.type != "cpu" or self.p >= 1:
@@ -274,7 +329,9 @@ class Dropout(nn.Dropout):
 def fast_dropout(x: Tensor, probability: float) -> Tensor:
     """Dropout in steps of 1/65536 of probability, four decisions from each random 64-bit number."""
     dropped = round(probability * 65536)
-    numbers = torch.empty((x.numel() + 3) // 4, dtype=torch.int64, device=x.device).random_(-(2**63), None)
+    numbers = torch.empty((x.numel() + 3) // 4, dtype=torch.int64, device=x.device).random_(
+        -(2**63), None
+    )
     keep = numbers.view(torch.int16)[: x.numel()].view(x.shape) >= dropped - 32768
     kept: Tensor = _Masked.apply(x, keep, 65536 / (65536 - dropped))  # type: ignore[no-untyped-call]
     return kept

@@ -1,4 +1,5 @@
-"""The parser of the commands: what was merged is checked for types and values, with one message for each mistake."""
+"""The parser of the commands: what was merged is checked for types and values, with one message for
+each mistake."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ from radio.schema import InputError
 
 
 class RadioParser(LightningArgumentParser):
-    """Errors as one message: what was found, where, and what was expected, without the page of usage before it."""
+    """Errors as one message: what was found, where, and what was expected, without the page of
+    usage before it."""
 
     place: Place = staticmethod(lambda path: None)
     """Where a key was written."""
@@ -38,10 +40,17 @@ def made_by(make: Callable[..., Any] | None = None) -> Callable[..., Any]:
     The parser itself takes a ValueError for a sign that the value does not fit its type.
     """
 
-    def instantiate(kind: type[Any], /, *args: Any, applied_instantiation_links: Any = None, **kwargs: Any) -> Any:
+    def instantiate(
+        kind: type[Any], /, *args: Any, applied_instantiation_links: Any = None, **kwargs: Any
+    ) -> Any:
         try:
             if make is not None:
-                return make(kind, *args, applied_instantiation_links=applied_instantiation_links or {}, **kwargs)
+                return make(
+                    kind,
+                    *args,
+                    applied_instantiation_links=applied_instantiation_links or {},
+                    **kwargs,
+                )
             return kind(*args, **kwargs)
         except InputError:
             raise
@@ -57,13 +66,15 @@ def merged(
     roles: Sequence[type[Any]],
     others: Iterable[LightningArgumentParser] = (),
 ) -> dict[str, Any]:
-    """The config files and options of a command as one tree; says what a change of class left behind.
+    """The config files and options of a command as one tree; says what a change of class left
+    behind.
 
     Args:
         parser: of the command.
         words: its command line.
         roles: base classes of reranker and data module.
-        others: parsers of all commands; what one of them takes may stand in a config file of another command.
+        others: parsers of all commands; what one of them takes may stand in a config file of
+            another command.
 
     Raises:
         InputError: a file that cannot be read, a key that nothing has, a class that is not there.
@@ -72,7 +83,9 @@ def merged(
     RadioParser.place = staticmethod(partial(given, files))
     merge = Merge(roles)
     types = argument_types(parser)
-    foreign = {name for other in others for name in argument_types(other) if "." not in name} - set(types)
+    foreign = {name for other in others for name in argument_types(other) if "." not in name} - set(
+        types
+    )
     for source in files[:-1]:
         source.tree = {name: value for name, value in source.tree.items() if name not in foreign}
     tree = RadioParser.tree = merge.tree(types, files)
@@ -83,7 +96,8 @@ def merged(
 
 
 def argument_types(parser: LightningArgumentParser) -> dict[str, Any]:
-    """Annotations of all arguments that the parser itself knows; those of classes come with the class."""
+    """Annotations of all arguments that the parser itself knows; those of classes come with the
+    class."""
     hidden = {"config", "help", "print_config"}
     return {
         action.dest: getattr(action, "_typehint", Any)
@@ -96,7 +110,10 @@ def print_config(parser: LightningArgumentParser, tree: Mapping[str, Any], flags
     """Print what a run would use, also where reranker or data are not chosen yet."""
     wanted = {flag for flag in flags.split(",") if flag}
     if unknown := wanted - {"skip_default", "skip_null", "skip_unset", "comments"}:
-        raise InputError(f"--print_config: found {', '.join(sorted(unknown))}, expected skip_default or skip_null")
+        raise InputError(
+            f"--print_config: found {', '.join(sorted(unknown))}, expected skip_default or "
+            "skip_null"
+        )
     config = parser.parse_object(dict(tree), _skip_required=True, _skip_validation=True)
     text = parser.dump(
         config,

@@ -1,4 +1,5 @@
-"""What several processes of one run must do together, so that none of them waits for another that has left."""
+"""What several processes of one run must do together, so that none of them waits for another that
+has left."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ def gathered(value: Any) -> list[Any]:
 
 @contextmanager
 def stopping_together(device: torch.device | str) -> Iterator[None]:
-    """Turn an InputError inside into one on every process: where one stops alone, the others wait for it.
+    """Turn an InputError inside into one on every process: where one stops alone, the others wait
+    for it.
 
     All processes must enter it, and no collective may stand inside.
 

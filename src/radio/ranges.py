@@ -1,7 +1,9 @@
-"""Which values of a setting make sense: one table for all parts, and the check that their constructors call.
+"""Which values of a setting make sense: one table for all parts, and the check that their
+constructors call.
 
-A constructor calls ``check(self, locals())`` before it does anything else. Settings that must fit each other (a stride
-and the length of its window) are compared where they meet; this table knows each one for itself.
+A constructor calls ``check(self, locals())`` before it does anything else. Settings that must fit
+each other (a stride and the length of its window) are compared where they meet; this table knows
+each one for itself.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ class Range:
         above: whether ``low`` itself is too low.
         below: whether ``high`` itself is too high.
         whole: whether only whole numbers are.
-        share: whether a float is a share of the whole, and so at most 1, as in ``limit_val_batches``.
+        share: whether a float is a share of the whole, and so at most 1, as in
+            ``limit_val_batches``.
         also: further values, those with a meaning of their own.
     """
 
@@ -162,7 +165,11 @@ RANGES: dict[str, dict[str, Range]] = {
     },
     "NLIJudge": {"threshold": UNIT, "batch_size": count(1), "max_length": TOKENS},
     # a cosine
-    "QualityChecks": {"max_words": count(1), "min_new_words": count(0), "min_similarity": Range(-1, 1)},
+    "QualityChecks": {
+        "max_words": count(1),
+        "min_new_words": count(0),
+        "min_similarity": Range(-1, 1),
+    },
     # callbacks
     "GeneratorInTheLoop": {"top_k": count(1), "every_n_epochs": count(1)},
     "CollapseGuard": {
@@ -206,11 +213,12 @@ RANGES: dict[str, dict[str, Range]] = {
     "radio rationales review": {"port": count(0, 65535), "limit": count(1)},
     "the run": {"seed_everything": SEED},
 }
-"""By class (or command) and setting; a class has the entries of its base classes too. None is always allowed: where a
-setting may be None, that has a meaning of its own."""
+"""By class (or command) and setting; a class has the entries of its base classes too. None is
+always allowed: where a setting may be None, that has a meaning of its own."""
 
 FREE: dict[str, tuple[str, ...]] = {"TransformersWriter": ("devices",)}
-"""Settings with numbers in them that are not for this table: Lightning knows which devices there are."""
+"""Settings with numbers in them that are not for this table: Lightning knows which devices there
+are."""
 
 
 def check(part: object, settings: Mapping[str, Any]) -> None:
@@ -218,8 +226,8 @@ def check(part: object, settings: Mapping[str, Any]) -> None:
 
     Args:
         part: whose settings they are: an object, or the name of a command.
-        settings: values by name, such as the ``locals()`` of a constructor; what the table does not have is passed
-            over. In a list or a mapping each item counts.
+        settings: values by name, such as the ``locals()`` of a constructor; what the table does not
+            have is passed over. In a list or a mapping each item counts.
 
     Raises:
         InputError: names the class, the setting, the value and what is expected.

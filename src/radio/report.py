@@ -1,4 +1,5 @@
-"""From per-question numbers to means, intervals, paired differences, files and the table on the terminal."""
+"""From per-question numbers to means, intervals, paired differences, files and the table on the
+terminal."""
 
 from __future__ import annotations
 
@@ -28,10 +29,13 @@ NOTES = ("counts", "of_questions", "left_out", "precision", "tied_tops", "genera
 
 
 class Results:
-    """Per-question numbers of one run, by split, system and question id, with the facts that belong to a prediction."""
+    """Per-question numbers of one run, by split, system and question id, with the facts that belong
+    to a prediction."""
 
     def __init__(self) -> None:
-        self.metrics: dict[str, dict[str, dict[str, dict[str, float]]]] = defaultdict(lambda: defaultdict(dict))
+        self.metrics: dict[str, dict[str, dict[str, dict[str, float]]]] = defaultdict(
+            lambda: defaultdict(dict)
+        )
         self.facts: dict[str, dict[str, dict[str, Any]]] = defaultdict(lambda: defaultdict(dict))
         self.notes: dict[str, dict[str, Any]] = defaultdict(dict)
         """What belongs to an evaluation as a whole, by split and name."""
@@ -46,8 +50,11 @@ class Results:
         """Note what belongs to an evaluation as a whole, by one of the keys in :data:`NOTES`."""
         self.notes[split].update(values)
 
-    def add(self, split: str, system: str, question_id: str, metrics: dict[str, float], **facts: Any) -> None:
-        """Add numbers of one question; facts (answer, passage ids) go to ``predictions.jsonl`` only."""
+    def add(
+        self, split: str, system: str, question_id: str, metrics: dict[str, float], **facts: Any
+    ) -> None:
+        """Add numbers of one question; facts (answer, passage ids) go to ``predictions.jsonl``
+        only."""
         self._unwritten = True
         self.metrics[split][system].setdefault(question_id, {}).update(metrics)
         self.facts[split][question_id].setdefault(system, {}).update(facts)
@@ -66,31 +73,47 @@ class Results:
         """Mean over the questions: ``means[system][metric]``."""
         result: dict[str, dict[str, float]] = {}
         for system in self.metrics[split]:
-            per_name = {name: list(self.values(split, system, name).values()) for name in self.names(split)}
+            per_name = {
+                name: list(self.values(split, system, name).values()) for name in self.names(split)
+            }
             result[system] = {name: sum(v) / len(v) for name, v in per_name.items() if v}
         return result
 
     def intervals(self, split: str) -> dict[str, dict[str, list[float]]]:
         """95 % bootstrap interval of each mean."""
         return {
-            system: {name: list(bootstrap_interval(list(self.values(split, system, name).values()))) for name in means}
+            system: {
+                name: list(bootstrap_interval(list(self.values(split, system, name).values())))
+                for name in means
+            }
             for system, means in self.means(split).items()
         }
 
-    def difference(self, split: str, a: str, b: str, names: Sequence[str] | None = None) -> dict[str, dict[str, float]]:
-        """Paired difference a - b over the questions that both have: mean, 95 % interval, number of questions."""
+    def difference(
+        self, split: str, a: str, b: str, names: Sequence[str] | None = None
+    ) -> dict[str, dict[str, float]]:
+        """Paired difference a - b over the questions that both have: mean, 95 % interval, number of
+        questions."""
         result = {}
         for name in self.names(split) if names is None else names:
             first, second = self.values(split, a, name), self.values(split, b, name)
-            paired = [first[question] - second[question] for question in first if question in second]
+            paired = [
+                first[question] - second[question] for question in first if question in second
+            ]
             if paired:
                 low, high = bootstrap_interval(paired)
                 mean = sum(paired) / len(paired)
-                result[name] = {"difference": mean, "low": low, "high": high, "questions": float(len(paired))}
+                result[name] = {
+                    "difference": mean,
+                    "low": low,
+                    "high": high,
+                    "questions": float(len(paired)),
+                }
         return result
 
     def write(self, folder: str | Path) -> None:
-        """Write ``metrics.json`` and ``predictions.jsonl``; splits of an earlier command in the folder are kept."""
+        """Write ``metrics.json`` and ``predictions.jsonl``; splits of an earlier command in the
+        folder are kept."""
         if not self._unwritten:
             return
         self._unwritten = False
@@ -101,7 +124,9 @@ class Results:
         for split in evaluated:
             document[split] = self.means(split)
             document.setdefault("intervals", {})[split] = self.intervals(split)
-            document.setdefault("questions", {})[split] = max(len(v) for v in self.metrics[split].values())
+            document.setdefault("questions", {})[split] = max(
+                len(v) for v in self.metrics[split].values()
+            )
             counts = {name: len(self.values(split, "tuned", name)) for name in self.names(split)}
             notes = {"counts": counts, **self.notes[split]}
             for key in NOTES:
@@ -129,17 +154,20 @@ class Results:
         write_jsonl(predictions, kept)
 
 
-def gain_over_base(results: Results, split: str, monitored: str | None = None) -> dict[str, Any] | None:
+def gain_over_base(
+    results: Results, split: str, monitored: str | None = None
+) -> dict[str, Any] | None:
     """Paired difference tuned - base of one metric, by which a run is judged.
 
     Args:
         results: of the run.
         split: which questions.
-        monitored: what checkpoints are chosen by, ``<split>/<metric>``; where it is no metric of single questions, or
-            not given, nDCG@5 is taken, else the MRR.
+        monitored: what checkpoints are chosen by, ``<split>/<metric>``; where it is no metric of
+            single questions, or not given, nDCG@5 is taken, else the MRR.
 
     Returns:
-        ``metric``, ``difference``, ``low``, ``high``, ``questions``; None if there is nothing to compare.
+        ``metric``, ``difference``, ``low``, ``high``, ``questions``; None if there is nothing to
+        compare.
     """
     wanted = [(monitored or "").removeprefix(f"{split}/"), "ndcg@5", "mrr"]
     for name, found in results.difference(split, "tuned", "base", wanted).items():
@@ -148,13 +176,14 @@ def gain_over_base(results: Results, split: str, monitored: str | None = None) -
 
 
 def no_better(gain: Mapping[str, Any] | None) -> str | None:
-    """What to say of a tuned reranker that validation does not show to be better than the untrained one."""
+    """What to say of a tuned reranker that validation does not show to be better than the untrained
+    one."""
     if gain is None or gain["low"] > 0:
         return None
     low, high, questions = 100 * gain["low"], 100 * gain["high"], int(gain["questions"])
     found = (
-        f"{gain['metric']} {100 * gain['difference']:+.1f} [{low:+.1f}, {high:+.1f}] points, tuned - base, on "
-        f"{questions} validation questions"
+        f"{gain['metric']} {100 * gain['difference']:+.1f} [{low:+.1f}, {high:+.1f}] points, tuned "
+        f"- base, on {questions} validation questions"
     )
     if gain["difference"] <= 0:
         return f"the tuned reranker is no better than the base ({found})."
@@ -175,8 +204,8 @@ def show_table(document: dict[str, Any], split: str, *, title: str = "") -> None
     for system in systems:
         if ties.get(system) == questions:
             print(
-                f"WARNING: {system}: {questions} of {questions} questions have a tied top: its order below is by "
-                "passage id and says nothing"
+                f"WARNING: {system}: {questions} of {questions} questions have a tied top: its "
+                "order below is by passage id and says nothing"
             )
     table = Table(title=title or _title(document, split))
     table.add_column("metric", no_wrap=True)
@@ -189,10 +218,16 @@ def show_table(document: dict[str, Any], split: str, *, title: str = "") -> None
         for system in systems:
             low, high = intervals[system].get(name, (float("nan"),) * 2)
             value = means[system].get(name)
-            cells.append("-" if value is None else f"{100 * value:.1f} [{100 * low:.1f}, {100 * high:.1f}]")
+            cells.append(
+                "-" if value is None else f"{100 * value:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
+            )
         if differences:
             d = differences.get(name)
-            cells.append(f"{100 * d['difference']:+.1f} [{100 * d['low']:+.1f}, {100 * d['high']:+.1f}]" if d else "-")
+            cells.append(
+                f"{100 * d['difference']:+.1f} [{100 * d['low']:+.1f}, {100 * d['high']:+.1f}]"
+                if d
+                else "-"
+            )
         count = counts.get(name, questions)
         table.add_row(name if count == questions else f"{name} ({count} questions)", *cells)
     console = Console()
@@ -200,7 +235,10 @@ def show_table(document: dict[str, Any], split: str, *, title: str = "") -> None
     Console(width=max(console.width, 124)).print(table)
     tied = [f"{system} {ties[system]}" for system in systems if ties.get(system)]
     if tied:
-        print(f"tied at the top, and ordered by passage id there: {', '.join(tied)} of {questions} questions")
+        print(
+            f"tied at the top, and ordered by passage id there: {', '.join(tied)} of {questions} "
+            "questions"
+        )
 
 
 def _title(document: dict[str, Any], split: str) -> str:
@@ -208,7 +246,13 @@ def _title(document: dict[str, Any], split: str) -> str:
     total = document.get("of_questions", {}).get(split, questions)
     of_all = "" if total == questions else f" of {total}"
     left_out = document.get("left_out", {}).get(split, {})
-    reasons = f" ({', '.join(f'{count} {reason}' for reason, count in left_out.items())})" if left_out else ""
+    reasons = (
+        f" ({', '.join(f'{count} {reason}' for reason, count in left_out.items())})"
+        if left_out
+        else ""
+    )
     precision = document.get("precision", {}).get(split, "32-true")
     computed = "" if precision == "32-true" else f", computed in {precision}"
-    return f"{split}: {questions}{of_all} questions{reasons}, in % [95 % bootstrap interval]{computed}"
+    return (
+        f"{split}: {questions}{of_all} questions{reasons}, in % [95 % bootstrap interval]{computed}"
+    )

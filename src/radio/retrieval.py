@@ -23,14 +23,16 @@ from radio.text import search_words
 
 
 class Retriever(Fingerprinted):
-    """Finds candidates. A subclass implements :meth:`search`, and :meth:`index` when it needs one."""
+    """Finds candidates. A subclass implements :meth:`search`, and :meth:`index` when it needs
+    one."""
 
     def index(self, passages: Mapping[str, Passage], cache: Cache) -> None:
-        """Get ready to search these passages; called once, only when something is to be searched."""
+        """Get ready to search these passages; called once, only when something is to be
+        searched."""
 
     def asked(self, question: Question) -> list[Any]:
-        """What its candidates may depend on of a question beside the id, for the key: all, unless a subclass
-        knows better."""
+        """What its candidates may depend on of a question beside the id, for the key: all, unless a
+        subclass knows better."""
         return question.content
 
     @abstractmethod
@@ -39,22 +41,27 @@ class Retriever(Fingerprinted):
 
 
 def top_k(scores: NDArray[np.float32], ids: Sequence[str], k: int) -> list[Candidate]:
-    """The ``k`` best of ``scores [len(ids)]``, ties by position in the corpus, so that runs repeat exactly."""
+    """The ``k`` best of ``scores [len(ids)]``, ties by position in the corpus, so that runs repeat
+    exactly."""
     k = min(k, len(ids))
     floor = np.partition(scores, len(ids) - k)[len(ids) - k]
     above = np.flatnonzero(scores > floor)
     above = above[np.argsort(-scores[above], kind="stable")]
     # these need no sorting, and may be the whole corpus
     last = np.flatnonzero(scores == floor)[: k - len(above)]
-    return [Candidate(ids[i], rank, float(scores[i])) for rank, i in enumerate(np.append(above, last).tolist())]
+    return [
+        Candidate(ids[i], rank, float(scores[i]))
+        for rank, i in enumerate(np.append(above, last).tolist())
+    ]
 
 
 def _check_passages(path: Path, found: int | None, ids: Sequence[str]) -> None:
-    """Rows of a prebuilt index are told from each other by nothing but their position in the corpus."""
+    """Rows of a prebuilt index are told from each other by nothing but their position in the
+    corpus."""
     if found != len(ids):
         raise InputError(
-            f"{path}: an index of {found} passages, expected {len(ids)} as in the corpus; "
-            "give the corpus that the index was built from, or build the index again"
+            f"{path}: an index of {found} passages, expected {len(ids)} as in the corpus; give the "
+            "corpus that the index was built from, or build the index again"
         )
 
 
@@ -71,17 +78,20 @@ BM25S_FILES = (
 class BM25(Retriever):
     """Lexical retrieval through ``bm25s`` (Lucene's variant) over title and text.
 
-    A question that matches fewer than k passages is filled up with passages of score 0. Chinese, Japanese, Thai and
-    other scripts without spaces are searched by pairs of characters (:func:`radio.text.search_words`).
+    A question that matches fewer than k passages is filled up with passages of score 0. Chinese,
+    Japanese, Thai and other scripts without spaces are searched by pairs of characters
+    (:func:`radio.text.search_words`).
 
     Args:
         k1: term frequency saturation.
         b: length normalisation.
         stopwords: language code of the stop word list, or None.
-        stemmer: language of the Snowball stemmer, for example ``english``, or None (extra ``stemmer``).
-        index_path: a folder that ``bm25s.BM25.save`` has written, such as FlashRAG's; row n is passage n of the corpus.
-            It has its own ``k1`` and ``b``; ``stopwords`` and ``stemmer`` must be those that it was built with
-            (FlashRAG's: ``en`` and ``english``). Questions are cut into words as bm25s does.
+        stemmer: language of the Snowball stemmer, for example ``english``, or None (extra
+            ``stemmer``).
+        index_path: a folder that ``bm25s.BM25.save`` has written, such as FlashRAG's; row n is
+            passage n of the corpus. It has its own ``k1`` and ``b``; ``stopwords`` and ``stemmer``
+            must be those that it was built with (FlashRAG's: ``en`` and ``english``). Questions are
+            cut into words as bm25s does.
     """
 
     identity = "BM25"
@@ -106,7 +116,10 @@ class BM25(Retriever):
 
     def depends_on(self) -> dict[str, Any]:
         # not the whole folder: the corpus that bm25s may keep there is large, and of no effect
-        return {**super().depends_on(), "index": self._files(self._folder) if self._folder else None}
+        return {
+            **super().depends_on(),
+            "index": self._files(self._folder) if self._folder else None,
+        }
 
     def asked(self, question: Question) -> list[Any]:
         return [question.query]
@@ -118,8 +131,8 @@ class BM25(Retriever):
         missing = [file.name for file in files if not file.is_file()]
         if missing:
             raise InputError(
-                f"{folder}: no {', '.join(missing)} in this folder, expected one that bm25s.BM25.save has written; "
-                "copy it again, or build the index again"
+                f"{folder}: no {', '.join(missing)} in this folder, expected one that "
+                "bm25s.BM25.save has written; copy it again, or build the index again"
             )
         # of the variants BM25L and BM25+
         return [*files, *folder.glob("nonoccurrence_array.index.npy")]
@@ -147,7 +160,9 @@ class BM25(Retriever):
             self._index = self._load(self._folder)
             return
         self._index = bm25s.BM25(method="lucene", k1=self.k1, b=self.b)
-        self._index.index(self._tokens([p.contents for p in passages.values()]), show_progress=False)
+        self._index.index(
+            self._tokens([p.contents for p in passages.values()]), show_progress=False
+        )
 
     def _load(self, folder: Path) -> Any:
         import bm25s
@@ -160,30 +175,39 @@ class BM25(Retriever):
             first = _first_row(folder / "corpus.jsonl")
         except (ValueError, TypeError, AttributeError, EOFError, OSError) as error:
             raise InputError(
-                f"{folder}: not an index of bm25s, or a damaged one ({error}); copy it again, or build it again"
+                f"{folder}: not an index of bm25s, or a damaged one ({error}); copy it again, or "
+                "build it again"
             ) from None
         _check_passages(folder, found, self._ids)
         # rows in FlashRAG's format; bm25s numbers plain texts itself
         if "contents" in first and str(first.get("id")) != self._ids[0]:
             raise InputError(
-                f"{folder}: the first passage of the index is {first.get('id')!r}, expected {self._ids[0]!r} as in the "
-                "corpus; give the corpus that the index was built from, in the same order"
+                f"{folder}: the first passage of the index is {first.get('id')!r}, expected "
+                f"{self._ids[0]!r} as in the corpus; give the corpus that the index was built "
+                "from, in the same order"
             )
         return index
 
     def search(self, questions: Sequence[Question], k: int) -> Iterator[list[Candidate]]:
         unmatched: list[str] = []
-        for question, tokens in zip(questions, self._tokens([q.query for q in questions]), strict=True):
+        for question, tokens in zip(
+            questions, self._tokens([q.query for q in questions]), strict=True
+        ):
             known = [t for t in tokens if t in self._index.vocab_dict]
-            scores = self._index.get_scores(known) if known else np.zeros(len(self._ids), dtype=np.float32)
+            scores = (
+                self._index.get_scores(known)
+                if known
+                else np.zeros(len(self._ids), dtype=np.float32)
+            )
             if not scores.any():
                 unmatched.append(question.id)
             yield top_k(scores, self._ids, k)
         if 2 * len(unmatched) > len(questions):
             warnings.warn(
-                f"BM25: {len(unmatched)} of {len(questions)} questions share no word with any passage, such as "
-                f"{unmatched[0]!r}: they get the first passages of the corpus, with score 0. Are corpus and questions "
-                "in the same language? Do stopwords and stemmer fit it?",
+                f"BM25: {len(unmatched)} of {len(questions)} questions share no word with any "
+                f"passage, such as {unmatched[0]!r}: they get the first passages of the corpus, "
+                "with score 0. Are corpus and questions in the same language? Do stopwords and "
+                "stemmer fit it?",
                 stacklevel=2,
             )
 
@@ -201,23 +225,30 @@ def _load_stemmer(language: str) -> Any:
     try:
         import Stemmer
     except ImportError:
-        raise InputError("BM25(stemmer=...) needs PyStemmer: pip install 'radio-rag[stemmer]'") from None
+        raise InputError(
+            "BM25(stemmer=...) needs PyStemmer: pip install 'radio-rag[stemmer]'"
+        ) from None
     try:
         return Stemmer.Stemmer(language)
     except KeyError:
-        raise InputError(f"stemmer {language!r}: expected one of {', '.join(Stemmer.algorithms())}") from None
+        raise InputError(
+            f"stemmer {language!r}: expected one of {', '.join(Stemmer.algorithms())}"
+        ) from None
 
 
 class Dense(Retriever):
-    """Dense retrieval by the encoder's similarity (published: e5-base-v2, cosine), exact by default.
+    """Dense retrieval by the encoder's similarity (published: e5-base-v2, cosine), exact by
+    default.
 
     Args:
         encoder: the embedding model, with its prefixes.
-        faiss: search through a faiss inner-product index (extra ``faiss``) instead of numpy; equally exact.
-        index_path: a faiss index file that was built with this encoder, such as FlashRAG's ``e5_Flat.index``; row n is
-            passage n of the corpus, which is not embedded then. It is memory-mapped, and may be larger than memory.
-        index_parameters: how thoroughly to search an approximate one, for example ``nprobe=64`` (IVF) or
-            ``efSearch=256`` (HNSW).
+        faiss: search through a faiss inner-product index (extra ``faiss``) instead of numpy;
+            equally exact.
+        index_path: a faiss index file that was built with this encoder, such as FlashRAG's
+            ``e5_Flat.index``; row n is passage n of the corpus, which is not embedded then. It is
+            memory-mapped, and may be larger than memory.
+        index_parameters: how thoroughly to search an approximate one, for example ``nprobe=64``
+            (IVF) or ``efSearch=256`` (HNSW).
     """
 
     identity = "Dense"
@@ -245,9 +276,14 @@ class Dense(Retriever):
         if self.index_path:
             self._vectors = self._load(self.index_path)
             return
-        self._vectors = self.encoder.encode([p.contents for p in passages.values()], cache, title="embed corpus")
+        self._vectors = self.encoder.encode(
+            [p.contents for p in passages.values()], cache, title="embed corpus"
+        )
         if self._faiss:
-            vectors, self._vectors = self._vectors, _import_faiss().IndexFlatIP(self._vectors.shape[1])
+            vectors, self._vectors = (
+                self._vectors,
+                _import_faiss().IndexFlatIP(self._vectors.shape[1]),
+            )
             self._vectors.add(vectors)
 
     def _load(self, path: Path) -> Any:
@@ -259,17 +295,21 @@ class Dense(Retriever):
             index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC | faiss.IO_FLAG_READ_ONLY)
         except RuntimeError as error:
             raise InputError(
-                f"{path}: not a faiss index, or a damaged one ({_reason(error)}); copy it again, or build it again"
+                f"{path}: not a faiss index, or a damaged one ({_reason(error)}); copy it again, "
+                "or build it again"
             ) from None
         _check_passages(path, index.ntotal, self._ids)
         if index.metric_type != faiss.METRIC_INNER_PRODUCT:
-            raise InputError(f"{path}: an index by distance, expected one by inner product (METRIC_INNER_PRODUCT)")
+            raise InputError(
+                f"{path}: an index by distance, expected one by inner product "
+                "(METRIC_INNER_PRODUCT)"
+            )
         try:
             faiss.ParameterSpace().set_index_parameters(index, self.index_parameters)
         except RuntimeError as error:
             raise InputError(
-                f"{path}: index_parameters {self.index_parameters!r} do not fit its {type(index).__name__} "
-                f"({_reason(error)})"
+                f"{path}: index_parameters {self.index_parameters!r} do not fit its "
+                f"{type(index).__name__} ({_reason(error)})"
             ) from None
         return index
 
@@ -289,15 +329,21 @@ class Dense(Retriever):
     def _search_faiss(self, queries: NDArray[np.float32], k: int) -> Iterator[list[Candidate]]:
         if queries.shape[1] != self._vectors.d:
             raise InputError(
-                f"{self.index_path}: vectors of {self._vectors.d} dimensions, expected {queries.shape[1]} as of "
-                f"{self.encoder.model}; give the encoder that the index was built with"
+                f"{self.index_path}: vectors of {self._vectors.d} dimensions, expected "
+                f"{queries.shape[1]} as of {self.encoder.model}; give the encoder that the index "
+                "was built with"
             )
         for scores, rows in zip(*self._vectors.search(queries, k), strict=True):
             if rows.max() >= len(self._ids):
-                raise InputError(f"{self.index_path}: found row {rows.max()}, expected positions in the corpus, from 0")
+                raise InputError(
+                    f"{self.index_path}: found row {rows.max()}, expected positions in the corpus, "
+                    "from 0"
+                )
             # an approximate search that finds fewer gives -1
             order = [i for i in np.lexsort((rows, -scores)) if rows[i] >= 0]
-            yield [Candidate(self._ids[int(rows[i])], n, float(scores[i])) for n, i in enumerate(order)]
+            yield [
+                Candidate(self._ids[int(rows[i])], n, float(scores[i])) for n, i in enumerate(order)
+            ]
 
 
 def _import_faiss() -> Any:
@@ -316,16 +362,18 @@ def _reason(error: RuntimeError) -> str:
 
 
 class Precomputed(Retriever):
-    """Candidates from files: TREC runs or JSONL (see :func:`radio.formats.read_candidates`), joined by question id.
+    """Candidates from files: TREC runs or JSONL (see :func:`radio.formats.read_candidates`), joined
+    by question id.
 
-    Candidates that were put in by hand come on top of the k that are asked for; the data module leaves them out.
+    Candidates that were put in by hand come on top of the k that are asked for; the data module
+    leaves them out.
 
     Args:
         paths: one file or several; a question may stand in one of them only.
-        better: which scores are the better ones; ``lower`` are distances, and are negated. None takes the higher ones,
-            and refuses a file whose lists are sorted the other way.
-        texts: what to do where a file carries the text of a passage, and the corpus has another one under its id:
-            ``error``, or ``corpus``, whose text counts.
+        better: which scores are the better ones; ``lower`` are distances, and are negated. None
+            takes the higher ones, and refuses a file whose lists are sorted the other way.
+        texts: what to do where a file carries the text of a passage, and the corpus has another one
+            under its id: ``error``, or ``corpus``, whose text counts.
     """
 
     identity = "Precomputed"
@@ -338,7 +386,9 @@ class Precomputed(Retriever):
     ) -> None:
         self.paths = [Path(p) for p in ([paths] if isinstance(paths, str) else paths)]
         if not self.paths:
-            raise InputError("Precomputed: paths: found an empty list, expected at least one file of candidates")
+            raise InputError(
+                "Precomputed: paths: found an empty list, expected at least one file of candidates"
+            )
         for number, path in enumerate(self.paths):
             if path.resolve() in [other.resolve() for other in self.paths[:number]]:
                 raise InputError(f"Precomputed: paths: found {path} twice, expected each file once")
@@ -356,7 +406,9 @@ class Precomputed(Retriever):
                 candidates, passages = read_candidates(path, self._better)
                 twice = table.keys() & candidates.keys()
                 if twice:
-                    raise InputError(f"{path}: question id {min(twice)!r} already has candidates in another file")
+                    raise InputError(
+                        f"{path}: question id {min(twice)!r} already has candidates in another file"
+                    )
                 table.update(candidates)
                 for passage in passages.values():
                     add_passage(self._passages, passage, str(path))
@@ -372,20 +424,31 @@ class Precomputed(Retriever):
         return self._passages
 
     def _compare(self, passages: Sequence[Passage]) -> None:
-        """Texts of the files with those of the corpus: what is searched, ranked and read is the corpus."""
-        known = [(passage, self._corpus[passage.id]) for passage in passages if passage.id in self._corpus]
-        other = [(mine, theirs) for mine, theirs in known if mine.contents.split() != theirs.contents.split()]
+        """Texts of the files with those of the corpus: what is searched, ranked and read is the
+        corpus."""
+        known = [
+            (passage, self._corpus[passage.id])
+            for passage in passages
+            if passage.id in self._corpus
+        ]
+        other = [
+            (mine, theirs)
+            for mine, theirs in known
+            if mine.contents.split() != theirs.contents.split()
+        ]
         if not other:
             return
         mine, theirs = other[0]
         message = (
-            f"{', '.join(map(str, self.paths))}: {len(other)} of {len(known)} passages have another text in the "
-            f"corpus, such as {mine.id!r}: {mine.contents[:60]!r} here, {theirs.contents[:60]!r} there"
+            f"{', '.join(map(str, self.paths))}: {len(other)} of {len(known)} passages have "
+            f"another text in the corpus, such as {mine.id!r}: {mine.contents[:60]!r} here, "
+            f"{theirs.contents[:60]!r} there"
         )
         if self._texts == "error":
             raise InputError(
-                f"{message}; give the corpus that the candidates were made from, leave out data.init_args.corpus if "
-                "they carry all texts, or take the corpus's with --data.init_args.retriever.init_args.texts corpus"
+                f"{message}; give the corpus that the candidates were made from, leave out "
+                "data.init_args.corpus if they carry all texts, or take the corpus's with "
+                "--data.init_args.retriever.init_args.texts corpus"
             )
         warnings.warn(f"{message}; the corpus's text is taken", stacklevel=2)
 
@@ -407,7 +470,8 @@ class Precomputed(Retriever):
             if question.id not in table:
                 files = ", ".join(map(str, self.paths))
                 raise InputError(
-                    f"{files}: no candidates for question id {question.id!r}; found {len(table)} questions"
+                    f"{files}: no candidates for question id {question.id!r}; found {len(table)} "
+                    "questions"
                 )
             found = table[question.id]
             last = [c.rank for c in found if not c.injected][k - 1 : k]

@@ -64,8 +64,8 @@ def check_name(name: str | None) -> None:
         shown = repr(name) if len(name) <= 60 else f"{name[:60]!r}... ({len(name)} characters)"
         raise InputError(
             f"--name: found {shown}, expected the name of one folder: no path, no control "
-            "characters, "
-            f"at most {LONGEST} bytes; the folder above it is --trainer.default_root_dir"
+            f"characters, at most {LONGEST} bytes; the folder above it is "
+            "--trainer.default_root_dir"
         )
 
 
@@ -125,7 +125,9 @@ class RunFolder:
         if mark is None:
             return False
         made_by_fit = ("checkpoints", "export", "metrics.csv")
-        return mark.get("command") == "fit" or any((self.path / name).exists() for name in made_by_fit)
+        return mark.get("command") == "fit" or any(
+            (self.path / name).exists() for name in made_by_fit
+        )
 
     def found(self, patterns: Sequence[str]) -> list[Path]:
         """What is there of these names."""
@@ -139,7 +141,11 @@ class RunFolder:
         Those called ``last`` come before others, and the newest before older ones. A file that a
         killed process left half-written is no checkpoint.
         """
-        found = {path.resolve(): path for folder in self._checkpoint_folders() for path in folder.glob("*.ckpt")}
+        found = {
+            path.resolve(): path
+            for folder in self._checkpoint_folders()
+            for path in folder.glob("*.ckpt")
+        }
         whole = [path for path in found.values() if path.is_dir() or zipfile.is_zipfile(path)]
         return sorted(
             whole,
@@ -162,10 +168,14 @@ class RunFolder:
         """
         if checkpoint in ("last", "best"):
             there = self.checkpoints()
-            chosen = (there[0] if there else None) if checkpoint == "last" else self.best_checkpoint()
+            chosen = (
+                (there[0] if there else None) if checkpoint == "last" else self.best_checkpoint()
+            )
             if chosen is None:
                 others = f"; there are {_names(there)}" if there else ""
-                raise InputError(f"--ckpt_path {checkpoint}: {self.path} holds no such checkpoint{others}")
+                raise InputError(
+                    f"--ckpt_path {checkpoint}: {self.path} holds no such checkpoint{others}"
+                )
             return chosen
         path = Path(checkpoint)
         if os.path.exists(path) and not (path.is_file() or path.is_dir()):
@@ -175,15 +185,17 @@ class RunFolder:
             others = f"; {self.path} holds {_names(there)}" if there else ""
             raise InputError(
                 f"--ckpt_path {checkpoint}: no such file (relative paths start at "
-                f"{Path.cwd()}){others}; "
-                "expected a checkpoint, or last or best: that of the run --name"
+                f"{Path.cwd()}){others}; expected a checkpoint, or last or best: that of the run "
+                "--name"
             )
         return path
 
     def holds(self, checkpoint: Path) -> bool:
         """Whether a checkpoint is one of this run's."""
         place = checkpoint.resolve()
-        return any(folder.resolve() in place.parents for folder in (self.path, *self._checkpoint_folders()))
+        return any(
+            folder.resolve() in place.parents for folder in (self.path, *self._checkpoint_folders())
+        )
 
     def _checkpoint_folders(self) -> list[Path]:
         """The run folder's own, and those elsewhere that its ModelCheckpoints were given."""
@@ -213,7 +225,9 @@ class RunFolder:
         goes_on = command == "fit" and checkpoint is not None and self.holds(checkpoint)
         try:
             self._refuse_other_runs([self.path, *checkpoints])
-            self._refuse_what_is_not_marked(WRITES[command], adopt=checkpoint is not None and self.holds(checkpoint))
+            self._refuse_what_is_not_marked(
+                WRITES[command], adopt=checkpoint is not None and self.holds(checkpoint)
+            )
             self.path.mkdir(parents=True, exist_ok=True)
             self._acquire()
             if command == "fit" and not goes_on:
@@ -225,8 +239,8 @@ class RunFolder:
         except OSError as error:
             self.release()
             raise InputError(
-                f"{self.path} cannot be used as run folder ({error.strerror or error}); "
-                "choose another --name or --trainer.default_root_dir"
+                f"{self.path} cannot be used as run folder ({error.strerror or error}); choose "
+                "another --name or --trainer.default_root_dir"
             ) from None
         except BaseException:
             self.release()
@@ -235,9 +249,13 @@ class RunFolder:
     def _mark_as_busy(self, command: str, checkpoints: Sequence[Path]) -> None:
         mark = self.mark or {}
         # an evaluation does not make a run that was trained its own
-        facts: dict[str, Any] = {"command": command if command == "fit" or not self.trained else "fit"}
+        facts: dict[str, Any] = {
+            "command": command if command == "fit" or not self.trained else "fit"
+        }
         if command == "fit":
-            elsewhere = [f.resolve() for f in checkpoints if self.path.resolve() not in f.resolve().parents]
+            elsewhere = [
+                f.resolve() for f in checkpoints if self.path.resolve() not in f.resolve().parents
+            ]
             facts |= {
                 "checkpoints": [str(folder) for folder in elsewhere] or None,
                 "finished": None,
@@ -275,9 +293,14 @@ class RunFolder:
             lock.acquire(timeout=0)
         except Timeout:
             busy = (self.mark or {}).get("busy", {})
-            who = f" (radio {busy['command']}, process {busy['process']} on {busy['host']})" if busy else ""
+            who = (
+                f" (radio {busy['command']}, process {busy['process']} on {busy['host']})"
+                if busy
+                else ""
+            )
             raise InputError(
-                f"{self.path} is in use by another command{who}; wait for it, or choose another --name"
+                f"{self.path} is in use by another command{who}; wait for it, or choose another "
+                "--name"
             ) from None
         self._lock = lock
 
@@ -287,27 +310,29 @@ class RunFolder:
         for folder in folders:
             for above in folder.resolve().parents:
                 older = above == self.root.resolve() and looks_like_a_run(above)
-                if above != own and own not in above.parents and ((above / MARK).is_file() or older):
+                if (
+                    above != own
+                    and own not in above.parents
+                    and ((above / MARK).is_file() or older)
+                ):
                     raise InputError(
                         f"{folder} would lie in the folder of another run, {above}. Configs that "
-                        "were saved by older "
-                        "versions hold that folder: take --trainer.default_root_dir runs, and no "
-                        "dirpath for "
-                        "ModelCheckpoint"
+                        "were saved by older versions hold that folder: take "
+                        "--trainer.default_root_dir runs, and no dirpath for ModelCheckpoint"
                     )
 
     def _refuse_what_is_not_marked(self, writes: Sequence[str], *, adopt: bool) -> None:
         if self.path.exists() and not self.path.is_dir():
-            raise InputError(f"{self.path} is a file, expected a folder for the run; choose another --name")
+            raise InputError(
+                f"{self.path} is a file, expected a folder for the run; choose another --name"
+            )
         names = _names(self.found(writes))
         # a checkpoint in it that the user names says whose folder it is
         if self.mark is None and names and not (adopt and looks_like_a_run(self.path)):
             raise InputError(
                 f"{self.path} holds {names}, but no mark of a run ({MARK}): it is yours, or of a "
-                "version before runs "
-                "were marked. It is left alone: choose another --name, or move it away. If it is "
-                "a run: "
-                f"touch {self.path / MARK}"
+                "version before runs were marked. It is left alone: choose another --name, or "
+                f"move it away. If it is a run: touch {self.path / MARK}"
             )
 
     def _make_room(self, overwrite: bool) -> None:
@@ -315,11 +340,14 @@ class RunFolder:
         if there and not overwrite:
             checkpoints = self.checkpoints()
             state = ", which is finished" if (self.mark or {}).get("finished") else ""
-            on = f", go on from its last checkpoint with --ckpt_path last ({checkpoints[0]})" if checkpoints else ""
+            on = (
+                f", go on from its last checkpoint with --ckpt_path last ({checkpoints[0]})"
+                if checkpoints
+                else ""
+            )
             raise InputError(
                 f"{self.path} already holds a run{state}; choose another --name{on}, or delete "
-                "what it has made with "
-                "--overwrite true"
+                "what it has made with --overwrite true"
             )
         for path in there:
             if path.is_dir() and not path.is_symlink():

@@ -14,27 +14,31 @@ from radio.ranges import check
 from radio.schema import InputError
 
 Selection = list[int]
-"""Positions in the teacher's order (0 = best): first the positives (mostly one), then the negatives."""
+"""Positions in the teacher's order (0 = best): first the positives (mostly one), then the
+negatives."""
 
 
 class GroupSampler(ABC):
     """Draws the groups of one question for one epoch. A subclass implements :meth:`select`.
 
-    A sampler that sets ``needs_student`` implements ``select(scores, rng, student)`` instead: ``student`` are the
-    reranker's own scores of the same candidates, renewed before each epoch.
+    A sampler that sets ``needs_student`` implements ``select(scores, rng, student)`` instead:
+    ``student`` are the reranker's own scores of the same candidates, renewed before each epoch.
     """
 
     needs_student: ClassVar[bool] = False
 
     positives: int = 1
-    """How many positions at the head of each selection are positives; the last position never is."""
+    """How many positions at the head of each selection are positives; the last position never
+    is."""
 
     marks_positives: ClassVar[bool] = True
-    """Whether the positives are more than the best of a list: a loss that takes its own must take the same ones. False
-    where a group is a plain list, of which a loss may take as many as it likes."""
+    """Whether the positives are more than the best of a list: a loss that takes its own must take
+    the same ones. False where a group is a plain list, of which a loss may take as many as it
+    likes."""
 
     best_first: bool = True
-    """Whether the teacher prefers the positives of every group to its other candidates, as far as settings tell."""
+    """Whether the teacher prefers the positives of every group to its other candidates, as far as
+    settings tell."""
 
     @abstractmethod
     def select(self, scores: Sequence[float], rng: random.Random) -> list[Selection]:
@@ -55,11 +59,13 @@ class GroupSampler(ABC):
         student: Sequence[float] | None = None,
         taken: AbstractSet[int] = frozenset(),
     ) -> list[Selection]:
-        """The groups of a question in an epoch; fewer than two candidates make none (the data module reports it).
+        """The groups of a question in an epoch; fewer than two candidates make none (the data
+        module reports it).
 
         Raises:
-            InputError: :meth:`select` gave something else than groups of the candidates, or groups whose positives a
-                loss would not take: ``taken`` is its :attr:`radio.losses.Loss.positives_taken`.
+            InputError: :meth:`select` gave something else than groups of the candidates, or groups
+                whose positives a loss would not take: ``taken`` is its
+                :attr:`radio.losses.Loss.positives_taken`.
         """
         if len(scores) < 2:
             return []
@@ -74,22 +80,25 @@ def _draw(pool: Sequence[int], count: int | None, rng: random.Random) -> Selecti
 
 
 class Shift(GroupSampler):
-    """The published group: positive at rank 0, negatives at fixed 0-based ranks of the teacher's order.
+    """The published group: positive at rank 0, negatives at fixed 0-based ranks of the teacher's
+    order.
 
-    When a question has too few candidates, each rank beyond the end is replaced by the lowest candidate that is not
-    in the group yet; when none is left, the group is smaller.
+    When a question has too few candidates, each rank beyond the end is replaced by the lowest
+    candidate that is not in the group yet; when none is left, the group is smaller.
 
     Args:
         positive: rank of the positive.
-        negatives: ranks of the negatives. With one above the positive, a loss that takes the teacher's best of a group
-            for its positive, such as InfoNCE, is refused.
+        negatives: ranks of the negatives. With one above the positive, a loss that takes the
+            teacher's best of a group for its positive, such as InfoNCE, is refused.
     """
 
     def __init__(self, positive: int = 0, negatives: Sequence[int] = (3, 4, 6, 9, 13, 18)) -> None:
         check(self, locals())
         offsets = [positive, *negatives]
         if len(set(offsets)) != len(offsets) or not negatives:
-            raise InputError(f"Shift: found ranks {offsets}, expected a positive and negatives, all different")
+            raise InputError(
+                f"Shift: found ranks {offsets}, expected a positive and negatives, all different"
+            )
         self.positive = positive
         self.negatives = list(negatives)
         self.best_first = positive < min(negatives)
@@ -104,8 +113,8 @@ class Shift(GroupSampler):
 
 
 class Iteration(GroupSampler):
-    """The published alternative: the order is cut into blocks; in each, every candidate but the last is once the
-    positive against those below it.
+    """The published alternative: the order is cut into blocks; in each, every candidate but the
+    last is once the positive against those below it.
 
     A last block of a single candidate joins the block before it, so that no candidate is lost.
 
@@ -126,7 +135,9 @@ class Iteration(GroupSampler):
         edges = [*range(0, size, self.block), size]
         if len(edges) > 2 and edges[-1] - edges[-2] == 1:
             del edges[-2]
-        groups = [list(range(i, end)) for start, end in pairwise(edges) for i in range(start, end - 1)]
+        groups = [
+            list(range(i, end)) for start, end in pairwise(edges) for i in range(start, end - 1)
+        ]
         if self.per_epoch is not None and self.per_epoch < len(groups):
             groups = rng.sample(groups, self.per_epoch)
         return groups
@@ -136,7 +147,8 @@ class FullList(GroupSampler):
     """All candidates in one group, for listwise losses; at least two, whatever there is.
 
     Args:
-        size: largest group; beyond it, a random sample that keeps the best candidate. None takes all.
+        size: largest group; beyond it, a random sample that keeps the best candidate. None takes
+            all.
     """
 
     marks_positives = False
@@ -146,7 +158,9 @@ class FullList(GroupSampler):
         self.size = size
 
     def select(self, scores: Sequence[float], rng: random.Random) -> list[Selection]:
-        return [[0, *_draw(range(1, len(scores)), None if self.size is None else self.size - 1, rng)]]
+        return [
+            [0, *_draw(range(1, len(scores)), None if self.size is None else self.size - 1, rng)]
+        ]
 
 
 class AllNegatives(GroupSampler):
@@ -155,8 +169,8 @@ class AllNegatives(GroupSampler):
     Without a candidate that low, the lowest one is the negative.
 
     Args:
-        skip: 0-based rank of the first negative; the ranks between it and the positive, which may be true positives
-            that the teacher missed, are left out.
+        skip: 0-based rank of the first negative; the ranks between it and the positive, which may
+            be true positives that the teacher missed, are left out.
         negatives: most negatives, drawn at random each epoch; None takes all.
     """
 
@@ -171,9 +185,11 @@ class AllNegatives(GroupSampler):
 
 
 class TopVsRandom(GroupSampler):
-    """A positive drawn from the top of the order against negatives drawn from below it, anew each epoch.
+    """A positive drawn from the top of the order against negatives drawn from below it, anew each
+    epoch.
 
-    With too few candidates the top shrinks until one is below it; with fewer than ``negatives`` below, all are taken.
+    With too few candidates the top shrinks until one is below it; with fewer than ``negatives``
+    below, all are taken.
 
     Args:
         top: candidates that may be the positive.
@@ -191,13 +207,16 @@ class TopVsRandom(GroupSampler):
 
 
 class TeacherMargin(GroupSampler):
-    """The best candidate against those that the teacher scores clearly lower: a guard against false negatives.
+    """The best candidate against those that the teacher scores clearly lower: a guard against false
+    negatives.
 
-    A candidate within ``margin`` of the best is no negative (as the positive-aware mining of Moreira et al., arXiv
-    2407.15831, its absolute margin). When all are, the lowest candidate is the only negative.
+    A candidate within ``margin`` of the best is no negative (as the positive-aware mining of
+    Moreira et al., arXiv 2407.15831, its absolute margin). When all are, the lowest candidate is
+    the only negative.
 
     Args:
-        margin: a negative's teacher score is lower than the positive's by more than this; scores are in [0, 1].
+        margin: a negative's teacher score is lower than the positive's by more than this; scores
+            are in [0, 1].
         negatives: most negatives, drawn at random each epoch; None takes all.
     """
 
@@ -211,18 +230,22 @@ class TeacherMargin(GroupSampler):
 
 
 def _outside(scores: Sequence[float], margin: float, skip: int = 1) -> Selection:
-    """Ranks from ``skip`` on that lie more than ``margin`` below the best; the lowest one if there is none."""
+    """Ranks from ``skip`` on that lie more than ``margin`` below the best; the lowest one if there
+    is none."""
     ranks = [rank for rank in range(skip, len(scores)) if scores[0] - scores[rank] > margin]
     return ranks or [len(scores) - 1]
 
 
 class MultiPositive(GroupSampler):
-    """The best few candidates, all positives, against negatives drawn from below them, anew each epoch.
+    """The best few candidates, all positives, against negatives drawn from below them, anew each
+    epoch.
 
-    With too few candidates the lowest stays a negative; with fewer than ``negatives`` below, all are taken.
+    With too few candidates the lowest stays a negative; with fewer than ``negatives`` below, all
+    are taken.
 
     Args:
-        positives: positives of a group. A loss that picks its own, such as InfoNCE, needs the same number.
+        positives: positives of a group. A loss that picks its own, such as InfoNCE, needs the same
+            number.
         negatives: negatives of a group.
     """
 
@@ -237,16 +260,18 @@ class MultiPositive(GroupSampler):
 
 
 class HardNegatives(GroupSampler):
-    """The best candidate against those that the reranker in training now scores highest (Xiong et al., ANCE, arXiv
-    2007.00808), outside a guard against false negatives.
+    """The best candidate against those that the reranker in training now scores highest (Xiong et
+    al., ANCE, arXiv 2007.00808), outside a guard against false negatives.
 
-    All candidates of all training questions are scored by the current weights before each epoch, which costs one
-    forward pass over them. With fewer than ``negatives`` outside the guard, all of them are taken; with none, the
-    lowest candidate is the only negative. Equal scores stay in the teacher's order.
+    All candidates of all training questions are scored by the current weights before each epoch,
+    which costs one forward pass over them. With fewer than ``negatives`` outside the guard, all of
+    them are taken; with none, the lowest candidate is the only negative. Equal scores stay in the
+    teacher's order.
 
     Args:
         negatives: negatives of a group.
-        margin: a negative's teacher score is lower than the positive's by more than this; scores are in [0, 1].
+        margin: a negative's teacher score is lower than the positive's by more than this; scores
+            are in [0, 1].
         skip: 0-based rank of the first candidate that may be a negative.
     """
 

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
 
 class InputError(Exception):
-    """A mistake in what the user gave; the command line prints its message alone and exits with status 2."""
+    """A mistake in what the user gave; the command line prints its message alone and exits with
+    status 2."""
 
     everywhere = False
     """Whether all processes of the run end with it, so that the first one alone need say it."""
@@ -40,7 +41,8 @@ class Question:
             value = getattr(self, name)
             if isinstance(value, str | bytes):
                 raise InputError(
-                    f"Question {self.id!r}: {name}: found {value!r}, expected a tuple of strings; write ({value!r},)"
+                    f"Question {self.id!r}: {name}: found {value!r}, expected a tuple of strings; "
+                    f"write ({value!r},)"
                 )
 
     @property
@@ -55,7 +57,8 @@ class Question:
 
     @property
     def gold(self) -> dict[str, float]:
-        """Passages annotated as supporting the answer, id -> grade: ``gold_ids`` of the metadata, a list or a mapping.
+        """Passages annotated as supporting the answer, id -> grade: ``gold_ids`` of the metadata, a
+        list or a mapping.
 
         A grade of 0 or below says that a passage is not relevant; it is left out.
 
@@ -68,14 +71,16 @@ class Question:
         if not isinstance(found, Mapping) or not all(map(_is_grade, found.values())):
             raise InputError(
                 f"question {self.id!r}: metadata: key 'gold_ids': found {repr(found)[:200]}, "
-                "expected a list of passage ids, or an object of ids and their grades, which are numbers"
+                "expected a list of passage ids, or an object of ids and their grades, which are "
+                "numbers"
             )
         return {str(identifier): float(grade) for identifier, grade in found.items() if grade > 0}
 
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A passage of the corpus; ``contents`` is the title, a newline and the text (FlashRAG's format)."""
+    """A passage of the corpus; ``contents`` is the title, a newline and the text (FlashRAG's
+    format)."""
 
     id: str
     contents: str
@@ -93,7 +98,8 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class RetrievedPassage(Passage):
-    """A passage as a retriever returned it for one question: 0-based ``rank``, ``score`` (higher is better)."""
+    """A passage as a retriever returned it for one question: 0-based ``rank``, ``score`` (higher is
+    better)."""
 
     rank: int = 0
     score: float = 0.0
@@ -112,7 +118,8 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Rationale:
-    """Why the golden answers of a question are right, as a language model (or a person) wrote it."""
+    """Why the golden answers of a question are right, as a language model (or a person) wrote
+    it."""
 
     question_id: str
     text: str
@@ -122,7 +129,8 @@ class Rationale:
     usage: Mapping[str, int] = field(default_factory=dict)
     """Tokens: ``input``, ``output``, ``cache_read``, ``cache_write``."""
     outcome: str = "written"
-    """``written``, ``empty``, ``refused`` (the model declined) or ``truncated`` (cut off at the limit of tokens)."""
+    """``written``, ``empty``, ``refused`` (the model declined) or ``truncated`` (cut off at the
+    limit of tokens)."""
     response: Mapping[str, Any] = field(default_factory=dict)
     """The answer of the server as it was sent."""
 
@@ -134,7 +142,8 @@ class Rationale:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """All that is known about a question before groups are drawn; ``teacher`` maps passage ids to [0, 1]."""
+    """All that is known about a question before groups are drawn; ``teacher`` maps passage ids to
+    [0, 1]."""
 
     question: Question
     candidates: tuple[Candidate, ...]
@@ -145,8 +154,8 @@ class Example:
 class Group:
     """The passages of one question that enter the loss together.
 
-    ``teacher_scores`` and ``labels`` (1 = positive) are aligned with ``passages``; a question without a rationale
-    has NaN teacher scores and takes part in evaluation only.
+    ``teacher_scores`` and ``labels`` (1 = positive) are aligned with ``passages``; a question
+    without a rationale has NaN teacher scores and takes part in evaluation only.
     """
 
     question: Question
@@ -160,10 +169,12 @@ class GroupBatch:
     """A batch of B groups of at most G passages, N in all.
 
     Args:
-        inputs: tokens of the N pairs (or questions and passages), as the reranker's ``collate`` made them.
+        inputs: tokens of the N pairs (or questions and passages), as the reranker's ``collate``
+            made them.
         teacher: float32 ``[B, G]``, 0 where padded, NaN where unknown.
         labels: float32 ``[B, G]``, 1 for positives.
-        mask: bool ``[B, G]``, True for real passages; flat item n is the n-th True in row-major order.
+        mask: bool ``[B, G]``, True for real passages; flat item n is the n-th True in row-major
+            order.
         question_ids: B ids.
         passage_ids: B lists of ids, unpadded.
     """

@@ -111,7 +111,9 @@ class Story(L.Callback):
         )
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        monitored = [getattr(callback, "monitor", None) for callback in trainer.checkpoint_callbacks]
+        monitored = [
+            getattr(callback, "monitor", None) for callback in trainer.checkpoint_callbacks
+        ]
         parts = []
         for name in dict.fromkeys(["train/loss", *filter(None, monitored)]):
             if name in trainer.callback_metrics:

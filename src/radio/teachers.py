@@ -1,4 +1,5 @@
-"""Teachers: one score in [0, 1] for each candidate of a question, from which the reranker learns."""
+"""Teachers: one score in [0, 1] for each candidate of a question, from which the reranker
+learns."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ from radio.schema import InputError, Question, Rationale, RetrievedPassage
 
 
 def min_max(scores: Sequence[float]) -> list[float]:
-    """Scale to [0, 1] over the candidates of one question; equal scores carry no preference and become 0.5."""
+    """Scale to [0, 1] over the candidates of one question; equal scores carry no preference and
+    become 0.5."""
     low, high = min(scores, default=0.0), max(scores, default=0.0)
     if high <= low:
         return [0.5] * len(scores)
@@ -37,9 +39,12 @@ class Teacher(Fingerprinted):
         """One score in [0, 1] for each passage, in their order, whatever that order is."""
 
     def prefetch(
-        self, work: Iterable[tuple[Question, Rationale | None, Sequence[RetrievedPassage]]], cache: Cache
+        self,
+        work: Iterable[tuple[Question, Rationale | None, Sequence[RetrievedPassage]]],
+        cache: Cache,
     ) -> None:
-        """Do in large batches what :meth:`score` will need for this work, and keep it in the cache (optional)."""
+        """Do in large batches what :meth:`score` will need for this work, and keep it in the cache
+        (optional)."""
 
 
 def teacher_key(
@@ -64,7 +69,8 @@ def teacher_key(
 
 
 def as_scores(value: Any) -> dict[str, float]:
-    """A teacher's scores, passage id -> [0, 1], from an entry of the cache; anything else is a TypeError."""
+    """A teacher's scores, passage id -> [0, 1], from an entry of the cache; anything else is a
+    TypeError."""
     if not isinstance(value, dict) or not all(
         isinstance(score, int | float) and isfinite(score) for score in value.values()
     ):
@@ -86,7 +92,8 @@ def _asked(
 
 
 class RationaleSimilarity(Teacher):
-    """Similarity of the rationale text and each passage, min-max over the candidates (arXiv 2412.08519, section 3).
+    """Similarity of the rationale text and each passage, min-max over the candidates (arXiv
+    2412.08519, section 3).
 
     Args:
         encoder: embedding model (published: bge-m3).
@@ -116,8 +123,8 @@ class RationaleSimilarity(Teacher):
             ) from None
         if not fields:
             raise InputError(
-                f"RationaleSimilarity: template: found {template!r}, the same text for every question; "
-                "expected at least one of {question}, {answers} and {rationale}"
+                f"RationaleSimilarity: template: found {template!r}, the same text for every "
+                "question; expected at least one of {question}, {answers} and {rationale}"
             )
         self.needs_rationale = "rationale" in fields
 
@@ -130,7 +137,9 @@ class RationaleSimilarity(Teacher):
         )
 
     def prefetch(
-        self, work: Iterable[tuple[Question, Rationale | None, Sequence[RetrievedPassage]]], cache: Cache
+        self,
+        work: Iterable[tuple[Question, Rationale | None, Sequence[RetrievedPassage]]],
+        cache: Cache,
     ) -> None:
         self._cache = cache
         texts, passages = [], {}
@@ -151,7 +160,8 @@ class RationaleSimilarity(Teacher):
 
 
 class RetrievalScore(Teacher):
-    """The retriever's own score, min-max over the candidates: the baseline that teaches nothing new."""
+    """The retriever's own score, min-max over the candidates: the baseline that teaches nothing
+    new."""
 
     identity = "RetrievalScore"
     needs_rationale = False
@@ -163,11 +173,12 @@ class RetrievalScore(Teacher):
 
 
 class AnswerMatch(Teacher):
-    """1 for a passage that contains a golden answer, else 0: supervision by the answers alone, with no language model.
+    """1 for a passage that contains a golden answer, else 0: supervision by the answers alone, with
+    no language model.
 
-    The honest rival of rationale distillation, which sees the same answers; also the gate of :class:`Gated`. Where the
-    answer is a verdict (yes, SUPPORTS), whose word says nothing about a passage, all have 1: no preference, an open
-    gate.
+    The honest rival of rationale distillation, which sees the same answers; also the gate of
+    :class:`Gated`. Where the answer is a verdict (yes, SUPPORTS), whose word says nothing about a
+    passage, all have 1: no preference, an open gate.
     """
 
     identity = "AnswerMatch"
@@ -178,14 +189,17 @@ class AnswerMatch(Teacher):
         self, question: Question, rationale: Rationale | None, passages: Sequence[RetrievedPassage]
     ) -> list[float]:
         seen = findable(question.golden_answers)
-        return [float(not seen or has_answer(p.contents, question.golden_answers)) for p in passages]
+        return [
+            float(not seen or has_answer(p.contents, question.golden_answers)) for p in passages
+        ]
 
 
 class GoldPassages(Teacher):
-    """1 for a passage that is annotated as supporting the answer (``gold_ids`` in the metadata), else 0.
+    """1 for a passage that is annotated as supporting the answer (``gold_ids`` in the metadata),
+    else 0.
 
-    Where the annotation has grades, a passage scores its share of the question's highest. Plain supervision, for
-    datasets of judged passages and for the warm-up of a reranker on labelled data.
+    Where the annotation has grades, a passage scores its share of the question's highest. Plain
+    supervision, for datasets of judged passages and for the warm-up of a reranker on labelled data.
 
     Raises:
         InputError: a question without ``gold_ids``.
@@ -198,7 +212,9 @@ class GoldPassages(Teacher):
         self, question: Question, rationale: Rationale | None, passages: Sequence[RetrievedPassage]
     ) -> list[float]:
         if question.metadata.get("gold_ids") is None:
-            raise InputError(f"GoldPassages: question {question.id!r}: metadata has no key 'gold_ids'")
+            raise InputError(
+                f"GoldPassages: question {question.id!r}: metadata has no key 'gold_ids'"
+            )
         grades = question.gold
         best = max(grades.values(), default=1.0)
         return [grades.get(p.id, 0.0) / best for p in passages]
@@ -207,7 +223,8 @@ class GoldPassages(Teacher):
 class Gated(Teacher):
     """A teacher's scores where a gate is open, ``floor`` times them where it is closed.
 
-    With :class:`AnswerMatch` as the gate, no passage without the answer is above one with it that is as similar.
+    With :class:`AnswerMatch` as the gate, no passage without the answer is above one with it that
+    is as similar.
 
     Args:
         teacher: what is gated.
@@ -217,7 +234,9 @@ class Gated(Teacher):
 
     identity = "Gated"
 
-    def __init__(self, teacher: Teacher | None = None, gate: Teacher | None = None, floor: float = 0.5) -> None:
+    def __init__(
+        self, teacher: Teacher | None = None, gate: Teacher | None = None, floor: float = 0.5
+    ) -> None:
         check(self, locals())
         self.teacher = teacher or RationaleSimilarity()
         self.gate = gate or AnswerMatch()
@@ -225,7 +244,9 @@ class Gated(Teacher):
         self.needs_rationale = self.teacher.needs_rationale or self.gate.needs_rationale
 
     def prefetch(
-        self, work: Iterable[tuple[Question, Rationale | None, Sequence[RetrievedPassage]]], cache: Cache
+        self,
+        work: Iterable[tuple[Question, Rationale | None, Sequence[RetrievedPassage]]],
+        cache: Cache,
     ) -> None:
         work = list(work)
         self.teacher.prefetch(work, cache)
@@ -240,7 +261,8 @@ class Gated(Teacher):
 
 
 class Blend(Teacher):
-    """The published teacher: ``weight * rationale + (1 - weight) * retrieval``, both min-max normalised.
+    """The published teacher: ``weight * rationale + (1 - weight) * retrieval``, both min-max
+    normalised.
 
     Args:
         rationale: the first teacher.
@@ -250,7 +272,12 @@ class Blend(Teacher):
 
     identity = "Blend"
 
-    def __init__(self, rationale: Teacher | None = None, retrieval: Teacher | None = None, weight: float = 0.5) -> None:
+    def __init__(
+        self,
+        rationale: Teacher | None = None,
+        retrieval: Teacher | None = None,
+        weight: float = 0.5,
+    ) -> None:
         check(self, locals())
         self.rationale = rationale or RationaleSimilarity()
         self.retrieval = retrieval or RetrievalScore()
@@ -258,7 +285,9 @@ class Blend(Teacher):
         self.needs_rationale = self.rationale.needs_rationale or self.retrieval.needs_rationale
 
     def prefetch(
-        self, work: Iterable[tuple[Question, Rationale | None, Sequence[RetrievedPassage]]], cache: Cache
+        self,
+        work: Iterable[tuple[Question, Rationale | None, Sequence[RetrievedPassage]]],
+        cache: Cache,
     ) -> None:
         work = list(work)
         self.rationale.prefetch(work, cache)

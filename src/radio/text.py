@@ -13,8 +13,8 @@ UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}ー\p{Thai}\p{Lao}\p{Khmer}\p{Myanma
 
 _CLUSTER = regex.compile(rf"[{UNSPACED}]\p{{M}}*")
 
-# Which of Unicode's compatibility forms are another way to write the same character, as a ligature or a full-width
-# letter is; a superscript, a fraction or a circled number means something else.
+# Which of Unicode's compatibility forms are another way to write the same character, as a ligature
+# or a full-width letter is; a superscript, a fraction or a circled number means something else.
 _SAME_CHARACTER = {
     "<compat>",
     "<wide>",
@@ -37,7 +37,8 @@ _STYLES = str.maketrans(
     }
 )
 _OPENING = re.compile(r"(?<!\S)[¿¡]+")
-# a mark of the sentence ends a word; one inside of it (3.5, AC/DC), before it (.NET) or a factorial (5!) is part of it
+# a mark of the sentence ends a word; one inside of it (3.5, AC/DC), before it (.NET) or a factorial
+# (5!) is part of it
 _SENTENCE_MARKS = re.compile(r"""(?:[.,;:?…。、؟،؛।።]|(?<!\d)!)+(?=["')\]]*(?:\s|$))""")
 # quotation marks stand around words; within one they are apostrophes, after a digit minutes, inches
 _QUOTES = re.compile(r"""(?<!\w)["']+|(?<!\d)["']+(?!\w)""")
@@ -46,16 +47,18 @@ _QUOTES = re.compile(r"""(?<!\w)["']+|(?<!\d)["']+(?!\w)""")
 def normalise_question(text: str) -> str:
     """What two texts have in common if they ask the same question, however they are typed.
 
-    They may differ in case, white space, Unicode's encoding of a character, the style of quotation marks and dashes,
-    and the punctuation of a sentence. Symbols, punctuation within words and numbers, and the marks of any script count:
-    C++ is not C#, 3.5 not 35, -5 not 5.
+    They may differ in case, white space, Unicode's encoding of a character, the style of quotation
+    marks and dashes, and the punctuation of a sentence. Symbols, punctuation within words and
+    numbers, and the marks of any script count: C++ is not C#, 3.5 not 35, -5 not 5.
     """
     if not text.isascii():
         text = "".join(map(_plain_character, text))
         text = unicodedata.normalize("NFC", text).translate(_STYLES)
     text = _OPENING.sub("", text.translate(_STYLES).lower())
     before = ""
-    while before != text:  # a mark may stand inside of a quotation that ends the sentence, or after it
+    while (
+        before != text
+    ):  # a mark may stand inside of a quotation that ends the sentence, or after it
         before = text
         text = _QUOTES.sub("", _SENTENCE_MARKS.sub("", text))
     return " ".join(text.split())
@@ -69,16 +72,18 @@ def _plain_character(character: str) -> str:
 
 _SIMPLE_WORD = re.compile(r"\b\w\w+\b")
 # beyond simple texts: marks belong to their word, and scripts without spaces are no words
-_WORD = regex.compile(rf"(?P<run>(?:[{UNSPACED}]\p{{M}}*)+)|(?:(?![{UNSPACED}])[\w\p{{N}}\p{{M}}]){{2,}}")
+_WORD = regex.compile(
+    rf"(?P<run>(?:[{UNSPACED}]\p{{M}}*)+)|(?:(?![{UNSPACED}])[\w\p{{N}}\p{{M}}]){{2,}}"
+)
 _NOT_SIMPLE = regex.compile(rf"[\p{{M}}{UNSPACED}]")
 
 
 def search_words(text: str) -> list[str]:
     """Lower-case words of two characters or more, for lexical search.
 
-    Scripts without spaces (Chinese, Japanese, Thai, ...) give pairs of neighbouring characters, as Lucene's
-    CJKAnalyzer does: a single one is in too many passages to tell them apart, and words would need a dictionary for
-    each language. A character without a neighbour stands for itself.
+    Scripts without spaces (Chinese, Japanese, Thai, ...) give pairs of neighbouring characters, as
+    Lucene's CJKAnalyzer does: a single one is in too many passages to tell them apart, and words
+    would need a dictionary for each language. A character without a neighbour stands for itself.
     """
     text = text.lower()
     if text.isascii() or not _NOT_SIMPLE.search(text := unicodedata.normalize("NFC", text)):

@@ -22,7 +22,8 @@ class _Look(NamedTuple):
     largest: float
     """Of the absolute scores."""
     spread: float
-    """Highest minus lowest score, of the group where it is largest; groups without a contrast do not count."""
+    """Highest minus lowest score, of the group where it is largest; groups without a contrast do
+    not count."""
     span: float
     """The same over all scores of the step."""
     groups: float
@@ -56,22 +57,29 @@ class CollapseGuard(L.Callback):
 
     ``radio fit`` has one unless the config holds another, or says ``--collapse_guard false``.
 
-    Collapsed is a step in which the scores of every group are all but constant, compared in fp32: highest minus lowest
-    is at most ``min_spread`` times the largest absolute score of the step. (A fresh head begins with small scores, but
-    they differ; dropout lets those of a collapsed encoder tremble.) Groups of one passage and groups whose teacher
-    scores are all equal do not count; a step with nothing else is passed over. The warning comes once, with step,
-    learning rate and the likely cause.
+    Collapsed is a step in which the scores of every group are all but constant, compared in fp32:
+    highest minus lowest is at most ``min_spread`` times the largest absolute score of the step. (A
+    fresh head begins with small scores, but they differ; dropout lets those of a collapsed encoder
+    tremble.) Groups of one passage and groups whose teacher scores are all equal do not count; a
+    step with nothing else is passed over. The warning comes once, with step, learning rate and the
+    likely cause.
 
     Args:
-        min_spread: share of the largest absolute score. Typical: 0.04 and more in health, below 0.004 when collapsed.
-        patience: steps in a row, of those looked at, that are collapsed before the guard speaks. NaN and infinity are
-            reported at once.
-        every_n_steps: batches from one look to the next; a look waits for the device, the steps between cost nothing.
+        min_spread: share of the largest absolute score. Typical: 0.04 and more in health, below
+            0.004 when collapsed.
+        patience: steps in a row, of those looked at, that are collapsed before the guard speaks.
+            NaN and infinity are reported at once.
+        every_n_steps: batches from one look to the next; a look waits for the device, the steps
+            between cost nothing.
         stop: end the run with the message as an error, instead of a warning.
     """
 
     def __init__(
-        self, min_spread: float = 0.005, patience: int = 5, every_n_steps: int = 10, stop: bool = False
+        self,
+        min_spread: float = 0.005,
+        patience: int = 5,
+        every_n_steps: int = 10,
+        stop: bool = False,
     ) -> None:
         check(self, locals())
         self.min_spread = min_spread
@@ -85,14 +93,21 @@ class CollapseGuard(L.Callback):
         self._told: set[str] = set()
 
     def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
     ) -> None:
         if (trainer.fit_loop.total_batch_idx + 1) % self.every_n_steps:
             return
         message = None
         if not isinstance(outputs, Mapping) or "scores" not in outputs:
             # one that was not asked for is no reason to stop
-            needed = "CollapseGuard needs a training_step that returns {'loss': ..., 'scores': [B, G]}"
+            needed = (
+                "CollapseGuard needs a training_step that returns {'loss': ..., 'scores': [B, G]}"
+            )
             if self.stop:
                 raise InputError(needed)
             message = self._tell("blind", f"{needed}; it sees nothing of this run")
@@ -100,7 +115,8 @@ class CollapseGuard(L.Callback):
             look = _look(outputs["loss"], outputs["scores"], batch.teacher, batch.mask)
             message = self._judge(look, trainer, pl_module)
         if self.stop:
-            # all processes end together: the weights are the same, and so the first one's view is enough
+            # all processes end together: the weights are the same, and so the first one's view is
+            # enough
             message = trainer.strategy.broadcast(message)
         if message and self.stop:
             raise InputError(message)
@@ -114,21 +130,29 @@ class CollapseGuard(L.Callback):
         self._groups += look.groups
         self._tied += look.groups - look.contrasts
         if not (math.isfinite(look.loss) and math.isfinite(look.largest)):
-            found = f"the loss is {look.loss}" if math.isfinite(look.largest) else "scores are NaN or infinite"
+            found = (
+                f"the loss is {look.loss}"
+                if math.isfinite(look.largest)
+                else "scores are NaN or infinite"
+            )
             return self._tell(
-                "not finite", f"{where}: {found}. Likely cause: {self._why_not_finite(look, trainer, module)}"
+                "not finite",
+                f"{where}: {found}. Likely cause: {self._why_not_finite(look, trainer, module)}",
             )
         if not look.contrasts:
             return None
         self._first = self._first or look
-        self._collapsed = [*self._collapsed, trainer.global_step] if self._constant(look.spread, look) else []
+        self._collapsed = (
+            [*self._collapsed, trainer.global_step] if self._constant(look.spread, look) else []
+        )
         if len(self._collapsed) < self.patience:
             return None
-        found = (
-            f"since step {self._collapsed[0]} the scores within a group are constant (now {look.largest:.3g} at most, "
-        )
+        found = f"since step {self._collapsed[0]} the scores within a group are constant (now {look.largest:.3g} at most, "
         found += f"differing by {look.spread:.2g})"
-        return self._tell("collapsed", f"{where}: {found}. Likely cause: {self._why_collapsed(look, trainer, module)}")
+        return self._tell(
+            "collapsed",
+            f"{where}: {found}. Likely cause: {self._why_collapsed(look, trainer, module)}",
+        )
 
     def _constant(self, spread: float, look: _Look) -> bool:
         return spread <= self.min_spread * look.largest
@@ -144,9 +168,7 @@ class CollapseGuard(L.Callback):
             return f"an exploding gradient, which has destroyed the weights; lower the learning rate{clip}"
         if not math.isfinite(look.largest):
             return f"an overflow in the network at precision {trainer.precision}; try bf16-mixed or 32-true"
-        return (
-            f"the loss itself (the largest score is {look.largest:.3g}): a temperature near 0, or targets out of range"
-        )
+        return f"the loss itself (the largest score is {look.largest:.3g}): a temperature near 0, or targets out of range"
 
     def _why_collapsed(self, look: _Look, trainer: L.Trainer, module: L.LightningModule) -> str:
         if self._tied > self._groups / 2:

@@ -1,4 +1,5 @@
-"""Ranking metrics and the generator in the loop, for the retriever, the base and the tuned reranker alike."""
+"""Ranking metrics and the generator in the loop, for the retriever, the base and the tuned reranker
+alike."""
 
 from __future__ import annotations
 
@@ -15,7 +16,15 @@ from radio import contracts
 from radio.formats import Run, ranked, write_run
 from radio.generators import Generator, Prompt, SpanReader
 from radio.generators.base import as_answer
-from radio.metrics import annotated_metrics, exact_match, f1, findable, has_answer, ranking_metrics, relevance_of
+from radio.metrics import (
+    annotated_metrics,
+    exact_match,
+    f1,
+    findable,
+    has_answer,
+    ranking_metrics,
+    relevance_of,
+)
 from radio.processes import stopping_together
 from radio.ranges import check
 from radio.rerankers import Reranker
@@ -23,17 +32,20 @@ from radio.schema import Example, InputError
 
 
 def orders(trainer: L.Trainer, module: Reranker, split: str) -> dict[str, Run]:
-    """The rankings of the questions just evaluated, complete on every process: retriever, base and tuned reranker.
+    """The rankings of the questions just evaluated, complete on every process: retriever, base and
+    tuned reranker.
 
-    All processes must call it. The base is there if ``module.ranks_untrained`` was set before the evaluation began, as
-    the callbacks here do in ``setup``.
+    All processes must call it. The base is there if ``module.ranks_untrained`` was set before the
+    evaluation began, as the callbacks here do in ``setup``.
     """
     data: Any = trainer.datamodule  # type: ignore[attr-defined]
     tuned, base = module.rankings(split)
     # in the order of the data set, whatever the processes and the limits on batches were
     examples = [e for e in data.examples[split] if e.question.id in tuned]
     rankings = {
-        "retriever": {e.question.id: {c.passage_id: c.score for c in e.candidates} for e in examples},
+        "retriever": {
+            e.question.id: {c.passage_id: c.score for c in e.candidates} for e in examples
+        },
         "base": {e.question.id: base[e.question.id] for e in examples if e.question.id in base},
         "tuned": {e.question.id: tuned[e.question.id] for e in examples},
     }
@@ -41,7 +53,8 @@ def orders(trainer: L.Trainer, module: Reranker, split: str) -> dict[str, Run]:
 
 
 def tied_tops(run: Run) -> int:
-    """Questions whose highest score belongs to two passages or more: their first place says nothing."""
+    """Questions whose highest score belongs to two passages or more: their first place says
+    nothing."""
     count = 0
     for scores in run.values():
         values = sorted(scores.values(), reverse=True)
@@ -50,13 +63,16 @@ def tied_tops(run: Run) -> int:
 
 
 class _Evaluation(L.Callback):
-    """Runs :meth:`evaluate` after each validation and test; its numbers go to the logger and the run folder."""
+    """Runs :meth:`evaluate` after each validation and test; its numbers go to the logger and the
+    run folder."""
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         if isinstance(pl_module, Reranker):
             pl_module.ranks_untrained = True
 
-    def evaluate(self, trainer: L.Trainer, module: Reranker, split: str, examples: dict[str, Example]) -> list[str]:
+    def evaluate(
+        self, trainer: L.Trainer, module: Reranker, split: str, examples: dict[str, Example]
+    ) -> list[str]:
         """Add per-question numbers to ``module.results`` and return the names of the metrics."""
         raise NotImplementedError
 
@@ -64,16 +80,22 @@ class _Evaluation(L.Callback):
         if trainer.sanity_checking:
             return
         if not isinstance(module, Reranker):
-            raise InputError(f"{type(self).__name__} needs a radio Reranker, found {type(module).__name__}")
+            raise InputError(
+                f"{type(self).__name__} needs a radio Reranker, found {type(module).__name__}"
+            )
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        names = self.evaluate(trainer, module, split, {e.question.id: e for e in data.examples[split]})
+        names = self.evaluate(
+            trainer, module, split, {e.question.id: e for e in data.examples[split]}
+        )
         if names:
             module.results.note(
                 split,
                 of_questions=max(data.split_size(split), len(data.examples[split])),
                 left_out=dict(data.counts(split).left_out),
                 precision=module.numerics,
-                tied_tops={name: tied_tops(run) for name, run in orders(trainer, module, split).items()},
+                tied_tops={
+                    name: tied_tops(run) for name, run in orders(trainer, module, split).items()
+                },
             )
         for system, means in module.results.means(split).items():
             # every process has the same numbers, because each has evaluated all questions
@@ -82,7 +104,11 @@ class _Evaluation(L.Callback):
         for name, paired in module.results.difference(split, "tuned", "base", names).items():
             prefix = f"{split}/tuned-base/{name}"
             module.log_dict(
-                {prefix: paired["difference"], f"{prefix}/low": paired["low"], f"{prefix}/high": paired["high"]}
+                {
+                    prefix: paired["difference"],
+                    f"{prefix}/low": paired["low"],
+                    f"{prefix}/high": paired["high"],
+                }
             )
 
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -92,7 +118,11 @@ class _Evaluation(L.Callback):
         self._run(trainer, pl_module, "test")
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if trainer.is_global_zero and not trainer.sanity_checking and isinstance(pl_module, Reranker):
+        if (
+            trainer.is_global_zero
+            and not trainer.sanity_checking
+            and isinstance(pl_module, Reranker)
+        ):
             pl_module.results.write(Path(trainer.default_root_dir))
 
     on_test_end = on_validation_end
@@ -103,18 +133,20 @@ class RankEvaluation(_Evaluation):
 
     Each metric is computed
 
-    - against the answer-bearing passages (``ndcg@5``), for questions whose answers a passage can contain, as a name
-      and unlike a verdict;
-    - against the annotated passages (``gold_ndcg@5``; recall counts those that no retriever found too), for questions
-      that have some;
-    - against the teacher's scores (``teacher_ndcg@5``; linear gain; for ``teacher_mrr`` and the like the teacher's best
-      passage alone is relevant), for questions that the teacher has scored.
+    - against the answer-bearing passages (``ndcg@5``), for questions whose answers a passage can
+      contain, as a name and unlike a verdict;
+    - against the annotated passages (``gold_ndcg@5``; recall counts those that no retriever found
+      too), for questions that have some;
+    - against the teacher's scores (``teacher_ndcg@5``; linear gain; for ``teacher_mrr`` and the
+      like the teacher's best passage alone is relevant), for questions that the teacher has scored.
 
     Args:
         metrics: ``mrr``, ``ndcg@k``, ``recall@k``, ``precision@k`` for any k.
     """
 
-    def __init__(self, metrics: Sequence[str] = ("mrr", "ndcg@5", "recall@5", "precision@1")) -> None:
+    def __init__(
+        self, metrics: Sequence[str] = ("mrr", "ndcg@5", "recall@5", "precision@1")
+    ) -> None:
         try:
             ranking_metrics([], metrics)
         except ValueError as error:
@@ -126,7 +158,9 @@ class RankEvaluation(_Evaluation):
         """Names of the metrics in the order in which they are shown."""
         return [prefix + name for prefix in ("", "gold_", "teacher_") for name in self.metrics]
 
-    def evaluate(self, trainer: L.Trainer, module: Reranker, split: str, examples: dict[str, Example]) -> list[str]:
+    def evaluate(
+        self, trainer: L.Trainer, module: Reranker, split: str, examples: dict[str, Example]
+    ) -> list[str]:
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         rankings = orders(trainer, module, split)
         for system, run in rankings.items():
@@ -143,7 +177,12 @@ class RankEvaluation(_Evaluation):
                 if example.teacher:
                     values |= self._against_teacher(order, dict(example.teacher))
                 module.results.add(
-                    split, system, question, values, passage_ids=order, scores=[scores[p] for p in order]
+                    split,
+                    system,
+                    question,
+                    values,
+                    passage_ids=order,
+                    scores=[scores[p] for p in order],
                 )
             if trainer.is_global_zero:
                 write_run(Path(trainer.default_root_dir) / f"{split}.{system}.trec", run, system)
@@ -160,16 +199,20 @@ class RankEvaluation(_Evaluation):
 
 
 class GeneratorInTheLoop(_Evaluation):
-    """Asks a generator with the top passages of each ranking: EM, F1, and whether an answer was there to be read.
+    """Asks a generator with the top passages of each ranking: EM, F1, and whether an answer was
+    there to be read.
 
-    Answers are kept in the data module's cache, by generator, question and passages: none is asked for twice.
+    Answers are kept in the data module's cache, by generator, question and passages: none is asked
+    for twice.
 
     Args:
         generator: None is :class:`radio.generators.SpanReader`.
-        top_k: passages that it reads (published: 5). A list asks once for each number, and the metrics then say which:
-            ``em@1``, ``em@5``.
-        every_n_epochs: validations during training that are skipped in between; tests are never skipped.
-        name: stands before the metrics of this generator, ``NAME_em``; a second generator needs one.
+        top_k: passages that it reads (published: 5). A list asks once for each number, and the
+            metrics then say which: ``em@1``, ``em@5``.
+        every_n_epochs: validations during training that are skipped in between; tests are never
+            skipped.
+        name: stands before the metrics of this generator, ``NAME_em``; a second generator needs
+            one.
     """
 
     def __init__(
@@ -183,7 +226,9 @@ class GeneratorInTheLoop(_Evaluation):
         # the name of a metric does not change because another number is asked for too
         self._suffixes = {k: f"@{k}" for k in top_k} if isinstance(top_k, list) else {top_k: ""}
         if name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]*", name):
-            raise InputError(f"GeneratorInTheLoop: name: found {name!r}, expected letters, digits, '.' and '-'")
+            raise InputError(
+                f"GeneratorInTheLoop: name: found {name!r}, expected letters, digits, '.' and '-'"
+            )
         if not self._suffixes:
             raise InputError("GeneratorInTheLoop: top_k: found [], expected at least one number")
         self.generator = generator or SpanReader()
@@ -196,7 +241,9 @@ class GeneratorInTheLoop(_Evaluation):
     def metric_names(self) -> list[str]:
         """Names of the metrics in the order in which they are shown."""
         kinds = ("em", "f1", "answer_in_context")
-        return [self._prefix + kind + suffix for suffix in self._suffixes.values() for kind in kinds]
+        return [
+            self._prefix + kind + suffix for suffix in self._suffixes.values() for kind in kinds
+        ]
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         super().setup(trainer, pl_module, stage)
@@ -206,13 +253,15 @@ class GeneratorInTheLoop(_Evaluation):
             shared = sorted(set(self.metric_names) & set(other.metric_names))
             if shared:
                 raise InputError(
-                    f"GeneratorInTheLoop: found two with the metric {shared[0]!r}, of which one would overwrite the "
-                    "other; give each its own name (init_args.name)"
+                    f"GeneratorInTheLoop: found two with the metric {shared[0]!r}, of which one "
+                    "would overwrite the other; give each its own name (init_args.name)"
                 )
 
     def _identity(self) -> dict[str, Any]:
         """Which generator made the answers, for ``metrics.json``."""
-        public = {key: value for key, value in vars(self.generator).items() if not key.startswith("_")}
+        public = {
+            key: value for key, value in vars(self.generator).items() if not key.startswith("_")
+        }
         return {
             "name": self.name,
             "class": type(self.generator).__name__,
@@ -221,7 +270,9 @@ class GeneratorInTheLoop(_Evaluation):
             "top_k": self.top_k,
         }
 
-    def evaluate(self, trainer: L.Trainer, module: Reranker, split: str, examples: dict[str, Example]) -> list[str]:
+    def evaluate(
+        self, trainer: L.Trainer, module: Reranker, split: str, examples: dict[str, Example]
+    ) -> list[str]:
         if trainer.state.fn == "fit" and (trainer.current_epoch + 1) % self.every_n_epochs:
             return []
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
@@ -231,7 +282,9 @@ class GeneratorInTheLoop(_Evaluation):
                 order = ranked(scores)
                 for k, suffix in self._suffixes.items():
                     passages = tuple(data.corpus[c.passage_id] for c in order[:k])
-                    prompts[system, question, suffix] = Prompt(examples[question].question, passages)
+                    prompts[system, question, suffix] = Prompt(
+                        examples[question].question, passages
+                    )
         # one process asks, so that nothing is paid for twice; the others wait for its answers
         asked = [prompt for prompt in prompts.values() if prompt.passages]
         answers: list[str] = []
@@ -240,12 +293,15 @@ class GeneratorInTheLoop(_Evaluation):
                 answers = self._ask(asked, data.cache)
         given = iter(trainer.strategy.broadcast(answers))
         for (system, question, suffix), prompt in prompts.items():
-            # what a generator knows without a passage is none of the retriever's or reranker's doing
+            # what a generator knows without a passage is none of the retriever's or reranker's
+            # doing
             answer = next(given) if prompt.passages else ""
             golden = prompt.question.golden_answers
             values = {"em": exact_match(answer, golden), "f1": f1(answer, golden)} if golden else {}
             if findable(golden):
-                values["answer_in_context"] = float(any(has_answer(p.contents, golden) for p in prompt.passages))
+                values["answer_in_context"] = float(
+                    any(has_answer(p.contents, golden) for p in prompt.passages)
+                )
             module.results.add(
                 split,
                 system,
@@ -289,8 +345,8 @@ class GeneratorInTheLoop(_Evaluation):
                     bar.update(len(part))
             if 2 * empty > len(todo) >= 10:
                 rank_zero_warn(
-                    f"{model}: {empty} of {len(todo)} answers are empty; they are kept, and asked for again only "
-                    "after: radio cache prune --kind answer --outcome empty --yes"
+                    f"{model}: {empty} of {len(todo)} answers are empty; they are kept, and asked "
+                    "for again only after: radio cache prune --kind answer --outcome empty --yes"
                 )
         stored = cache.get_json(keys, as_answer)
         return [stored[key] for key in keys]

@@ -17,20 +17,29 @@ from radio.rerankers import Reranker, finite
 
 
 class ExportHuggingFace(L.Callback):
-    """After training, writes the best reranker to ``export/`` of the run folder as a plain Hugging Face folder.
+    """After training, writes the best reranker to ``export/`` of the run folder as a plain Hugging
+    Face folder.
 
-    "Best" is what the run's ModelCheckpoint monitors; without one, the last weights are taken. Its model card holds the
-    figures of the validation of these very weights, and a warning where they are no better than the untrained model.
+    "Best" is what the run's ModelCheckpoint monitors; without one, the last weights are taken. Its
+    model card holds the figures of the validation of these very weights, and a warning where they
+    are no better than the untrained model.
     """
 
     def __init__(self) -> None:
         self._validations: dict[str, dict[str, Any]] = {}
-        """What each validation found, by the step after which it was: figures, and the comparison with the base."""
+        """What each validation found, by the step after which it was: figures, and the comparison
+        with the base."""
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if trainer.sanity_checking or trainer.state.fn != "fit" or not isinstance(pl_module, Reranker):
+        if (
+            trainer.sanity_checking
+            or trainer.state.fn != "fit"
+            or not isinstance(pl_module, Reranker)
+        ):
             return
-        figures = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("validation/")}
+        figures = {
+            k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("validation/")
+        }
         self._validations[str(trainer.global_step)] = {
             "figures": figures,
             "gain": gain_over_base(pl_module.results, "validation", monitored(trainer)),
@@ -72,7 +81,8 @@ def monitored(trainer: L.Trainer) -> str | None:
 
 
 def best_checkpoint(trainer: L.Trainer) -> str | None:
-    """Path of the best checkpoint by the first monitored metric, or of the last one if none is monitored."""
+    """Path of the best checkpoint by the first monitored metric, or of the last one if none is
+    monitored."""
     callbacks = [c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint)]
     for callback in sorted(callbacks, key=lambda c: c.monitor is None):
         path = callback.best_model_path or callback.last_model_path
@@ -81,7 +91,9 @@ def best_checkpoint(trainer: L.Trainer) -> str | None:
     return None
 
 
-def model_card(module: Reranker, step: int, figures: Mapping[str, float], gain: Mapping[str, Any] | None) -> str:
+def model_card(
+    module: Reranker, step: int, figures: Mapping[str, float], gain: Mapping[str, Any] | None
+) -> str:
     """README of the exported folder: what it is, how to load it, how it was made.
 
     Args:

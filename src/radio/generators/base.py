@@ -20,22 +20,28 @@ class Prompt:
 
 
 class Generator(Fingerprinted):
-    """Answers prompts. A subclass implements :meth:`answer`; the golden answers are not for its eyes."""
+    """Answers prompts. A subclass implements :meth:`answer`; the golden answers are not for its
+    eyes."""
 
     copies_spans: ClassVar[bool] = False
-    """Whether an answer is always a span of the passages: then it is no verdict (SUPPORTS) and no choice of several."""
+    """Whether an answer is always a span of the passages: then it is no verdict (SUPPORTS) and no
+    choice of several."""
 
     @abstractmethod
     def answer(self, prompts: Sequence[Prompt]) -> list[str]:
         """One answer for each prompt, in order; an empty string means no answer."""
 
     def prefetch(self, prompts: Sequence[Prompt], cache: Cache) -> None:
-        """Do ahead what :meth:`answer` will need for these prompts, and keep it in the cache (optional)."""
+        """Do ahead what :meth:`answer` will need for these prompts, and keep it in the cache
+        (optional)."""
 
     def asked(self, prompt: Prompt) -> list[Any]:
-        """What an answer may depend on of a prompt, for the key: all but the question's id, unless a subclass
-        knows better."""
-        return [prompt.question.content, [[passage.id, passage.contents] for passage in prompt.passages]]
+        """What an answer may depend on of a prompt, for the key: all but the question's id, unless
+        a subclass knows better."""
+        return [
+            prompt.question.content,
+            [[passage.id, passage.contents] for passage in prompt.passages],
+        ]
 
     def key(self, prompt: Prompt) -> str:
         """Cache key: the same generator, question and passages in the same order are asked once."""

@@ -22,12 +22,14 @@ Pair = tuple[str, Passage]
 
 
 class ExtractiveReader(Generator):
-    """Any ``AutoModelForQuestionAnswering``: the best span over the passages, those first in the order trusted most.
+    """Any ``AutoModelForQuestionAnswering``: the best span over the passages, those first in the
+    order trusted most.
 
-    A long passage is read in overlapping windows. Span logits of different passages cannot be compared (each passage
-    was a training example of its own), so they are normalised over the ``spans`` best spans of each passage: a span
-    of the passage at 0-based rank r counts ``rank_discount ** r`` times its probability there, and equal answers
-    (after normalisation, as EM does) add up over the passages.
+    A long passage is read in overlapping windows. Span logits of different passages cannot be
+    compared (each passage was a training example of its own), so they are normalised over the
+    ``spans`` best spans of each passage: a span of the passage at 0-based rank r counts
+    ``rank_discount ** r`` times its probability there, and equal answers (after normalisation, as
+    EM does) add up over the passages.
 
     Args:
         model: transformers name or folder.
@@ -59,7 +61,9 @@ class ExtractiveReader(Generator):
     ) -> None:
         check(self, locals())
         if 2 * stride >= max_length:
-            raise InputError(f"ExtractiveReader: stride: found {stride}, expected less than half of {max_length}")
+            raise InputError(
+                f"ExtractiveReader: stride: found {stride}, expected less than half of {max_length}"
+            )
         self.model = model
         self.max_length = max_length
         self.stride = stride
@@ -93,7 +97,9 @@ class ExtractiveReader(Generator):
         """Read each passage once for a question, whatever the rankings are that it stands in."""
         unread = self._unread(prompts)
         # all settings but the discount, which only weighs what was read
-        settings = {name: value for name, value in self.depends_on().items() if name != "rank_discount"}
+        settings = {
+            name: value for name, value in self.depends_on().items() if name != "rank_discount"
+        }
         identity = [self._code(), settings]
         keys = [fingerprint(["spans/2", *identity, *_texts(pair)]) for pair in unread]
         known = cache.get_json(keys, _as_spans)
@@ -114,18 +120,29 @@ class ExtractiveReader(Generator):
             self._read[_texts(pair)] = known[key]
 
     def confidence(self, prompts: Sequence[Prompt], cache: Cache) -> list[list[float]]:
-        """How sure it is to have found an answer: the logit of the best span in each passage of each prompt.
+        """How sure it is to have found an answer: the logit of the best span in each passage of
+        each prompt.
 
         A passage without a span has ``-inf``. The passages shown are those of :meth:`answer`.
         """
         self.prefetch(prompts, cache)
-        read = [[self._read[_texts((p.question.question, x))] for x in self._shown(p)] for p in prompts]
-        return [[spans[0][1] if spans else float("-inf") for spans in passages] for passages in read]
+        read = [
+            [self._read[_texts((p.question.question, x))] for x in self._shown(p)] for p in prompts
+        ]
+        return [
+            [spans[0][1] if spans else float("-inf") for spans in passages] for passages in read
+        ]
 
     def _unread(self, prompts: Sequence[Prompt]) -> list[Pair]:
         """Questions and passages that were not read yet, each once."""
-        pairs = [(prompt.question.question, passage) for prompt in prompts for passage in self._shown(prompt)]
-        return list({_texts(pair): pair for pair in pairs if _texts(pair) not in self._read}.values())
+        pairs = [
+            (prompt.question.question, passage)
+            for prompt in prompts
+            for passage in self._shown(prompt)
+        ]
+        return list(
+            {_texts(pair): pair for pair in pairs if _texts(pair) not in self._read}.values()
+        )
 
     def _shown(self, prompt: Prompt) -> Sequence[Passage]:
         return prompt.passages[:1] if self.rank_discount == 0 else prompt.passages
@@ -135,7 +152,9 @@ class ExtractiveReader(Generator):
         texts: dict[str, str] = {}
         for rank, passage in enumerate(self._shown(prompt)):
             spans = self._read[_texts((prompt.question.question, passage))]
-            for (text, _), probability in zip(spans, _softmax([logit for _, logit in spans]), strict=True):
+            for (text, _), probability in zip(
+                spans, _softmax([logit for _, logit in spans]), strict=True
+            ):
                 key = normalise_answer(text)
                 if key:
                     totals[key] = totals.get(key, 0.0) + self.rank_discount**rank * probability
@@ -149,7 +168,9 @@ class ExtractiveReader(Generator):
             import torch
 
             tokenizer = load_tokenizer(self.model)
-            network, _ = load_model("AutoModelForQuestionAnswering", self.model, dtype=torch.float32)
+            network, _ = load_model(
+                "AutoModelForQuestionAnswering", self.model, dtype=torch.float32
+            )
             check_token_ids(self.model, tokenizer, network)
             length = capped(self.max_length, positions(network), self.model)
             self._loaded = tokenizer, network.to(place(self._device)).eval(), length
@@ -179,14 +200,20 @@ class ExtractiveReader(Generator):
         names = [name for name in tokenizer.model_input_names if name in encoded]
         for start in range(0, len(order), self._batch_size):
             part = order[start : start + self._batch_size]
-            batch = tokenizer.pad({name: [encoded[name][i] for i in part] for name in names}, return_tensors="pt")
+            batch = tokenizer.pad(
+                {name: [encoded[name][i] for i in part] for name in names}, return_tensors="pt"
+            )
             with torch.inference_mode():
-                output = network(**{name: tensor.to(network.device) for name, tensor in batch.items()})
+                output = network(
+                    **{name: tensor.to(network.device) for name, tensor in batch.items()}
+                )
             starts, ends = output.start_logits.float().cpu(), output.end_logits.float().cpu()
             for row, i in enumerate(part):
                 inside = torch.tensor([s == 1 for s in encoded.sequence_ids(i)])
                 width = len(inside)
-                for left, right, score in self._best_spans(starts[row, :width], ends[row, :width], inside):
+                for left, right, score in self._best_spans(
+                    starts[row, :width], ends[row, :width], inside
+                ):
                     offsets = encoded["offset_mapping"][i]
                     place = (offsets[left][0], offsets[right][1])
                     # windows overlap: the same place may be found twice

@@ -41,19 +41,22 @@ _WORD = re.compile(r"\w+(?:[-'’.,]\w+)*")
 
 
 class SpanReader(Generator):
-    """A deterministic reader without weights: it copies a span from the passages by a few rules of thumb.
+    """A deterministic reader without weights: it copies a span from the passages by a few rules of
+    thumb.
 
-    It is a heuristic, not a language model, and its EM is low. What it is for: a generator that runs anywhere in
-    milliseconds and can only answer from the passages that it is given, so that better passages show. A candidate
-    span has 1 to ``max_words`` words of one sentence, none of them from the question, and neither begins nor ends
-    with a function word. Its mentions are scored by the rarity and nearness of the question's words around them
-    (proximity), by whether it is the kind of thing that the question asks for and stands where a name or noun phrase
-    would, by the rank of the passage, and by how often it comes back in that passage and is absent from the others
-    (redundancy and specificity).
+    It is a heuristic, not a language model, and its EM is low. What it is for: a generator that
+    runs anywhere in milliseconds and can only answer from the passages that it is given, so that
+    better passages show. A candidate span has 1 to ``max_words`` words of one sentence, none of
+    them from the question, and neither begins nor ends with a function word. Its mentions are
+    scored by the rarity and nearness of the question's words around them (proximity), by whether it
+    is the kind of thing that the question asks for and stands where a name or noun phrase would, by
+    the rank of the passage, and by how often it comes back in that passage and is absent from the
+    others (redundancy and specificity).
 
     Args:
         max_words: longest answer in words.
-        rank_discount: weight of the passage at 0-based rank r is ``rank_discount ** r``: the reader trusts the order.
+        rank_discount: weight of the passage at 0-based rank r is ``rank_discount ** r``: the reader
+            trusts the order.
     """
 
     identity = "SpanReader"
@@ -73,38 +76,56 @@ class SpanReader(Generator):
     def _answer(self, prompt: Prompt) -> str:
         question = prompt.question.question
         wanted, terms = _wanted(question), {_stem(word) for word in _words(question)} - {""}
-        texts = [" " + " ".join(_stem(w) or w for w in _words(p.text, keep=True)) + " " for p in prompt.passages]
+        texts = [
+            " " + " ".join(_stem(w) or w for w in _words(p.text, keep=True)) + " "
+            for p in prompt.passages
+        ]
         parsed = [
             (rank, sentence, list(_WORD.finditer(sentence)))
             for rank, passage in enumerate(prompt.passages)
             for sentence in re.split(r"(?<=[.!?])\s+", passage.text)
         ]
-        frequency = Counter(stem for _, _, words in parsed for stem in {_stem(w.group()) for w in words})
+        frequency = Counter(
+            stem for _, _, words in parsed for stem in {_stem(w.group()) for w in words}
+        )
         rarity = {t: math.log(1 + len(parsed) / frequency[t]) for t in terms if frequency[t]}
         best: dict[str, float] = {}
         surface: dict[str, str] = {}
         for rank, sentence, words in parsed:
-            hits = [(i, rarity[stem]) for i, w in enumerate(words) if (stem := _stem(w.group())) in rarity]
+            hits = [
+                (i, rarity[stem])
+                for i, w in enumerate(words)
+                if (stem := _stem(w.group())) in rarity
+            ]
             for span, start, end in self._spans(words, sentence, terms):
                 key = " ".join(_stem(w) or w for w in _words(span, keep=True))
                 counts = [text.count(f" {key} ") for text in texts]
                 repeated = math.log(1 + counts[rank])
                 shared = sum(count > 0 for count in counts)
-                near = sum(value / (1 + min(abs(i - start), abs(i - end))) ** 0.6 for i, value in hits)
+                near = sum(
+                    value / (1 + min(abs(i - start), abs(i - end))) ** 0.6 for i, value in hits
+                )
                 score = (0.8 + near) * self.rank_discount**rank * repeated**0.7 / shared**0.5
-                score *= _fits(span, wanted, first=start == 0) * _stands(words, sentence, start, end)
+                score *= _fits(span, wanted, first=start == 0) * _stands(
+                    words, sentence, start, end
+                )
                 if score > best.get(key, 0.0):
                     best[key], surface[key] = score, span
         return surface[max(sorted(best), key=lambda key: best[key])] if best else ""
 
-    def _spans(self, words: list[re.Match[str]], sentence: str, terms: set[str]) -> Iterator[tuple[str, int, int]]:
-        """Candidate spans with the positions of their first and last word; none crosses punctuation."""
+    def _spans(
+        self, words: list[re.Match[str]], sentence: str, terms: set[str]
+    ) -> Iterator[tuple[str, int, int]]:
+        """Candidate spans with the positions of their first and last word; none crosses
+        punctuation."""
         for start, first in enumerate(words):
             if first.group().lower() in _STOPWORDS:
                 continue
             for end in range(start, min(start + self.max_words, len(words))):
                 word = words[end].group()
-                if _stem(word) in terms or (end > start and sentence[words[end - 1].end() : words[end].start()] != " "):
+                if _stem(word) in terms or (
+                    end > start and sentence[words[end - 1].end() : words[end].start()] != " "
+                ):
                     break
                 if word.lower() not in _STOPWORDS:
                     yield sentence[first.start() : words[end].end()], start, end
@@ -112,11 +133,14 @@ class SpanReader(Generator):
 
 def _words(text: str, *, keep: bool = False) -> list[str]:
     """Lower-cased words, with or without the function words."""
-    return [w for w in (m.group().lower() for m in _WORD.finditer(text)) if keep or w not in _STOPWORDS]
+    return [
+        w for w in (m.group().lower() for m in _WORD.finditer(text)) if keep or w not in _STOPWORDS
+    ]
 
 
 def _stem(word: str) -> str:
-    """A crude stem, enough to match plural and verb forms; function words become the empty string."""
+    """A crude stem, enough to match plural and verb forms; function words become the empty
+    string."""
     word = word.lower()
     if word in _STOPWORDS:
         return ""
@@ -131,7 +155,9 @@ def _wanted(question: str) -> str:
     text = question.lower()
     if re.search(r"\b(what|which) (year|century|decade)\b|^when\b|\bsince when\b", text):
         return "year"
-    if re.search(r"\bhow (many|much|long|far|tall|deep|high|old|often|fast|hot|large|big|wide|heavy)\b", text):
+    if re.search(
+        r"\bhow (many|much|long|far|tall|deep|high|old|often|fast|hot|large|big|wide|heavy)\b", text
+    ):
         return "number"
     name = re.sub(r"\s+", "", f"({_PERSON}|{_PLACE})")
     if re.search(rf"^(who|whom|whose|where)\b|\b(which|what)( [\w-]+){{0,2}}? {name}\b", text):
@@ -143,7 +169,9 @@ def _fits(span: str, wanted: str, *, first: bool) -> float:
     """How well a span looks like the kind of answer wanted; 1 is neutral."""
     words = span.split()
     lowered = [w.lower().strip(".,") for w in words]
-    number = any(w[0].isdigit() for w in words) or any(part in _NUMBER_WORDS for w in lowered for part in w.split("-"))
+    number = any(w[0].isdigit() for w in words) or any(
+        part in _NUMBER_WORDS for w in lowered for part in w.split("-")
+    )
     # a capital at the start of a sentence says nothing
     names = sum(w[0].isupper() for w in words) - (1 if first and words[0][0].isupper() else 0)
     if wanted == "year":
@@ -158,13 +186,22 @@ def _fits(span: str, wanted: str, *, first: bool) -> float:
 
 
 def _stands(words: list[re.Match[str]], sentence: str, start: int, end: int) -> float:
-    """Whether the span stands where a noun phrase would, judged by its neighbours and its endings; 1 is neutral."""
+    """Whether the span stands where a noun phrase would, judged by its neighbours and its endings;
+    1 is neutral."""
     before = words[start - 1].group().lower() if start else ""
     after = words[end + 1].group().lower() if end + 1 < len(words) else ""
     score = 1.0
-    if not before or before in _STOPWORDS or sentence[words[start - 1].end() : words[start].start()] != " ":
+    if (
+        not before
+        or before in _STOPWORDS
+        or sentence[words[start - 1].end() : words[start].start()] != " "
+    ):
         score *= 1.5 if before in _OPENERS else 1.3
-    if not after or after in _STOPWORDS or sentence[words[end].end() : words[end + 1].start()] != " ":
+    if (
+        not after
+        or after in _STOPWORDS
+        or sentence[words[end].end() : words[end + 1].start()] != " "
+    ):
         score *= 1.1
     if words[start].group().lower().endswith("ly"):
         score *= 0.5

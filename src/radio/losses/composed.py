@@ -18,24 +18,38 @@ class WeightedSum(Loss):
 
     Args:
         losses: by a name of your choice, so that one entry can be overridden on the command line.
-        weights: for each name a number, or ``[first, last]``: from the first step to the last in a straight line
-            (KL early, InfoNCE late: ``{kl: [1, 0], nce: [0, 1]}``). A name without a weight has weight 1.
+        weights: for each name a number, or ``[first, last]``: from the first step to the last in a
+            straight line (KL early, InfoNCE late: ``{kl: [1, 0], nce: [0, 1]}``). A name without a
+            weight has weight 1.
     """
 
-    def __init__(self, losses: dict[str, Loss], weights: dict[str, float | list[float]] | None = None) -> None:
+    def __init__(
+        self, losses: dict[str, Loss], weights: dict[str, float | list[float]] | None = None
+    ) -> None:
         check(self, locals())
         self.losses = losses
-        self.weights: dict[str, float | list[float]] = {**dict.fromkeys(losses, 1.0), **(weights or {})}
+        self.weights: dict[str, float | list[float]] = {
+            **dict.fromkeys(losses, 1.0),
+            **(weights or {}),
+        }
         unknown = set(self.weights) - set(losses)
         if not losses:
             raise InputError(f"WeightedSum: losses: found {losses}, expected at least one")
         if unknown:
-            raise InputError(f"WeightedSum: weights: found {sorted(unknown)}, expected names among {sorted(losses)}")
+            raise InputError(
+                f"WeightedSum: weights: found {sorted(unknown)}, expected names among "
+                f"{sorted(losses)}"
+            )
         for name, weight in self.weights.items():
             if isinstance(weight, list) and len(weight) != 2:
-                raise InputError(f"WeightedSum: weights.{name}: found {weight}, expected a number or [first, last]")
+                raise InputError(
+                    f"WeightedSum: weights.{name}: found {weight}, expected a number or [first, "
+                    "last]"
+                )
         if all(weight in (0, [0, 0]) for weight in self.weights.values()):
-            raise InputError("WeightedSum: weights: found 0 for every loss, expected one to learn from")
+            raise InputError(
+                "WeightedSum: weights: found 0 for every loss, expected one to learn from"
+            )
 
     @property
     def shift_invariant(self) -> bool:  # type: ignore[override]
@@ -67,12 +81,14 @@ class WeightedSum(Loss):
 
 
 class NoisyTeacher(Loss):
-    """Another loss, made to trust the teacher less: smoothed targets, and questions weighted by its confidence.
+    """Another loss, made to trust the teacher less: smoothed targets, and questions weighted by its
+    confidence.
 
-    Smoothed: ``t' = (1 - e) t + e mean(t)``, the mean over the question's candidates (label smoothing, Szegedy et al.,
-    arXiv 1512.00567, section 7; the order stays, so losses that see the order alone do not change). Weighted:
-    ``sum_q w_q loss_q / sum_q w_q``, where ``w_q`` in [0, 1] is the ``margin`` between the best target and the next, or
-    1 minus the normalised ``entropy`` of ``softmax(t / T)``. A question whose targets all tie has weight 0.
+    Smoothed: ``t' = (1 - e) t + e mean(t)``, the mean over the question's candidates (label
+    smoothing, Szegedy et al., arXiv 1512.00567, section 7; the order stays, so losses that see the
+    order alone do not change). Weighted: ``sum_q w_q loss_q / sum_q w_q``, where ``w_q`` in [0, 1]
+    is the ``margin`` between the best target and the next, or 1 minus the normalised ``entropy`` of
+    ``softmax(t / T)``. A question whose targets all tie has weight 0.
 
     Args:
         loss: the loss to protect.
@@ -94,7 +110,9 @@ class NoisyTeacher(Loss):
         self.confidence = confidence
         self.temperature = temperature
         if confidence not in ("margin", "entropy", None):
-            raise InputError(f"NoisyTeacher: confidence: found {confidence!r}, expected margin, entropy or null")
+            raise InputError(
+                f"NoisyTeacher: confidence: found {confidence!r}, expected margin, entropy or null"
+            )
 
     @property
     def shift_invariant(self) -> bool:  # type: ignore[override]
@@ -134,4 +152,6 @@ class NoisyTeacher(Loss):
             entropy = -torch.where(mask, logs.exp() * logs, torch.zeros_like(logs)).sum(1)
             weights = 1 - entropy / count.clamp(min=2).to(entropy.dtype).log()
         # of tied targets the entropy is log(count) but for rounding
-        return torch.where(contrasted(targets, mask).any(1), weights, torch.zeros_like(weights)).clamp(0, 1)
+        return torch.where(
+            contrasted(targets, mask).any(1), weights, torch.zeros_like(weights)
+        ).clamp(0, 1)

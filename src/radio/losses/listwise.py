@@ -1,4 +1,5 @@
-"""Listwise losses on distributions: all candidates of one question together. All are invariant to shifts."""
+"""Listwise losses on distributions: all candidates of one question together. All are invariant to
+shifts."""
 
 from __future__ import annotations
 
@@ -24,10 +25,11 @@ from radio.schema import InputError
 class InfoNCE(Loss):
     """The published loss: the teacher's best candidate against the others of its group.
 
-    ``-log(exp(s_p / T) / sum_j exp(s_j / T))`` with p the item of the highest target (van den Oord et al., arXiv
-    1807.03748, eq. 4; arXiv 2412.08519, section 3.3). With several positives the loss is the mean over them, each
-    against all items (Khosla et al., arXiv 2004.11362, eq. 2). Targets that tie with the last positive are positives
-    too; when all items are positives there is nothing to learn and the question does not count.
+    ``-log(exp(s_p / T) / sum_j exp(s_j / T))`` with p the item of the highest target (van den Oord
+    et al., arXiv 1807.03748, eq. 4; arXiv 2412.08519, section 3.3). With several positives the loss
+    is the mean over them, each against all items (Khosla et al., arXiv 2004.11362, eq. 2). Targets
+    that tie with the last positive are positives too; when all items are positives there is nothing
+    to learn and the question does not count.
 
     Args:
         temperature: T > 0; smaller is sharper.
@@ -35,7 +37,9 @@ class InfoNCE(Loss):
         label_smoothing: share of the positives' weight that all items divide among them, in [0, 1).
     """
 
-    def __init__(self, temperature: float = 1.0, positives: int = 1, label_smoothing: float = 0.0) -> None:
+    def __init__(
+        self, temperature: float = 1.0, positives: int = 1, label_smoothing: float = 0.0
+    ) -> None:
         check(self, locals())
         self.temperature = temperature
         self.positives = positives
@@ -70,7 +74,8 @@ class _Distribution(Loss):
         self.teacher_temperature = teacher_temperature
 
     def _logs(self, scores: Tensor, targets: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Log-probabilities of student and teacher ``[B, G]``, and the items of questions with more than one."""
+        """Log-probabilities of student and teacher ``[B, G]``, and the items of questions with more
+        than one."""
         scores, targets, mask = prepare(scores, targets, mask)
         student = masked_log_softmax(scores / self.temperature, mask)
         teacher = masked_log_softmax(targets / self.teacher_temperature, mask)
@@ -80,13 +85,14 @@ class _Distribution(Loss):
 class ListNet(_Distribution):
     """Cross-entropy between the teacher's and the student's softmax over the list.
 
-    ``-sum_i p_i log q_i``, ``p = softmax(t / T_t)``, ``q = softmax(s / T_s)`` (Cao et al., ICML 2007, eq. 5, top-one
-    probabilities). Its gradient is that of KL(teacher || student). A list of one item carries no information and does
-    not count.
+    ``-sum_i p_i log q_i``, ``p = softmax(t / T_t)``, ``q = softmax(s / T_s)`` (Cao et al., ICML
+    2007, eq. 5, top-one probabilities). Its gradient is that of KL(teacher || student). A list of
+    one item carries no information and does not count.
 
     Args:
         temperature: T_s > 0 of the student.
-        teacher_temperature: T_t > 0 of the teacher; targets lie in [0, 1], so 1 is almost flat and 0.1 is peaked.
+        teacher_temperature: T_t > 0 of the teacher; targets lie in [0, 1], so 1 is almost flat and
+            0.1 is peaked.
     """
 
     def __call__(self, scores: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
@@ -97,9 +103,10 @@ class ListNet(_Distribution):
 class KLDivergence(_Distribution):
     """Kullback-Leibler divergence between teacher p and student q over the list: 0 when they agree.
 
-    Forward ``sum_i p_i log(p_i / q_i)`` covers all that the teacher likes; reverse ``sum_i q_i log(q_i / p_i)`` keeps
-    away from what it dislikes (Hinton et al., arXiv 1503.02531, section 2; Gu et al., arXiv 2306.08543, eq. 1). Not
-    multiplied by the temperatures' product: weigh it where it is mixed with another loss.
+    Forward ``sum_i p_i log(p_i / q_i)`` covers all that the teacher likes; reverse ``sum_i q_i
+    log(q_i / p_i)`` keeps away from what it dislikes (Hinton et al., arXiv 1503.02531, section 2;
+    Gu et al., arXiv 2306.08543, eq. 1). Not multiplied by the temperatures' product: weigh it where
+    it is mixed with another loss.
 
     Args:
         temperature: T_s > 0 of the student's softmax.
@@ -116,7 +123,9 @@ class KLDivergence(_Distribution):
         super().__init__(temperature, teacher_temperature)
         self.direction = direction
         if direction not in ("forward", "reverse"):
-            raise InputError(f"KLDivergence: direction: found {direction!r}, expected 'forward' or 'reverse'")
+            raise InputError(
+                f"KLDivergence: direction: found {direction!r}, expected 'forward' or 'reverse'"
+            )
 
     def __call__(self, scores: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
         student, teacher, valid = self._logs(scores, targets, mask)
@@ -127,8 +136,8 @@ class KLDivergence(_Distribution):
 class JensenShannon(_Distribution):
     """Jensen-Shannon divergence between teacher p and student q: symmetric, at most log 2.
 
-    ``KL(p || m) / 2 + KL(q || m) / 2`` with ``m = (p + q) / 2`` (Lin, IEEE Trans. Inf. Theory 37, 1991, eq. 4.1).
-    A teacher that is far off pulls with bounded force.
+    ``KL(p || m) / 2 + KL(q || m) / 2`` with ``m = (p + q) / 2`` (Lin, IEEE Trans. Inf. Theory 37,
+    1991, eq. 4.1). A teacher that is far off pulls with bounded force.
 
     Args:
         temperature: T_s > 0 of the student's softmax.
@@ -145,16 +154,18 @@ class JensenShannon(_Distribution):
 class ListMLE(Loss):
     """Negative log-likelihood of the teacher's order under the Plackett-Luce model of the student.
 
-    ``-sum_i log(exp(s_i) / sum_{j: t_j <= t_i} exp(s_j))``: each item against itself and those not above it (Xia et
-    al., ICML 2008, eq. 7). Items with equal targets are all compared with the same set, Breslow's rule for tied events
-    in the same likelihood (Biometrics 30, 1974), so that no arbitrary order among them is learned. A question in which
-    all items tie does not count.
+    ``-sum_i log(exp(s_i) / sum_{j: t_j <= t_i} exp(s_j))``: each item against itself and those not
+    above it (Xia et al., ICML 2008, eq. 7). Items with equal targets are all compared with the same
+    set, Breslow's rule for tied events in the same likelihood (Biometrics 30, 1974), so that no
+    arbitrary order among them is learned. A question in which all items tie does not count.
     """
 
     def __call__(self, scores: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
         scores, targets, mask = prepare(scores, targets, mask)
         valid = contrasted(targets, mask)
-        return sum_per_question(_surprise(scores, targets, mask) * self._weights(targets, valid), valid)
+        return sum_per_question(
+            _surprise(scores, targets, mask) * self._weights(targets, valid), valid
+        )
 
     def _weights(self, targets: Tensor, valid: Tensor) -> Tensor:
         return torch.ones_like(targets)
@@ -163,9 +174,9 @@ class ListMLE(Loss):
 class PListMLE(ListMLE):
     """ListMLE with position weights: the top of the order matters most.
 
-    Item i of the teacher's order has weight ``2^(n - i) - 1`` (Lan et al., UAI 2014, eq. 8), divided by the sum of the
-    weights, so that the value does not grow with the length n of the list. Items with equal targets share the mean of
-    the weights of their positions.
+    Item i of the teacher's order has weight ``2^(n - i) - 1`` (Lan et al., UAI 2014, eq. 8),
+    divided by the sum of the weights, so that the value does not grow with the length n of the
+    list. Items with equal targets share the mean of the weights of their positions.
     """
 
     def _weights(self, targets: Tensor, valid: Tensor) -> Tensor:
@@ -173,11 +184,17 @@ class PListMLE(ListMLE):
         place = torch.arange(1, length + 1, device=targets.device, dtype=targets.dtype)
         n = valid.sum(1, keepdim=True)
         # 2^-i - 2^-n is proportional to 2^(n - i) - 1 and can not overflow
-        by_place = torch.where(place <= n, torch.exp2(-place) - torch.exp2(-n.to(targets.dtype)), 0.0)
-        by_place = by_place / by_place.sum(1, keepdim=True).clamp(min=torch.finfo(targets.dtype).tiny)
+        by_place = torch.where(
+            place <= n, torch.exp2(-place) - torch.exp2(-n.to(targets.dtype)), 0.0
+        )
+        by_place = by_place / by_place.sum(1, keepdim=True).clamp(
+            min=torch.finfo(targets.dtype).tiny
+        )
         total = torch.cat([torch.zeros_like(by_place[:, :1]), by_place.cumsum(1)], dim=1)
         # the block of an item's ties spans the places first+1 .. first+size
-        size = ((targets[:, :, None] == targets[:, None, :]) & valid[:, None, :]).sum(2).clamp(min=1)
+        size = (
+            ((targets[:, :, None] == targets[:, None, :]) & valid[:, None, :]).sum(2).clamp(min=1)
+        )
         first = (ranks(targets, valid) - (size - 1) / 2 - 1).round().long().clamp(0, length)
         return (total.gather(1, (first + size).clamp(max=length)) - total.gather(1, first)) / size
 

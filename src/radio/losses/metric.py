@@ -1,4 +1,5 @@
-"""Listwise losses that bound or approximate a ranking metric. All are invariant to shifts of the scores."""
+"""Listwise losses that bound or approximate a ranking metric. All are invariant to shifts of the
+scores."""
 
 from __future__ import annotations
 
@@ -29,27 +30,36 @@ Weighting = Literal["ndcg_loss1", "ndcg_loss2", "ndcg_loss2++", "lambda_rank", "
 class LambdaLoss(Loss):
     """Pairwise logistic losses, weighted by what a swap would cost in NDCG.
 
-    ``sum over pairs of w_ij log2(1 + exp(-sigma (s_i - s_j)))`` (Wang et al., CIKM 2018). With ranks r of
-    the current scores, gains ``G = (2^t - 1) / maxDCG@k`` and discounts ``D(r) = log2(1 + r)``, the weights are
+    ``sum over pairs of w_ij log2(1 + exp(-sigma (s_i - s_j)))`` (Wang et al., CIKM 2018). With
+    ranks r of the current scores, gains ``G = (2^t - 1) / maxDCG@k`` and discounts ``D(r) = log2(1
+    + r)``, the weights are
 
     - ``ndcg_loss1``: ``G_i / D(r_i)``, over all pairs;
-    - ``ndcg_loss2``: ``|G_i - G_j| d_ij``, ``d_ij = |1 / D(|r_i - r_j|) - 1 / D(|r_i - r_j| + 1)|``;
+    - ``ndcg_loss2``: ``|G_i - G_j| d_ij``, ``d_ij = |1 / D(|r_i - r_j|) - 1 / D(|r_i - r_j| +
+      1)|``;
     - ``lambda_rank`` (Burges et al., NIPS 2006): ``|G_i - G_j| |1 / D(r_i) - 1 / D(r_j)|``;
     - ``ndcg_loss2++``: ``|G_i - G_j| (|1 / D(r_i) - 1 / D(r_j)| + mu d_ij)``;
     - ``none``: 1;
 
-    the last four over pairs with ``t_i > t_j``. Weights carry no gradient. Equal scores share the mean of their ranks,
-    so that the value does not depend on the order of the items; two items are at least one rank apart in d.
+    the last four over pairs with ``t_i > t_j``. Weights carry no gradient. Equal scores share the
+    mean of their ranks, so that the value does not depend on the order of the items; two items are
+    at least one rank apart in d.
 
     Args:
         weighting: see above.
-        sigma: steepness, > 0; scaling scores by c is the same as scaling sigma by c, except in the ranks.
+        sigma: steepness, > 0; scaling scores by c is the same as scaling sigma by c, except in the
+            ranks.
         mu: weight of the second part of ``ndcg_loss2++`` (published: 10).
-        k: only pairs with at least one item among the first k ranks, those that move NDCG@k; None takes all.
+        k: only pairs with at least one item among the first k ranks, those that move NDCG@k; None
+            takes all.
     """
 
     def __init__(
-        self, weighting: Weighting = "ndcg_loss2++", sigma: float = 1.0, mu: float = 10.0, k: int | None = None
+        self,
+        weighting: Weighting = "ndcg_loss2++",
+        sigma: float = 1.0,
+        mu: float = 10.0,
+        k: int | None = None,
     ) -> None:
         check(self, locals())
         self.weighting = weighting
@@ -57,11 +67,15 @@ class LambdaLoss(Loss):
         self.mu = mu
         self.k = k
         if weighting not in get_args(Weighting):
-            raise InputError(f"LambdaLoss: weighting: found {weighting!r}, expected one of {get_args(Weighting)}")
+            raise InputError(
+                f"LambdaLoss: weighting: found {weighting!r}, expected one of {get_args(Weighting)}"
+            )
 
     def __call__(self, scores: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
         scores, targets, mask = prepare(scores, targets, mask)
-        wrong = softplus(-self.sigma * gaps(scores)) / torch.log(torch.full_like(scores[:1, :1, None], 2.0))
+        wrong = softplus(-self.sigma * gaps(scores)) / torch.log(
+            torch.full_like(scores[:1, :1, None], 2.0)
+        )
         place = ranks(scores.detach(), mask)
         valid = ordered(targets, mask)
         if self.weighting == "ndcg_loss1":
@@ -91,13 +105,13 @@ class LambdaLoss(Loss):
 class ApproxNDCG(Loss):
     """1 - NDCG with differentiable ranks.
 
-    ``1 - sum_i (2^t_i - 1) / log2(1 + r_i) / maxDCG`` with ``r_i = 1 + sum_j sigmoid((s_j - s_i) / T)`` (Qin et al.,
-    Information Retrieval 13, 2010; T = 1 / alpha). Lies in [0, 1). A question in which all targets tie does
-    not count.
+    ``1 - sum_i (2^t_i - 1) / log2(1 + r_i) / maxDCG`` with ``r_i = 1 + sum_j sigmoid((s_j - s_i) /
+    T)`` (Qin et al., Information Retrieval 13, 2010; T = 1 / alpha). Lies in [0, 1). A question in
+    which all targets tie does not count.
 
     Args:
-        temperature: T > 0; as it falls the value tends to 1 - NDCG and the gradient vanishes. Scaling scores and T
-            together changes nothing.
+        temperature: T > 0; as it falls the value tends to 1 - NDCG and the gradient vanishes.
+            Scaling scores and T together changes nothing.
     """
 
     def __init__(self, temperature: float = 0.1) -> None:
@@ -107,21 +121,25 @@ class ApproxNDCG(Loss):
     def __call__(self, scores: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
         scores, targets, mask = prepare(scores, targets, mask)
         gains, ideal = gain_and_ideal(targets, mask)
-        dcg = (gains / torch.log2(1 + soft_ranks(scores, mask, self.temperature))).sum(1, keepdim=True)
+        dcg = (gains / torch.log2(1 + soft_ranks(scores, mask, self.temperature))).sum(
+            1, keepdim=True
+        )
         return sum_per_question(1 - dcg / ideal, contrasted(targets, mask).any(1, keepdim=True))
 
 
 class NeuralNDCG(Loss):
     """1 - NDCG of the list as a relaxed sort orders it.
 
-    The row-softmax ``P_i = softmax_j(((n + 1 - 2i) s_j - sum_k |s_j - s_k|) / T)`` relaxes the permutation that sorts
-    the scores (Grover et al., ICLR 2019, eq. 5); Sinkhorn scaling makes its columns sum to one as well; the gains that
-    it brings to each position are discounted as in NDCG (Pobrotyn & Białobrzeski, arXiv 2102.07831). Scaling
-    scores and T together changes nothing. A question in which all targets tie does not count.
+    The row-softmax ``P_i = softmax_j(((n + 1 - 2i) s_j - sum_k |s_j - s_k|) / T)`` relaxes the
+    permutation that sorts the scores (Grover et al., ICLR 2019, eq. 5); Sinkhorn scaling makes its
+    columns sum to one as well; the gains that it brings to each position are discounted as in NDCG
+    (Pobrotyn & Białobrzeski, arXiv 2102.07831). Scaling scores and T together changes nothing. A
+    question in which all targets tie does not count.
 
     Args:
         temperature: T > 0; as it falls the value tends to 1 - NDCG.
-        iterations: of Sinkhorn scaling, fixed in number so that a question does not depend on its batch.
+        iterations: of Sinkhorn scaling, fixed in number so that a question does not depend on its
+            batch.
     """
 
     def __init__(self, temperature: float = 1.0, iterations: int = 30) -> None:
@@ -150,9 +168,10 @@ class NeuralNDCG(Loss):
 class ADRMSE(Loss):
     """Squared error of differentiable ranks, discounted by the teacher's rank.
 
-    ``1 / n sum_i (r_i - q_i)^2 / log2(1 + r_i)`` with r the rank of item i in the teacher's order (ties share their
-    mean) and ``q_i = 1 + sum_j sigmoid((s_j - s_i) / T)`` (Schlatt et al., Rank-DistiLLM, arXiv 2405.07920).
-    Scaling scores and T together changes nothing. A question in which all targets tie does not count.
+    ``1 / n sum_i (r_i - q_i)^2 / log2(1 + r_i)`` with r the rank of item i in the teacher's order
+    (ties share their mean) and ``q_i = 1 + sum_j sigmoid((s_j - s_i) / T)`` (Schlatt et al.,
+    Rank-DistiLLM, arXiv 2405.07920). Scaling scores and T together changes nothing. A question in
+    which all targets tie does not count.
 
     Args:
         temperature: T > 0 of the soft ranks.
@@ -165,6 +184,8 @@ class ADRMSE(Loss):
     def __call__(self, scores: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
         scores, targets, mask = prepare(scores, targets, mask)
         wanted = ranks(targets, mask)
-        error = (wanted - soft_ranks(scores, mask, self.temperature)).square() / torch.log2(1 + wanted)
+        error = (wanted - soft_ranks(scores, mask, self.temperature)).square() / torch.log2(
+            1 + wanted
+        )
         valid = contrasted(targets, mask)
         return sum_per_question(error / valid.sum(1, keepdim=True).clamp(min=1), valid)

@@ -8,7 +8,15 @@ import torch
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
-from radio.losses.base import Loss, both, gaps, mean_per_question, ordered, prepare, sum_per_question
+from radio.losses.base import (
+    Loss,
+    both,
+    gaps,
+    mean_per_question,
+    ordered,
+    prepare,
+    sum_per_question,
+)
 from radio.ranges import check
 from radio.schema import InputError
 
@@ -16,8 +24,9 @@ from radio.schema import InputError
 class RankNet(Loss):
     """Logistic loss on pairs: the hard order of the teacher, or its probability of each order.
 
-    Hard: ``mean over pairs with t_i > t_j of log(1 + exp(-(s_i - s_j)))`` (Burges et al., ICML 2005, eq. 3); pairs
-    with equal targets are left out. Soft: cross-entropy with ``P_ij = sigmoid((t_i - t_j) / T_t)`` over all pairs.
+    Hard: ``mean over pairs with t_i > t_j of log(1 + exp(-(s_i - s_j)))`` (Burges et al., ICML
+    2005, eq. 3); pairs with equal targets are left out. Soft: cross-entropy with ``P_ij =
+    sigmoid((t_i - t_j) / T_t)`` over all pairs.
 
     Args:
         teacher_temperature: T_t > 0 of the soft form; None is the hard one.
@@ -32,8 +41,8 @@ class RankNet(Loss):
         wrong = softplus(-gaps(scores))
         if self.teacher_temperature is None:
             return mean_per_question(wrong, ordered(targets, mask))
-        # every pair stands here twice, as (i, j) with P_ij and as (j, i) with 1 - P_ij; the mean of the doubled
-        # list is half of the cross-entropy
+        # every pair stands here twice, as (i, j) with P_ij and as (j, i) with 1 - P_ij; the mean of
+        # the doubled list is half of the cross-entropy
         probability = torch.sigmoid(gaps(targets) / self.teacher_temperature)
         return 2 * mean_per_question(probability * wrong, both(mask))
 
@@ -41,12 +50,14 @@ class RankNet(Loss):
 class MarginMSE(Loss):
     """The student's margin between two candidates learns to equal the teacher's.
 
-    ``mean over pairs of ((s_i - s_j) - (t_i - t_j))^2`` (Hofstätter et al., arXiv 2010.02666, section 4).
+    ``mean over pairs of ((s_i - s_j) - (t_i - t_j))^2`` (Hofstätter et al., arXiv 2010.02666,
+    section 4).
 
     Args:
-        pairs: ``all`` that the teacher orders, or ``best``: the teacher's best against each other one; in the paper the
-            passage judged relevant takes its place.
-        scale: of the teacher's margins, > 0: targets lie in [0, 1], a reranker's scores spread further.
+        pairs: ``all`` that the teacher orders, or ``best``: the teacher's best against each other
+            one; in the paper the passage judged relevant takes its place.
+        scale: of the teacher's margins, > 0: targets lie in [0, 1], a reranker's scores spread
+            further.
     """
 
     def __init__(self, pairs: Literal["all", "best"] = "all", scale: float = 1.0) -> None:
@@ -68,8 +79,8 @@ class MarginMSE(Loss):
 class PairwiseHinge(Loss):
     """The better candidate is to lead by a margin.
 
-    ``mean over pairs with t_i - t_j > threshold of max(0, margin - (s_i - s_j))`` (Herbrich et al., 2000; Joachims,
-    KDD 2002).
+    ``mean over pairs with t_i - t_j > threshold of max(0, margin - (s_i - s_j))`` (Herbrich et al.,
+    2000; Joachims, KDD 2002).
 
     Args:
         margin: lead that costs nothing, > 0.
@@ -90,9 +101,9 @@ class PairwiseHinge(Loss):
 class PairwiseLogistic(Loss):
     """RankNet on the pairs of which the teacher is sure, each weighted by how sure it is.
 
-    ``sum of w_ij log(1 + exp(-(s_i - s_j) / T)) / sum of w_ij`` over pairs with ``t_i - t_j > threshold``, where
-    ``w_ij = t_i - t_j`` (Burges et al., ICML 2005, eq. 3; the weights are those of ARP-Loss2 in Wang et al., CIKM 2018,
-    normalised).
+    ``sum of w_ij log(1 + exp(-(s_i - s_j) / T)) / sum of w_ij`` over pairs with ``t_i - t_j >
+    threshold``, where ``w_ij = t_i - t_j`` (Burges et al., ICML 2005, eq. 3; the weights are those
+    of ARP-Loss2 in Wang et al., CIKM 2018, normalised).
 
     Args:
         temperature: T > 0.
@@ -100,7 +111,9 @@ class PairwiseLogistic(Loss):
         weighted: False gives all pairs the same weight.
     """
 
-    def __init__(self, temperature: float = 1.0, threshold: float = 0.0, weighted: bool = True) -> None:
+    def __init__(
+        self, temperature: float = 1.0, threshold: float = 0.0, weighted: bool = True
+    ) -> None:
         check(self, locals())
         self.temperature = temperature
         self.threshold = threshold
@@ -110,6 +123,8 @@ class PairwiseLogistic(Loss):
         scores, targets, mask = prepare(scores, targets, mask)
         gap = gaps(targets)
         pairs = ordered(targets, mask) & (gap > self.threshold)
-        weights = torch.where(pairs, gap if self.weighted else torch.ones_like(gap), torch.zeros_like(gap))
+        weights = torch.where(
+            pairs, gap if self.weighted else torch.ones_like(gap), torch.zeros_like(gap)
+        )
         total = weights.sum((1, 2), keepdim=True).clamp(min=torch.finfo(gap.dtype).tiny)
         return sum_per_question(weights / total * softplus(-gaps(scores) / self.temperature), pairs)

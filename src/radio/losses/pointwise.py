@@ -12,21 +12,26 @@ from radio.ranges import check
 class BinaryCrossEntropy(Loss):
     """Cross-entropy between the sigmoid of the score and the teacher score as a soft label.
 
-    ``-t log sigmoid(s) - (1 - t) log(1 - sigmoid(s))``, for targets t in [0, 1] (Nogueira & Cho, arXiv 1901.04085,
-    eq. 1, with soft labels). Not invariant to shifts of the scores: it calibrates them.
+    ``-t log sigmoid(s) - (1 - t) log(1 - sigmoid(s))``, for targets t in [0, 1] (Nogueira & Cho,
+    arXiv 1901.04085, eq. 1, with soft labels). Not invariant to shifts of the scores: it calibrates
+    them.
     """
 
     shift_invariant = False
 
     def __call__(self, scores: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
         scores, targets, mask = prepare(scores, targets, mask)
-        return mean_per_question(binary_cross_entropy_with_logits(scores, targets, reduction="none"), mask)
+        return mean_per_question(
+            binary_cross_entropy_with_logits(scores, targets, reduction="none"), mask
+        )
 
 
 class MeanSquaredError(Loss):
-    """Squared distance of the score to the teacher score, ``(s - t)^2`` (Ba & Caruana, arXiv 1312.6184, eq. 1).
+    """Squared distance of the score to the teacher score, ``(s - t)^2`` (Ba & Caruana, arXiv
+    1312.6184, eq. 1).
 
-    The scores themselves, not their sigmoid, learn to equal the targets; scaling both by c scales it by c^2.
+    The scores themselves, not their sigmoid, learn to equal the targets; scaling both by c scales
+    it by c^2.
     """
 
     shift_invariant = False
@@ -37,9 +42,11 @@ class MeanSquaredError(Loss):
 
 
 class Huber(Loss):
-    """Squared near the teacher score, linear beyond: an outlier of the teacher pulls with bounded force.
+    """Squared near the teacher score, linear beyond: an outlier of the teacher pulls with bounded
+    force.
 
-    ``d^2 / 2`` where ``|d| = |s - t| <= delta``, else ``delta (|d| - delta / 2)`` (Huber, Ann. Math. Stat. 35, 1964).
+    ``d^2 / 2`` where ``|d| = |s - t| <= delta``, else ``delta (|d| - delta / 2)`` (Huber, Ann.
+    Math. Stat. 35, 1964).
 
     Args:
         delta: where the line begins, > 0, in units of the teacher score.
@@ -53,4 +60,6 @@ class Huber(Loss):
 
     def __call__(self, scores: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
         scores, targets, mask = prepare(scores, targets, mask)
-        return mean_per_question(huber_loss(scores, targets, reduction="none", delta=self.delta), mask)
+        return mean_per_question(
+            huber_loss(scores, targets, reduction="none", delta=self.delta), mask
+        )

@@ -1,4 +1,5 @@
-"""Rationales: why the golden answers are right; who writes them, what they are worth, and how to look at them."""
+"""Rationales: why the golden answers are right; who writes them, what they are worth, and how to
+look at them."""
 
 from radio.rationales.anthropic import AnthropicWriter
 from radio.rationales.base import Failure, RationaleWriter, Recorded, Request, fill, read

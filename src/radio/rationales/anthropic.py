@@ -1,4 +1,5 @@
-"""Rationales from Anthropic's models: messages one by one, or the Message Batches API at half the price."""
+"""Rationales from Anthropic's models: messages one by one, or the Message Batches API at half the
+price."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ from radio.schema import InputError, Rationale
 T = TypeVar("T")
 
 CACHEABLE = 1024
-"""Tokens that a fixed prefix must have to be cached at all (some models ask for more, and then ignore the mark)."""
+"""Tokens that a fixed prefix must have to be cached at all (some models ask for more, and then
+ignore the mark)."""
 
 BATCH = "batch"
 """The kind of the cache's entries that stand for batches in flight."""
@@ -33,8 +35,9 @@ class _GoneError(Exception):
 class AnthropicWriter(ApiWriter):
     """Asks Claude through the official SDK; the key comes from ``ANTHROPIC_API_KEY``.
 
-    With ``mode: batches`` requests go to the Message Batches API, which answers within a day. A batch in flight is
-    noted in the cache, before and after it is submitted: a later run waits for it instead of submitting it again.
+    With ``mode: batches`` requests go to the Message Batches API, which answers within a day. A
+    batch in flight is noted in the cache, before and after it is submitted: a later run waits for
+    it instead of submitting it again.
 
     Args:
         mode: ``messages`` or ``batches``.
@@ -71,7 +74,13 @@ class AnthropicWriter(ApiWriter):
 
     def _client(self, kind: Callable[..., T], **options: Any) -> T:
         limits = self._time_limits
-        return kind(api_key=self.api_key(), base_url=self._base_url, max_retries=0, timeout=limits, **options)
+        return kind(
+            api_key=self.api_key(),
+            base_url=self._base_url,
+            max_retries=0,
+            timeout=limits,
+            **options,
+        )
 
     def connect(self) -> Any:
         import anthropic
@@ -80,7 +89,8 @@ class AnthropicWriter(ApiWriter):
         return self._client(anthropic.AsyncAnthropic, http_client=anthropic.DefaultAioHttpClient())
 
     def body(self, text: str) -> dict[str, Any]:
-        """The body of a message request; a long fixed prefix is marked for the provider's prompt cache."""
+        """The body of a message request; a long fixed prefix is marked for the provider's prompt
+        cache."""
         body: dict[str, Any] = {
             "model": self.model,
             "max_tokens": self._max_tokens,
@@ -112,7 +122,10 @@ class AnthropicWriter(ApiWriter):
                 raise InputError(problem.message) from None
             system = len(self._template.system)
             guess = [round((len(text) + system) * self._tokens_per_character) for text in texts]
-            return guess, f"{1 / self._tokens_per_character:g} characters a token: {problem.message}"
+            return (
+                guess,
+                f"{1 / self._tokens_per_character:g} characters a token: {problem.message}",
+            )
         return counts, f"counted by the API on {len(texts)}"
 
     def status(self) -> str:
@@ -145,7 +158,9 @@ class AnthropicWriter(ApiWriter):
                 except _GoneError:
                     # results are kept for some weeks only; the next run asks anew
                     message = f"batch {row['id']} is no longer at the server"
-                    yield from (self._lost(wanted[key], message) for key in row["keys"] if key in wanted)
+                    yield from (
+                        self._lost(wanted[key], message) for key in row["keys"] if key in wanted
+                    )
                     cache.delete([name])
                     del waiting[name]
                     continue
@@ -173,12 +188,21 @@ class AnthropicWriter(ApiWriter):
         return part
 
     def _submit(self, client: Any, cache: Cache, part: list[Request]) -> tuple[str, dict[str, Any]]:
-        """Submit a batch. Noted beforehand too: killed in between, the next run finds it at the server."""
+        """Submit a batch. Noted beforehand too: killed in between, the next run finds it at the
+        server."""
         name = f"batch-{uuid.uuid4().hex}"
-        row = {"id": None, "keys": [r.key for r in part], "model": self.model, "time": datetime.now(UTC).isoformat()}
+        row = {
+            "id": None,
+            "keys": [r.key for r in part],
+            "model": self.model,
+            "time": datetime.now(UTC).isoformat(),
+        }
         cache.put_json(BATCH, {name: row})
         # the key is a valid custom_id: 64 characters
-        orders = [{"custom_id": r.key, "params": {**self.body(self._text(r)), **self.sampling}} for r in part]
+        orders = [
+            {"custom_id": r.key, "params": {**self.body(self._text(r)), **self.sampling}}
+            for r in part
+        ]
         # tried again only when the server has surely not taken it
         row["id"] = self._patiently(
             lambda: read_reply(client.messages.batches.create(requests=orders), "id"), paid=True
@@ -186,8 +210,11 @@ class AnthropicWriter(ApiWriter):
         cache.put_json(BATCH, {name: row})
         return name, row
 
-    def _in_flight(self, client: Any, cache: Cache, wanted: dict[str, Request]) -> dict[str, dict[str, Any]]:
-        """Batches that were submitted for these requests; one whose answer was never seen is looked for."""
+    def _in_flight(
+        self, client: Any, cache: Cache, wanted: dict[str, Request]
+    ) -> dict[str, dict[str, Any]]:
+        """Batches that were submitted for these requests; one whose answer was never seen is looked
+        for."""
         waiting = {}
         for name, row in cache.items_json(BATCH):
             if not wanted.keys() & set(row["keys"]):
@@ -205,12 +232,20 @@ class AnthropicWriter(ApiWriter):
         return waiting
 
     def _find(self, client: Any, row: dict[str, Any], known: set[str | None]) -> str | None:
-        """The id of a batch that the server took just before this process was killed; None if it did not."""
-        # clocks differ; the number of requests and, once they are there, the results say whether it is the one
+        """The id of a batch that the server took just before this process was killed; None if it
+        did not."""
+        # clocks differ; the number of requests and, once they are there, the results say whether it
+        # is the one
         earliest = datetime.fromisoformat(row["time"]) - timedelta(minutes=5)
         for batch in self._patiently(lambda: _since(client, earliest)):
             counts = batch.request_counts
-            size = counts.processing + counts.succeeded + counts.errored + counts.canceled + counts.expired
+            size = (
+                counts.processing
+                + counts.succeeded
+                + counts.errored
+                + counts.canceled
+                + counts.expired
+            )
             if batch.id in known or size != len(row["keys"]):
                 continue
             try:
@@ -224,7 +259,9 @@ class AnthropicWriter(ApiWriter):
                 return str(batch.id)
         return None
 
-    def _collect(self, client: Any, row: dict[str, Any], wanted: dict[str, Request]) -> Iterator[Rationale | Failure]:
+    def _collect(
+        self, client: Any, row: dict[str, Any], wanted: dict[str, Request]
+    ) -> Iterator[Rationale | Failure]:
         """Results of a finished batch, those that were stored before left out."""
         seen: set[str] = set()
         for attempt in range(self._retries + 1):
@@ -239,7 +276,9 @@ class AnthropicWriter(ApiWriter):
                     else:
                         error = getattr(getattr(result.result, "error", None), "error", None)
                         said = self._clean(getattr(error, "message", "")) or "no answer"
-                        yield self._lost(request, f"batch {row['id']}: {result.result.type}: {said}")
+                        yield self._lost(
+                            request, f"batch {row['id']}: {result.result.type}: {said}"
+                        )
                 return
             except self._errors as error:
                 problem = self.problem(error)
@@ -251,20 +290,23 @@ class AnthropicWriter(ApiWriter):
                 time.sleep(problem.wait or backoff(attempt))
 
     def _lost(self, request: Request, message: str) -> Failure:
-        # not _failure: a batch is over, and giving up after many in a row would keep the rest of it from being read
+        # not _failure: a batch is over, and giving up after many in a row would keep the rest of it
+        # from being read
         self._failed += 1
         return Failure(request.question.id, message)
 
     @property
     def _errors(self) -> tuple[type[Exception], ...]:
-        """What a call may raise, and the reading of a stream of results, whose errors the SDK does not wrap."""
+        """What a call may raise, and the reading of a stream of results, whose errors the SDK does
+        not wrap."""
         import httpx2
 
         unreadable = (ValueError, KeyError, TypeError, AttributeError)
         return (self.sdk.APIError, httpx2.HTTPError, OSError, *unreadable)
 
     def _patiently(self, call: Callable[[], T], *, paid: bool = False) -> T:
-        """The call's result, after as many tries as it takes; ``paid`` is not repeated if it may have been accepted."""
+        """The call's result, after as many tries as it takes; ``paid`` is not repeated if it may
+        have been accepted."""
         for attempt in range(self._retries + 1):
             try:
                 result = call()
@@ -276,7 +318,11 @@ class AnthropicWriter(ApiWriter):
                 raise _GoneError from None
             except self._errors as error:
                 problem = self.problem(error)
-                unclear = paid and not isinstance(error, self.sdk.APIStatusError) and not problem.unreachable
+                unclear = (
+                    paid
+                    and not isinstance(error, self.sdk.APIStatusError)
+                    and not problem.unreachable
+                )
                 tries = self._retries if self._reached else min(self._retries, problem.patience)
                 if problem.fatal or not problem.retry or unclear or attempt >= tries:
                     more = "; the next run looks whether it was accepted" if unclear else ""
@@ -298,7 +344,11 @@ def _first_result(client: Any, batch: str) -> Any:
 
 def _since(client: Any, earliest: datetime) -> list[Any]:
     """The batches at the server that were made after a time; it lists the newest first."""
-    return list(takewhile(lambda batch: batch.created_at >= earliest, client.messages.batches.list(limit=100)))
+    return list(
+        takewhile(
+            lambda batch: batch.created_at >= earliest, client.messages.batches.list(limit=100)
+        )
+    )
 
 
 def reply(message: Any) -> Reply:
@@ -313,5 +363,11 @@ def reply(message: Any) -> Reply:
         "cache_write": usage.cache_creation_input_tokens or 0,
     }
     text = "".join(block.text for block in message.content if block.type == "text").strip()
-    outcomes = {"refusal": "refused", "max_tokens": "truncated", "model_context_window_exceeded": "truncated"}
-    return Reply(text, outcomes.get(message.stop_reason, "written"), tokens, message.to_dict(mode="json"))
+    outcomes = {
+        "refusal": "refused",
+        "max_tokens": "truncated",
+        "model_context_window_exceeded": "truncated",
+    }
+    return Reply(
+        text, outcomes.get(message.stop_reason, "written"), tokens, message.to_dict(mode="json")
+    )

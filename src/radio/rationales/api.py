@@ -1,4 +1,5 @@
-"""What writers that ask a model over HTTP have in common: concurrency, retries, budgets, plain messages."""
+"""What writers that ask a model over HTTP have in common: concurrency, retries, budgets, plain
+messages."""
 
 from __future__ import annotations
 
@@ -18,7 +19,14 @@ from urllib.parse import urlsplit
 
 from radio.cache import Cache
 from radio.ranges import check
-from radio.rationales.base import USELESS, Failure, RationaleWriter, Request, kept_as_they_are, shown_by_prompts
+from radio.rationales.base import (
+    USELESS,
+    Failure,
+    RationaleWriter,
+    Request,
+    kept_as_they_are,
+    shown_by_prompts,
+)
 from radio.rationales.prompts import PromptTemplate
 from radio.schema import InputError, Question, Rationale
 
@@ -50,7 +58,8 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What an error means: ``fatal`` concerns every request, ``retry`` may pass, else it is this question's own."""
+    """What an error means: ``fatal`` concerns every request, ``retry`` may pass, else it is this
+    question's own."""
 
     message: str
     fatal: bool = False
@@ -65,7 +74,8 @@ class Problem:
 
 
 class Pace:
-    """Spaces requests so that a minute holds no more requests and tokens than allowed; all wait when told to."""
+    """Spaces requests so that a minute holds no more requests and tokens than allowed; all wait
+    when told to."""
 
     def __init__(self, requests_per_minute: int | None, tokens_per_minute: int | None) -> None:
         self._per_request = 60 / requests_per_minute if requests_per_minute else 0.0
@@ -85,28 +95,31 @@ class Pace:
 
 
 class ApiWriter(RationaleWriter):
-    """Asks a model over HTTP, many questions at a time. A subclass implements :meth:`connect` and :meth:`ask`.
+    """Asks a model over HTTP, many questions at a time. A subclass implements :meth:`connect` and
+    :meth:`ask`.
 
-    A rate limit, an overloaded server or a broken connection is tried again, after the time that the server names or
-    else twice as long each time. A wrong key, an unknown model, an empty account or an unreachable server ends the
-    run at once. What was answered is in the cache by then. Neither ``max_tokens`` nor anything after it is part of the
-    cache key; an answer that was cut off is asked for again when ``max_tokens`` has been raised.
+    A rate limit, an overloaded server or a broken connection is tried again, after the time that
+    the server names or else twice as long each time. A wrong key, an unknown model, an empty
+    account or an unreachable server ends the run at once. What was answered is in the cache by
+    then. Neither ``max_tokens`` nor anything after it is part of the cache key; an answer that was
+    cut off is asked for again when ``max_tokens`` has been raised.
 
     Args:
         model: its name at the provider.
         prompt: name of a shipped prompt, or path of a text file (:mod:`radio.rationales.prompts`).
-        sampling: settings that the API takes for this model, for example ``{temperature: 0.2}`` (published).
+        sampling: settings that the API takes for this model, for example ``{temperature: 0.2}``
+            (published).
         passages: candidates to show, if the prompt has ``{passages}``.
         max_tokens: limit of an answer.
-        base_url: other address than the provider's, with ``http://`` or ``https://``. Not part of the cache key: a
-            model is known by its name, wherever it is served.
+        base_url: other address than the provider's, with ``http://`` or ``https://``. Not part of
+            the cache key: a model is known by its name, wherever it is served.
         concurrency: requests in flight.
         retries: further tries of a request.
         timeout: seconds until a try is given up.
         requests_per_minute: budget; None is no limit.
         tokens_per_minute: budget of input and output together; None is no limit.
-        prices: US dollars for a million tokens, by model: ``input``, ``output``, and where they differ ``cache_read``,
-            ``cache_write``; ``batch`` is the factor of the batch interface.
+        prices: US dollars for a million tokens, by model: ``input``, ``output``, and where they
+            differ ``cache_read``, ``cache_write``; ``batch`` is the factor of the batch interface.
         max_cost: US dollars after which a run stops; it never starts what could exceed them.
     """
 
@@ -153,9 +166,14 @@ class ApiWriter(RationaleWriter):
         self._stopped = False
         self._batch = False  # whether requests go through the provider's batch interface
         if max_cost is not None and self._prices is None:
-            raise InputError(f"max_cost is set, but prices has no entry for {model!r}: add its input and output prices")
+            raise InputError(
+                f"max_cost is set, but prices has no entry for {model!r}: add its input and output "
+                "prices"
+            )
         if self._prices is not None and not {"input", "output"} <= set(self._prices):
-            raise InputError(f"prices: {model!r}: found {', '.join(self._prices)}, expected input and output")
+            raise InputError(
+                f"prices: {model!r}: found {', '.join(self._prices)}, expected input and output"
+            )
 
     # What a subclass gives
 
@@ -184,7 +202,9 @@ class ApiWriter(RationaleWriter):
         """
         key = os.environ.get(self.key_name, "")
         if not key:
-            raise InputError(f"the environment variable {self.key_name} is not set: export {self.key_name}=...")
+            raise InputError(
+                f"the environment variable {self.key_name} is not set: export {self.key_name}=..."
+            )
         return key
 
     # Estimate and money
@@ -193,7 +213,11 @@ class ApiWriter(RationaleWriter):
         """US dollars of a number of tokens; 0 where no price is known."""
         if self._prices is None:
             return 0.0
-        price = {"cache_read": self._prices["input"], "cache_write": self._prices["input"], **self._prices}
+        price = {
+            "cache_read": self._prices["input"],
+            "cache_write": self._prices["input"],
+            **self._prices,
+        }
         kinds = ("input", "output", "cache_read", "cache_write")
         dollars = sum(usage.get(kind, 0) * price[kind] for kind in kinds) / 1e6
         return dollars * (self._prices.get("batch", 1.0) if batch else 1.0)
@@ -210,7 +234,11 @@ class ApiWriter(RationaleWriter):
         self._tokens_per_character = sum(counts) / max(1, length)
         read, written = len(requests) * sum(counts) / len(counts), len(requests) * self._max_tokens
         dollars = self.cost({"input": read, "output": written}, batch=self._batch)
-        money = f"at most ${dollars:,.2f} with {self.model}" if self._prices else f"no price is known for {self.model}"
+        money = (
+            f"at most ${dollars:,.2f} with {self.model}"
+            if self._prices
+            else f"no price is known for {self.model}"
+        )
         limit = f", stops before ${self._max_cost:,.2f}" if self._max_cost is not None else ""
         return f"about {read:,.0f} tokens of input ({how}), at most {written:,} of output; {money}{limit}"
 
@@ -228,7 +256,9 @@ class ApiWriter(RationaleWriter):
         return shown_by_prompts(question)
 
     def outdated(self, rationale: Rationale) -> bool:
-        return rationale.outcome == "truncated" and rationale.usage.get("output", 0) < self._max_tokens
+        return (
+            rationale.outcome == "truncated" and rationale.usage.get("output", 0) < self._max_tokens
+        )
 
     # The work
 
@@ -242,18 +272,27 @@ class ApiWriter(RationaleWriter):
         self._useless["usable" if usable else reply.outcome if reply.text.strip() else "empty"] += 1
         self._spent += self.cost(reply.usage, batch=self._batch)
         return Rationale(
-            request.question.id, reply.text, self.model, self.prompt, reply.usage, reply.outcome, reply.response
+            request.question.id,
+            reply.text,
+            self.model,
+            self.prompt,
+            reply.usage,
+            reply.outcome,
+            reply.response,
         )
 
     def _failure(self, request: Request, message: str) -> Failure:
         self._failed += 1
         self._in_a_row += 1
         if self._in_a_row >= HOPELESS:
-            raise InputError(f"{self.model}: {HOPELESS} questions in a row failed, the last one with: {message}")
+            raise InputError(
+                f"{self.model}: {HOPELESS} questions in a row failed, the last one with: {message}"
+            )
         return Failure(request.question.id, message)
 
     def write(self, requests: Sequence[Request], cache: Cache) -> Iterator[Rationale | Failure]:
-        # a thread of its own: the caller stores results meanwhile, and a notebook's own event loop is not in the way
+        # a thread of its own: the caller stores results meanwhile, and a notebook's own event loop
+        # is not in the way
         results: queue.Queue[Rationale | Failure | BaseException | None] = queue.Queue()
         loop = asyncio.new_event_loop()
         work = loop.create_task(self._run(requests, results))
@@ -290,7 +329,10 @@ class ApiWriter(RationaleWriter):
                         return
                     text = self._text(request)
                     most = self._most(text)
-                    if self._max_cost is not None and self._spent + self._reserved + most > self._max_cost:
+                    if (
+                        self._max_cost is not None
+                        and self._spent + self._reserved + most > self._max_cost
+                    ):
                         self._stopped = True
                         return
                     self._reserved += most
@@ -300,31 +342,48 @@ class ApiWriter(RationaleWriter):
                     if number == limit:
                         return
 
-            # one request alone first: a wrong key or model shows itself before hundreds are under way
+            # one request alone first: a wrong key or model shows itself before hundreds are under
+            # way
             await work(limit=1)
             async with asyncio.TaskGroup() as group:
                 for _ in range(self._concurrency):
                     group.create_task(work())
         # not before the answers that were under way have come: they are paid for
         if self._all_useless():
-            raise InputError(f"{self.model}: of no use so far, so that the rest is not asked for: {self._came_back()}")
+            raise InputError(
+                f"{self.model}: of no use so far, so that the rest is not asked for: "
+                f"{self._came_back()}"
+            )
 
     def _all_useless(self) -> bool:
         """Whether many answers came and none that teaches anything."""
         return self._useless.total() >= HOPELESS and not self._useless["usable"]
 
     def _came_back(self) -> str:
-        return kept_as_they_are({name: self._useless[name] for name in USELESS if self._useless[name]})
+        return kept_as_they_are(
+            {name: self._useless[name] for name in USELESS if self._useless[name]}
+        )
 
     async def _one(self, client: Any, request: Request, text: str) -> Rationale | Failure:
-        tokens = self._tokens_per_character * (len(text) + len(self._template.system)) + self._max_tokens / 2
+        tokens = (
+            self._tokens_per_character * (len(text) + len(self._template.system))
+            + self._max_tokens / 2
+        )
         unreadable = 0
         for attempt in range(self._retries + 1):
             await self._pace.wait(tokens)
             try:
                 async with asyncio.timeout(self._timeout):
                     return self._rationale(request, await self.ask(client, text))
-            except (self.sdk.APIError, OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+            except (
+                self.sdk.APIError,
+                OSError,
+                ValueError,
+                KeyError,
+                TypeError,
+                AttributeError,
+                IndexError,
+            ) as error:
                 problem = self.problem(error)
             never = not self._answered and problem.retry and attempt >= problem.patience
             if problem.fatal or never:
@@ -340,7 +399,8 @@ class ApiWriter(RationaleWriter):
 
     @property
     def _time_limits(self) -> Any:
-        """For the SDK: a server that is not there shows itself at once, whatever time an answer may take."""
+        """For the SDK: a server that is not there shows itself at once, whatever time an answer may
+        take."""
         return self.sdk.Timeout(self._timeout, connect=min(self._timeout, CONNECT))
 
     def problem(self, error: Exception) -> Problem:
@@ -348,16 +408,30 @@ class ApiWriter(RationaleWriter):
         url = self._base_url or "the provider"
         causes = list(_causes(error))
         # the transports name it differently; none of them got a connection at all
-        if any("Connect" in type(cause).__name__ and "Connection" not in type(cause).__name__ for cause in causes):
+        if any(
+            "Connect" in type(cause).__name__ and "Connection" not in type(cause).__name__
+            for cause in causes
+        ):
             reason = str(causes[-1]) or type(causes[-1]).__name__
-            return Problem(self._clean(f"cannot reach {url} ({reason})"), retry=True, unreachable=True, patience=1)
+            return Problem(
+                self._clean(f"cannot reach {url} ({reason})"),
+                retry=True,
+                unreachable=True,
+                patience=1,
+            )
         if isinstance(error, TimeoutError | self.sdk.APITimeoutError):
-            return Problem(f"no answer within {self._timeout:g} s from {url}", retry=True, patience=1)
+            return Problem(
+                f"no answer within {self._timeout:g} s from {url}", retry=True, patience=1
+            )
         if isinstance(error, self.sdk.APIConnectionError):
-            return Problem(self._clean(f"the connection to {url} broke ({causes[-1]})"), retry=True, patience=3)
+            return Problem(
+                self._clean(f"the connection to {url} broke ({causes[-1]})"), retry=True, patience=3
+            )
         if isinstance(error, self.sdk.APIStatusError):
             return self._status_problem(error, url)
-        message = self._clean(f"unreadable answer from {url}: {error if str(error) else type(error).__name__}")
+        message = self._clean(
+            f"unreadable answer from {url}: {error if str(error) else type(error).__name__}"
+        )
         return Problem(message, retry=True, unreadable=True, patience=UNREADABLE)
 
     def _status_problem(self, error: Any, url: str) -> Problem:
@@ -368,17 +442,25 @@ class ApiWriter(RationaleWriter):
         code = " ".join(str(inner.get(key, "")) for key in ("type", "code"))
         empty = status == 402 or any(word in f"{code} {said}".lower() for word in QUOTA)
         if status in (401, 403):
-            return Problem(f"{url} refused the key in {self.key_name} ({status}: {said})", fatal=True)
+            return Problem(
+                f"{url} refused the key in {self.key_name} ({status}: {said})", fatal=True
+            )
         if status == 404:
-            return Problem(f"{url} knows no model {self.model!r}, or no such address (404: {said})", fatal=True)
+            return Problem(
+                f"{url} knows no model {self.model!r}, or no such address (404: {said})", fatal=True
+            )
         if empty and status in (400, 402, 403, 429):
-            return Problem(f"the account at {url} has no money or quota left ({status}: {said})", fatal=True)
+            return Problem(
+                f"the account at {url} has no money or quota left ({status}: {said})", fatal=True
+            )
         if status in (408, 409, 429) or status >= 500:
-            # a server that only ever fails is down; one that is asked too often says so for as long as it takes
+            # a server that only ever fails is down; one that is asked too often says so for as long
+            # as it takes
             patience = 8 if status == 429 else 5
             wait = _retry_after(error.response.headers)
             return Problem(f"{url}: {status}: {said}", retry=True, wait=wait, patience=patience)
-        # this question's own, such as a prompt that is too long; many in a row end the run (HOPELESS)
+        # this question's own, such as a prompt that is too long; many in a row end the run
+        # (HOPELESS)
         return Problem(f"{url}: {status}: {said}")
 
     def _clean(self, message: str) -> str:
@@ -410,7 +492,10 @@ def address(base_url: str | None, variable: str = "") -> str | None:
     if not whole:
         name = "base_url" if found != os.environ.get(variable) else variable
         example = f"http://{found.rpartition('://')[2].lstrip('/') or 'localhost:8000/v1'}"
-        raise InputError(f"{name}: found {found!r}, expected an address with http:// or https://, such as {example!r}")
+        raise InputError(
+            f"{name}: found {found!r}, expected an address with http:// or https://, such as "
+            f"{example!r}"
+        )
     return f"{parts.scheme}://{found.partition('://')[2]}".rstrip("/")
 
 
@@ -423,11 +508,19 @@ def read_reply(reply: Any, part: str) -> Any:
     found = getattr(reply, part, None)
     if found is None or found == []:
         said = reply if isinstance(reply, str) else reply.to_json(indent=None)
-        raise ValueError(f"found {' '.join(said.split())[:80]!r}, expected an answer with {part!r}; see base_url")
+        raise ValueError(
+            f"found {' '.join(said.split())[:80]!r}, expected an answer with {part!r}; see base_url"
+        )
     return found
 
 
-QUOTA = ("insufficient_quota", "billing", "credit balance", "exceeded your current quota", "spend limit")
+QUOTA = (
+    "insufficient_quota",
+    "billing",
+    "credit balance",
+    "exceeded your current quota",
+    "spend limit",
+)
 """How providers name an account that is used up."""
 
 

@@ -24,7 +24,8 @@ KIND = "rationale"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One rationale to write: its cache key, the question and the passages that the prompt shows, best first."""
+    """One rationale to write: its cache key, the question and the passages that the prompt shows,
+    best first."""
 
     key: str
     question: Question
@@ -46,12 +47,13 @@ class RationaleWriter(Fingerprinted):
     """How many candidates the prompt shows; they are part of the key."""
 
     def asked(self, question: Question) -> list[Any]:
-        """What a rationale may depend on of a question, for the key: all but its id, unless a subclass knows
-        better."""
+        """What a rationale may depend on of a question, for the key: all but its id, unless a
+        subclass knows better."""
         return question.content
 
     def key(self, question: Question, passages: Sequence[Passage] = ()) -> str:
-        """Cache key of the rationale: the same question, answers and settings never cost a second request."""
+        """Cache key of the rationale: the same question, answers and settings never cost a second
+        request."""
         shown = [[passage.id, passage.contents] for passage in passages]
         return fingerprint(["rationale/3", self.fingerprint(), self.asked(question), shown])
 
@@ -59,7 +61,8 @@ class RationaleWriter(Fingerprinted):
     def write(self, requests: Sequence[Request], cache: Cache) -> Iterator[Rationale | Failure]:
         """Yield rationales as they are finished, in any order; the caller stores each one at once.
 
-        A question for which there is none is left out or yielded as a :class:`Failure`; the next run asks again.
+        A question for which there is none is left out or yielded as a :class:`Failure`; the next
+        run asks again.
 
         Args:
             requests: what to write, each key once.
@@ -67,7 +70,8 @@ class RationaleWriter(Fingerprinted):
         """
 
     def outdated(self, rationale: Rationale) -> bool:
-        """Whether a stored rationale is to be asked for again, for example cut off under a lower limit."""
+        """Whether a stored rationale is to be asked for again, for example cut off under a lower
+        limit."""
         return False
 
     def estimate(self, requests: Sequence[Request]) -> str:
@@ -87,10 +91,11 @@ class RationaleWriter(Fingerprinted):
 
 
 class Recorded(RationaleWriter):
-    """Rationales from JSONL files, by question id; rows without an id (as published) join by question text.
+    """Rationales from JSONL files, by question id; rows without an id (as published) join by
+    question text.
 
-    Where a row has both, its question must be the one of that id (but for case and punctuation): ids of two
-    datasets are often the same.
+    Where a row has both, its question must be the one of that id (but for case and punctuation):
+    ids of two datasets are often the same.
 
     Args:
         paths: one file or several; see :func:`radio.formats.read_rationales`.
@@ -105,7 +110,9 @@ class Recorded(RationaleWriter):
         self.paths = [Path(p) for p in ([paths] if isinstance(paths, str) else paths)]
         self._tables: tuple[dict[str, RationaleRow], dict[str, RationaleRow]] | None = None
         if not self.paths:
-            raise InputError("Recorded: paths: found no file, expected one or several of rationales")
+            raise InputError(
+                "Recorded: paths: found no file, expected one or several of rationales"
+            )
 
     def _find(self, question: Question) -> Rationale | None:
         if self._tables is None:
@@ -119,21 +126,31 @@ class Recorded(RationaleWriter):
         elif row.question is not None and normalise_question(row.question) not in texts:
             raise InputError(
                 f"{row.place}: id {question.id!r}: found the question {row.question!r}, expected "
-                f"{question.question!r}, which has this id in the data; ids of two datasets may be the same: leave "
-                "'id' out to join the rows by their question, or 'question' to join them by id alone"
+                f"{question.question!r}, which has this id in the data; ids of two datasets may be "
+                "the same: leave 'id' out to join the rows by their question, or 'question' to "
+                "join them by id alone"
             )
         return row.rationale if row else None
 
     def key(self, question: Question, passages: Sequence[Passage] = ()) -> str:
         # by the row itself, not by the file: adding rows to a file leaves the others where they are
         found = self._find(question)
-        return fingerprint(["recorded/3", question.id, question.question, found.content if found else None])
+        return fingerprint(
+            ["recorded/3", question.id, question.question, found.content if found else None]
+        )
 
     def write(self, requests: Sequence[Request], cache: Cache) -> Iterator[Rationale]:
         for request in requests:
             found = self._find(request.question)
             if found is not None:
-                yield Rationale(request.question.id, found.text, found.model, found.prompt, found.usage, found.outcome)
+                yield Rationale(
+                    request.question.id,
+                    found.text,
+                    found.model,
+                    found.prompt,
+                    found.usage,
+                    found.outcome,
+                )
 
     asks = False
 
@@ -142,12 +159,14 @@ class Recorded(RationaleWriter):
 
 
 def shown_by_prompts(question: Question) -> list[Any]:
-    """:meth:`RationaleWriter.asked` of a writer that fills in a :class:`radio.rationales.PromptTemplate`."""
+    """:meth:`RationaleWriter.asked` of a writer that fills in a
+    :class:`radio.rationales.PromptTemplate`."""
     return [question.question, question.golden_answers, question.choices]
 
 
 def to_row(question: Question, rationale: Rationale) -> dict[str, Any]:
-    """What the cache keeps of a rationale, in the shape that :func:`radio.formats.read_rationales` reads."""
+    """What the cache keeps of a rationale, in the shape that :func:`radio.formats.read_rationales`
+    reads."""
     return {
         "id": question.id,
         "question": question.question,
@@ -162,7 +181,8 @@ def to_row(question: Question, rationale: Rationale) -> dict[str, Any]:
 
 
 def from_row(question_id: str, row: Mapping[str, Any]) -> Rationale:
-    """The rationale of a cache entry, for the question that asks (another may have the same text and answers).
+    """The rationale of a cache entry, for the question that asks (another may have the same text
+    and answers).
 
     The server's answer stays in the cache: a million of them would fill the memory.
 
@@ -172,7 +192,9 @@ def from_row(question_id: str, row: Mapping[str, Any]) -> Rationale:
     text, outcome = row["rationale"], row["outcome"]
     if not isinstance(text, str) or not isinstance(row["usage"], dict):
         raise TypeError("expected a text and its usage")
-    return Rationale(question_id, text, row["model"], row["prompt"], row["usage"], _outcome(text, outcome))
+    return Rationale(
+        question_id, text, row["model"], row["prompt"], row["usage"], _outcome(text, outcome)
+    )
 
 
 def _outcome(text: str, outcome: str) -> str:
@@ -180,18 +202,25 @@ def _outcome(text: str, outcome: str) -> str:
 
 
 def read(keys: Mapping[str, str], cache: Cache) -> dict[str, Rationale]:
-    """Rationales that the cache has: ``keys`` maps question ids to cache keys; returns question id -> rationale."""
+    """Rationales that the cache has: ``keys`` maps question ids to cache keys; returns question id
+    -> rationale."""
     stored = cache.get_json(keys.values(), partial(from_row, ""))
-    return {question: replace(stored[key], question_id=question) for question, key in keys.items() if key in stored}
+    return {
+        question: replace(stored[key], question_id=question)
+        for question, key in keys.items()
+        if key in stored
+    }
 
 
 def fill(
     writer: RationaleWriter, requests: Sequence[Request], cache: Cache, failures: Path, title: str
 ) -> Counter[str]:
-    """Write the rationales that the cache lacks, each stored as it comes; safe to kill and to run again.
+    """Write the rationales that the cache lacks, each stored as it comes; safe to kill and to run
+    again.
 
-    Prints what is missing and what it will cost, a progress bar, and at the end the count of each outcome: ``cached``,
-    ``written``, ``empty``, ``refused``, ``truncated``, ``failed``. Those that failed are listed in ``failures``.
+    Prints what is missing and what it will cost, a progress bar, and at the end the count of each
+    outcome: ``cached``, ``written``, ``empty``, ``refused``, ``truncated``, ``failed``. Those that
+    failed are listed in ``failures``.
 
     Raises:
         InputError: the writer cannot go on, or the cache cannot be written.
@@ -200,7 +229,8 @@ def fill(
     if not _missing(writer, list(unique), cache):
         # a cache that can only be read is enough
         return Counter({"cached": len(unique)})
-    # one process asks at a time: a second one that started together would pay for the same rationales
+    # one process asks at a time: a second one that started together would pay for the same
+    # rationales
     with _alone(cache):
         todo = [unique[key] for key in _missing(writer, list(unique), cache)]
         outcomes = Counter({"cached": len(unique) - len(todo)})
@@ -209,7 +239,11 @@ def fill(
             return outcomes
         estimate = writer.estimate(todo)
         if estimate:
-            print(f"{title}: {len(todo):,} of {len(unique):,} missing; {estimate}", file=sys.stderr, flush=True)
+            print(
+                f"{title}: {len(todo):,} of {len(unique):,} missing; {estimate}",
+                file=sys.stderr,
+                flush=True,
+            )
         try:
             for result in _shown(writer, todo, cache, title):
                 if isinstance(result, Failure):
@@ -232,7 +266,8 @@ def fill(
 
 
 USELESS = ("empty", "refused", "truncated")
-"""Outcomes of which nothing can be learnt; they are kept like the others, and not asked for again."""
+"""Outcomes of which nothing can be learnt; they are kept like the others, and not asked for
+again."""
 
 
 def kept_as_they_are(outcomes: Mapping[str, int]) -> str:
@@ -261,8 +296,9 @@ def _alone(cache: Cache) -> Iterator[None]:
         lock.acquire()
     except OSError as error:
         raise InputError(
-            f"{path}: cannot be written ({error.strerror or error}), and there are rationales to store; make the "
-            "folder writable, or copy it and give the copy with --data.init_args.cache_dir"
+            f"{path}: cannot be written ({error.strerror or error}), and there are rationales to "
+            "store; make the folder writable, or copy it and give the copy with "
+            "--data.init_args.cache_dir"
         ) from None
     try:
         yield
@@ -287,7 +323,9 @@ def _missing(writer: RationaleWriter, keys: list[str], cache: Cache) -> list[str
     return missing
 
 
-def _shown(writer: RationaleWriter, todo: Sequence[Request], cache: Cache, title: str) -> Iterator[Rationale | Failure]:
+def _shown(
+    writer: RationaleWriter, todo: Sequence[Request], cache: Cache, title: str
+) -> Iterator[Rationale | Failure]:
     """Results as the writer gives them, stored first, behind a progress bar."""
     from tqdm import tqdm
 
@@ -305,5 +343,6 @@ def _shown(writer: RationaleWriter, todo: Sequence[Request], cache: Cache, title
 
 
 def _whole(text: str) -> str:
-    """The text without half characters, as one that was cut may end with: no tokenizer takes them."""
+    """The text without half characters, as one that was cut may end with: no tokenizer takes
+    them."""
     return text.encode("utf-16", errors="surrogatepass").decode("utf-16", errors="replace")

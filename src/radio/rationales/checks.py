@@ -39,29 +39,37 @@ _UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar
 _WORD = regex.compile(rf"(?V1){_UNSPACED}|[[\p{{L}}\p{{N}}]--{_UNSPACED}]+")
 _SUFFIX = regex.compile(r"(?<=\w{3})(?:ing|ed|ly|ies|es|s|e|y)$")
 _STOP_WORDS = frozenset(
-    "a about above after again against all also although am an and another any are as at be because been before being "
-    "below between both but by can cannot could did do does doing done down during each either even ever every few for "
-    "from further had has have having he hence her here hers herself him himself his how however i if in into is it "
-    "its itself just made make makes many may me might more most much must my myself neither no nor not now of off on "
-    "once one only or other our ours out over own same shall she should since so some such than that the their theirs "
-    "them themselves then there therefore these they this those though through thus to too under until up upon us very "
-    "was we were what when where whether which while who whom whose why will with within without would yet you your "
-    "yours yourself s t d ll m re ve "
+    "a about above after again against all also although am an and another any are as at be "
+    "because been before being below between both but by can cannot could did do does doing done "
+    "down during each either even ever every few for from further had has have having he hence "
+    "her here hers herself him himself his how however i if in into is it its itself just made "
+    "make makes many may me might more most much must my myself neither no nor not now of off on "
+    "once one only or other our ours out over own same shall she should since so some such than "
+    "that the their theirs them themselves then there therefore these they this those though "
+    "through thus to too under until up upon us very was we were what when where whether which "
+    "while who whom whose why will with within without would yet you your yours yourself s t d ll "
+    "m re ve "
     # what a sentence about an answer says whatever the answer is
-    "answer answered answers answering called choice correct correctly known named option question questions right "
+    "answer answered answers answering called choice correct correctly known named option question "
+    "questions right "
     "said true".split()
 )
 _DIGITS = {
     name: str(number)
-    for number, name in enumerate("zero one two three four five six seven eight nine ten eleven twelve".split())
+    for number, name in enumerate(
+        "zero one two three four five six seven eight nine ten eleven twelve".split()
+    )
 }
 _POLARITY = frozenset("yes no true false not right wrong".split())
 """Words of answers that a rationale gives by what it says, not by the word."""
 
-# Only what a model says of itself, in the first person and in the case of a sentence: "I Can't Explain" and "I'm
-# Sorry" are songs, "I cannot be divided" is a proof, and "There is not enough evidence" may be why the answer is right.
+# Only what a model says of itself, in the first person and in the case of a sentence: "I Can't
+# Explain" and "I'm Sorry" are songs, "I cannot be divided" is a proof, and "There is not enough
+# evidence" may be why the answer is right.
 _SORRY = r"(?:I(?:'m| am) (?:\w+ )?sorry|[Ss]orry|I apologi[sz]e|My apologies)"
-_CANNOT = r"(?:can(?:'t|not| not)|could(?:n't| not)|won't|will not|(?:am|'m) (?:not able|unable) to)"
+_CANNOT = (
+    r"(?:can(?:'t|not| not)|could(?:n't| not)|won't|will not|(?:am|'m) (?:not able|unable) to)"
+)
 _DO = (
     r"(?:help(?: you| with| here|[.,;]|$)|assist|provide|verify|confirm|answer|comply|fulfil|respond|complete|write|"
     r"give|offer|generate|produce|create|explain|justify|support|determine|find|access|browse|discuss|share|engage|"
@@ -88,7 +96,8 @@ def words(text: str) -> list[str]:
 
 
 def _stems(text: str) -> list[str]:
-    """Words without common English endings, small numbers as digits: "refuted" is as good as "REFUTES"."""
+    """Words without common English endings, small numbers as digits: "refuted" is as good as
+    "REFUTES"."""
     return [_DIGITS.get(word) or _SUFFIX.sub("", word) for word in words(text)]
 
 
@@ -98,24 +107,33 @@ def _content(text: str) -> set[str]:
 
 
 def refuses(text: str) -> bool:
-    """Whether the text begins as models begin when they decline: "I'm sorry, but", "I can't help with"."""
+    """Whether the text begins as models begin when they decline: "I'm sorry, but", "I can't help
+    with"."""
     return _REFUSAL.match(text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")) is not None
 
 
 def mentions_answer(text: str, question: Question) -> bool:
     """Whether a text says one of the golden answers, or there is none that could be looked for.
 
-    It stands there as a run of words, or its content words do in any order (half of them, if there are more than two:
-    a long answer is seldom repeated word for word); of a multiple choice the letter counts too, where it is used as
-    one ("so B is correct"). Yes, no, true and false can not be looked for.
+    It stands there as a run of words, or its content words do in any order (half of them, if there
+    are more than two: a long answer is seldom repeated word for word); of a multiple choice the
+    letter counts too, where it is used as one ("so B is correct"). Yes, no, true and false can not
+    be looked for.
     """
     letters = {chr(ord("A") + i): choice for i, choice in enumerate(question.choices)}
     golden = set(question.golden_answers)
     named = [
-        letter for letter, choice in letters.items() if choice in golden or letter in golden - set(letters.values())
+        letter
+        for letter, choice in letters.items()
+        if choice in golden or letter in golden - set(letters.values())
     ]
-    answers = [answer for answer in question.golden_answers if answer not in named] + [letters[n] for n in named]
-    if any(regex.search(rf"(?:[\p{{Ll}},;:] \(?|\(){letter}\b|\b{letter} is\b", text) for letter in named):
+    answers = [answer for answer in question.golden_answers if answer not in named] + [
+        letters[n] for n in named
+    ]
+    if any(
+        regex.search(rf"(?:[\p{{Ll}},;:] \(?|\(){letter}\b|\b{letter} is\b", text)
+        for letter in named
+    ):
         return True
     if has_answer(text, answers):
         return True
@@ -126,7 +144,9 @@ def mentions_answer(text: str, question: Question) -> bool:
         content = _content(answer)
         if set(words(answer)) <= _POLARITY or f" {' '.join(_stems(answer))} " in run:
             return True
-        if content and len(content & found) >= (len(content) / 2 if len(content) > 2 else len(content)):
+        if content and len(content & found) >= (
+            len(content) / 2 if len(content) > 2 else len(content)
+        ):
             return True
     return not known
 
@@ -155,8 +175,13 @@ def best_passages(items: Sequence[Item], encoder: Encoder, cache: Cache) -> dict
     # in parts: the embeddings of all candidates of a large split need not fit into memory
     for start in range(0, len(missing), 256):
         part = missing[start : start + 256]
-        texts = encoder.encode([work[key][0] for key in part], cache, query=True, title="checks: embed rationales")
-        rows = {contents: row for row, contents in enumerate({p.contents for key in part for p in work[key][1]})}
+        texts = encoder.encode(
+            [work[key][0] for key in part], cache, query=True, title="checks: embed rationales"
+        )
+        rows = {
+            contents: row
+            for row, contents in enumerate({p.contents for key in part for p in work[key][1]})
+        }
         vectors = encoder.encode(list(rows), cache, title="checks: embed passages")
         found: dict[str, Any] = {}
         for key, text in zip(part, texts, strict=True):
@@ -179,18 +204,21 @@ def _as_support(value: Any) -> Support:
 
 
 class Judge(Fingerprinted):
-    """Says whether a rationale contradicts its answer. A subclass implements :meth:`contradicts`."""
+    """Says whether a rationale contradicts its answer. A subclass implements
+    :meth:`contradicts`."""
 
     threshold: float = 0.5
     """Probability from which a rationale counts as contradicting."""
 
     @abstractmethod
     def contradicts(self, pairs: Sequence[tuple[Question, Rationale]]) -> list[float]:
-        """Probability in [0, 1] for each pair that the rationale contradicts the golden answers, in their order."""
+        """Probability in [0, 1] for each pair that the rationale contradicts the golden answers, in
+        their order."""
 
 
 class NLIJudge(Judge):
-    """A model of natural language inference: does the rationale contradict that the answer is what it is?
+    """A model of natural language inference: does the rationale contradict that the answer is what
+    it is?
 
     Args:
         model: name or folder of a sequence classifier with a label "contradiction", for example
@@ -221,13 +249,15 @@ class NLIJudge(Judge):
         self._length = max_length
 
     def depends_on(self) -> dict[str, Any]:
-        # not the threshold: probabilities are kept, and another threshold only reads them differently
+        # not the threshold: probabilities are kept, and another threshold only reads them
+        # differently
         settings = {**super().depends_on(), "model": model_fingerprint(self.model)}
         del settings["threshold"]
         return settings
 
     def hypothesis(self, question: Question, rationale: Rationale) -> str:
-        """The statement that the rationale should support; of several answers, one that it mentions."""
+        """The statement that the rationale should support; of several answers, one that it
+        mentions."""
         answers = question.golden_answers
         answer = next((a for a in answers if has_answer(rationale.text, [a])), answers[0])
         return f'The answer to the question "{question.question}" is {answer.rstrip(".")}.'
@@ -239,9 +269,17 @@ class NLIJudge(Judge):
         found: list[float] = []
         for start in range(0, len(pairs), self._batch_size):
             part = pairs[start : start + self._batch_size]
-            premises, hypotheses = [r.text for _, r in part], [self.hypothesis(q, r) for q, r in part]
+            premises, hypotheses = (
+                [r.text for _, r in part],
+                [self.hypothesis(q, r) for q, r in part],
+            )
             inputs = tokenizer(
-                premises, hypotheses, truncation=True, max_length=self._length, padding=True, return_tensors="pt"
+                premises,
+                hypotheses,
+                truncation=True,
+                max_length=self._length,
+                padding=True,
+                return_tensors="pt",
             )
             with torch.inference_mode():
                 logits = network(**inputs.to(network.device)).logits
@@ -254,14 +292,18 @@ class NLIJudge(Judge):
             import torch
 
             tokenizer = load_tokenizer(self.model)
-            network, _ = load_model("AutoModelForSequenceClassification", self.model, dtype=torch.float32)
+            network, _ = load_model(
+                "AutoModelForSequenceClassification", self.model, dtype=torch.float32
+            )
             check_token_ids(self.model, tokenizer, network)
             labels = network.config.label2id
-            wanted = [number for name, number in labels.items() if name.lower().startswith("contradict")]
+            wanted = [
+                number for name, number in labels.items() if name.lower().startswith("contradict")
+            ]
             if len(wanted) != 1:
                 raise InputError(
-                    f"{KEY}.judge.init_args.model: {self.model!r} has the labels {', '.join(labels)}, "
-                    "expected one of them to be 'contradiction'"
+                    f"{KEY}.judge.init_args.model: {self.model!r} has the labels "
+                    f"{', '.join(labels)}, expected one of them to be 'contradiction'"
                 )
             self._length = capped(self.max_length, positions(network), self.model)
             self._loaded = tokenizer, network.eval().to(place(self._device)), wanted[0]
@@ -269,11 +311,13 @@ class NLIJudge(Judge):
 
 
 class QualityChecks(Fingerprinted):
-    """Limits and models of the checks; each check is made for itself, so an empty text also lacks the answer.
+    """Limits and models of the checks; each check is made for itself, so an empty text also lacks
+    the answer.
 
-    - ``empty``: there is no text. ``refusal``: the model declined, by its own word or by how the text begins.
-      ``truncated``: the text was cut off at the limit of tokens.
-    - ``no_answer``: no golden answer is mentioned (:func:`mentions_answer`), of those that are no verdict.
+    - ``empty``: there is no text. ``refusal``: the model declined, by its own word or by how the
+      text begins. ``truncated``: the text was cut off at the limit of tokens.
+    - ``no_answer``: no golden answer is mentioned (:func:`mentions_answer`), of those that are no
+      verdict.
     - ``repeats``: it has too few content words beyond those of the question and its answers.
     - ``too_long``: too many words.
     - ``contradicts``: a judge finds that it contradicts the answers.
@@ -282,8 +326,9 @@ class QualityChecks(Fingerprinted):
     Args:
         max_words: words above which a rationale is ``too_long``.
         min_new_words: distinct content words of its own below which a rationale ``repeats``.
-        min_similarity: cosine to the nearest candidate below which it is ``unsupported``. What is similar differs from
-            encoder to encoder (e5 gives almost any two texts 0.7): look at ``radio rationales report`` first.
+        min_similarity: cosine to the nearest candidate below which it is ``unsupported``. What is
+            similar differs from encoder to encoder (e5 gives almost any two texts 0.7): look at
+            ``radio rationales report`` first.
         encoder: embeds rationales and passages; ``unsupported`` needs one.
         judge: ``contradicts`` needs one.
     """
@@ -311,7 +356,9 @@ class QualityChecks(Fingerprinted):
         lacking = {"contradicts": self.judge, "unsupported": self.encoder}
         return tuple(name for name in CHECKS if lacking.get(name, self) is not None)
 
-    def run(self, items: Sequence[Item], cache: Cache, names: Sequence[str] | None = None) -> dict[str, list[str]]:
+    def run(
+        self, items: Sequence[Item], cache: Cache, names: Sequence[str] | None = None
+    ) -> dict[str, list[str]]:
         """Names of the checks that each rationale fails, by question id.
 
         Args:
@@ -325,10 +372,16 @@ class QualityChecks(Fingerprinted):
         names = self.available if names is None else names
         for name in names:
             if name not in CHECKS:
-                raise InputError(f"rationale check: found {name!r}, expected some of {', '.join(CHECKS)}")
+                raise InputError(
+                    f"rationale check: found {name!r}, expected some of {', '.join(CHECKS)}"
+                )
             if name not in self.available:
-                part, what = ("judge", "a Judge") if name == "contradicts" else ("encoder", "an Encoder")
-                raise InputError(f"{KEY}.{part}: found null, expected {what}: the check {name!r} needs one")
+                part, what = (
+                    ("judge", "a Judge") if name == "contradicts" else ("encoder", "an Encoder")
+                )
+                raise InputError(
+                    f"{KEY}.{part}: found null, expected {what}: the check {name!r} needs one"
+                )
         tests: dict[str, Callable[[Question, Rationale], bool]] = {
             "empty": lambda q, r: not r.text.strip() and r.outcome != "refused",
             "refusal": lambda q, r: r.outcome == "refused" or refuses(r.text),
@@ -339,15 +392,21 @@ class QualityChecks(Fingerprinted):
         }
         if "contradicts" in names:
             verdicts = self._verdicts(items, cache)
-            tests["contradicts"] = lambda q, r: q.id in verdicts and verdicts[q.id] >= self._judge.threshold
+            tests["contradicts"] = lambda q, r: (
+                q.id in verdicts and verdicts[q.id] >= self._judge.threshold
+            )
         if "unsupported" in names and self.encoder is not None:
             best = best_passages(items, self.encoder, cache)
-            tests["unsupported"] = lambda q, r: q.id not in best or best[q.id].similarity < self.min_similarity
+            tests["unsupported"] = lambda q, r: (
+                q.id not in best or best[q.id].similarity < self.min_similarity
+            )
         return {q.id: [name for name in names if tests[name](q, r)] for q, r, _ in items}
 
     def _repeats(self, question: Question, rationale: Rationale) -> bool:
         # of many aliases only those that are said: the others would only take words away
-        said = [a for a in question.golden_answers if has_answer(rationale.text, [a])] or question.golden_answers
+        said = [
+            a for a in question.golden_answers if has_answer(rationale.text, [a])
+        ] or question.golden_answers
         given = " ".join([question.question, *said])
         return len(_content(rationale.text) - set(_stems(given))) < self.min_new_words
 
@@ -357,7 +416,8 @@ class QualityChecks(Fingerprinted):
         return self.judge
 
     def _verdicts(self, items: Sequence[Item], cache: Cache) -> dict[str, float]:
-        """Probability of a contradiction by question id; what has no text or no answer is not judged."""
+        """Probability of a contradiction by question id; what has no text or no answer is not
+        judged."""
         identity = self._judge.fingerprint()
         keys: dict[str, str] = {}
         pairs: dict[str, tuple[Question, Rationale]] = {}
@@ -374,7 +434,9 @@ class QualityChecks(Fingerprinted):
                 for start in range(0, len(missing), 256):
                     part = missing[start : start + 256]
                     found = self._judge.contradicts([pairs[key] for key in part])
-                    found = contracts.numbers(self._judge, "contradicts", found, len(part), "the pairs")
+                    found = contracts.numbers(
+                        self._judge, "contradicts", found, len(part), "the pairs"
+                    )
                     cache.put_json("check", dict(zip(part, found, strict=True)))
                     bar.update(len(part))
         stored = cache.get_json(keys.values(), float)

@@ -16,17 +16,20 @@ from radio.schema import InputError, Question, Rationale
 
 
 class TransformersWriter(RationaleWriter):
-    """Generates with a causal or sequence-to-sequence model, in batches of prompts of similar length.
+    """Generates with a causal or sequence-to-sequence model, in batches of prompts of similar
+    length.
 
     With several devices each has a copy of the model and takes every n-th batch.
 
     Args:
         model: transformers name or folder.
         prompt: name of a shipped prompt, or path of a text file (:mod:`radio.rationales.prompts`).
-        sampling: arguments of ``generate``, for example ``{do_sample: true, temperature: 0.2}``; greedy if empty.
+        sampling: arguments of ``generate``, for example ``{do_sample: true, temperature: 0.2}``;
+            greedy if empty.
         passages: candidates to show, if the prompt has ``{passages}``.
         max_tokens: limit of an answer; one that reaches it is ``truncated``.
-        max_length: limit of a prompt in tokens; longer ones fail, because a cut would lose the question.
+        max_length: limit of a prompt in tokens; longer ones fail, because a cut would lose the
+            question.
         batch_size: prompts generated together.
         accelerator: as Lightning's Trainer takes it.
         devices: as Lightning's Trainer takes it.
@@ -74,7 +77,9 @@ class TransformersWriter(RationaleWriter):
         return shown_by_prompts(question)
 
     def outdated(self, rationale: Rationale) -> bool:
-        return rationale.outcome == "truncated" and rationale.usage.get("output", 0) < self._max_tokens
+        return (
+            rationale.outcome == "truncated" and rationale.usage.get("output", 0) < self._max_tokens
+        )
 
     def estimate(self, requests: Sequence[Request]) -> str:
         return f"written by {self.model} on this machine, at most {len(requests) * self._max_tokens:,} tokens"
@@ -105,14 +110,20 @@ class TransformersWriter(RationaleWriter):
         for start in range(0, len(batches), len(copies)):
             together = list(zip(copies, batches[start : start + len(copies)], strict=False))
             jobs = [
-                pool.submit(copy.generate, [prompt for _, prompt in batch], self._max_tokens, self.sampling)
+                pool.submit(
+                    copy.generate, [prompt for _, prompt in batch], self._max_tokens, self.sampling
+                )
                 for copy, batch in together
             ]
             for (_, batch), job in zip(together, jobs, strict=True):
-                for (request, prompt), (text, written, ended) in zip(batch, job.result(), strict=True):
+                for (request, prompt), (text, written, ended) in zip(
+                    batch, job.result(), strict=True
+                ):
                     usage = {"input": len(prompt), "output": written}
                     outcome = "written" if ended else "truncated"
-                    yield Rationale(request.question.id, text, self.model, self.prompt, usage, outcome)
+                    yield Rationale(
+                        request.question.id, text, self.model, self.prompt, usage, outcome
+                    )
 
     def _prompt_limit(self, copy: _Copy) -> int:
         """Tokens that a prompt may have: a decoder's positions hold its answer too."""
@@ -135,8 +146,8 @@ class TransformersWriter(RationaleWriter):
         except Exception as error:
             # whatever Lightning raises: an unknown accelerator, or one that is absent
             raise InputError(
-                f"TransformersWriter: accelerator {self._accelerator!r} with devices {self._devices!r}: "
-                f"{str(error).splitlines()[0]}"
+                f"TransformersWriter: accelerator {self._accelerator!r} with devices "
+                f"{self._devices!r}: {str(error).splitlines()[0]}"
             ) from error
         return list(getattr(strategy, "parallel_devices", None) or [strategy.root_device])
 
@@ -164,10 +175,14 @@ class _Copy:
         if system:
             messages.insert(0, {"role": "system", "content": system})
         try:
-            shown = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+            shown = self.tokenizer.apply_chat_template(
+                messages, tokenize=False, add_generation_prompt=True
+            )
         except Exception:
             merged = [{"role": "user", "content": f"{system}\n\n{text}"}]
-            shown = self.tokenizer.apply_chat_template(merged, tokenize=False, add_generation_prompt=True)
+            shown = self.tokenizer.apply_chat_template(
+                merged, tokenize=False, add_generation_prompt=True
+            )
         tokens: list[int] = self.tokenizer(shown, add_special_tokens=False)["input_ids"]
         return tokens
 
@@ -181,7 +196,9 @@ class _Copy:
         # a decoder goes on from the right end
         left = self.decoder
         pads = [[self.pad] * (width - len(p)) for p in prompts]
-        ids = torch.tensor([pad + p if left else p + pad for pad, p in zip(pads, prompts, strict=True)])
+        ids = torch.tensor(
+            [pad + p if left else p + pad for pad, p in zip(pads, prompts, strict=True)]
+        )
         masks = [([0] * len(pad), [1] * len(p)) for pad, p in zip(pads, prompts, strict=True)]
         mask = torch.tensor([zeros + ones if left else ones + zeros for zeros, ones in masks])
         with torch.inference_mode():

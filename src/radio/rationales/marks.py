@@ -1,4 +1,5 @@
-"""What reviewers say of rationales: the records, each person's log of marks, and how far two people agree."""
+"""What reviewers say of rationales: the records, each person's log of marks, and how far two people
+agree."""
 
 from __future__ import annotations
 
@@ -18,15 +19,18 @@ from radio.cache import fingerprint
 from radio.schema import InputError
 
 MARKS = ("correct", "partly", "wrong", "leaks")
-"""What a reviewer can say of a rationale; ``leaks`` is one that gives the answer away without a reason for it."""
+"""What a reviewer can say of a rationale; ``leaks`` is one that gives the answer away without a
+reason for it."""
 
 Key = tuple[str, str]
-"""Question id and fingerprint: a mark belongs to one text of the rationale and does not count for another."""
+"""Question id and fingerprint: a mark belongs to one text of the rationale and does not count for
+another."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReviewCandidate:
-    """A passage as the page shows it; ``score`` is the retriever's, ``teacher`` lies in [0, 1] or is unknown."""
+    """A passage as the page shows it; ``score`` is the retriever's, ``teacher`` lies in [0, 1] or
+    is unknown."""
 
     id: str
     title: str
@@ -37,7 +41,8 @@ class ReviewCandidate:
 
 @dataclass(frozen=True)
 class ReviewItem:
-    """One rationale to review, with its question, its best candidates and the names of the checks that it fails."""
+    """One rationale to review, with its question, its best candidates and the names of the checks
+    that it fails."""
 
     id: str
     question: str
@@ -55,7 +60,8 @@ class ReviewItem:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What one person says of one rationale; ``mark`` is None where there is only a note, or nothing (any more)."""
+    """What one person says of one rationale; ``mark`` is None where there is only a note, or
+    nothing (any more)."""
 
     mark: str | None = None
     note: str = ""
@@ -64,7 +70,8 @@ class Mark:
 
 
 def read_marks(path: Path) -> dict[Key, Mark]:
-    """The latest mark of each rationale in one person's file; a last line that a crash cut off is ignored.
+    """The latest mark of each rationale in one person's file; a last line that a crash cut off is
+    ignored.
 
     Raises:
         InputError: another line is not a mark.
@@ -85,8 +92,8 @@ def read_marks(path: Path) -> dict[Key, Mark]:
             if number == len(lines):
                 break
             raise InputError(
-                f"{path}:{number}: found {line[:80]!r}, expected a JSON object with id, rationale, note and time "
-                f"(strings) and mark ({', '.join(MARKS)} or null)"
+                f"{path}:{number}: found {line[:80]!r}, expected a JSON object with id, rationale, "
+                f"note and time (strings) and mark ({', '.join(MARKS)} or null)"
             ) from None
         identifier, text, note, time = texts
         marks[identifier, text] = Mark(mark, note, time)
@@ -94,22 +101,26 @@ def read_marks(path: Path) -> dict[Key, Mark]:
 
 
 class Reviews:
-    """One person's marks, in ``folder/ANNOTATOR.jsonl``: rows are only added, the latest of a rationale counts.
+    """One person's marks, in ``folder/ANNOTATOR.jsonl``: rows are only added, the latest of a
+    rationale counts.
 
-    Rows are ``{"id", "rationale", "mark", "note", "annotator", "time"}`` with the fingerprint of the rationale; the
-    row of a mark that was taken back has null for it.
+    Rows are ``{"id", "rationale", "mark", "note", "annotator", "time"}`` with the fingerprint of
+    the rationale; the row of a mark that was taken back has null for it.
 
     Raises:
-        InputError: the name is no plain file name, the file is damaged, or the same person reviews there already.
+        InputError: the name is no plain file name, the file is damaged, or the same person reviews
+            there already.
     """
 
     def __init__(self, folder: Path, annotator: str) -> None:
         from filelock import FileLock, Timeout
 
-        # starts with a letter or digit, so that it can be neither a hidden file nor an option of a command
+        # starts with a letter or digit, so that it can be neither a hidden file nor an option of a
+        # command
         if not re.fullmatch(r"\w[\w.-]{0,99}", annotator):
             raise InputError(
-                f"annotator: found {annotator!r}, expected a plain name of at most 100 letters, digits, '_', '-' or '.'"
+                f"annotator: found {annotator!r}, expected a plain name of at most 100 letters, "
+                "digits, '_', '-' or '.'"
             )
         self.folder, self.annotator = folder, annotator
         self.path = folder / f"{annotator}.jsonl"
@@ -120,9 +131,13 @@ class Reviews:
             folder.mkdir(parents=True, exist_ok=True)
             self._claim.acquire()
         except Timeout:
-            raise InputError(f"{self.path}: {annotator!r} is reviewing there already; end that review first") from None
+            raise InputError(
+                f"{self.path}: {annotator!r} is reviewing there already; end that review first"
+            ) from None
         except OSError as error:
-            raise InputError(f"{folder}: cannot be written ({error.strerror}), expected a folder for marks") from None
+            raise InputError(
+                f"{folder}: cannot be written ({error.strerror}), expected a folder for marks"
+            ) from None
         try:
             # unbuffered: a row is handed over in one write, or not at all
             self._file = self.path.open("ab", buffering=0)
@@ -136,7 +151,8 @@ class Reviews:
             raise
 
     def _repair(self) -> None:
-        """End the last line, so that the next row starts on a new one; what a crash cut off goes."""
+        """End the last line, so that the next row starts on a new one; what a crash cut off
+        goes."""
         data = self.path.read_bytes()
         whole, newline, tail = data.rpartition(b"\n")
         if not tail:
@@ -148,7 +164,8 @@ class Reviews:
             self._file.truncate(len(whole + newline))
 
     def put(self, key: Key, mark: str | None, note: str = "") -> Mark:
-        """Set the mark of a rationale; it is on disk when this returns. The same mark again adds no row."""
+        """Set the mark of a rationale; it is on disk when this returns. The same mark again adds no
+        row."""
         with self._lock:
             before = self.marks.get(key, Mark())
             if (before.mark, before.note) == (mark, note):
@@ -161,7 +178,8 @@ class Reviews:
                 raise
 
     def undo(self) -> Key | None:
-        """Put back what was there before the last change of this session; returns whose, None if there was none."""
+        """Put back what was there before the last change of this session; returns whose, None if
+        there was none."""
         with self._lock:
             if not self._history:
                 return None
@@ -172,7 +190,14 @@ class Reviews:
 
     def _write(self, key: Key, mark: str | None, note: str) -> Mark:
         time = datetime.now(UTC).isoformat(timespec="seconds")
-        row = {"id": key[0], "rationale": key[1], "mark": mark, "note": note, "annotator": self.annotator, "time": time}
+        row = {
+            "id": key[0],
+            "rationale": key[1],
+            "mark": mark,
+            "note": note,
+            "annotator": self.annotator,
+            "time": time,
+        }
         line = json.dumps(row, ensure_ascii=False).encode() + b"\n"
         size = os.fstat(self._file.fileno()).st_size
         try:
@@ -188,7 +213,14 @@ class Reviews:
     def everyone(self) -> dict[str, dict[Key, Mark]]:
         """The marks of all who review in the folder, by name."""
         files = sorted(path for path in self.folder.glob("*.jsonl") if path != self.path)
-        return dict(sorted({**{path.stem: read_marks(path) for path in files}, self.annotator: self.marks}.items()))
+        return dict(
+            sorted(
+                {
+                    **{path.stem: read_marks(path) for path in files},
+                    self.annotator: self.marks,
+                }.items()
+            )
+        )
 
     def close(self) -> None:
         with self._lock:
@@ -196,18 +228,23 @@ class Reviews:
             self._claim.release()
 
 
-def agreement(items: Sequence[ReviewItem], everyone: Mapping[str, Mapping[Key, Mark]]) -> dict[str, Any]:
+def agreement(
+    items: Sequence[ReviewItem], everyone: Mapping[str, Mapping[Key, Mark]]
+) -> dict[str, Any]:
     """How far the reviewers agree about these items.
 
     Returns:
-        ``marked``: name -> number of marks; ``pairs``: for each two people with items in common ``annotators``,
-        ``common``, ``agree`` (share, in [0, 1]) and Cohen's ``kappa`` (None where both know one and the same mark only,
-        since chance alone would agree as well); ``disagreements``: ``index``, ``id``, ``question``, ``marks`` by name.
+        ``marked``: name -> number of marks; ``pairs``: for each two people with items in common
+        ``annotators``, ``common``, ``agree`` (share, in [0, 1]) and Cohen's ``kappa`` (None where
+        both know one and the same mark only, since chance alone would agree as well);
+        ``disagreements``: ``index``, ``id``, ``question``, ``marks`` by name.
     """
     from sklearn.metrics import cohen_kappa_score  # type: ignore[import-untyped]
 
     given = {
-        name: {n: mark for n, item in enumerate(items) if (mark := marks.get(item.key, Mark()).mark)}
+        name: {
+            n: mark for n, item in enumerate(items) if (mark := marks.get(item.key, Mark()).mark)
+        }
         for name, marks in everyone.items()
     }
     pairs = []
@@ -218,10 +255,16 @@ def agreement(items: Sequence[ReviewItem], everyone: Mapping[str, Mapping[Key, M
         a, b = [given[first][n] for n in common], [given[second][n] for n in common]
         share = sum(x == y for x, y in zip(a, b, strict=True)) / len(common)
         kappa = float(cohen_kappa_score(a, b)) if len({*a, *b}) > 1 else None
-        pairs.append({"annotators": [first, second], "common": len(common), "agree": share, "kappa": kappa})
+        pairs.append(
+            {"annotators": [first, second], "common": len(common), "agree": share, "kappa": kappa}
+        )
     apart = []
     for n, item in enumerate(items):
         marks = {name: found[n] for name, found in given.items() if n in found}
         if len(set(marks.values())) > 1:
             apart.append({"index": n, "id": item.id, "question": item.question, "marks": marks})
-    return {"marked": {name: len(found) for name, found in given.items()}, "pairs": pairs, "disagreements": apart}
+    return {
+        "marked": {name: len(found) for name, found in given.items()},
+        "pairs": pairs,
+        "disagreements": apart,
+    }

@@ -33,9 +33,10 @@ def _text(path: Path) -> str | None:
 class PromptTemplate:
     """A prompt by the name of a shipped one, or by the path of a text file like them.
 
-    The file has a part ``=== system`` (fixed; may be left out) and a part ``=== user`` with ``{question}``,
-    ``{answers}`` (joined by " or "), ``{choices}`` (one a line, nothing if there are none) and ``{passages}`` (each in
-    a ``<passage id="...">`` element, escaped: retrieved text is not to be obeyed). A literal brace is written twice.
+    The file has a part ``=== system`` (fixed; may be left out) and a part ``=== user`` with
+    ``{question}``, ``{answers}`` (joined by " or "), ``{choices}`` (one a line, nothing if there
+    are none) and ``{passages}`` (each in a ``<passage id="...">`` element, escaped: retrieved text
+    is not to be obeyed). A literal brace is written twice.
 
     Raises:
         InputError: unknown name, no such file, no ``=== user`` part, or an unknown field.
@@ -47,20 +48,26 @@ class PromptTemplate:
         text = _text(path)
         if text is None:
             raise InputError(
-                f"prompt: found {name[:200]!r}, expected one of {', '.join(shipped())}, or the path of a text file "
-                f"(relative paths start at {Path.cwd()})"
+                f"prompt: found {name[:200]!r}, expected one of {', '.join(shipped())}, or the "
+                f"path of a text file (relative paths start at {Path.cwd()})"
             )
         self.fingerprint = fingerprint(text)
         parts = re.split(r"^=== *(\w+) *\n", text, flags=re.MULTILINE)
         sections = dict(zip(parts[1::2], (part.strip() for part in parts[2::2]), strict=True))
         if parts[0].strip() or "user" not in sections or set(sections) - {"system", "user"}:
-            raise InputError(f"{path}: expected a part '=== user', and at most one '=== system' before it")
+            raise InputError(
+                f"{path}: expected a part '=== user', and at most one '=== system' before it"
+            )
         self.system = sections.get("system", "")
         self.user = sections["user"]
         try:
-            fields = {field for _, field, _, _ in string.Formatter().parse(self.user) if field is not None}
+            fields = {
+                field for _, field, _, _ in string.Formatter().parse(self.user) if field is not None
+            }
         except ValueError as error:
-            raise InputError(f"{path}: {error}; a literal brace is written twice, {{{{ or }}}}") from None
+            raise InputError(
+                f"{path}: {error}; a literal brace is written twice, {{{{ or }}}}"
+            ) from None
         if fields - set(FIELDS) or "question" not in fields:
             shown = ", ".join(f"{{{field}}}" for field in sorted(fields)) or "none"
             raise InputError(
@@ -72,12 +79,19 @@ class PromptTemplate:
 
     def render(self, question: Question, passages: Sequence[Passage] = ()) -> str:
         """The user's part, filled in."""
-        choices = "".join(f"Option {chr(65 + i)}: {choice}\n" for i, choice in enumerate(question.choices))
+        choices = "".join(
+            f"Option {chr(65 + i)}: {choice}\n" for i, choice in enumerate(question.choices)
+        )
         shown = "\n".join(
             f'<passage id="{escape(passage.id)}">\n{escape(passage.contents, quote=False)}\n</passage>'
             for passage in passages
         )
         answers = " or ".join(dict.fromkeys(question.golden_answers))
-        fields = {"question": question.question, "answers": answers, "choices": choices, "passages": shown}
+        fields = {
+            "question": question.question,
+            "answers": answers,
+            "choices": choices,
+            "passages": shown,
+        }
         text: str = self.user.format_map(fields)
         return text

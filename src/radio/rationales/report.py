@@ -1,4 +1,5 @@
-"""``radio rationales report``: what the rationales of a dataset are worth, in numbers, in a file and on one page."""
+"""``radio rationales report``: what the rationales of a dataset are worth, in numbers, in a file
+and on one page."""
 
 from __future__ import annotations
 
@@ -33,13 +34,16 @@ def rationale_report(datamodule: Any, split: str, folder: Path) -> Path:
 
 
 def report(datamodule: Any, splits: Sequence[str], folder: str | Path) -> dict[str, Any]:
-    """Print a table, and write ``rationales.json``, ``rationales.jsonl`` (a row a question) and ``rationales.html``.
+    """Print a table, and write ``rationales.json``, ``rationales.jsonl`` (a row a question) and
+    ``rationales.html``.
 
-    Rationales that the data module's filters drop are counted like the others. Nothing is asked of a writer; an
-    encoder or a judge computes what the cache lacks. Without an encoder of its own, the checks take the teacher's.
+    Rationales that the data module's filters drop are counted like the others. Nothing is asked of
+    a writer; an encoder or a judge computes what the cache lacks. Without an encoder of its own,
+    the checks take the teacher's.
 
     Args:
-        datamodule: a :class:`data_modules.base.RationaleDataModule` whose candidates are in the cache.
+        datamodule: a :class:`data_modules.base.RationaleDataModule` whose candidates are in the
+            cache.
         splits: of ``train``, ``validation``, ``test``.
         folder: where the files go.
 
@@ -47,7 +51,8 @@ def report(datamodule: Any, splits: Sequence[str], folder: str | Path) -> dict[s
         The numbers of each split, as in ``rationales.json``; a share of nothing is None.
 
     Raises:
-        InputError: a split without questions, candidates that are not in the cache, or no use for rationales.
+        InputError: a split without questions, candidates that are not in the cache, or no use for
+            rationales.
     """
     numbers: dict[str, Any] = {}
     rows: list[dict[str, Any]] = []
@@ -69,8 +74,8 @@ def _measure(datamodule: Any, split: str) -> tuple[dict[str, Any], list[dict[str
     """Numbers of a split, and a row for each of its questions."""
     if datamodule.rationales is None or not datamodule.teacher.needs_rationale:
         raise InputError(
-            "rationales report: found no use for rationales in this configuration, expected data.init_args.rationales "
-            "and a teacher that needs them"
+            "rationales report: found no use for rationales in this configuration, expected "
+            "data.init_args.rationales and a teacher that needs them"
         )
     questions: list[Question] = datamodule.split_questions(split)
     if not questions:
@@ -90,13 +95,25 @@ def _measure(datamodule: Any, split: str) -> tuple[dict[str, Any], list[dict[str
     names = [name for name in CHECKS if name in checks.available or name in filters]
     failed = checks.run(items, datamodule.cache, names)
     best = best_passages(items, checks.encoder, datamodule.cache) if checks.encoder else {}
-    answered = {q.id for q, _, shown in items if any(has_answer(p.contents, q.golden_answers) for p in shown)}
-    rows = [_row(split, q, found.get(q.id), failed.get(q.id, []), best.get(q.id)) for q in questions]
+    answered = {
+        q.id
+        for q, _, shown in items
+        if any(has_answer(p.contents, q.golden_answers) for p in shown)
+    }
+    rows = [
+        _row(split, q, found.get(q.id), failed.get(q.id, []), best.get(q.id)) for q in questions
+    ]
 
-    similar = {question for question, support in best.items() if support.similarity >= checks.min_similarity}
+    similar = {
+        question
+        for question, support in best.items()
+        if support.similarity >= checks.min_similarity
+    }
     usage: Counter[str] = Counter()
     for rationale in found.values():
-        usage.update({name: tokens for name, tokens in rationale.usage.items() if isinstance(tokens, int)})
+        usage.update(
+            {name: tokens for name, tokens in rationale.usage.items() if isinstance(tokens, int)}
+        )
     numbers: dict[str, Any] = {
         "questions": len(questions),
         "rationales": len(found),
@@ -105,9 +122,15 @@ def _measure(datamodule: Any, split: str) -> tuple[dict[str, Any], list[dict[str
         "models": dict(Counter(r.model for r in found.values()).most_common()),
         "tokens": dict(usage),
         "filters": list(filters),
-        "pass_filters": _count(sum(not set(failed[q.id]) & set(filters) for q, _, _ in items), len(items)),
-        "checks": {name: _count(sum(name in f for f in failed.values()), len(items)) for name in names},
-        "limits": {key: getattr(checks, key) for key in ("max_words", "min_new_words", "min_similarity")},
+        "pass_filters": _count(
+            sum(not set(failed[q.id]) & set(filters) for q, _, _ in items), len(items)
+        ),
+        "checks": {
+            name: _count(sum(name in f for f in failed.values()), len(items)) for name in names
+        },
+        "limits": {
+            key: getattr(checks, key) for key in ("max_words", "min_new_words", "min_similarity")
+        },
         "words": _spread([row["words"] for row in rows if row["rationale"] is not None]),
         "similarity": None,
         "support": {"answer": _count(len(answered), len(items))},
@@ -132,7 +155,11 @@ def _teacher_encoder(teacher: Teacher) -> Encoder | None:
 
 
 def _row(
-    split: str, question: Question, rationale: Rationale | None, failed: list[str], best: Support | None
+    split: str,
+    question: Question,
+    rationale: Rationale | None,
+    failed: list[str],
+    best: Support | None,
 ) -> dict[str, Any]:
     return {
         "split": split,
@@ -158,8 +185,17 @@ def _spread(values: Sequence[float]) -> dict[str, float]:
     """Mean and quantiles; nothing of no values."""
     if not values:
         return {}
-    p05, p25, median, p75, p95 = (float(q) for q in np.quantile(values, [0.05, 0.25, 0.5, 0.75, 0.95]))
-    return {"mean": float(np.mean(values)), "p05": p05, "p25": p25, "median": median, "p75": p75, "p95": p95}
+    p05, p25, median, p75, p95 = (
+        float(q) for q in np.quantile(values, [0.05, 0.25, 0.5, 0.75, 0.95])
+    )
+    return {
+        "mean": float(np.mean(values)),
+        "p05": p05,
+        "p25": p25,
+        "median": median,
+        "p75": p75,
+        "p95": p95,
+    }
 
 
 # The table
@@ -177,10 +213,16 @@ def table(numbers: Mapping[str, Any]) -> dict[str, str]:
     for name in CHECKS:
         label = f"check: {name}" + (" (filter)" if name in numbers["filters"] else "")
         needs = "a judge" if name == "contradicts" else "an encoder"
-        shown[label] = _share(numbers["checks"][name]) if name in numbers["checks"] else f"not made: needs {needs}"
+        shown[label] = (
+            _share(numbers["checks"][name])
+            if name in numbers["checks"]
+            else f"not made: needs {needs}"
+        )
     length, near, support = numbers["words"], numbers["similarity"], numbers["support"]
     if length:
-        shown["words: mean, median, 95 %"] = f"{length['mean']:.1f}, {length['median']:.0f}, {length['p95']:.0f}"
+        shown["words: mean, median, 95 %"] = (
+            f"{length['mean']:.1f}, {length['median']:.0f}, {length['p95']:.0f}"
+        )
     if near and "mean" in near:
         shown["best candidate's similarity: mean"] = f"{near['mean']:.3f}"
         quantiles = ", ".join(f"{near[q]:.3f}" for q in ("p05", "p25", "median", "p75", "p95"))
@@ -192,8 +234,13 @@ def table(numbers: Mapping[str, Any]) -> dict[str, str]:
         limit = numbers["limits"]["min_similarity"]
         shown[f"a candidate has similarity >= {limit:g}"] = _share(support["similar"])
     shown["a candidate contains an answer"] = _share(support["answer"])
-    shown["tokens"] = ", ".join(f"{name} {count:,}" for name, count in numbers["tokens"].items()) or "not recorded"
-    shown["models"] = ", ".join(f"{name} ({count:,})" for name, count in numbers["models"].items()) or "-"
+    shown["tokens"] = (
+        ", ".join(f"{name} {count:,}" for name, count in numbers["tokens"].items())
+        or "not recorded"
+    )
+    shown["models"] = (
+        ", ".join(f"{name} ({count:,})" for name, count in numbers["models"].items()) or "-"
+    )
     return shown
 
 
@@ -213,7 +260,9 @@ def show_table(numbers: Mapping[str, Any]) -> None:
     for split in columns:
         printed.add_column(split, justify="right")
     for label in dict.fromkeys(label for column in columns.values() for label in column):
-        printed.add_row(plain(label), *(plain(column.get(label, "-")) for column in columns.values()))
+        printed.add_row(
+            plain(label), *(plain(column.get(label, "-")) for column in columns.values())
+        )
     console = Console()
     # a pipe or a log has no width
     Console(width=max(console.width, 110)).print(printed)
@@ -247,9 +296,11 @@ article p { margin: .15rem 0; white-space: pre-wrap; } .about { color: #4c5866; 
 
 
 def page(numbers: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
-    """One HTML document without scripts and without anything to load; whatever others wrote is escaped."""
+    """One HTML document without scripts and without anything to load; whatever others wrote is
+    escaped."""
     sections = "".join(
-        _section(split, found, [r for r in rows if r["split"] == split]) for split, found in numbers.items()
+        _section(split, found, [r for r in rows if r["split"] == split])
+        for split, found in numbers.items()
     )
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -257,7 +308,8 @@ def page(numbers: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
         '<meta http-equiv="Content-Security-Policy" '
         "content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">\n"
         f"<title>Rationales</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n<h1>Rationales</h1>\n"
-        f'<p class="lead">What they are worth as a teacher. Shares are of the questions that have a rationale.</p>\n'
+        '<p class="lead">What they are worth as a teacher. Shares are of the questions that have '
+        "a rationale.</p>\n"
         f"{sections}</main>\n</body>\n</html>\n"
     )
 
@@ -267,19 +319,30 @@ def _section(split: str, numbers: Mapping[str, Any], rows: Sequence[Mapping[str,
     tiles = {
         "questions": f"{numbers['questions']:,}",
         f"rationales ({numbers['missing']:,} missing)": f"{numbers['rationales']:,}",
-        f"pass the filters ({', '.join(numbers['filters']) or 'none'})": _percent(numbers["pass_filters"]),
-        "have a supporting candidate" if "similar" in support else "have a candidate that contains an answer": _percent(
+        f"pass the filters ({', '.join(numbers['filters']) or 'none'})": _percent(
+            numbers["pass_filters"]
+        ),
+        "have a supporting candidate"
+        if "similar" in support
+        else "have a candidate that contains an answer": _percent(
             support.get("similar", support["answer"])
         ),
     }
-    head = "".join(f"<div><b>{escape(value)}</b><span>{escape(label)}</span></div>" for label, value in tiles.items())
+    head = "".join(
+        f"<div><b>{escape(value)}</b><span>{escape(label)}</span></div>"
+        for label, value in tiles.items()
+    )
     body = "".join(
         f'<tr><th scope="row">{escape(label)}</th><td>{escape(value)}</td></tr>\n'
         for label, value in table(numbers).items()
     )
     return (
         f'<h2>{escape(split)}</h2>\n<div class="tiles">{head}</div>\n'
-        + (f'<h3>Plots</h3>\n<div class="plots">\n{_plots(numbers, rows)}</div>\n' if numbers["rationales"] else "")
+        + (
+            f'<h3>Plots</h3>\n<div class="plots">\n{_plots(numbers, rows)}</div>\n'
+            if numbers["rationales"]
+            else ""
+        )
         + f"<h3>Numbers</h3>\n<table>\n{body}</table>\n"
         + (f"<h3>Examples</h3>\n{_examples(numbers, rows)}" if numbers["rationales"] else "")
     )
@@ -290,9 +353,13 @@ def _percent(part: Mapping[str, Any]) -> str:
 
 
 def _examples(numbers: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
-    """For each check the first rationales that fail it, and some that pass all, spread over the split."""
+    """For each check the first rationales that fail it, and some that pass all, spread over the
+    split."""
     written = [row for row in rows if row["rationale"] is not None]
-    groups = {f"fails {name}": [row for row in written if name in row["failed"]] for name in numbers["checks"]}
+    groups = {
+        f"fails {name}": [row for row in written if name in row["failed"]]
+        for name in numbers["checks"]
+    }
     groups["passes every check"] = [row for row in written if not row["failed"]]
     parts = []
     for title, found in groups.items():
@@ -300,7 +367,9 @@ def _examples(numbers: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> 
         shown = "".join(_example(row) for row in found[::step][:EXAMPLES])
         if found:
             count = f"{min(EXAMPLES, len(found))} of {len(found):,}"
-            parts.append(f"<details><summary>{escape(title)} ({count})</summary>{shown}</details>\n")
+            parts.append(
+                f"<details><summary>{escape(title)} ({count})</summary>{shown}</details>\n"
+            )
     return "".join(parts)
 
 
@@ -308,7 +377,9 @@ def _example(row: Mapping[str, Any]) -> str:
     answers = " | ".join(dict.fromkeys(row["golden_answers"]))
     about = [row["id"], row["model"], f"{row['words']} words"]
     if row["best_passage"] is not None:
-        about.append(f"nearest candidate {row['best_passage']}, similarity {row['best_similarity']:.3f}")
+        about.append(
+            f"nearest candidate {row['best_passage']}, similarity {row['best_similarity']:.3f}"
+        )
     tags = "".join(f' <span class="tag">{escape(name)}</span>' for name in row["failed"])
     return (
         f"<article><p><b>{escape(row['question'])}</b></p><p>Answer: {escape(answers)}</p>"
@@ -323,7 +394,12 @@ def _plots(numbers: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str
     length, near, support = numbers["words"], numbers["similarity"], numbers["support"]
 
     def lengths(axes: Any) -> None:
-        _histogram(axes, [row["words"] for row in rows if row["words"] is not None], limits["max_words"], "max_words")
+        _histogram(
+            axes,
+            [row["words"] for row in rows if row["words"] is not None],
+            limits["max_words"],
+            "max_words",
+        )
         axes.set(title="Length", xlabel="words", ylabel="rationales")
 
     def failures(axes: Any) -> None:
@@ -333,7 +409,11 @@ def _plots(numbers: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str
     def similarities(axes: Any) -> None:
         values = [row["best_similarity"] for row in rows if row["best_similarity"] is not None]
         _histogram(axes, values, limits["min_similarity"], "min_similarity")
-        axes.set(title="Similarity of the best candidate", xlabel="cosine to the rationale", ylabel="rationales")
+        axes.set(
+            title="Similarity of the best candidate",
+            xlabel="cosine to the rationale",
+            ylabel="rationales",
+        )
 
     def supported(axes: Any) -> None:
         labels = {
@@ -341,8 +421,16 @@ def _plots(numbers: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str
             "answer": "contains an answer",
             "similar_and_answer": "both exist",
         }
-        _bars(axes, {label: support[key] for key, label in labels.items() if key in support}, [_BLUE] * 3)
-        axes.set(title="Questions with a candidate that ...", xlabel="% of questions with a rationale", xlim=(0, 119))
+        _bars(
+            axes,
+            {label: support[key] for key, label in labels.items() if key in support},
+            [_BLUE] * 3,
+        )
+        axes.set(
+            title="Questions with a candidate that ...",
+            xlabel="% of questions with a rationale",
+            xlim=(0, 119),
+        )
         axes.set_xticks(range(0, 101, 20))
 
     said = ", ".join(f"{name} {_share(part)}" for name, part in made.items())
@@ -352,14 +440,24 @@ def _plots(numbers: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str
     }
     if near and "mean" in near:
         said = f"median {near['median']:.3f}, 5 % quantile {near['p05']:.3f}"
-        figures[f"Histogram of the cosine between rationale and nearest candidate: {said}."] = similarities
+        figures[f"Histogram of the cosine between rationale and nearest candidate: {said}."] = (
+            similarities
+        )
     said = ", ".join(f"{name.replace('_', ' ')} {_share(part)}" for name, part in support.items())
-    figures[f"Bars of the questions with a candidate that supports the rationale: {said}."] = supported
+    figures[f"Bars of the questions with a candidate that supports the rationale: {said}."] = (
+        supported
+    )
     return "".join(_figure(alt, draw) for alt, draw in figures.items())
 
 
 def _histogram(axes: Any, values: Sequence[float], limit: float, name: str) -> None:
-    axes.hist(values, bins=min(30, max(5, len(set(values)))), color=_BLUE, edgecolor="white", linewidth=0.5)
+    axes.hist(
+        values,
+        bins=min(30, max(5, len(set(values)))),
+        color=_BLUE,
+        edgecolor="white",
+        linewidth=0.5,
+    )
     low, high = axes.get_xlim()
     # a limit far away would squeeze the bars into a corner
     if low - 0.5 * (high - low) <= limit <= high + 0.5 * (high - low):
@@ -371,7 +469,11 @@ def _histogram(axes: Any, values: Sequence[float], limit: float, name: str) -> N
 def _bars(axes: Any, parts: Mapping[str, Mapping[str, Any]], colors: Sequence[str]) -> None:
     shares = [100 * part["share"] for part in parts.values()]
     bars = axes.barh(list(parts), shares, color=colors[: len(parts)], height=0.6)
-    axes.bar_label(bars, [f"{part['count']:,} ({100 * part['share']:.1f} %)" for part in parts.values()], padding=4)
+    axes.bar_label(
+        bars,
+        [f"{part['count']:,} ({100 * part['share']:.1f} %)" for part in parts.values()],
+        padding=4,
+    )
     axes.invert_yaxis()
     axes.set_xlim(0, max(1.0, max(shares, default=0)) * 1.4)
 
@@ -380,7 +482,12 @@ def _figure(alt: str, draw: Callable[[Any], None]) -> str:
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    style = {"svg.hashsalt": "radio", "axes.spines.top": False, "axes.spines.right": False, "axes.titleweight": "bold"}
+    style = {
+        "svg.hashsalt": "radio",
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.titleweight": "bold",
+    }
     with rc_context(style):  # type: ignore[arg-type]
         figure = Figure(figsize=(6.2, 3.4), layout="constrained")
         draw(figure.add_subplot())

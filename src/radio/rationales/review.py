@@ -1,7 +1,9 @@
-"""``radio rationales review``: a local web page where people read rationales and mark what they are worth.
+"""``radio rationales review``: a local web page where people read rationales and mark what they are
+worth.
 
-Marks go to ``FOLDER/ANNOTATOR.jsonl``, one row a change, on disk before the page hears that it is saved. Several people
-use the same folder, each under their own name; the page shows how far they agree.
+Marks go to ``FOLDER/ANNOTATOR.jsonl``, one row a change, on disk before the page hears that it is
+saved. Several people use the same folder, each under their own name; the page shows how far they
+agree.
 """
 
 from __future__ import annotations
@@ -31,31 +33,41 @@ MAX_BODY = 64 * 1024
 """Bytes of the largest request; a mark with a long note has a few thousand."""
 
 
-def review_items(datamodule: Any, split: str, top_k: int = 5, checks: Sequence[str] | None = None) -> list[ReviewItem]:
-    """The rationales of a split that the cache has, with the ``top_k`` best candidates and the teacher's scores.
+def review_items(
+    datamodule: Any, split: str, top_k: int = 5, checks: Sequence[str] | None = None
+) -> list[ReviewItem]:
+    """The rationales of a split that the cache has, with the ``top_k`` best candidates and the
+    teacher's scores.
 
-    Rationales that fail the data module's filters are among them, since those are worth a look; such without any text
-    (the model declined) are not. A teacher score that the cache lacks is None.
+    Rationales that fail the data module's filters are among them, since those are worth a look;
+    such without any text (the model declined) are not. A teacher score that the cache lacks is
+    None.
 
     Args:
-        datamodule: a :class:`data_modules.base.RationaleDataModule`, prepared; no rationale is asked for.
+        datamodule: a :class:`data_modules.base.RationaleDataModule`, prepared; no rationale is
+            asked for.
         split: ``train``, ``validation`` or ``test``.
         top_k: candidates to show.
-        checks: which checks to make; None makes all for which the data module's ``rationale_checks`` have a model.
+        checks: which checks to make; None makes all for which the data module's
+            ``rationale_checks`` have a model.
 
     Raises:
-        InputError: a split without questions, candidates that are not in the cache, or no rationale there.
+        InputError: a split without questions, candidates that are not in the cache, or no rationale
+            there.
     """
     if not datamodule.split_questions(split):
         raise InputError(f"split: found {split!r}, expected one of the splits that have questions")
     candidates = datamodule.read_candidates(split)
     requests = datamodule.rationale_requests(split, candidates)
     found = read({request.question.id: request.key for request in requests}, datamodule.cache)
-    found = {identifier: rationale for identifier, rationale in found.items() if rationale.text.strip()}
+    found = {
+        identifier: rationale for identifier, rationale in found.items() if rationale.text.strip()
+    }
     if not found:
         raise InputError(
-            f"{split}: found no rationale of its {len(candidates)} questions in {datamodule.cache.path}, expected at "
-            "least one to review; `radio prepare` with the same --config obtains them"
+            f"{split}: found no rationale of its {len(candidates)} questions in "
+            f"{datamodule.cache.path}, expected at least one to review; `radio prepare` with the "
+            "same --config obtains them"
         )
     corpus = datamodule.corpus
     questions = [request.question for request in requests if request.question.id in found]
@@ -67,11 +79,17 @@ def review_items(datamodule: Any, split: str, top_k: int = 5, checks: Sequence[s
     for question, rationale, passages in rows:
         scores = teacher.get(keys.get(question.id, ""), {})
         shown = tuple(
-            ReviewCandidate(passage.id, passage.title, passage.text, candidate.score, scores.get(passage.id))
+            ReviewCandidate(
+                passage.id, passage.title, passage.text, candidate.score, scores.get(passage.id)
+            )
             for candidate, passage in zip(candidates[question.id][:top_k], passages, strict=False)
         )
         about = (question.id, question.question, question.golden_answers, question.choices)
-        items.append(ReviewItem(*about, rationale.text, rationale.model, tuple(failed.get(question.id, ())), shown))
+        items.append(
+            ReviewItem(
+                *about, rationale.text, rationale.model, tuple(failed.get(question.id, ())), shown
+            )
+        )
     return items
 
 
@@ -84,7 +102,8 @@ class _HttpError(Exception):
 
 
 class ReviewServer(ThreadingHTTPServer):
-    """Serves the page and its JSON API on 127.0.0.1 alone; ``url`` carries the token that every call needs.
+    """Serves the page and its JSON API on 127.0.0.1 alone; ``url`` carries the token that every
+    call needs.
 
     Args:
         items: what to review, in order.
@@ -102,28 +121,46 @@ class ReviewServer(ThreadingHTTPServer):
             super().__init__(("127.0.0.1", port), _Handler)
         except (OSError, OverflowError) as error:
             reason = getattr(error, "strerror", None) or error
-            raise InputError(f"port: found {port} ({reason}), expected one that is free, or 0 for any") from None
+            raise InputError(
+                f"port: found {port} ({reason}), expected one that is free, or 0 for any"
+            ) from None
         self.url = f"http://127.0.0.1:{self.server_port}/?token={self.token}"
 
     def _own(self, item: ReviewItem) -> Mark:
         return self.reviews.marks.get(item.key, Mark())
 
     def state(self) -> dict[str, Any]:
-        """All that the page must know of each item to filter and count; the texts come one by one."""
+        """All that the page must know of each item to filter and count; the texts come one by
+        one."""
         rows = [[item.id, self._own(item).mark, item.failed] for item in self.items]
-        return {"annotator": self.reviews.annotator, "file": str(self.reviews.path.absolute()), "items": rows}
+        return {
+            "annotator": self.reviews.annotator,
+            "file": str(self.reviews.path.absolute()),
+            "items": rows,
+        }
 
     def item(self, number: str) -> dict[str, Any]:
         if not re.fullmatch(r"[0-9]{1,9}", number) or int(number) >= len(self.items):
-            raise _HttpError(HTTPStatus.NOT_FOUND, f"item: found {number!r}, expected 0..{len(self.items) - 1}")
+            raise _HttpError(
+                HTTPStatus.NOT_FOUND, f"item: found {number!r}, expected 0..{len(self.items) - 1}"
+            )
         item, own = self.items[int(number)], self._own(self.items[int(number)])
-        about = {"index": int(number), "fingerprint": item.key[1], "mark": own.mark, "note": own.note}
+        about = {
+            "index": int(number),
+            "fingerprint": item.key[1],
+            "mark": own.mark,
+            "note": own.note,
+        }
         return {**asdict(item), **about}
 
     def mark(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        identifier, text, mark, note = (body.get(name) for name in ("id", "rationale", "mark", "note"))
+        identifier, text, mark, note = (
+            body.get(name) for name in ("id", "rationale", "mark", "note")
+        )
         if mark not in (None, *MARKS):
-            raise InputError(f"mark: found {str(mark)[:60]!r}, expected one of {', '.join(MARKS)} or null")
+            raise InputError(
+                f"mark: found {str(mark)[:60]!r}, expected one of {', '.join(MARKS)} or null"
+            )
         if not isinstance(note, str):
             raise InputError("note: expected a string")
         try:
@@ -131,10 +168,16 @@ class ReviewServer(ThreadingHTTPServer):
         except UnicodeEncodeError:
             raise InputError("note: found half a character, expected valid Unicode") from None
         if not isinstance(identifier, str) or identifier not in self.index:
-            raise _HttpError(HTTPStatus.NOT_FOUND, f"id: found {str(identifier)[:60]!r}, expected that of a question")
+            raise _HttpError(
+                HTTPStatus.NOT_FOUND,
+                f"id: found {str(identifier)[:60]!r}, expected that of a question",
+            )
         key = self.items[self.index[identifier]].key
         if text != key[1]:
-            raise _HttpError(HTTPStatus.CONFLICT, f"the rationale of {identifier!r} is another one now; read it again")
+            raise _HttpError(
+                HTTPStatus.CONFLICT,
+                f"the rationale of {identifier!r} is another one now; read it again",
+            )
         self.reviews.put(key, mark, note)
         return {"id": identifier, "mark": mark, "note": note}
 
@@ -150,12 +193,21 @@ class ReviewServer(ThreadingHTTPServer):
         everyone = self.reviews.everyone()
         lines = []
         for item in self.items:
-            about = {"id": item.id, "question": item.question, "golden_answers": item.golden_answers}
+            about = {
+                "id": item.id,
+                "question": item.question,
+                "golden_answers": item.golden_answers,
+            }
             for name, marks in everyone.items():
                 own = marks.get(item.key, Mark())
                 if own.mark or own.note:
                     said = {"mark": own.mark, "note": own.note, "annotator": name, "time": own.time}
-                    lines.append(json.dumps({**about, "rationale": item.rationale, **said}, ensure_ascii=False) + "\n")
+                    lines.append(
+                        json.dumps(
+                            {**about, "rationale": item.rationale, **said}, ensure_ascii=False
+                        )
+                        + "\n"
+                    )
         return "".join(lines)
 
 
@@ -176,7 +228,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _respond(self) -> None:
         try:
-            # the body is read whatever follows: the connection of an unread one breaks before the answer is there
+            # the body is read whatever follows: the connection of an unread one breaks before the
+            # answer is there
             self._send(HTTPStatus.OK, *self._answer(self._body()))
         except _HttpError as refused:
             self.send_error(refused.status, str(refused))
@@ -194,19 +247,28 @@ class _Handler(BaseHTTPRequestHandler):
             raise _HttpError(HTTPStatus.LENGTH_REQUIRED, "expected a Content-Length")
         body = self.rfile.read(min(int(length), 16 * MAX_BODY))
         if int(length) > MAX_BODY:
-            raise _HttpError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"found {length} bytes, expected at most {MAX_BODY}")
+            raise _HttpError(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                f"found {length} bytes, expected at most {MAX_BODY}",
+            )
         return body
 
     def _answer(self, body: bytes) -> tuple[str, str, str]:
         """Content, its type, and the nonce of the page's script and style."""
         url = urlsplit(self.path)
-        # the name alone: another port is a tunnel (ssh -L), another name a page elsewhere that has it point here
+        # the name alone: another port is a tunnel (ssh -L), another name a page elsewhere that has
+        # it point here
         if self.headers.get("Host", "").rpartition(":")[0] not in ("127.0.0.1", "localhost"):
             raise _HttpError(HTTPStatus.FORBIDDEN, "Host: expected 127.0.0.1 or localhost")
         page = (self.command, url.path) == ("GET", "/")
-        token = parse_qs(url.query).get("token", [""])[0] if page else self.headers.get("X-Token", "")
+        token = (
+            parse_qs(url.query).get("token", [""])[0] if page else self.headers.get("X-Token", "")
+        )
         if not hmac.compare_digest(token.encode(), self.server.token.encode()):
-            raise _HttpError(HTTPStatus.FORBIDDEN, "wrong token: open the address that radio rationales review printed")
+            raise _HttpError(
+                HTTPStatus.FORBIDDEN,
+                "wrong token: open the address that radio rationales review printed",
+            )
         if page:
             nonce = secrets.token_urlsafe(16)
             return PAGE.read_text("utf-8").replace("{{nonce}}", nonce), "text/html", nonce
@@ -254,7 +316,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """Errors as JSON, also those that the base class finds itself."""
-        self._send(HTTPStatus(code), json.dumps({"error": message or HTTPStatus(code).phrase}), "application/json")
+        self._send(
+            HTTPStatus(code),
+            json.dumps({"error": message or HTTPStatus(code).phrase}),
+            "application/json",
+        )
 
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing: the address of the page holds the token."""

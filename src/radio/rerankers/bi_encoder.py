@@ -30,27 +30,31 @@ from radio.schema import Group, GroupBatch, InputError, Passage
 
 
 class BiEncoder(Reranker):
-    """Question and passage embedded apart by one sentence-transformers model; score = ``scale`` times similarity.
+    """Question and passage embedded apart by one sentence-transformers model; score = ``scale``
+    times similarity.
 
-    The similarity of the two texts is that of the model, cosine or dot product, plus ``multi_vector`` times that of
-    their tokens: the mean over the question's tokens of the largest cosine with a token of the passage (BGE-M3 adds its
-    scores alike: Chen et al., arXiv 2402.03216, section 3.3). It sees names and numbers that are blurred in the vector
-    of a whole passage.
+    The similarity of the two texts is that of the model, cosine or dot product, plus
+    ``multi_vector`` times that of their tokens: the mean over the question's tokens of the largest
+    cosine with a token of the passage (BGE-M3 adds its scores alike: Chen et al., arXiv 2402.03216,
+    section 3.3). It sees names and numbers that are blurred in the vector of a whole passage.
 
-    Each distinct text of a batch is embedded once, without padding where the architecture allows it.
+    Each distinct text of a batch is embedded once, without padding where the architecture allows
+    it.
 
     Args:
-        scale: turns similarities into logits that a softmax at temperature 1 can use; None is 20 for cosines, 1 for
-            dot products, or what an exported folder says.
+        scale: turns similarities into logits that a softmax at temperature 1 can use; None is 20
+            for cosines, 1 for dot products, or what an exported folder says.
         query_prefix: put before questions; None takes what the model's folder says, or E5's.
         passage_prefix: put before passages; None as above.
-        train_side: ``both``, or ``question``: passages keep the embeddings of the model given, computed once and
-            cached, so that an index of the corpus stays valid and an epoch takes seconds. The exported folder then
-            holds both models, for ``encode_query`` and ``encode_document``.
-        multi_vector: weight of the tokens' similarity, 0 for none. With ``train_side: question`` the vectors of all
-            tokens are kept in memory and in the cache: about 100 kB for a passage of 100 words.
-        train_tokens: whether the loss sees the tokens' similarity too. Without, it is added when ranking alone: tokens
-            follow what the vector of their text learns.
+        train_side: ``both``, or ``question``: passages keep the embeddings of the model given,
+            computed once and cached, so that an index of the corpus stays valid and an epoch takes
+            seconds. The exported folder then holds both models, for ``encode_query`` and
+            ``encode_document``.
+        multi_vector: weight of the tokens' similarity, 0 for none. With ``train_side: question``
+            the vectors of all tokens are kept in memory and in the cache: about 100 kB for a
+            passage of 100 words.
+        train_tokens: whether the loss sees the tokens' similarity too. Without, it is added when
+            ranking alone: tokens follow what the vector of their text learns.
         similarity: ``cosine`` or ``dot``; None as the model says.
         kwargs: arguments of Reranker.
     """
@@ -126,7 +130,8 @@ class BiEncoder(Reranker):
         """Embed the passages once, if they are not trained."""
         missing = {i: p.contents for i, p in passages.items() if i not in self._vectors}
         if self._fixed and missing:
-            # with the same settings as a retriever's or teacher's encoder, its cached embeddings serve
+            # with the same settings as a retriever's or teacher's encoder, its cached embeddings
+            # serve
             prefixes = self.query_prefix, self.passage_prefix
             encoder = Encoder(self.model, *prefixes, self.max_length, similarity=self._similarity)
             vectors = encoder.encode(list(missing.values()), cache, title="embed passages")
@@ -134,7 +139,9 @@ class BiEncoder(Reranker):
             if self.multi_vector:
                 tokens = encoder.encode_tokens(list(missing.values()), cache)
                 # a copy: torch wants memory that may be written to
-                self._tokens_of.update((i, torch.tensor(t)) for i, t in zip(missing, tokens, strict=True))
+                self._tokens_of.update(
+                    (i, torch.tensor(t)) for i, t in zip(missing, tokens, strict=True)
+                )
 
     def tokenizer_folder(self) -> str:
         folder = resolve_model(self.model)
@@ -160,14 +167,18 @@ class BiEncoder(Reranker):
     def collate(self, groups: Sequence[Group]) -> GroupBatch:
         query, passage = self.prefixes
         # neighbouring questions share candidates: each distinct text is embedded once in a batch
-        questions, question_index = _distinct([g.question.query for g in groups for _ in g.passages])
+        questions, question_index = _distinct(
+            [g.question.query for g in groups for _ in g.passages]
+        )
         if not questions:
             return group_batch(groups, {})
         if self._fixed:
             ids, passage_index = _distinct([p.id for g in groups for p in g.passages])
             lacking = [i for i in ids if i not in self._vectors]
             if lacking:
-                raise InputError(f"passage {lacking[0]!r} has no embedding: call index() with all passages first")
+                raise InputError(
+                    f"passage {lacking[0]!r} has no embedding: call index() with all passages first"
+                )
             passages: dict[str, Any] = {"vectors": torch.stack([self._vectors[i] for i in ids])}
             if self.multi_vector:
                 passages["tokens"], passages["kept"] = padded([self._tokens_of[i] for i in ids])
@@ -189,7 +200,9 @@ class BiEncoder(Reranker):
         question, passage = pairs["question"], pairs["passage"]
         similarity = (asked["vectors"][question] * vectors["vectors"][passage]).sum(dim=1)
         if self._compares_tokens:
-            best = max_similarity(asked["tokens"], vectors["tokens"], vectors["kept"], question, passage)
+            best = max_similarity(
+                asked["tokens"], vectors["tokens"], vectors["kept"], question, passage
+            )
             kept = asked["kept"].float()[question]
             similarity = similarity + self.multi_vector * (best * kept).sum(dim=1) / kept.sum(dim=1)
         result: Tensor = self.scale * similarity
@@ -200,20 +213,31 @@ class BiEncoder(Reranker):
         return self.multi_vector > 0 and (self.train_tokens or not self.training)
 
     def _embed(self, tokens: dict[str, Any]) -> dict[str, Tensor]:
-        """Embeddings in fp32: ``vectors [N, dim]`` of the texts, of unit length for cosines, and unit-length
-        ``tokens [N, T, hidden]`` of their tokens with ``kept [N, T]``, if they are wanted."""
+        """Embeddings in fp32: ``vectors [N, dim]`` of the texts, of unit length for cosines, and
+        unit-length ``tokens [N, T, hidden]`` of their tokens with ``kept [N, T]``, if they are
+        wanted."""
         row = {name: value for name, value in tokens.items() if name != "where"}
-        vectors, words = sentence_embeddings(self.network, row) if self._packed else self._padded(row)
+        vectors, words = (
+            sentence_embeddings(self.network, row) if self._packed else self._padded(row)
+        )
         vectors = vectors.float()[:, : self.network.truncate_dim]
-        found = {"vectors": vectors if self.similarity == "dot" else nn.functional.normalize(vectors, dim=1)}
+        found = {
+            "vectors": vectors
+            if self.similarity == "dot"
+            else nn.functional.normalize(vectors, dim=1)
+        }
         if self._compares_tokens:
-            found["tokens"], found["kept"] = padded([nn.functional.normalize(w.float(), dim=1) for w in words])
+            found["tokens"], found["kept"] = padded(
+                [nn.functional.normalize(w.float(), dim=1) for w in words]
+            )
         return {name: value[tokens["where"]] for name, value in found.items()}
 
     def _padded(self, row: dict[str, Any]) -> tuple[Tensor, list[Tensor]]:
         vectors: list[Tensor] = []
         words: list[Tensor] = []
-        for features, lengths in run_padded(lambda **x: self.network(x), row, self.tokenizer.pad_token_id):
+        for features, lengths in run_padded(
+            lambda **x: self.network(x), row, self.tokenizer.pad_token_id
+        ):
             vectors.append(features["sentence_embedding"])
             words += [t[:n] for t, n in zip(features["token_embeddings"], lengths, strict=True)]
         return torch.cat(vectors), words
@@ -225,14 +249,18 @@ class BiEncoder(Reranker):
                 "from sentence_transformers.util import cos_sim\n\n"
                 f"model = SentenceTransformer({FOLDER!r})\n"
                 "\ndef similarity(question, passage):\n"
-                "    whole = model.similarity(model.encode_query(question), model.encode_document(passage))\n"
+                "    whole = model.similarity(model.encode_query(question), "
+                "model.encode_document(passage))\n"
                 '    asked = model.encode_query(question, output_value="token_embeddings")\n'
                 '    read = model.encode_document(passage, output_value="token_embeddings")\n'
-                f"    return whole + {self.multi_vector:g} * cos_sim(asked, read).max(dim=1).values.mean()"
+                f"    return whole + {self.multi_vector:g} * cos_sim(asked, "
+                "read).max(dim=1).values.mean()"
             )
         return (
-            f"from sentence_transformers import SentenceTransformer\n\nmodel = SentenceTransformer({FOLDER!r})\n"
-            "similarity = model.similarity(model.encode_query(questions), model.encode_document(passages))"
+            "from sentence_transformers import SentenceTransformer\n\nmodel = "
+            f"SentenceTransformer({FOLDER!r})\n"
+            "similarity = model.similarity(model.encode_query(questions), "
+            "model.encode_document(passages))"
         )
 
     def save(self, folder: Path) -> None:

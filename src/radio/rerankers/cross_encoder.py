@@ -27,10 +27,10 @@ BEFORE_LAST = r"(^|\.)(pooler(\.dense)?|classifier\.dense|pre_classifier)$"
 class CrossEncoder(Reranker):
     """Question and passage read together; one logit (``AutoModelForSequenceClassification``).
 
-    A checkpoint without such a head, for example a plain encoder, gets a new one to be trained; of a head with two
-    labels the difference of their logits is taken. The head is computed in fp32. The pairs of a step are computed
-    longest first, without padding where the architecture allows it, else in chunks of similar length
-    (:mod:`radio.packing`).
+    A checkpoint without such a head, for example a plain encoder, gets a new one to be trained; of
+    a head with two labels the difference of their logits is taken. The head is computed in fp32.
+    The pairs of a step are computed longest first, without padding where the architecture allows
+    it, else in chunks of similar length (:mod:`radio.packing`).
     """
 
     def build(self) -> nn.Module:
@@ -40,10 +40,15 @@ class CrossEncoder(Reranker):
         if count > 2:
             names = ", ".join(map(str, config.id2label.values()))
             raise InputError(
-                f"model {self.model!r} has a head with {count} labels ({names}), expected one logit, or two labels"
+                f"model {self.model!r} has a head with {count} labels ({names}), expected one "
+                "logit, or two labels"
             )
         network, self._new_weights = load_model(
-            "AutoModelForSequenceClassification", self.model, new_head=True, num_labels=count, dtype=torch.float32
+            "AutoModelForSequenceClassification",
+            self.model,
+            new_head=True,
+            num_labels=count,
+            dtype=torch.float32,
         )
         check_token_ids(self.model, self.tokenizer, network)
         head = _last_layer(network, count)
@@ -57,7 +62,8 @@ class CrossEncoder(Reranker):
         return network  # type: ignore[no-any-return]
 
     def _difference(self, network: Any, head: nn.Linear | None) -> nn.Linear:
-        """Make one logit of two: that of the relevant label minus the other one, which ranks as their softmax does."""
+        """Make one logit of two: that of the relevant label minus the other one, which ranks as
+        their softmax does."""
         names = [str(network.config.id2label[i]) for i in (0, 1)]
         # without names of their own the second label is the relevant one
         useless = [bool(re.search(IRRELEVANT, name)) for name in names]
@@ -65,8 +71,9 @@ class CrossEncoder(Reranker):
             useless = [True, False]
         if head is None or sum(useless) != 1:
             raise InputError(
-                f"model {self.model!r} has the labels {' and '.join(names)}, and which of them says that a passage is "
-                "relevant is not known; name the other one 'irrelevant' in id2label of its config.json"
+                f"model {self.model!r} has the labels {' and '.join(names)}, and which of them "
+                "says that a passage is relevant is not known; name the other one 'irrelevant' in "
+                "id2label of its config.json"
             )
         yes = useless.index(False)
         one = nn.Linear(head.in_features, 1, bias=head.bias is not None)
@@ -80,7 +87,8 @@ class CrossEncoder(Reranker):
         network.num_labels = network.config.num_labels = 1
         network.config.problem_type = None
         say_once(
-            f"{self.model!r} has two labels: the score is the logit of {names[yes]} minus that of {names[1 - yes]}"
+            f"{self.model!r} has two labels: the score is the logit of {names[yes]} minus that of "
+            f"{names[1 - yes]}"
         )
         return one
 
@@ -100,12 +108,18 @@ class CrossEncoder(Reranker):
         passages = [p.contents for g in groups for p in g.passages]
         if not questions:
             return group_batch(groups, {})
-        row, where = pack(self.tokenizer(questions, passages, truncation=True, max_length=self.max_length))
+        row, where = pack(
+            self.tokenizer(questions, passages, truncation=True, max_length=self.max_length)
+        )
         return group_batch(groups, {"pairs": row, "order": {"where": where}})
 
     def score(self, batch: GroupBatch) -> Tensor:
         row = batch.inputs["pairs"]
-        outputs = run(self.network, row) if self._packed else run_padded(self.network, row, self.tokenizer.pad_token_id)
+        outputs = (
+            run(self.network, row)
+            if self._packed
+            else run_padded(self.network, row, self.tokenizer.pad_token_id)
+        )
         logits = torch.cat([output.logits.squeeze(-1).float() for output, _ in outputs])
         return logits[batch.inputs["order"]["where"]]
 
@@ -114,7 +128,9 @@ class CrossEncoder(Reranker):
 
     def save(self, folder: Path) -> None:
         # so that sentence_transformers.CrossEncoder returns these logits, cut at this length
-        self.network.config.sentence_transformers = {"activation_fn": "torch.nn.modules.linear.Identity"}
+        self.network.config.sentence_transformers = {
+            "activation_fn": "torch.nn.modules.linear.Identity"
+        }
         self.tokenizer.model_max_length = self.max_length
         super().save(folder)
 
@@ -124,6 +140,10 @@ def _last_layer(network: Any, outputs: int) -> nn.Linear | None:
     body = {id(module) for module in network.base_model.modules()}
     found = None
     for module in network.modules():
-        if isinstance(module, nn.Linear) and module.out_features == outputs and id(module) not in body:
+        if (
+            isinstance(module, nn.Linear)
+            and module.out_features == outputs
+            and id(module) not in body
+        ):
             found = module
     return found

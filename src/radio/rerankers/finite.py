@@ -1,4 +1,5 @@
-"""Scores and losses that are no finite numbers: which question it was, when, and why that is likely."""
+"""Scores and losses that are no finite numbers: which question it was, when, and why that is
+likely."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ STAGES = {
 
 
 def check_scores(module: Reranker, batch: GroupBatch, scores: Tensor) -> None:
-    """Refuse scores ``[B, G]`` that are NaN or infinite: sorted, they would look like any other ranking.
+    """Refuse scores ``[B, G]`` that are NaN or infinite: sorted, they would look like any other
+    ranking.
 
     Raises:
         InputError: names the question, the passage, the step and the likely cause.
@@ -49,9 +51,11 @@ def check_loss(module: Reranker, batch: GroupBatch, loss: Tensor, scores: Tensor
     shown = ", ".join(map(repr, batch.question_ids[:5])) + (", ..." * (len(batch.question_ids) > 5))
     largest = scores.detach().abs().max().item() if scores.numel() else 0.0
     raise InputError(
-        f"the loss {type(module.loss).__name__} returned {loss.detach().flatten()[0].item()} for the questions "
+        f"the loss {type(module.loss).__name__} returned {loss.detach().flatten()[0].item()} for "
+        "the questions "
         f"{shown}, expected a finite number ({when(module)})\n"
-        f"  likely cause: the loss itself (all scores are finite, the largest is {largest:.3g}): a temperature near "
+        f"  likely cause: the loss itself (all scores are finite, the largest is {largest:.3g}): a "
+        "temperature near "
         "0, a division by 0 or a logarithm of 0, or targets out of its range"
     )
 
@@ -112,15 +116,21 @@ def why(module: Reranker, batch: GroupBatch) -> str:
         if checkpoint and trainer is not None and trainer.state.fn != "fit":
             return f"{found} in the checkpoint {checkpoint}. {RATE}"
         return f"{found} any more. {RATE}"
-    largest = max((weight.detach().abs().max().item() for weight in module.network.parameters()), default=0.0)
+    largest = max(
+        (weight.detach().abs().max().item() for weight in module.network.parameters()), default=0.0
+    )
     if largest > HUGE:
         return f"weights as large as {largest:.2g}, with which the network overflows. {RATE}"
     for part in batch.inputs.values():
         for key, value in part.items():
-            if isinstance(value, Tensor) and value.is_floating_point() and not value.isfinite().all():
+            if (
+                isinstance(value, Tensor)
+                and value.is_floating_point()
+                and not value.isfinite().all()
+            ):
                 return f"the input {key!r} of the batch is not finite: an embedding in the cache, or collate"
     precision = trainer.precision if trainer else "32-true"
     return (
-        f"{type(module).__name__}.score (all weights are finite): an overflow at precision {precision} (try "
-        "--trainer.precision 32-true), or a division by 0 or a logarithm of 0"
+        f"{type(module).__name__}.score (all weights are finite): an overflow at precision "
+        f"{precision} (try --trainer.precision 32-true), or a division by 0 or a logarithm of 0"
     )

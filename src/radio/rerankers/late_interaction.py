@@ -1,4 +1,5 @@
-"""Late interaction: each token of the question looks for the token of the passage that suits it best."""
+"""Late interaction: each token of the question looks for the token of the passage that suits it
+best."""
 
 from __future__ import annotations
 
@@ -24,22 +25,27 @@ from radio.schema import Group, GroupBatch
 
 
 class LateInteraction(Reranker):
-    """ColBERT: score = sum over the question's tokens of the largest cosine with a token of the passage.
+    """ColBERT: score = sum over the question's tokens of the largest cosine with a token of the
+    passage.
 
-    Khattab and Zaharia, SIGIR 2020, eq. 3 (MaxSim). The network is a sentence-transformers ``MultiVectorEncoder``; it
-    reads its own folders, those of PyLate and of Stanford's ColBERT, and gives a plain encoder a new projection. Each
-    distinct text of a batch is encoded once.
+    Khattab and Zaharia, SIGIR 2020, eq. 3 (MaxSim). The network is a sentence-transformers
+    ``MultiVectorEncoder``; it reads its own folders, those of PyLate and of Stanford's ColBERT, and
+    gives a plain encoder a new projection. Each distinct text of a batch is encoded once.
 
     Args:
-        dim: dimensions of a token's vector; None keeps the model's projection (128 for a new one), any other number
-            than the model's own puts a new projection in its place.
-        query_prefix: put before questions, for example ``[Q] ``; None as the model says, none for a plain encoder.
+        dim: dimensions of a token's vector; None keeps the model's projection (128 for a new one),
+            any other number than the model's own puts a new projection in its place.
+        query_prefix: put before questions, for example ``[Q] ``; None as the model says, none for a
+            plain encoder.
         passage_prefix: put before passages, for example ``[D] ``; None as above.
-        query_tokens: length to which questions are cut, or filled with mask tokens that take part in the score
-            (ColBERT: 32); 0 for none; None as the model says, none for a plain encoder.
-        skip_punctuation: leave punctuation of the passage out; None as the model says, no for a plain encoder.
-        similarity: ``maxsim``, or ``meanmaxsim`` with the mean instead of the sum, in [-1, 1] whatever the question's
-            length: for losses with a low temperature. None as the model says, maxsim for a plain encoder.
+        query_tokens: length to which questions are cut, or filled with mask tokens that take part
+            in the score (ColBERT: 32); 0 for none; None as the model says, none for a plain
+            encoder.
+        skip_punctuation: leave punctuation of the passage out; None as the model says, no for a
+            plain encoder.
+        similarity: ``maxsim``, or ``meanmaxsim`` with the mean instead of the sum, in [-1, 1]
+            whatever the question's length: for losses with a low temperature. None as the model
+            says, maxsim for a plain encoder.
         kwargs: arguments of Reranker.
     """
 
@@ -68,14 +74,20 @@ class LateInteraction(Reranker):
         from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
 
         # Stanford's ColBERT keeps its projection among the weights of the body
-        network: Any = load_sentence_transformer(self.model, "cpu", kind="MultiVectorEncoder", also=r"^linear\.weight$")
+        network: Any = load_sentence_transformer(
+            self.model, "cpu", kind="MultiVectorEncoder", also=r"^linear\.weight$"
+        )
         if not self._has_projection():
             self._note_new(network)
         for i, module in enumerate(network):
             if isinstance(module, Dense) and self.dim not in (None, module.out_features):
                 name = module.module_input_name
                 network[i] = Dense(
-                    module.in_features, self.dim, bias=False, activation_function=None, module_input_name=name
+                    module.in_features,
+                    self.dim,
+                    bias=False,
+                    activation_function=None,
+                    module_input_name=name,
                 )
                 self._note_new(network)
         for module in network:
@@ -96,7 +108,9 @@ class LateInteraction(Reranker):
             # BERT's own pooler takes no part in the vectors; DDP would wait for its gradient
             if ".pooler." in name:
                 parameter.requires_grad_(False)
-        tokenwise = all(isinstance(module, (Dense, MultiVectorMask, Normalize)) for module in list(network)[1:])
+        tokenwise = all(
+            isinstance(module, (Dense, MultiVectorMask, Normalize)) for module in list(network)[1:]
+        )
         self._packed = tokenwise and enable(network[0].auto_model, first_token_only=False)
         return network  # type: ignore[no-any-return]
 
@@ -129,13 +143,19 @@ class LateInteraction(Reranker):
         return self.network.tokenizer
 
     def collate(self, groups: Sequence[Group]) -> GroupBatch:
-        questions, question_index = _distinct([g.question.query for g in groups for _ in g.passages])
+        questions, question_index = _distinct(
+            [g.question.query for g in groups for _ in g.passages]
+        )
         texts, passage_index = _distinct([p.contents for g in groups for p in g.passages])
         if not texts:
             return group_batch(groups, {})
         tokenizer, prompts = self.tokenizer, self.network.prompts
         row, where = pack(
-            tokenizer([prompts["document"] + text for text in texts], truncation=True, max_length=self.max_length)
+            tokenizer(
+                [prompts["document"] + text for text in texts],
+                truncation=True,
+                max_length=self.max_length,
+            )
         )
         inputs = {
             "questions": self.network.preprocess(questions, prompt=prompts["query"], task="query"),
@@ -152,17 +172,27 @@ class LateInteraction(Reranker):
         asked = asked[pairs["question"]]
         best = max_similarity(questions, passages, kept, pairs["question"], pairs["passage"])
         total: Tensor = (best * asked).sum(dim=1)
-        return total / asked.sum(dim=1) if self.network.similarity_fn_name == "meanmaxsim" else total
+        return (
+            total / asked.sum(dim=1) if self.network.similarity_fn_name == "meanmaxsim" else total
+        )
 
     def _passages(self, tokens: dict[str, Any]) -> tuple[Tensor, Tensor]:
-        """Vectors ``[P, T, dim]`` of the distinct passages, fp32, and which of them take part, ``[P, T]``."""
+        """Vectors ``[P, T, dim]`` of the distinct passages, fp32, and which of them take part,
+        ``[P, T]``."""
         row = {name: value for name, value in tokens.items() if name != "where"}
         vectors: list[Tensor] = []
         kept: list[Tensor] = []
         if self._packed:
-            hidden = torch.cat([output.last_hidden_state for output, _ in run(self.network[0].auto_model, row)], dim=1)
+            hidden = torch.cat(
+                [output.last_hidden_state for output, _ in run(self.network[0].auto_model, row)],
+                dim=1,
+            )
             ids = row["input_ids"][None]
-            features = {"token_embeddings": hidden, "attention_mask": torch.ones_like(ids), "input_ids": ids}
+            features = {
+                "token_embeddings": hidden,
+                "attention_mask": torch.ones_like(ids),
+                "input_ids": ids,
+            }
             # projection, mask and norm work on single tokens
             for module in list(self.network)[1:]:
                 features = module(features)
@@ -175,7 +205,9 @@ class LateInteraction(Reranker):
                 vectors += list(features["token_embeddings"])
                 kept += list(features["attention_mask"].bool())
         where = tokens["where"]
-        return pad_sequence(vectors, batch_first=True).float()[where], pad_sequence(kept, batch_first=True)[where]
+        return pad_sequence(vectors, batch_first=True).float()[where], pad_sequence(
+            kept, batch_first=True
+        )[where]
 
     def usage(self) -> str:
         return f"from sentence_transformers import MultiVectorEncoder\n\nmodel = MultiVectorEncoder({FOLDER!r})"

@@ -1,7 +1,9 @@
-"""What of a network is trained, and how: adapters, frozen parts, checkpointed activations, compilation.
+"""What of a network is trained, and how: adapters, frozen parts, checkpointed activations,
+compilation.
 
-Each function changes a network in place and keeps its class, so that it is saved as it was loaded. The parts are found
-through transformers: a *body* is a pretrained model without its head, wherever it sits in the network.
+Each function changes a network in place and keeps its class, so that it is saved as it was loaded.
+The parts are found through transformers: a *body* is a pretrained model without its head, wherever
+it sits in the network.
 """
 
 from __future__ import annotations
@@ -22,16 +24,19 @@ from radio.schema import InputError
 
 @dataclass(frozen=True)
 class LoRA:
-    """Low-rank adapters (Hu et al., ICLR 2022, eq. 3: ``W + alpha / r * B A``, with ``B = 0`` at the start).
+    """Low-rank adapters (Hu et al., ICLR 2022, eq. 3: ``W + alpha / r * B A``, with ``B = 0`` at
+    the start).
 
-    Needs ``pip install 'radio-rag[lora]'``. Linear layers of the body's blocks get adapters; linear layers outside them
-    (classifier, projection, pooler) are heads and are trained whole; everything else is frozen.
+    Needs ``pip install 'radio-rag[lora]'``. Linear layers of the body's blocks get adapters; linear
+    layers outside them (classifier, projection, pooler) are heads and are trained whole; everything
+    else is frozen.
 
     Args:
         r: rank.
         alpha: the adapters' output is multiplied by ``alpha / r``.
         dropout: probability for the adapters' input.
-        targets: names or glob patterns of the linear layers, for example ``[query, value]``; None takes all.
+        targets: names or glob patterns of the linear layers, for example ``[query, value]``; None
+            takes all.
     """
 
     r: int = 16
@@ -44,7 +49,8 @@ class LoRA:
 
 
 def matching(patterns: Iterable[str], names: Sequence[str], what: str) -> set[str]:
-    """Names that contain one of the patterns as whole dotted parts: ``layer.1`` is part of ``layer.1.bias`` alone.
+    """Names that contain one of the patterns as whole dotted parts: ``layer.1`` is part of
+    ``layer.1.bias`` alone.
 
     Raises:
         InputError: a pattern matches nothing; names the closest parts there are.
@@ -53,9 +59,17 @@ def matching(patterns: Iterable[str], names: Sequence[str], what: str) -> set[st
     for pattern in patterns:
         hits = [name for name in names if fnmatchcase(f".{name}.", f"*.{pattern}.*")]
         if not hits:
-            parts = sorted({".".join(parts[:n]) for parts in (name.split(".") for name in names) for n in range(1, 6)})
+            parts = sorted(
+                {
+                    ".".join(parts[:n])
+                    for parts in (name.split(".") for name in names)
+                    for n in range(1, 6)
+                }
+            )
             close = difflib.get_close_matches(pattern, parts, n=5, cutoff=0.0)
-            raise InputError(f"{what}: {pattern!r} matches nothing; there is for example {', '.join(close)}")
+            raise InputError(
+                f"{what}: {pattern!r} matches nothing; there is for example {', '.join(close)}"
+            )
         found.update(hits)
     return found
 
@@ -80,31 +94,45 @@ def add_lora(network: nn.Module, lora: LoRA) -> None:
     adapted = False
     for model in pretrained(network):
         body = model.base_model
-        blocks = tuple(f"{name}." for name, module in body.named_modules() if isinstance(module, nn.ModuleList))
-        linear = {name: module for name, module in body.named_modules() if isinstance(module, nn.Linear)}
+        blocks = tuple(
+            f"{name}." for name, module in body.named_modules() if isinstance(module, nn.ModuleList)
+        )
+        linear = {
+            name: module for name, module in body.named_modules() if isinstance(module, nn.Linear)
+        }
         inner = [name for name in linear if name.startswith(blocks)]
-        chosen = set(inner) if lora.targets is None else matching(lora.targets, inner, "lora.targets")
+        chosen = (
+            set(inner) if lora.targets is None else matching(lora.targets, inner, "lora.targets")
+        )
         targets = [name for name in inner if name in chosen and linear[name].weight.requires_grad]
         heads = {name for name in linear if name not in inner}
         trained = [p for name in heads for p in linear[name].parameters() if p.requires_grad]
         if targets:
             config = LoraConfig(
-                r=lora.r, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=targets, bias="none"
+                r=lora.r,
+                lora_alpha=lora.alpha,
+                lora_dropout=lora.dropout,
+                target_modules=targets,
+                bias="none",
             )
             inject_adapter_in_model(config, body)
             adapted = True
-        # peft has frozen the rest of the body. A language model's output layer is pretrained too, and large
+        # peft has frozen the rest of the body. A language model's output layer is pretrained too,
+        # and large
         output = model.get_output_embeddings()
         if output is not None:
             output.requires_grad_(False)
         for parameter in trained:
             parameter.requires_grad_(True)
     if not adapted:
-        raise InputError("lora: the network has no trainable linear layers in the blocks of a transformers model")
+        raise InputError(
+            "lora: the network has no trainable linear layers in the blocks of a transformers model"
+        )
 
 
 def without_lora(network: nn.Module) -> nn.Module:
-    """A copy with the adapters merged into the weights, under the names of the network as it was loaded."""
+    """A copy with the adapters merged into the weights, under the names of the network as it was
+    loaded."""
     from peft.tuners.lora import LoraLayer
 
     network = copy.deepcopy(network)
@@ -117,7 +145,8 @@ def without_lora(network: nn.Module) -> nn.Module:
 
 
 def checkpoint_activations(network: nn.Module) -> None:
-    """Recompute each block's activations in the backward pass: less memory, about a third more time.
+    """Recompute each block's activations in the backward pass: less memory, about a third more
+    time.
 
     Raises:
         InputError: the architecture does not support it.
@@ -132,7 +161,8 @@ def checkpoint_activations(network: nn.Module) -> None:
 def compile_bodies(network: nn.Module) -> None:
     """Compile the bodies with dynamic shapes; names of parameters stay as they are."""
     for model in pretrained(network):
-        # the forward rather than the module: a wrapper would rename the weights, and sentence-transformers calls it
+        # the forward rather than the module: a wrapper would rename the weights, and
+        # sentence-transformers calls it
         body = model.base_model
         body.forward = torch.compile(body.forward, dynamic=True)
 

@@ -24,15 +24,18 @@ class PromptShape:
     """How a question and a passage become the tokens after which the model says yes or no.
 
     Args:
-        parts: texts that are tokenised one by one and joined. ``{question}`` and ``{passage}`` stand for retrieved
-            text, where nothing becomes a control token; in the parts without them ``<|im_end|>`` and the like do. The
-            passage ends its part, because that is where it is cut; ``{instruction}`` may stand anywhere.
-        positive: the word whose logit is the score (in YAML in quotes: a plain ``yes`` is a truth value).
+        parts: texts that are tokenised one by one and joined. ``{question}`` and ``{passage}``
+            stand for retrieved text, where nothing becomes a control token; in the parts without
+            them ``<|im_end|>`` and the like do. The passage ends its part, because that is where it
+            is cut; ``{instruction}`` may stand anywhere.
+        positive: the word whose logit is the score (in YAML in quotes: a plain ``yes`` is a truth
+            value).
         negative: the word whose logit is taken off; None takes none off.
         instruction: what the model is asked.
 
     Raises:
-        InputError: the parts do not hold the question and the passage once, or something follows the passage.
+        InputError: the parts do not hold the question and the passage once, or something follows
+            the passage.
     """
 
     parts: tuple[str, ...]
@@ -54,8 +57,10 @@ SHAPES = {
     # model card of Qwen3-Reranker; Zhang et al., arXiv 2506.05176, section 2
     "qwen3": PromptShape(
         parts=(
-            "<|im_start|>system\nJudge whether the Document meets the requirements based on the Query and the Instruct "
-            'provided. Note that the answer can only be "yes" or "no".<|im_end|>\n<|im_start|>user\n',
+            "<|im_start|>system\nJudge whether the Document meets the requirements based on the "
+            "Query and the Instruct "
+            'provided. Note that the answer can only be "yes" or '
+            '"no".<|im_end|>\n<|im_start|>user\n',
             "<Instruct>: {instruction}\n<Query>: {question}\n<Document>: {passage}",
             "<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n",
         ),
@@ -73,17 +78,20 @@ SHAPES = {
 
 
 class YesNoLM(Reranker):
-    """A decoder language model; score = logit of "yes" minus logit of "no" after the prompt, or that of "Yes" alone.
+    """A decoder language model; score = logit of "yes" minus logit of "no" after the prompt, or
+    that of "Yes" alone.
 
-    The two logits are products of the last hidden state and rows of the output layer (layers that cap or scale the
-    logits afterwards are not known to it). Prompts are padded on the right, where a causal model does not look; with
-    relative positions the published padding on the left gives the same scores.
+    The two logits are products of the last hidden state and rows of the output layer (layers that
+    cap or scale the logits afterwards are not known to it). Prompts are padded on the right, where
+    a causal model does not look; with relative positions the published padding on the left gives
+    the same scores.
 
     Args:
-        prompt: ``qwen3`` (Qwen3-Reranker), ``gemma`` (bge-reranker-v2-gemma), or your own :class:`PromptShape`.
+        prompt: ``qwen3`` (Qwen3-Reranker), ``gemma`` (bge-reranker-v2-gemma), or your own
+            :class:`PromptShape`.
         instruction: replaces that of the prompt, which is about web search.
-        kwargs: arguments of Reranker. ``max_length`` counts the whole prompt: the question is cut to half of the room
-            that the prompt leaves, and the passage to the rest.
+        kwargs: arguments of Reranker. ``max_length`` counts the whole prompt: the question is cut
+            to half of the room that the prompt leaves, and the passage to the rest.
     """
 
     def __init__(
@@ -117,7 +125,8 @@ class YesNoLM(Reranker):
         for word, tokens in zip(words, ids, strict=True):
             if len(tokens) != 1:
                 raise InputError(
-                    f"prompt: {word!r} is {len(tokens)} tokens for the tokenizer of {self.model!r}, expected one"
+                    f"prompt: {word!r} is {len(tokens)} tokens for the tokenizer of "
+                    f"{self.model!r}, expected one"
                 )
         return [tokens[0] for tokens in ids]
 
@@ -130,7 +139,9 @@ class YesNoLM(Reranker):
         """Tokens that the prompt leaves for question and passage."""
         size = self._prompt_size
         if self.max_length < size + 16:
-            raise InputError(f"max_length: found {self.max_length}, but the prompt alone takes {size} tokens")
+            raise InputError(
+                f"max_length: found {self.max_length}, but the prompt alone takes {size} tokens"
+            )
         return self.max_length - size
 
     @cached_property
@@ -141,17 +152,23 @@ class YesNoLM(Reranker):
             # whitespace tokens, as Gemma has, are no more than text
             if len(token) > 1 and not token.isspace():
                 rest.setdefault(token[0], []).append(re.escape(token[1:]))
-        return re.compile("|".join(f"(?<={re.escape(k)})(?={'|'.join(v)})" for k, v in rest.items()) or r"(?!)")
+        return re.compile(
+            "|".join(f"(?<={re.escape(k)})(?={'|'.join(v)})" for k, v in rest.items()) or r"(?!)"
+        )
 
     def _tokens(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of texts that may come from anywhere: ``<|im_end|>`` in them is a few characters.
+        """Token ids of texts that may come from anywhere: ``<|im_end|>`` in them is a few
+        characters.
 
-        Otherwise a passage could end its own part of the prompt and answer the question itself. The tokenizer's
-        ``split_special_tokens`` is not enough: tokens such as ``<think>`` are added ones, but not special.
+        Otherwise a passage could end its own part of the prompt and answer the question itself. The
+        tokenizer's ``split_special_tokens`` is not enough: tokens such as ``<think>`` are added
+        ones, but not special.
         """
         pieces = [self._control.split(text) for text in texts]
         flat = [piece for row in pieces for piece in row]
-        ids = iter(self.tokenizer(flat, add_special_tokens=False, split_special_tokens=True)["input_ids"])
+        ids = iter(
+            self.tokenizer(flat, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+        )
         return [[token for _ in row for token in next(ids)] for row in pieces]
 
     def _columns(self, questions: Sequence[str], passages: Sequence[str]) -> list[list[list[int]]]:
@@ -161,11 +178,17 @@ class YesNoLM(Reranker):
             part = part.replace("{instruction}", self.instruction)
             if "{question}" in part or "{passage}" in part:
                 # in one pass, so that a question which holds "{passage}" is not filled in again
-                values = [{"question": q, "passage": p} for q, p in zip(questions, passages, strict=True)]
-                texts = [re.sub(r"\{(question|passage)\}", lambda m, v=v: v[m[1]], part) for v in values]  # type: ignore[misc]
+                values = [
+                    {"question": q, "passage": p} for q, p in zip(questions, passages, strict=True)
+                ]
+                texts = [
+                    re.sub(r"\{(question|passage)\}", lambda m, v=v: v[m[1]], part) for v in values
+                ]  # type: ignore[misc]
                 columns.append(self._tokens(texts))
             else:
-                columns.append([self.tokenizer(part, add_special_tokens=False)["input_ids"]] * len(questions))
+                columns.append(
+                    [self.tokenizer(part, add_special_tokens=False)["input_ids"]] * len(questions)
+                )
         return columns
 
     def collate(self, groups: Sequence[Group]) -> GroupBatch:
@@ -177,7 +200,9 @@ class YesNoLM(Reranker):
             if len(ids) > self._room // 2:
                 questions[i] = self.tokenizer.decode(ids[: self._room // 2])
         repeated = [q for q, g in zip(questions, groups, strict=True) for _ in g.passages]
-        prompts = [self._joined(parts) for parts in zip(*self._columns(repeated, passages), strict=True)]
+        prompts = [
+            self._joined(parts) for parts in zip(*self._columns(repeated, passages), strict=True)
+        ]
         row, where = pack({"input_ids": prompts})
         return group_batch(groups, {"pairs": row, "order": {"where": where}})
 
@@ -185,13 +210,19 @@ class YesNoLM(Reranker):
         """One prompt; the part of the passage loses its end where all would be too long."""
         excess = max(0, sum(map(len, parts)) - self.max_length)
         cut = ["{passage}" in part for part in self.prompt.parts]
-        return [t for ids, c in zip(parts, cut, strict=True) for t in (ids[: max(0, len(ids) - excess)] if c else ids)]
+        return [
+            t
+            for ids, c in zip(parts, cut, strict=True)
+            for t in (ids[: max(0, len(ids) - excess)] if c else ids)
+        ]
 
     def score(self, batch: GroupBatch) -> Tensor:
         network = self.network
         body = partial(network.base_model, use_cache=False)
         last = []
-        for output, lengths in run_padded(body, batch.inputs["pairs"], self.tokenizer.pad_token_id or 0):
+        for output, lengths in run_padded(
+            body, batch.inputs["pairs"], self.tokenizer.pad_token_id or 0
+        ):
             hidden = output.last_hidden_state
             ends = torch.tensor(lengths, device=hidden.device) - 1
             last.append(hidden[torch.arange(len(lengths), device=hidden.device), ends])
@@ -206,7 +237,9 @@ class YesNoLM(Reranker):
 
     def usage(self) -> str:
         text = "".join(self.prompt.parts).replace("{instruction}", self.instruction)
-        words = [repr(word) for word in (self.prompt.positive, self.prompt.negative) if word is not None]
+        words = [
+            repr(word) for word in (self.prompt.positive, self.prompt.negative) if word is not None
+        ]
         return (
             "from transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
             f"model = AutoModelForCausalLM.from_pretrained({FOLDER!r})\n"
@@ -216,6 +249,7 @@ class YesNoLM(Reranker):
         )
 
     def save(self, folder: Path) -> None:
-        # the published recipes read the logits at the last position; transformers saves what it was given at first
+        # the published recipes read the logits at the last position; transformers saves what it was
+        # given at first
         self.tokenizer.padding_side = self.tokenizer.init_kwargs["padding_side"] = "left"
         super().save(folder)

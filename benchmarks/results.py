@@ -39,7 +39,9 @@ from benchmarks.figures import (
     values,
 )
 from benchmarks.runs import interval, radio
-from radio.formats import Run, atomic_write, read_run
+from radio.formats import read_run
+from radio.lines import atomic_write
+from radio.schema import Run
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
@@ -275,9 +277,11 @@ def the_reader() -> Any:
 
 def read_alike(data: Any, split: str, ranking: Run) -> Values:
     """What the callbacks of the runs compute, for any ranking of the same candidates."""
-    from radio.formats import ranked
     from radio.generators import Prompt
-    from radio.metrics import annotated_metrics, exact_match, f1, has_answer, ranking_metrics
+    from radio.metrics.answers import exact_match, f1
+    from radio.metrics.ranking import annotated_metrics, ranking_metrics
+    from radio.schema import ranked
+    from radio.text import has_answer
 
     reader = the_reader()
     result: Values = {metric: {} for metric in METRICS}

@@ -23,7 +23,7 @@ def radio(*arguments: str) -> None:
 
 def interval(values: NDArray[np.float64], sign: str = "") -> str:
     """Mean in percent with its 95 % bootstrap interval over the questions."""
-    from radio.metrics import bootstrap_interval
+    from radio.evaluation.statistics import bootstrap_interval
 
     low, high = bootstrap_interval(values)
     return f"{100 * values.mean():{sign}.1f} [{100 * low:{sign}.1f}, {100 * high:{sign}.1f}]"

@@ -1,6 +1,5 @@
 """Data modules: one for each dataset, with its rationale cache."""
 
-from data_modules.base import RationaleDataModule
 from data_modules.beir import IRDatasetsDataModule
 from data_modules.fever import FEVERDataModule
 from data_modules.flashrag import FlashRAGDataModule
@@ -14,6 +13,7 @@ from data_modules.quickstart import QuickstartDataModule
 from data_modules.trivia_qa import TriviaQADataModule
 from data_modules.two_wiki import TwoWikiMultihopQADataModule
 from data_modules.web_questions import WebQuestionsDataModule
+from radio.data.module import RationaleDataModule
 
 __all__ = [
     "FEVERDataModule",

@@ -8,11 +8,11 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from data_modules.base import RationaleDataModule
 from radio.corpus import DiskCorpus
-from radio.formats import Run, read_beir, read_qrels, take_passage, take_questions
+from radio.data.module import RationaleDataModule
+from radio.formats import read_beir, read_qrels, take_passage, take_questions
 from radio.lines import find_file
-from radio.schema import InputError, Passage, Question
+from radio.schema import InputError, Passage, Question, Run
 from radio.teachers import GoldPassages, Teacher
 
 

@@ -11,12 +11,12 @@ from typing import Any, ClassVar
 
 from lightning.pytorch.utilities import rank_zero_info
 
-from data_modules.base import RationaleDataModule
 from radio.corpus import DiskCorpus
-from radio.formats import atomic_write, iter_questions, read_questions
-from radio.lines import find_file
+from radio.data.module import RationaleDataModule
+from radio.formats import iter_questions, read_questions
+from radio.lines import atomic_write, find_file
 from radio.rationales import RationaleWriter, Recorded
-from radio.retrieval import Precomputed, Retriever
+from radio.retrievers import Precomputed, Retriever
 from radio.schema import InputError, Passage, Question
 
 REPOSITORY = "RUC-NLPIR/FlashRAG_datasets"

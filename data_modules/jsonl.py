@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from data_modules.base import RationaleDataModule
 from radio.corpus import DiskCorpus
+from radio.data.module import RationaleDataModule
 from radio.formats import read_questions
-from radio.retrieval import Precomputed
+from radio.retrievers import Precomputed
 from radio.schema import InputError, Passage, Question
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from data_modules.base import RationaleDataModule
+from radio.data.module import RationaleDataModule
 from radio.formats import read_passages, read_questions
 from radio.rationales import Recorded
 from radio.schema import Passage, Question

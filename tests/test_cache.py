@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import PATIENCE
 
-from radio.cache import Cache, Fingerprinted, _file_digest, fingerprint, path_fingerprint
+from radio.cache import Cache
+from radio.fingerprints import Fingerprinted, _file_digest, fingerprint, path_fingerprint
 from radio.schema import InputError
+from tests.conftest import PATIENCE
 
 
 class Part(Fingerprinted):
@@ -117,7 +118,7 @@ def test_a_folder_counts_by_its_files_and_their_names(tmp_path: Path) -> None:
 def test_a_large_file_is_read_once_whatever_process_asks_until_it_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("radio.cache.LARGE", 4)
+    monkeypatch.setattr("radio.fingerprints.LARGE", 4)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
     index = tmp_path / "index.faiss"
     index.write_text("vectors")

@@ -18,10 +18,11 @@ import pytest
 
 import data_modules
 import radio
-from radio import encoders
-from radio.cache import Cache, Fingerprinted, fingerprint, path_fingerprint
+from radio.cache import Cache
 from radio.encoders import Encoder
+from radio.fingerprints import Fingerprinted, fingerprint, path_fingerprint
 from radio.generators import ExtractiveReader, Generator, Prompt, SpanReader
+from radio.models import files, model_fingerprint
 from radio.rationales import (
     AnthropicWriter,
     NLIJudge,
@@ -33,7 +34,7 @@ from radio.rationales import (
     TransformersWriter,
 )
 from radio.rationales.checks import best_passages
-from radio.retrieval import BM25, Dense, Precomputed, Retriever
+from radio.retrievers import BM25, Dense, Precomputed, Retriever
 from radio.schema import Candidate, Passage, Question, Rationale, RetrievedPassage
 from radio.teachers import (
     AnswerMatch,
@@ -66,7 +67,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("m/config.json").write_text('{"model_type": "bert"}')
     Path("run.trec").write_text("q1 Q0 p1 1 2.5 x\n")
     Path("rationales.jsonl").write_text('{"id": "q1", "rationale": "Ada was the keeper."}\n')
-    monkeypatch.setattr(encoders, "_hub_revision", lambda name: "c0ffee")
+    monkeypatch.setattr(files, "_hub_revision", lambda name: "c0ffee")
 
 
 PARTS: dict[str, tuple[Callable[[], Fingerprinted], str]] = {
@@ -224,7 +225,7 @@ def test_moving_a_shipped_class_changes_no_key(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_shipped_class_without_an_identity_is_refused() -> None:
     class Forgotten(BM25):
-        __module__ = "radio.retrieval"
+        __module__ = "radio.retrievers"
 
     with pytest.raises(TypeError, match="Forgotten: write down its identity"):
         Forgotten().fingerprint()
@@ -260,7 +261,7 @@ def test_a_hub_model_counts_by_name_and_revision(
 ) -> None:
     before = make("org/model").fingerprint()
     assert make("org/other").fingerprint() != before
-    monkeypatch.setattr(encoders, "_hub_revision", lambda name: "deadbeef")
+    monkeypatch.setattr(files, "_hub_revision", lambda name: "deadbeef")
     assert make("org/model").fingerprint() != before
 
 
@@ -276,9 +277,9 @@ def test_the_revision_is_the_commit_that_this_machine_has(
     (model / "snapshots" / commit / "config.json").write_text("{}")
     (model / "refs").mkdir()
     (model / "refs" / "main").write_text(commit)
-    encoders._hub_revision.cache_clear()
-    assert encoders.model_fingerprint("org/model") == f"org/model@{commit}"
-    assert encoders.model_fingerprint("org/never-seen") == "org/never-seen"
+    files._hub_revision.cache_clear()
+    assert model_fingerprint("org/model") == f"org/model@{commit}"
+    assert model_fingerprint("org/never-seen") == "org/never-seen"
 
 
 def test_an_encoder_whose_name_brings_prefixes_has_another_key_than_its_copy_of_another_name() -> (
@@ -307,7 +308,7 @@ def test_the_weights_count_and_not_the_path_that_a_teacher_was_given() -> None:
         == two.fingerprint()
         != RationaleSimilarity(Encoder("org/model")).fingerprint()
     )
-    assert path_fingerprint(Path("m")) == encoders.model_fingerprint("./m/")
+    assert path_fingerprint(Path("m")) == model_fingerprint("./m/")
 
 
 # What may be read of a question

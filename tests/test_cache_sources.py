@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from radio.cache import Fingerprinted
+from radio.fingerprints import Fingerprinted
 from radio.schema import InputError
 
 TEACHER = """

@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from radio.cache import Cache, path_fingerprint
+from radio.cache import Cache
 from radio.encoders import Encoder
+from radio.fingerprints import path_fingerprint
 from radio.rationales import RationaleWriter, Request, fill
 from radio.rationales.base import read
 from radio.schema import InputError, Question, Rationale

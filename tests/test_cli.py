@@ -14,10 +14,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import conftest
 import pytest
 import torch
-from conftest import PATIENCE, ROOT, World, make_world, read_jsonl, write_jsonl
+
+from tests import conftest
+from tests.conftest import PATIENCE, ROOT, World, make_world, read_jsonl, write_jsonl
 
 Radio = Callable[..., tuple[int, str, str]]
 MODULE = [sys.executable, "-m", "radio"]

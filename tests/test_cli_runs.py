@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import PATIENCE, make_world
+
+from tests.conftest import PATIENCE, make_world
 
 Radio = Callable[..., tuple[int, str, str]]
 FAST = ["--test_after_fit", "false"]
@@ -286,7 +287,7 @@ def test_wandb_without_a_key_is_one_message_before_anything_is_prepared(
 
 
 def test_secrets_are_not_logged() -> None:
-    from radio.loggers import plain
+    from radio.runs.loggers import plain
 
     config = {
         "api_key": "k",

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import ROOT, SHARED, make_world, read_jsonl, write_jsonl
 
 import data_modules
 import radio.losses
+from tests.conftest import ROOT, SHARED, make_world, read_jsonl, write_jsonl
 
 CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
 
@@ -24,8 +24,8 @@ def test_config_builds_the_classes_that_it_names(
     import lightning as L
 
     from data_modules import RationaleDataModule
-    from radio import plan
     from radio.cli import RadioCLI, RadioParser, RadioTrainer
+    from radio.config import plan
     from radio.rerankers import Reranker
 
     monkeypatch.chdir(tmp_path)

@@ -11,19 +11,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import World
-from test_contracts_training import Change, Lengths, fit, refused
-from test_data_modules import WordOverlap, module
 
 from data_modules import RationaleDataModule
 from radio.cache import Cache
 from radio.callbacks import GeneratorInTheLoop
 from radio.generators import Generator
 from radio.rationales import QualityChecks, RationaleWriter
-from radio.rationales.checks import Judge
-from radio.retrieval import Retriever
+from radio.rationales.judges import Judge
+from radio.retrievers import Retriever
 from radio.schema import Candidate, Passage, Question, Rationale
 from radio.teachers import Blend, Gated, RetrievalScore, Teacher
+from tests.conftest import World
+from tests.data.test_module import WordOverlap, module
+from tests.test_contracts_training import Change, Lengths, fit, refused
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -12,17 +12,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import World
-from test_data_modules import module
 from torch import Tensor, nn
 
-from data_modules.loading import Groups, collate
 from radio.batching import group_batch
 from radio.cli import RadioTrainer
+from radio.data.loading import Groups, collate
 from radio.losses import InfoNCE, ListNet, Loss, NoisyTeacher, WeightedSum
 from radio.rerankers import Reranker
-from radio.sampling import FullList, GroupSampler
+from radio.samplers import FullList, GroupSampler
 from radio.schema import Group, GroupBatch, InputError, Passage, Question
+from tests.conftest import World
+from tests.data.test_module import module
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

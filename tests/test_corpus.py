@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import write_jsonl
 
 from radio import corpus as module
 from radio.corpus import DiskCorpus
 from radio.schema import InputError, Passage
+from tests.conftest import write_jsonl
 
 ROWS = [{"id": f"p{n}", "contents": f'"Title {n}"\nText é {n}', "source": ["x"]} for n in range(25)]
 PASSAGES = [Passage(row["id"], row["contents"]) for row in ROWS]  # type: ignore[arg-type]

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import write_jsonl
 
 from radio.corpus import DiskCorpus
 from radio.schema import InputError, Passage
+from tests.conftest import write_jsonl
 
 
 @pytest.fixture

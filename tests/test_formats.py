@@ -12,18 +12,15 @@ from typing import Any
 import pytest
 
 from radio.formats import (
-    Run,
-    atomic_write,
-    ranked,
     read_candidates,
     read_passages,
     read_questions,
     read_rationales,
     read_run,
-    write_jsonl,
     write_run,
 )
-from radio.schema import Candidate, InputError, Passage, Question, Rationale
+from radio.lines import atomic_write, write_jsonl
+from radio.schema import Candidate, InputError, Passage, Question, Rationale, Run, ranked
 from radio.text import normalise_question
 
 QUESTION = '{"id": "q1", "question": "Who?", "golden_answers": ["Ada"]}'

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import PATIENCE, ROOT
 
-from radio.cache import path_fingerprint
 from radio.corpus import DiskCorpus
+from radio.evaluation.results import Results
+from radio.fingerprints import path_fingerprint
 from radio.formats import (
     read_candidates,
     read_passages,
@@ -28,8 +28,8 @@ from radio.formats import (
     read_run,
 )
 from radio.lines import find_file, read_lines, read_rows
-from radio.report import Results
 from radio.schema import InputError, Question
+from tests.conftest import PATIENCE, ROOT
 
 READERS: dict[Callable[[Path], Any], tuple[str, str]] = {
     read_questions: (
@@ -84,7 +84,7 @@ IN_LATIN = """
 import sys
 from pathlib import Path
 from radio.formats import read_questions
-from radio.report import Results
+from radio.evaluation.results import Results
 folder = Path(sys.argv[1])
 question, = read_questions(folder / "q.jsonl")
 for split in ("validation", "test"):

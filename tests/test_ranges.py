@@ -20,14 +20,14 @@ import radio.generators
 import radio.losses
 import radio.rationales
 import radio.rerankers
-import radio.retrieval
+import radio.retrievers
 import radio.teachers
-from radio.cache import Fingerprinted
 from radio.cli import RadioTrainer
+from radio.fingerprints import Fingerprinted
 from radio.losses import Huber, InfoNCE, Loss, WeightedSum
 from radio.ranges import FREE, RANGES, Range, check
 from radio.rerankers import LoRA, PromptShape, Reranker
-from radio.sampling import GroupSampler
+from radio.samplers import GroupSampler
 from radio.schema import InputError
 
 PLAIN = (LoRA, PromptShape)

@@ -12,8 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, World, read_jsonl
-from llm_server import KEY, serve
+
+from tests.conftest import ROOT, World, read_jsonl
+from tests.llm_server import KEY, serve
 
 PAGES = ("README.md", "docs/rationales.md")
 

@@ -6,8 +6,7 @@ from itertools import combinations
 
 import pytest
 
-from radio.metrics import has_answer, tokens
-from radio.text import normalise_question, search_words
+from radio.text import has_answer, normalise_question, search_words, tokens
 
 APART = [
     *("What is C?", "What is C++?", "What is C#?", "What is .NET?", "What is NET?"),

@@ -151,7 +151,7 @@ def _find_own_classes() -> None:
 
 
 def _cache(arguments: Sequence[str]) -> int:
-    from radio.cache_command import main
+    from radio.commands.cache import main
 
     return main(arguments)
 

@@ -33,39 +33,27 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 # imported so that their short class names resolve in configs
 import data_modules  # noqa: F401
-from data_modules.base import RationaleDataModule
-from radio import plan, story
 from radio.callbacks import CollapseGuard, best_checkpoint
 from radio.callbacks.evaluation import tied_tops
 from radio.callbacks.export import monitored
-from radio.checkpoints import (
-    KeepLastWeights,
-    RunState,
-    WholeCheckpoints,
-    compare,
-    read_checkpoint,
-    relevant,
-    run_of,
-)
-from radio.classes import find_class
-from radio.exports import adopt_export
-from radio.formats import atomic_write, ranked, write_jsonl, write_run
-from radio.loggers import ResumableCSVLogger, check_wandb_key, is_wandb, name_wandb_run, plain
-from radio.options import read_words
-from radio.parsing import RadioParser, made_by, merged, print_config
+from radio.config import plan
+from radio.config.classes import find_class
+from radio.config.exports import adopt_export
+from radio.config.options import read_words
+from radio.config.parsing import RadioParser, made_by, merged, print_config
+from radio.data.module import RationaleDataModule
+from radio.evaluation.files import read_metrics
+from radio.evaluation.results import gain_over_base, no_better, show_table
+from radio.formats import write_run
+from radio.lines import atomic_write, write_jsonl
 from radio.ranges import check
-from radio.report import gain_over_base, no_better, show_table
 from radio.rerankers import Reranker
-from radio.run_folder import (
-    OWNED,
-    WRITES,
-    RunFolder,
-    check_name,
-    mark_as_own,
-    read_metrics,
-    sweep_suffix,
-)
-from radio.schema import InputError
+from radio.runs import story
+from radio.runs.checkpoints import KeepLastWeights, WholeCheckpoints, read_checkpoint
+from radio.runs.folder import OWNED, WRITES, RunFolder, check_name, mark_as_own, sweep_suffix
+from radio.runs.loggers import ResumableCSVLogger, check_wandb_key, is_wandb, name_wandb_run, plain
+from radio.runs.resuming import RunState, compare, relevant, run_of
+from radio.schema import InputError, ranked
 
 Split = Literal["train", "validation", "test"]
 
@@ -251,7 +239,7 @@ class RadioCLI(LightningCLI):
         )
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
-        """Merge config files and options by the rules of :mod:`radio.merging`; the parser checks
+        """Merge config files and options by the rules of :mod:`radio.config.merging`; the parser checks
         types and values."""
         command, *words = list(args) if isinstance(args, list) else sys.argv[1:]
         if isinstance(args, dict) or command not in self._subcommand_parsers:

@@ -207,7 +207,7 @@ def teacher_scores(
 def selections(
     sampler: Any, found: Any, given: Sequence[float], taken: AbstractSet[int]
 ) -> list[list[int]]:
-    """What :meth:`radio.sampling.GroupSampler.select` returned.
+    """What :meth:`radio.samplers.GroupSampler.select` returned.
 
     Args:
         sampler: which.
@@ -263,7 +263,7 @@ def candidates(
     k: int,
     corpus: Mapping[str, Passage],
 ) -> Iterator[list[Candidate]]:
-    """What :meth:`radio.retrieval.Retriever.search` returned: a ranking for each question, in their
+    """What :meth:`radio.retrievers.Retriever.search` returned: a ranking for each question, in their
     order."""
     expected = f"an iterable with a list of candidates for each of {len(questions)} questions"
     if isinstance(found, str | Mapping) or not isinstance(found, Iterable):

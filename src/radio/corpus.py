@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from radio.cache import fingerprint, path_fingerprint
+from radio.fingerprints import fingerprint, path_fingerprint
 from radio.formats import take_passage
 from radio.lines import check_file, read_rows
 from radio.schema import InputError, Passage

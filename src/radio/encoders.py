@@ -8,46 +8,28 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from radio.cache import Cache, Fingerprinted, fingerprint, path_fingerprint
-from radio.exports import exported_class
-from radio.formats import atomic_write
-from radio.model_files import OFFLINE_ENCODER, resolve_model, side_file
-from radio.models import capped, load_sentence_transformer, positions
+from radio.cache import Cache
+from radio.fingerprints import Fingerprinted, fingerprint, path_fingerprint
+from radio.lines import atomic_write
+from radio.models.exported import exported_class
+from radio.models.files import model_fingerprint, resolve_model, side_file
+from radio.models.limits import capped, positions
+from radio.models.loading import load_sentence_transformer
 from radio.ranges import check
 from radio.schema import InputError
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-__all__ = ["OFFLINE_ENCODER", "Encoder", "load_encoder", "model_fingerprint", "resolve_model"]
 
 T = TypeVar("T", bound=np.generic)
-
-
-def model_fingerprint(name: str) -> str:
-    """Identity of a model: the content of a local folder, else the hub name and its revision."""
-    path = Path(resolve_model(name))
-    return path_fingerprint(path) if path.is_dir() else f"{name}@{_hub_revision(name)}".rstrip("@")
-
-
-@lru_cache(maxsize=100)
-def _hub_revision(name: str) -> str:
-    """The commit of a hub model that would be loaded; empty where neither this machine nor the hub
-    knows it."""
-    from huggingface_hub import hf_hub_download
-
-    with suppress(OSError, ValueError):
-        # lies in snapshots/COMMIT
-        return Path(hf_hub_download(name, "config.json", etag_timeout=5)).parent.name
-    return ""
 
 
 PASSAGES = "passages.json"

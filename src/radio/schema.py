@@ -185,3 +185,27 @@ class GroupBatch:
     mask: Tensor
     question_ids: list[str]
     passage_ids: list[list[str]]
+
+
+Run = dict[str, dict[str, float]]
+"""A ranking of passages for each question: ``run[question_id][passage_id] = score``."""
+
+
+def add_passage(passages: dict[str, Passage], passage: Passage, place: str) -> None:
+    """Add a passage to those known by id.
+
+    Raises:
+        InputError: its id has another text already.
+    """
+    if passages.setdefault(passage.id, passage) != passage:
+        raise InputError(
+            f"{place}: passage id {passage.id!r} had another text before; ids must name one "
+            "passage each, whatever the question"
+        )
+
+
+def ranked(scores: Mapping[str, float]) -> list[Candidate]:
+    """Candidates best first; equal scores in the order of their ids, which no system can profit
+    from."""
+    order = sorted(scores.items(), key=lambda item: (-item[1], item[0]))
+    return [Candidate(identifier, rank, score) for rank, (identifier, score) in enumerate(order)]

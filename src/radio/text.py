@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
+from functools import lru_cache
 from itertools import pairwise
 
 import regex
@@ -97,3 +99,40 @@ def search_words(text: str) -> list[str]:
         pairs = [first + second for first, second in pairwise(characters)]
         words += pairs or characters
     return words
+
+
+# combining marks belong to the word; the standard library's \w would split at them
+_TOKEN = regex.compile(rf"[{UNSPACED}]\p{{M}}*|(?:(?![{UNSPACED}])[\p{{L}}\p{{N}}\p{{M}}])+")
+
+
+def tokens(text: str) -> list[str]:
+    """Unicode word tokens as DPR compares them: decomposed (NFD), lower case.
+
+    A script without spaces gives a token for each character: an answer stands anywhere in its
+    sentence.
+    """
+    return _TOKEN.findall(unicodedata.normalize("NFD", text).lower())
+
+
+NEVER_IN_TEXT = frozenset({"yes", "no", "true", "false", "supports", "refutes", "not enough info"})
+"""Answers that are a verdict: that a passage contains the word says nothing."""
+
+
+def findable(golden_answers: Sequence[str]) -> bool:
+    """Whether it can be seen from a passage that it holds an answer: there is one, and it is no
+    verdict."""
+    answers = [" ".join(tokens(answer.replace("_", " "))) for answer in golden_answers]
+    return any(answer and answer not in NEVER_IN_TEXT for answer in answers)
+
+
+def has_answer(contents: str, golden_answers: Sequence[str]) -> bool:
+    """Whether a golden answer stands in the text as a run of tokens (DPR, Karpukhin et al., EMNLP
+    2020)."""
+    text = _spaced_tokens(contents)
+    return any(words and f" {' '.join(words)} " in text for words in map(tokens, golden_answers))
+
+
+@lru_cache(maxsize=20_000)  # each evaluation looks at the same passages
+def _spaced_tokens(text: str) -> str:
+    # spaces at both ends: token borders, not substrings
+    return f" {' '.join(tokens(text))} "

@@ -13,22 +13,16 @@ import lightning as L
 from lightning.pytorch.utilities import rank_zero_warn
 
 from radio import contracts
-from radio.formats import Run, ranked, write_run
+from radio.formats import write_run
 from radio.generators import Generator, Prompt, SpanReader
 from radio.generators.base import as_answer
-from radio.metrics import (
-    annotated_metrics,
-    exact_match,
-    f1,
-    findable,
-    has_answer,
-    ranking_metrics,
-    relevance_of,
-)
+from radio.metrics.answers import exact_match, f1
+from radio.metrics.ranking import annotated_metrics, ranking_metrics, relevance_of
 from radio.processes import stopping_together
 from radio.ranges import check
 from radio.rerankers import Reranker
-from radio.schema import Example, InputError
+from radio.schema import Example, InputError, Run, ranked
+from radio.text import findable, has_answer
 
 
 def orders(trainer: L.Trainer, module: Reranker, split: str) -> dict[str, Run]:

@@ -11,8 +11,8 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities import rank_zero_info
 
+from radio.evaluation.results import gain_over_base, no_better
 from radio.processes import stopping_together
-from radio.report import gain_over_base, no_better
 from radio.rerankers import Reranker, finite
 
 
@@ -100,7 +100,7 @@ def model_card(
         module: the reranker.
         step: of its weights.
         figures: of the validation of these weights.
-        gain: what :func:`radio.report.gain_over_base` found there.
+        gain: what :func:`radio.evaluation.results.gain_over_base` found there.
     """
     kind = type(module).__name__
     rows = "\n".join(f"| {name} | {value:.4f} |" for name, value in sorted(figures.items()))

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from radio.cache import Cache, Fingerprinted, fingerprint
+from radio.cache import Cache
+from radio.fingerprints import Fingerprinted, fingerprint
 from radio.schema import Passage, Question
 
 

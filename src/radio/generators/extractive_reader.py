@@ -6,11 +6,14 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from radio.cache import Cache, fingerprint
-from radio.encoders import model_fingerprint
+from radio.cache import Cache
+from radio.fingerprints import fingerprint
 from radio.generators.base import Generator, Prompt, what_is_read
-from radio.metrics import normalise_answer
-from radio.models import capped, check_token_ids, load_model, load_tokenizer, place, positions
+from radio.metrics.answers import normalise_answer
+from radio.models.files import model_fingerprint
+from radio.models.limits import capped, place, positions
+from radio.models.loading import load_model
+from radio.models.tokenizers import check_token_ids, load_tokenizer
 from radio.ranges import check
 from radio.schema import InputError, Passage
 

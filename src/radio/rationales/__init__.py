@@ -3,7 +3,8 @@ look at them."""
 
 from radio.rationales.anthropic import AnthropicWriter
 from radio.rationales.base import Failure, RationaleWriter, Recorded, Request, fill, read
-from radio.rationales.checks import CHECKS, Judge, NLIJudge, QualityChecks
+from radio.rationales.checks import CHECKS, QualityChecks
+from radio.rationales.judges import Judge, NLIJudge
 from radio.rationales.local import TransformersWriter
 from radio.rationales.openai import OpenAIWriter
 from radio.rationales.prompts import PromptTemplate

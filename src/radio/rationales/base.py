@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from radio import contracts
-from radio.cache import Cache, Fingerprinted, fingerprint
-from radio.formats import RationaleRow, read_rationale_files, write_jsonl
+from radio.cache import Cache
+from radio.fingerprints import Fingerprinted, fingerprint
+from radio.formats import RationaleRow, read_rationale_files
+from radio.lines import write_jsonl
 from radio.schema import InputError, Passage, Question, Rationale
 from radio.text import normalise_question
 

@@ -7,8 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from radio.cache import Cache
-from radio.encoders import model_fingerprint
-from radio.models import check_token_ids, language_model_kind, load_model, load_tokenizer, positions
+from radio.models.files import model_fingerprint
+from radio.models.limits import positions
+from radio.models.loading import language_model_kind, load_model
+from radio.models.tokenizers import check_token_ids, load_tokenizer
 from radio.ranges import check
 from radio.rationales.base import Failure, RationaleWriter, Request, shown_by_prompts
 from radio.rationales.prompts import PromptTemplate

@@ -15,7 +15,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from radio.cache import fingerprint
+from radio.fingerprints import fingerprint
 from radio.schema import InputError
 
 MARKS = ("correct", "partly", "wrong", "leaks")

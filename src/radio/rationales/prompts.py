@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from radio.cache import fingerprint
+from radio.fingerprints import fingerprint
 from radio.schema import InputError, Passage, Question
 
 FOLDER = Path(__file__).parent / "prompts"

@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 
 from radio.encoders import Encoder
-from radio.formats import atomic_write, write_jsonl
-from radio.metrics import has_answer
+from radio.lines import atomic_write, write_jsonl
 from radio.rationales.base import read
-from radio.rationales.checks import CHECKS, QualityChecks, Support, best_passages, words
+from radio.rationales.checks import CHECKS, QualityChecks, Support, best_passages
+from radio.rationales.wording import words
 from radio.schema import InputError, Passage, Question, Rationale
 from radio.teachers import Teacher
+from radio.text import has_answer
 
 EXAMPLES = 5
 """Rationales that the page shows for each check, and of those that pass all."""
@@ -42,7 +43,7 @@ def report(datamodule: Any, splits: Sequence[str], folder: str | Path) -> dict[s
     the checks take the teacher's.
 
     Args:
-        datamodule: a :class:`data_modules.base.RationaleDataModule` whose candidates are in the
+        datamodule: a :class:`radio.data.module.RationaleDataModule` whose candidates are in the
             cache.
         splits: of ``train``, ``validation``, ``test``.
         folder: where the files go.

@@ -44,7 +44,7 @@ def review_items(
     None.
 
     Args:
-        datamodule: a :class:`data_modules.base.RationaleDataModule`, prepared; no rationale is
+        datamodule: a :class:`radio.data.module.RationaleDataModule`, prepared; no rationale is
             asked for.
         split: ``train``, ``validation`` or ``test``.
         top_k: candidates to show.

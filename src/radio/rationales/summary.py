@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 
 import regex
 
-from radio.metrics import findable
 from radio.rationales.base import USELESS, RationaleWriter, kept_as_they_are
-from radio.rationales.checks import mentions_answer, words
+from radio.rationales.wording import mentions_answer, words
 from radio.schema import Question, Rationale
+from radio.text import findable
 
 FEW = 10
 """Rationales below which shares say nothing."""

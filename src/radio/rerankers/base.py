@@ -19,19 +19,21 @@ import torch
 from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor, nn
 
-from radio import contracts, exports
+from radio import contracts
 from radio.batching import scatter
 from radio.cache import Cache
-from radio.formats import Run
+from radio.evaluation.results import Results
 from radio.losses import InfoNCE, Loss
-from radio.model_files import resolve_model
-from radio.models import capped, load_tokenizer, positions, say_once
+from radio.models.exported import exported_class
+from radio.models.files import resolve_model
+from radio.models.limits import capped, positions
+from radio.models.messages import say_once
+from radio.models.tokenizers import load_tokenizer
 from radio.processes import gathered, stopping_together
 from radio.ranges import check
-from radio.report import Results
-from radio.rerankers import finite, tuning
+from radio.rerankers import exports, finite, tuning
 from radio.rerankers.tuning import LoRA
-from radio.schema import Group, GroupBatch, InputError, Passage
+from radio.schema import Group, GroupBatch, InputError, Passage, Run
 
 FOLDER = "path/to/this/folder"
 """What an exported folder is called in its model card."""
@@ -95,7 +97,7 @@ class Reranker(L.LightningModule):
         self.evaluation_precision = evaluation_precision
         self.network: Any = None
         self._packed = False
-        """Whether the network takes batches without padding (:mod:`radio.packing`); a subclass's
+        """Whether the network takes batches without padding (:mod:`radio.rerankers.packing`); a subclass's
         ``build`` sets it."""
         self._new_weights: list[str] = []
         """Names of the weights that the model lacks, drawn at random by ``build``, which sets
@@ -230,7 +232,7 @@ class Reranker(L.LightningModule):
     def _complete_own(self, network: nn.Module) -> None:
         """A user's class loads by itself: from its export all weights come, else those drawn at
         random are noted."""
-        if exports.exported_class(self.model):
+        if exported_class(self.model):
             exports.restore(self.model, network)
         elif self._trainer is not None and not self._trainer.training and self.network is None:
             self._new_weights = exports.drawn_weights(self)

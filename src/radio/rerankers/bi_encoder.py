@@ -21,11 +21,11 @@ from radio.encoders import (
     note_passage_model,
     passage_model,
 )
-from radio.exports import exported
-from radio.model_files import modules_of, resolve_model, side_file
-from radio.packing import enable, pack, run_padded, sentence_embeddings
+from radio.models.exported import exported
+from radio.models.files import modules_of, resolve_model, side_file
 from radio.ranges import check
 from radio.rerankers.base import FOLDER, Reranker
+from radio.rerankers.packing import enable, pack, run_padded, sentence_embeddings
 from radio.schema import Group, GroupBatch, InputError, Passage
 
 

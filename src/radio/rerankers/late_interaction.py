@@ -14,13 +14,13 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from radio.batching import group_batch, max_similarity
-from radio.model_files import modules_of, side_file
-from radio.models import load_sentence_transformer
-from radio.packing import enable, pack, run, run_padded
+from radio.models.files import modules_of, side_file
+from radio.models.loading import load_sentence_transformer
 from radio.ranges import check
 from radio.rerankers.base import FOLDER, Reranker
 from radio.rerankers.bi_encoder import _distinct
 from radio.rerankers.exact import ExactLinear
+from radio.rerankers.packing import enable, pack, run, run_padded
 from radio.schema import Group, GroupBatch
 
 

@@ -13,9 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from radio.batching import group_batch
-from radio.models import check_token_ids, language_model_kind, load_model
-from radio.packing import pack, run_padded
+from radio.models.loading import language_model_kind, load_model
+from radio.models.tokenizers import check_token_ids
 from radio.rerankers.base import FOLDER, Reranker
+from radio.rerankers.packing import pack, run_padded
 from radio.schema import Group, GroupBatch, InputError
 
 
@@ -177,13 +178,10 @@ class YesNoLM(Reranker):
         for part in self.prompt.parts:
             part = part.replace("{instruction}", self.instruction)
             if "{question}" in part or "{passage}" in part:
-                # in one pass, so that a question which holds "{passage}" is not filled in again
-                values = [
-                    {"question": q, "passage": p} for q, p in zip(questions, passages, strict=True)
-                ]
                 texts = [
-                    re.sub(r"\{(question|passage)\}", lambda m, v=v: v[m[1]], part) for v in values
-                ]  # type: ignore[misc]
+                    _filled_in(part, question, passage)
+                    for question, passage in zip(questions, passages, strict=True)
+                ]
                 columns.append(self._tokens(texts))
             else:
                 columns.append(
@@ -253,3 +251,10 @@ class YesNoLM(Reranker):
         # given at first
         self.tokenizer.padding_side = self.tokenizer.init_kwargs["padding_side"] = "left"
         super().save(folder)
+
+
+def _filled_in(part: str, question: str, passage: str) -> str:
+    """A part of the prompt; in one pass, so that a question which holds "{passage}" is not filled
+    in again."""
+    values = {"question": question, "passage": passage}
+    return re.sub(r"\{(question|passage)\}", lambda match: values[match[1]], part)

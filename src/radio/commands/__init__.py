@@ -1,0 +1,1 @@
+"""Commands beside those of Lightning, one file each."""

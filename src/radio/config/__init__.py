@@ -1,0 +1,1 @@
+"""Config files and options: read, merged by the signatures of classes, checked as a whole."""

@@ -1,0 +1,164 @@
+"""Mistakes in keys and values, in the user's own words: where it was written, what was found, what
+was expected."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import re
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import lightning as L
+
+from radio.config.classes import subclasses
+from radio.config.options import Key
+from radio.data.module import RationaleDataModule
+from radio.losses import Loss
+from radio.rerankers import Reranker
+from radio.retrievers import Retriever
+from radio.samplers import GroupSampler
+from radio.teachers import Teacher
+
+OTHER_NAMES = {
+    "learning_rate": "lr",
+    "num_train_epochs": "max_epochs",
+    "num_epochs": "max_epochs",
+    "epochs": "max_epochs",
+    "max_seq_length": "max_length",
+    "model_name_or_path": "model",
+    "model_name": "model",
+    "per_device_train_batch_size": "batch_size",
+    "per_device_eval_batch_size": "eval_batch_size",
+    "train_batch_size": "batch_size",
+    "gradient_accumulation_steps": "accumulate_grad_batches",
+    "max_grad_norm": "gradient_clip_val",
+    "warmup": "warmup_ratio",
+    "warmup_steps": "warmup_ratio",
+    "wd": "weight_decay",
+    "gpus": "devices",
+    "num_gpus": "devices",
+    "output_dir": "default_root_dir",
+    "loss_fn": "loss",
+    "num_negatives": "negatives",
+    "bf16": "precision",
+    "fp16": "precision",
+}
+"""How other libraries call what this one calls otherwise."""
+
+PLACES: dict[str, type[Any]] = {
+    "trainer": L.Trainer,
+    "model.init_args": Reranker,
+    "data.init_args": RationaleDataModule,
+    "model.init_args.loss.init_args": Loss,
+    "data.init_args.sampler.init_args": GroupSampler,
+    "data.init_args.teacher.init_args": Teacher,
+    "data.init_args.retriever.init_args": Retriever,
+}
+"""Where arguments stand that are looked for in the wrong place."""
+
+
+def unknown_key(place: str, name: str, path: Key, known: Iterable[str], owner: str = "") -> str:
+    """One message for a key that no argument has, with the names it may be meant for, of the class
+    in use first."""
+    known = {option for option in known if "." not in option}
+    options = known | ({"class_path", "init_args"} if owner else set())
+    wanted = OTHER_NAMES.get(name, name)
+    near = [wanted] if wanted in options else _near(name, options, 0.6)
+    of = f" of {owner}" if owner else ""
+    if near:
+        return f"{place}: unknown option {name!r}{of}; did you mean {' or '.join(map(repr, near))}?"
+    if elsewhere := _elsewhere(wanted, ".".join(path[:-1])):
+        return f"{place}: unknown option {name!r}{of}; did you mean --{elsewhere}?"
+    near = _near(name, options, 0.5)
+    if near:
+        return f"{place}: unknown option {name!r}{of}; did you mean {' or '.join(map(repr, near))}?"
+    return f"{place}: unknown option {name!r}{of}, expected one of {', '.join(sorted(known))}"
+
+
+def _near(name: str, options: Iterable[str], likeness: float) -> list[str]:
+    return difflib.get_close_matches(name, sorted(options), n=3, cutoff=likeness)
+
+
+def _elsewhere(name: str, here: str) -> str | None:
+    if name in {"seed", "seed_everything", "random_seed"}:
+        return "seed_everything"
+    for place, base in PLACES.items():
+        for kind in (base, *subclasses(base)):
+            if place != here and name in inspect.signature(kind).parameters:
+                return f"{place}.{name}"
+    return None
+
+
+Place = Callable[[Key], str | None]
+"""Where a key was written, in the user's words; None where it was not."""
+
+
+def explain(message: str, place: Place = lambda path: None, tree: Any = None) -> str:
+    """An error of jsonargparse in terms of the user's own words: full key, what was found, what was
+    expected.
+
+    Args:
+        message: of the parser, which names the last part of a key alone, and each member of a
+            union.
+        place: where a key was written.
+        tree: the values that were parsed.
+    """
+    message = re.sub(r"\x1b\[[0-9;]*m", "", message)
+    if required := re.search(r"arguments are required: (.*)", message):
+        names = " and ".join(
+            f"--{name.split('.')[-1]}" for name in sorted(required[1].split(", "), reverse=True)
+        )
+        return f"{names} missing: given neither on the command line nor in a --config file"
+    keys = re.findall(r"Parser key \"([^\"]+)\"", message)
+    value = re.findall(r"(?:Given value|Got value): (.*)", message)
+    found = value[-1].strip() if value else ""
+    path = _full_key(tree, keys[-1], found) if keys else ()
+    where = f"{place(path) or f'key {chr(39)}{keys[-1]}{chr(39)}'}: " if keys else ""
+    choices = re.findall(r"Expected a typing\.Literal\[(.*?)\]", message)
+    if value and choices:
+        return f"{where}found {found[:200]!r}, expected one of {', '.join(choices)}"
+    members = re.findall(r"Subtypes: \[(.*)\]", message) or re.findall(
+        r"Expected a (<class '[\w.]+'>)", message
+    )
+    if value and members:
+        expected = re.sub(r"<class '(?:[\w.]+\.)?(\w+)'>", r"\1", members[-1]).replace(
+            "NoneType", "null"
+        )
+        expected = re.sub(r"\bSequence\b", "a list", expected)
+        # commas between the members of a union, not those inside of dict[str, int]
+        expected = re.sub(r", (?![^\[]*\])", " or ", expected)
+        return f"{where}found {found[:200]!r}, expected {expected}"
+    lines = [line.rstrip() for line in message.splitlines() if line.strip()]
+    return where + "\n".join(lines[1:] if keys and len(lines) > 1 else lines)[:600]
+
+
+def _full_key(tree: Any, key: str, value: str) -> Key:
+    """The path that ends with a key, where several do the one that holds the value."""
+    paths = [(path, found) for path, found in _paths(tree) if path[-1] == key.split(".")[-1]]
+    holding = [path for path, found in paths if str(found) == value]
+    return (holding or [path for path, _ in paths] or [(key,)])[0]
+
+
+def _paths(tree: Any, above: Key = ()) -> Iterator[tuple[Key, Any]]:
+    items = (
+        tree.items()
+        if isinstance(tree, dict)
+        else enumerate(tree)
+        if isinstance(tree, list)
+        else ()
+    )
+    for key, value in items:
+        path = (*above, str(key))
+        yield path, value
+        yield from _paths(value, path)
+
+
+def constructor_error(kind: type[Any], error: Exception) -> str:
+    """One message for what the constructor of a class raised, other than a mistake that it names
+    itself."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if frame.name == "__init__"] or frames
+    text = str(error).strip() or "no message"
+    return f"{kind.__name__} cannot be made: {type(error).__name__}: {text} ({own[-1].filename}:{own[-1].lineno})"

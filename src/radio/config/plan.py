@@ -1,0 +1,222 @@
+"""What the parts of a run ask of each other, checked before anything is prepared or paid for.
+
+A constructor sees its own settings alone (:mod:`radio.ranges`). Whether a loss suits the groups
+that a sampler draws, whether a metric that chooses the best checkpoint is computed at all, whether
+a reader can give the answers that are asked for: that takes two parts.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from lightning.pytorch.utilities import rank_zero_warn
+
+from radio.callbacks import GeneratorInTheLoop
+from radio.evaluation.results import SYSTEMS
+from radio.losses import Loss
+from radio.ranges import check
+from radio.rerankers import Reranker
+from radio.samplers import GroupSampler
+from radio.schema import InputError, Question
+from radio.text import findable
+
+if TYPE_CHECKING:
+    import lightning as L
+
+OURS = ("radio", "data_modules", "lightning")
+"""Packages whose classes log what is known here."""
+
+STEPS = ("training_step", "validation_step", "on_validation_epoch_end", "on_train_epoch_end")
+"""Methods in which a reranker of the user's own may log more."""
+
+
+def check_run(callbacks: Sequence[L.Callback], model: Reranker, data: Any) -> None:
+    """Refuse a training whose parts do not fit each other.
+
+    Args:
+        callbacks: of the trainer.
+        model: the reranker.
+        data: the :class:`data_modules.RationaleDataModule`.
+
+    Raises:
+        InputError: names the two parts, what was found and what is expected.
+    """
+    check_groups(data.sampler, model.loss)
+    _check_monitors(callbacks, model)
+
+
+def check_data(callbacks: Iterable[L.Callback], data: Any, splits: Sequence[str]) -> None:
+    """Refuse callbacks that the questions of a split give nothing to compute; reads the questions.
+
+    Args:
+        callbacks: of the trainer.
+        data: the data module.
+        splits: which the command works on.
+
+    Raises:
+        InputError: names callback, split, what was found and what is expected.
+    """
+    callbacks = list(callbacks)
+    for callback in callbacks:
+        monitor = getattr(callback, "monitor", None)
+        if (
+            "train" in splits
+            and "validation" not in splits
+            and str(monitor).startswith("validation/")
+        ):
+            rank_zero_warn(
+                f"{type(callback).__name__}: monitor {monitor!r} is never computed: found no "
+                "validation questions, so the last weights are taken, whether or not they are the "
+                "best"
+            )
+        if isinstance(callback, GeneratorInTheLoop):
+            _warn_of_all_read(callback, data.eval_candidates)
+    for split in splits:
+        if split not in ("validation", "test"):
+            continue
+        questions = data.split_questions(split)
+        for callback in callbacks:
+            if isinstance(callback, GeneratorInTheLoop):
+                _check_labels(callback, split, questions)
+            elif split == "validation" and questions:
+                _check_computed(callback, questions)
+
+
+def _warn_of_all_read(callback: GeneratorInTheLoop, candidates: int) -> None:
+    """A generator that reads all that is ranked gains from the order alone, not from what is
+    chosen."""
+    top = max(callback.top_k) if isinstance(callback.top_k, list) else callback.top_k
+    if top > candidates:
+        rank_zero_warn(
+            f"GeneratorInTheLoop: top_k {top} is more than the {candidates} candidates that are "
+            "ranked (data.init_args.eval_candidates): it reads all of them, whatever the ranking"
+        )
+
+
+def check_groups(sampler: GroupSampler, loss: Loss) -> None:
+    """Refuse a loss that takes other positives than the sampler draws.
+
+    A loss sees teacher scores alone, so one with positives of its own takes the highest of a group.
+    Losses that follow the scores themselves go with every sampler.
+    """
+    name, kind = type(sampler).__name__, type(loss).__name__
+    for taken in sorted(loss.positives_taken) if sampler.marks_positives else ():
+        if taken != sampler.positives:
+            raise InputError(
+                f"{name} and {kind}: found {sampler.positives} positives in a group, of which the "
+                f"loss takes {taken}; expected the same number: "
+                f"--model.init_args.loss.init_args.positives {sampler.positives}, another sampler, "
+                "or a loss that follows the teacher's scores, such as ListNet"
+            )
+    if loss.positives_taken and not sampler.best_first:
+        raise InputError(
+            f"{name} and {kind}: found a negative that the teacher ranks above the positive: the "
+            "loss takes the highest teacher score of a group for the positive, and would train "
+            "that negative up; expected negatives below the positive, or a loss that follows the "
+            "teacher's scores, such as ListNet"
+        )
+
+
+def _check_monitors(callbacks: Sequence[L.Callback], model: Reranker) -> None:
+    """Monitors of checkpoints and early stopping: computed by someone, and in the direction that is
+    better."""
+    known = _logged(callbacks, model)
+    for callback in callbacks:
+        check(callback, vars(callback))
+        monitor = getattr(callback, "monitor", None)
+        if not isinstance(monitor, str) or monitor in ("epoch", "step"):
+            continue
+        name = type(callback).__name__
+        if monitor in known:
+            better = "min" if monitor.endswith("/loss") else "max"
+            mode = getattr(callback, "mode", better)
+            if mode != better:
+                raise InputError(
+                    f"{name}: mode: found {mode!r} for the monitor {monitor!r}, expected "
+                    f"{better!r}: {'lower' if better == 'min' else 'higher'} is better"
+                )
+        elif all(_is_ours(part) for part in callbacks) and not _logs_more(model):
+            near = difflib.get_close_matches(monitor, sorted(known), n=3, cutoff=0.5)
+            own = [found for found in sorted(known) if found == f"validation/{monitor}"]
+            hint = f"; did you mean {' or '.join(map(repr, own or near))}?" if own or near else ""
+            raise InputError(
+                f"{name}: monitor: found {monitor!r}, which nothing computes in training{hint} "
+                "Expected one of: "
+                f"{', '.join(sorted(found for found in known if found.count('/') == 1))}. Further "
+                "metrics are settings of RankEvaluation and GeneratorInTheLoop"
+            )
+
+
+def _logged(callbacks: Sequence[L.Callback], model: Reranker) -> set[str]:
+    """Names under which a training logs what can be monitored."""
+    known = {"train/loss", "validation/loss"}
+    for callback in callbacks:
+        for metric in getattr(callback, "metric_names", ()):
+            known.add(f"validation/{metric}")
+            known |= {f"validation/{system}/{metric}" for system in SYSTEMS if system != "tuned"}
+            known |= {f"validation/tuned-base/{metric}{end}" for end in ("", "/low", "/high")}
+    return known
+
+
+def _is_ours(part: object) -> bool:
+    return type(part).__module__.split(".")[0] in OURS
+
+
+def _logs_more(model: Reranker) -> bool:
+    """Whether a reranker of the user's own may log what is not known here."""
+    return any(getattr(type(model), step) is not getattr(Reranker, step) for step in STEPS)
+
+
+def _check_labels(callback: GeneratorInTheLoop, split: str, questions: Sequence[Question]) -> None:
+    """A generator that copies from passages can give no verdict and no choice."""
+    asked = [question for question in questions if question.golden_answers]
+    if not asked or not callback.generator.copies_spans or not all(map(_is_label, asked)):
+        return
+    first = asked[0]
+    what = f"one of the choices {list(first.choices)}" if first.choices else "a verdict"
+    raise InputError(
+        f"GeneratorInTheLoop: generator: found {type(callback.generator).__name__}, which copies a "
+        f"span of the passages, while the answers of all {len(asked)} questions of {split} are "
+        f"labels ({first.id!r}: {first.golden_answers[0]!r}, {what}): its EM would be 0 whatever "
+        "the ranking; expected a generator that can give them, or no GeneratorInTheLoop"
+    )
+
+
+def _is_label(question: Question) -> bool:
+    return bool(question.choices) or not findable(question.golden_answers)
+
+
+def _check_computed(callback: L.Callback, questions: Sequence[Question]) -> None:
+    """A monitor that no question of the validation split has a number for would choose no
+    checkpoint."""
+    monitor = getattr(callback, "monitor", None)
+    if not isinstance(monitor, str) or not monitor.startswith("validation/"):
+        return
+    metric = monitor.removeprefix("validation/").split("/")
+    name = metric[1] if len(metric) > 1 else metric[0]
+    if name.startswith("gold_") and not any(question.gold for question in questions):
+        lacking = "are annotated with the passages that support them (metadata gold_ids)"
+    elif name.split("@")[0] in (
+        "mrr",
+        "ndcg",
+        "recall",
+        "precision",
+        "answer_in_context",
+    ) and not any(findable(question.golden_answers) for question in questions):
+        lacking = "have an answer that a passage can contain"
+    elif name.split("@")[0] in ("em", "f1") and not any(
+        question.golden_answers for question in questions
+    ):
+        lacking = "have an answer"
+    else:
+        return
+    raise InputError(
+        f"{type(callback).__name__}: monitor: found {monitor!r}, but none of the {len(questions)} "
+        f"validation questions {lacking}, so that it is never computed; expected a metric that is, "
+        "such as 'validation/loss' (mode: min)"
+    )
+
+
+__all__ = ["check_data", "check_groups", "check_run"]

@@ -1,0 +1,1 @@
+"""Metrics: one question in, one number out."""

@@ -1,0 +1,67 @@
+"""What a model and a machine allow: positions and devices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from radio.models.messages import say_once
+from radio.schema import InputError
+
+
+def positions(network: Any) -> int | None:
+    """The longest input of a network in tokens; None if its positions are relative.
+
+    RoBERTa and its kin count positions from the padding index on, so their table is longer.
+    """
+    from torch import nn
+
+    for name, module in network.named_modules():
+        if isinstance(module, nn.Embedding) and name.rpartition(".")[2] in (
+            "position_embeddings",
+            "wpe",
+        ):
+            first = 0 if module.padding_idx is None else module.padding_idx + 1
+            return int(module.num_embeddings) - first
+    for module in network.modules():
+        config = getattr(module, "config", None)
+        limit = getattr(config, "max_position_embeddings", None)
+        if isinstance(limit, int) and limit > 0:
+            return limit
+    return None
+
+
+def capped(max_length: int, limit: int | None, name: str) -> int:
+    """``max_length``, or the positions of the model where it has fewer, which is then said."""
+    if limit is None or max_length <= limit:
+        return max_length
+    say_once(
+        f"max_length {max_length}: {name!r} has {limit} positions, so texts are cut after {limit} "
+        "tokens"
+    )
+    return limit
+
+
+def place(device: str | None = None) -> str:
+    """A device that is there: the one given, else a GPU if there is one.
+
+    Raises:
+        InputError: the one given is unknown or absent.
+    """
+    import torch
+
+    if device is None:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        wanted = torch.device(device)
+    except RuntimeError:
+        raise InputError(
+            f"device: found {device!r}, expected for example cuda, cuda:1 or cpu"
+        ) from None
+    there = {"cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
+    count = there.get(wanted.type)
+    if count is not None and (wanted.index or 0) >= count:
+        raise InputError(
+            f"device: found {device!r}, but torch sees {count} of that kind here; take cpu, or "
+            "leave it out"
+        )
+    return device

@@ -1,0 +1,166 @@
+"""Exported folders: the note of who made them, and the weights of classes outside this package."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from radio import __version__
+from radio.lines import atomic_write
+from radio.models.exported import NOTE, class_name, exported_class
+from radio.models.files import resolve_model
+from radio.schema import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from radio.rerankers import Reranker
+
+OWN_WEIGHTS = "radio.safetensors"
+"""Weights of a user's class that its own files do not hold, under their names in the network."""
+
+
+def ranking_settings(module: Reranker) -> dict[str, Any]:
+    """``max_length`` and what the class of a reranker adds to its arguments; what is None is left
+    out."""
+    from radio.rerankers import Reranker
+
+    names = ["max_length"]
+    for kind in type(module).__mro__:
+        if kind is Reranker:
+            break
+        if "__init__" in vars(kind):
+            names += list(inspect.signature(kind).parameters)
+    settings = {}
+    for name in dict.fromkeys(names):
+        value = getattr(module, name, None)
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            value = dataclasses.asdict(value)
+        if name != "model" and value is not None and _is_json(value):
+            settings[name] = value
+    return settings
+
+
+def _is_json(value: Any) -> bool:
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def write_note(folder: Path, module: Reranker) -> None:
+    """Write into an exported folder which class ranks with it, and how."""
+    note = {
+        "class": class_name(type(module)),
+        "radio": __version__,
+        "init_args": ranking_settings(module),
+    }
+    with atomic_write(folder / NOTE) as file:
+        json.dump(note, file, indent=2)
+
+
+def check_class(module: Reranker) -> None:
+    """Refuse the export of another class, whose weights would rank at random.
+
+    Raises:
+        InputError: names both classes.
+    """
+    made_by = exported_class(module.model)
+    if made_by is None or made_by in [class_name(kind) for kind in type(module).__mro__]:
+        return
+    raise InputError(
+        f"model {module.model!r} is the export of {made_by}, found {class_name(type(module))}; "
+        "take its own class, or another model"
+    )
+
+
+# -- weights of classes outside this package ------------------------------------------------------
+
+
+def is_own(module: Reranker) -> bool:
+    """Whether the class is a user's, which loads its network by itself."""
+    return type(module).__module__.split(".")[0] != "radio"
+
+
+def complete(folder: Path, network: nn.Module) -> None:
+    """Write the weights of a user's network that its folder does not hold, or not under their
+    names."""
+    from safetensors.torch import save_file
+
+    held = _weights(folder)
+    seen = set()
+    lacking = {}
+    for name, value in network.state_dict().items():
+        place = value.data_ptr(), value.shape
+        same = (
+            name in held
+            and held[name].shape == value.shape
+            and bool((held[name] == value.cpu()).all())
+        )
+        if same or (place in seen and value.numel()):
+            seen.add(place)
+            continue
+        seen.add(place)
+        lacking[name] = value.cpu().contiguous()
+    if lacking:
+        save_file(lacking, folder / OWN_WEIGHTS)
+
+
+def restore(name: str, network: nn.Module) -> None:
+    """Give a user's network all the weights of its export, also those of parts that its ``build``
+    draws anew.
+
+    Raises:
+        InputError: names weights that are missing, left over or of another size.
+    """
+    folder = Path(resolve_model(name))
+    held = _weights(folder)
+    own = _weights(folder, OWN_WEIGHTS)
+    state = network.state_dict()
+    found = {value.data_ptr() for key, value in state.items() if key in held}
+    missing = [
+        key for key, value in state.items() if key not in held and value.data_ptr() not in found
+    ]
+    over = sorted(set(own or held) - set(state))
+    wrong = [key for key in state if key in held and held[key].shape != state[key].shape]
+    for names, fault in (
+        (missing, "are missing"),
+        (over, "have no place"),
+        (wrong, "have another size"),
+    ):
+        if names:
+            shown = ", ".join(names[:3])
+            raise InputError(
+                f"model {name!r} cannot be loaded: {len(names)} weights ({shown}) {fault} in the "
+                "network that build() makes; export it again with the class as it is now"
+            )
+    network.load_state_dict({key: held[key] for key in state if key in held}, strict=False)
+
+
+def _weights(folder: Path, pattern: str = "*.safetensors") -> dict[str, Tensor]:
+    from safetensors.torch import load_file
+
+    found: dict[str, Tensor] = {}
+    # the file of this project comes last, and has the last word
+    for path in sorted(folder.glob(pattern), key=lambda path: path.name == OWN_WEIGHTS):
+        found.update(load_file(path))
+    return found
+
+
+def drawn_weights(module: Reranker) -> list[str]:
+    """Weights that a user's ``build`` draws at random: those that differ from one call to the
+    next."""
+    import torch
+    from lightning.pytorch.utilities.seed import isolate_rng
+
+    states = []
+    with isolate_rng():
+        for seed in (1, 2):
+            torch.manual_seed(seed)
+            states.append(module.build().state_dict())
+    first, second = states
+    return [key for key in first if not torch.equal(first[key], second[key])]

@@ -1,0 +1,68 @@
+"""Retrievers: from questions and a corpus to ranked candidates."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from radio.cache import Cache
+from radio.fingerprints import Fingerprinted
+from radio.schema import Candidate, InputError, Passage, Question
+
+
+class Retriever(Fingerprinted):
+    """Finds candidates. A subclass implements :meth:`search`, and :meth:`index` when it needs
+    one."""
+
+    def index(self, passages: Mapping[str, Passage], cache: Cache) -> None:
+        """Get ready to search these passages; called once, only when something is to be
+        searched."""
+
+    def asked(self, question: Question) -> list[Any]:
+        """What its candidates may depend on of a question beside the id, for the key: all, unless a
+        subclass knows better."""
+        return question.content
+
+    @abstractmethod
+    def search(self, questions: Sequence[Question], k: int) -> Iterator[list[Candidate]]:
+        """At most ``k`` candidates for each question, best first, in the order of ``questions``."""
+
+
+def top_k(scores: NDArray[np.float32], ids: Sequence[str], k: int) -> list[Candidate]:
+    """The ``k`` best of ``scores [len(ids)]``, ties by position in the corpus, so that runs repeat
+    exactly."""
+    k = min(k, len(ids))
+    floor = np.partition(scores, len(ids) - k)[len(ids) - k]
+    above = np.flatnonzero(scores > floor)
+    above = above[np.argsort(-scores[above], kind="stable")]
+    # these need no sorting, and may be the whole corpus
+    last = np.flatnonzero(scores == floor)[: k - len(above)]
+    return [
+        Candidate(ids[i], rank, float(scores[i]))
+        for rank, i in enumerate(np.append(above, last).tolist())
+    ]
+
+
+def check_passages(path: Path, found: int | None, ids: Sequence[str]) -> None:
+    """Rows of a prebuilt index are told from each other by nothing but their position in the
+    corpus."""
+    if found != len(ids):
+        raise InputError(
+            f"{path}: an index of {found} passages, expected {len(ids)} as in the corpus; give the "
+            "corpus that the index was built from, or build the index again"
+        )
+
+
+BM25S_FILES = (
+    "params.index.json",
+    "vocab.index.json",
+    "data.csc.index.npy",
+    "indices.csc.index.npy",
+    "indptr.csc.index.npy",
+)
+"""What ``bm25s.BM25.save`` writes, without the corpus."""

@@ -1,0 +1,253 @@
+"""Checkpoints: written whole or not at all, read with one clear message, and compared with the
+command that goes on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pickle
+import re
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.utilities import rank_zero_warn
+
+from radio.runs.folder import UNFINISHED
+from radio.schema import InputError
+
+
+
+
+
+
+
+class WholeCheckpoints(TorchCheckpointIO):
+    """Writes a checkpoint beside its place and renames it when it is on the disk.
+
+    Until then the previous one stays, whenever the process is killed. (Lightning writes to the
+    temporary folder; where that is on another file system, moving it is a copy.)
+
+    Args:
+        trainer: whose network must fit what is read.
+    """
+
+    def __init__(self, trainer: L.Trainer) -> None:
+        self.trainer = trainer
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
+    ) -> None:
+        if storage_options is not None or "://" in str(path):
+            super().save_checkpoint(checkpoint, path, storage_options)
+            return
+        target = Path(path)
+        work = target.with_name(f".{target.name}.{os.getpid()}{UNFINISHED}")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with work.open("wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            work.replace(target)
+            _sync_folder(target.parent)
+        except (OSError, RuntimeError) as error:
+            # torch reports a full disk as a RuntimeError
+            kept = "; the one before is kept" if target.exists() else ""
+            raise InputError(
+                f"{target}: the checkpoint cannot be written ({error}){kept}"
+            ) from None
+        finally:
+            work.unlink(missing_ok=True)
+
+    def load_checkpoint(
+        self,
+        path: Any,
+        map_location: Any = lambda storage, _: storage,
+        weights_only: bool | None = None,
+    ) -> dict[str, Any]:
+        if "://" in str(path):
+            return super().load_checkpoint(path, map_location, weights_only)
+        checkpoint = read_checkpoint(Path(path), weights_only=weights_only is not False)
+        check_network(checkpoint, self.trainer.lightning_module, path)
+        return checkpoint
+
+
+def _sync_folder(folder: Path) -> None:
+    """Put the renaming itself on the disk, where the system lets one open a folder."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(handle)
+    except OSError:
+        pass
+    finally:
+        os.close(handle)
+
+
+def read_checkpoint(path: Path, *, weights_only: bool = True, look: bool = False) -> dict[str, Any]:
+    """A checkpoint of Lightning, on the CPU.
+
+    Args:
+        path: of the file.
+        weights_only: refuse what is no tensor or plain value.
+        look: leave the tensors on the disk: for one who only wants to know what is in it.
+
+    Raises:
+        InputError: there is none, it is cut off, not a checkpoint, or holds more than tensors and
+            plain values.
+    """
+    try:
+        with path.open("rb") as file:
+            begin = file.read(4)
+    except OSError as error:
+        raise InputError(f"checkpoint {path}: cannot be read ({error.strerror or error})") from None
+    if not begin:
+        raise InputError(f"checkpoint {path}: the file is empty (0 bytes): writing it was cut off")
+    if begin[:2] != b"PK":
+        raise InputError(
+            f"checkpoint {path}: found {_kind(begin)}, expected a checkpoint that radio fit has "
+            "written"
+        )
+    if not zipfile.is_zipfile(path):
+        raise InputError(f"checkpoint {path}: the file is cut off: its end is missing")
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=weights_only, mmap=look)
+    except pickle.UnpicklingError as error:
+        objects = re.findall(r"GLOBAL ([\w.]+)|class `?([\w.]+)`?", str(error))
+        named = next((a or b for a, b in objects), "a Python object")
+        raise InputError(
+            f"checkpoint {path}: found {named} in it, expected tensors and plain values only: an "
+            "object in a file may run any code when it is read. If you trust where the file comes "
+            "from: --weights_only false"
+        ) from None
+    except (RuntimeError, EOFError, KeyError, ValueError, OSError) as error:
+        raise InputError(
+            f"checkpoint {path}: cannot be read ({str(error).splitlines()[0][:200]})"
+        ) from None
+    keys = list(checkpoint) if isinstance(checkpoint, dict) else []
+    if "state_dict" not in keys or "pytorch-lightning_version" not in keys:
+        found = (
+            f"the keys {', '.join(map(str, keys[:5]))}"
+            if keys
+            else f"a {type(checkpoint).__name__}"
+        )
+        raise InputError(
+            f"checkpoint {path}: found {found}, expected a checkpoint that radio fit has written; "
+            "a model folder goes to --model.init_args.model"
+        )
+    return checkpoint  # type: ignore[no-any-return]
+
+
+def _kind(begin: bytes) -> str:
+    """What a file is, by its first bytes."""
+    if begin[:1] == b"\x80":
+        return "a pickled object of Python"
+    if begin.startswith(b"ver"):
+        return "a pointer of Git LFS in place of the file (git lfs pull)"
+    return "another kind of file"
+
+
+def check_network(checkpoint: Mapping[str, Any], module: Any, path: Any) -> None:
+    """Refuse the weights of another network.
+
+    Raises:
+        InputError: names or shapes differ.
+    """
+    if module is None or getattr(module, "network", None) is None:
+        return
+    own, stored = _shapes(module.state_dict()), _shapes(checkpoint["state_dict"])
+    missing, unknown = sorted(own.keys() - stored.keys()), sorted(stored.keys() - own.keys())
+    if not module.strict_loading:
+        missing, unknown = [], []
+    other = [name for name in own if name in stored and own[name] != stored[name]]
+    if not (missing or unknown or other):
+        return
+    facts = []
+    if missing:
+        facts.append(f"it lacks {_some(missing)}")
+    if unknown:
+        facts.append(f"it has {_some(unknown)} that this model lacks")
+    if other:
+        shapes = [f"{name} {list(stored[name])} instead of {list(own[name])}" for name in other]
+        facts.append(f"it has {_some(shapes)}")
+    raise InputError(
+        f"checkpoint {path} is of another network than this {type(module).__name__} "
+        f"({module.model}): {'; '.join(facts)}. Give the --model, its model and its lora with "
+        "which the checkpoint was trained"
+    )
+
+
+def _shapes(weights: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    tensors = {name: value for name, value in weights.items() if hasattr(value, "shape")}
+    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+class KeepLastWeights(L.Callback):
+    """Writes a checkpoint at the end of training if no ModelCheckpoint has: what was trained is not
+    lost.
+
+    That is so where the metric that they monitor was never computed, without a validation, say.
+    ``save_top_k: 0`` and ``enable_checkpointing: false`` are heeded.
+
+    Args:
+        path: of that checkpoint.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        callbacks = [c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint)]
+        writers = [c for c in callbacks if c.save_top_k != 0]
+        # by this process, or by the one that it goes on from
+        written = [c for c in writers if c._last_checkpoint_saved or _is_file(c.best_model_path)]
+        if trainer.fast_dev_run or not writers or written:  # type: ignore[attr-defined]
+            return
+        trainer.save_checkpoint(self.path)
+        monitored = sorted({c.monitor for c in writers if c.monitor})
+        rank_zero_warn(
+            f"no checkpoint was written ({', '.join(monitored) or 'no interval'} did not come up); "
+            f"the last weights are kept in {self.path}"
+        )
+
+
+def _is_file(path: str) -> bool:
+    return bool(path) and Path(path).is_file()
+
+

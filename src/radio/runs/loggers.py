@@ -1,0 +1,145 @@
+"""What a run logs: ``metrics.csv`` that a resumed run continues, and W&B runs with a name, a config
+and an id.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lightning.fabric.loggers.logger import rank_zero_experiment
+from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.loggers.csv_logs import ExperimentWriter
+
+from radio.lines import atomic_write
+from radio.schema import InputError
+
+SECRET = re.compile(
+    r"(api_?key|secret|password|credential|authorization|(^|_)token$)", re.IGNORECASE
+)
+
+
+class ResumableCSVLogger(CSVLogger):
+    """``metrics.csv`` in the run folder itself. Rows of an earlier part of the run are kept up to a
+    step.
+
+    Every row is written at once: a killed run loses none.
+
+    Args:
+        folder: of the run.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        super().__init__(folder, name="", version="", flush_logs_every_n_steps=1)
+        self.folder = Path(folder)
+
+    def keep_until(self, step: int) -> None:
+        """Drop the rows that a killed run wrote after its checkpoint: they will be written again.
+
+        Args:
+            step: optimizer steps done when the checkpoint was written.
+        """
+        path = self.folder / ExperimentWriter.NAME_METRICS_FILE
+        if not path.is_file():
+            return
+        try:
+            with path.open(encoding="utf-8", newline="") as file:
+                reader = csv.DictReader(file)
+                rows = [row for row in reader if int(row["step"]) < step]
+                names = list(reader.fieldnames or [])
+        except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+            raise InputError(
+                f"{path}: not what radio wrote ({error}); the rows of this run are added to it: "
+                "move it away first"
+            ) from None
+        with atomic_write(path) as file:
+            writer = csv.DictWriter(file, names)
+            writer.writeheader()
+            writer.writerows(rows)
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> Any:
+        if self._experiment is None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._experiment = _Continued(str(self.folder))
+        return self._experiment
+
+    def log_metrics(self, metrics: Any, step: int | None = None) -> None:
+        super().log_metrics(metrics, step)
+        self.save()
+
+
+class _Continued(ExperimentWriter):
+    """Adds to the file that is there. (Lightning's deletes it.)"""
+
+    def __init__(self, log_dir: str) -> None:
+        super().__init__(log_dir)
+        path = Path(self.metrics_file_path)
+        if path.is_file():
+            with path.open(encoding="utf-8", newline="") as file:
+                self.metrics_keys = next(csv.reader(file), [])
+
+    def _check_log_dir_exists(self) -> None:
+        pass
+
+
+def is_wandb(logger: Any) -> bool:
+    """Whether the config of a logger is that of W&B."""
+    return str(getattr(logger, "class_path", "")).endswith("WandbLogger")
+
+
+def name_wandb_run(logger: Any, name: str, identifier: str) -> None:
+    """Name a W&B run in its logger's config like the run, and give it an id, by which it is found
+    when it goes on.
+    """
+    arguments = logger.init_args
+    arguments.name = arguments.get("name") or name
+    if not (arguments.get("id") or arguments.get("version")):
+        arguments.id = identifier
+
+
+def check_wandb_key(logger: Any) -> None:
+    """Refuse to log to W&B without a key, which would ask for one when all has been prepared.
+
+    Raises:
+        InputError: there is none, in the environment or where ``wandb login`` keeps it, or the
+            server refuses it or is
+            away.
+    """
+    mode = os.environ.get("WANDB_MODE", "online")
+    if logger.init_args.get("offline") or mode in ("offline", "dryrun", "disabled"):
+        return
+    import wandb
+
+    try:
+        # asks the server too: a key that it does not know, or a server that is away, shows now and
+        # not after hours
+        known = wandb.login(prompt=False)
+    except wandb.errors.Error as error:
+        raise InputError(f"W&B: {error}; to log without a connection: WANDB_MODE=offline") from None
+    if not known:
+        raise InputError(
+            "W&B: no API key: set WANDB_API_KEY or run `wandb login`; to log without an account: "
+            "WANDB_MODE=offline"
+        )
+
+
+def plain(config: Any) -> Any:
+    """A config for other eyes: what may be a secret is left out, also passwords in addresses."""
+    if isinstance(config, Mapping):
+        return {
+            key: "(left out)"
+            if SECRET.search(str(key)) and isinstance(value, str)
+            else plain(value)
+            for key, value in config.items()
+        }
+    if isinstance(config, list):
+        return [plain(value) for value in config]
+    if isinstance(config, str):
+        return re.sub(r"(\w+://)[^/@\s]+@", r"\1(left out)@", config)
+    return config

@@ -1,0 +1,19 @@
+"""Teachers: one score in [0, 1] for each candidate of a question, from which the reranker learns."""
+
+from radio.teachers.base import Teacher, as_scores, min_max, teacher_key
+from radio.teachers.combined import Blend, Gated
+from radio.teachers.similarity import RationaleSimilarity, RetrievalScore
+from radio.teachers.supervised import AnswerMatch, GoldPassages
+
+__all__ = [
+    "AnswerMatch",
+    "Blend",
+    "Gated",
+    "GoldPassages",
+    "RationaleSimilarity",
+    "RetrievalScore",
+    "Teacher",
+    "as_scores",
+    "min_max",
+    "teacher_key",
+]

@@ -1,0 +1,162 @@
+"""Config files and command lines as they are read: dotted keys, encodings, and files that are
+none."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from radio.config.options import COMMAND_LINE, read_config, read_words
+from radio.schema import InputError
+
+
+def plain(value: Any) -> Any:
+    """Without the marks of where values came from."""
+    if isinstance(value, dict):
+        return {key: plain(part) for key, part in value.items()}
+    return str(value) if isinstance(value, str) else value
+
+
+def tree(path: Path, text: str) -> Any:
+    path.write_text(text, encoding="utf-8")
+    return plain(read_config(str(path)).tree)
+
+
+NAMED = {
+    "model": {"init_args": {"loss": {"class_path": "InfoNCE", "init_args": {"temperature": 0.7}}}}
+}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"model.init_args.loss": "InfoNCE", "model.init_args.loss.init_args.temperature": 0.7}',
+        '{"model.init_args.loss.init_args.temperature": 0.7, "model.init_args.loss": "InfoNCE"}',
+        '{"model.init_args.loss.class_path": "InfoNCE", '
+        '"model.init_args.loss.init_args.temperature": 0.7}',
+        "model:\n  init_args:\n    loss: InfoNCE\n    loss.init_args.temperature: 0.7\n",
+        "model.init_args:\n  loss: InfoNCE\n  loss.init_args:\n    temperature: 0.7\n",
+        "model.init_args.loss: {class_path: InfoNCE}\nmodel.init_args.loss.init_args.temperature: "
+        "7.0e-1\n",
+    ],
+)
+def test_a_class_among_dotted_keys_is_kept_in_either_order(text: str, tmp_path: Path) -> None:
+    assert tree(tmp_path / "flat.yaml", text) == NAMED
+
+
+def test_keys_of_plain_dictionaries_keep_their_dots(tmp_path: Path) -> None:
+    text = "data:\n  init_args:\n    rationales:\n      class_path: X\n      init_args:\n        prices: {gpt-4.1: 1}\n"
+    found = tree(tmp_path / "a.yaml", text)
+    assert found["data"]["init_args"]["rationales"]["init_args"]["prices"] == {"gpt-4.1": 1}
+
+
+def test_a_byte_order_mark_is_just_read(tmp_path: Path) -> None:
+    assert tree(tmp_path / "bom.yaml", "\ufeffname: windows\n") == {"name": "windows"}
+
+
+def test_numbers_are_read_as_numbers_and_dates_as_text(tmp_path: Path) -> None:
+    text = "a: 3e-5\nb: -1.5E+3\nc: 2024-01-01\nd: 1.2.3\ne: .inf\nf: 007a\n"
+    found = tree(tmp_path / "a.yaml", text)
+    assert found == {
+        "a": 3e-5,
+        "b": -1500.0,
+        "c": "2024-01-01",
+        "d": "1.2.3",
+        "e": float("inf"),
+        "f": "007a",
+    }
+
+
+BROKEN: dict[str, tuple[bytes, str]] = {
+    "empty": (b"", "found an empty file"),
+    "comments": (b"# nothing\n", "found an empty file"),
+    "list": (b"- a\n- b\n", "found a list"),
+    "text": (b"hello\n", "found the text 'hello'"),
+    "syntax": (b"model: [\n", "broken.yaml:2: not valid YAML"),
+    "twice": (b"name: a\nseed_everything: 1\nname: b\n", "line 3: key 'name' stands twice"),
+    "binary": (b"name: \x00\x01\n", "found a binary file"),
+    "latin": (b"a: 1\nname: caf\xe9\n", "broken.yaml:2: byte 0xe9 is not UTF-8"),
+    "utf16": ("name: a".encode("utf-16"), "found UTF-16, expected UTF-8"),
+    "brackets": (b"[" * 200_000, "nested too deeply"),
+    "objects": (b'{"a":' * 200_000, "nested too deeply"),
+    "dots": (b'{"a..b": 1}', "found an empty part between dots"),
+    "number": (b"1: 2\n", "found 1 as a key"),
+    "both": (b'{"a": null, "a.b": 1}', "found null and also keys below it"),
+    "other both": (b'{"a.b": 1, "a": null}', "found null and also keys below it"),
+    "scalar": (b'{"a": 3, "a.b": 1}', "found 3 and also keys below it"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_config_file_that_is_none_is_refused_by_name(name: str, tmp_path: Path) -> None:
+    content, message = BROKEN[name]
+    path = tmp_path / "broken.yaml"
+    path.write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        read_config(str(path))
+    assert message in str(caught.value)
+    assert "broken.yaml" in str(caught.value)
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "real.yaml").write_text("name: a\n")
+    for name, message in [
+        ("pipe", "found a pipe or device"),
+        ("folder", "found a folder"),
+        ("absent.yaml", "no such file"),
+        ("real", f"did you mean {tmp_path}/real.yaml?"),
+        ("x" * 300, "cannot be read"),
+    ]:
+        with pytest.raises(InputError, match="--config") as caught:
+            read_config(str(tmp_path / name))
+        assert message in str(caught.value)
+
+
+def words(*given: str) -> Any:
+    found = read_words(given)
+    assert found.options.name == COMMAND_LINE
+    return plain(found.options.tree)
+
+
+def test_a_value_may_begin_with_a_minus() -> None:
+    assert words("--model.init_args.lr", "-1e-4") == {"model": {"init_args": {"lr": "-1e-4"}}}
+
+
+def test_a_class_on_the_command_line_is_named_before_or_after_its_arguments() -> None:
+    name, value = ("--a.loss", "InfoNCE"), ("--a.loss.init_args.temperature", "2")
+    expected = {"a": {"loss": {"class_path": "InfoNCE", "init_args": {"temperature": "2"}}}}
+    assert words(*name, *value) == words(*value, *name) == expected
+
+
+def test_a_class_that_is_named_twice_drops_the_arguments_in_between() -> None:
+    found = words(
+        "--a", "BM25", "--a.init_args.k1", "2", "--a", "Dense", "--a.init_args.index_path", "x"
+    )
+    assert found == {"a": {"class_path": "Dense", "init_args": {"index_path": "x"}}}
+
+
+def test_arguments_after_an_appended_item_are_its_own() -> None:
+    found = words("--t.callbacks+", "A", "--t.callbacks+=B", "--t.callbacks.init_args.n", "1")
+    assert found == {"t": {"callbacks+": ["A", {"class_path": "B", "init_args": {"n": "1"}}]}}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["--name"], "option --name: found no value"),
+        (["--name", "--overwrite", "true"], "option --name: found no value"),
+        (["quickstart.yaml"], "did you mean --config quickstart.yaml?"),
+        (["--name", "a", "b"], "found 'b', which belongs to no option"),
+        (["--model..lr", "1"], "found an empty part between dots"),
+        (["--config", ""], "found an empty name"),
+    ],
+)
+def test_words_that_are_no_options_are_refused(given: list[str], message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        read_words(given)
+    assert message in str(caught.value)

@@ -1,0 +1,91 @@
+"""Results: means, paired differences by question id, files that keep what an earlier command
+wrote."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from radio.evaluation.results import Results, show_table
+from tests.conftest import read_jsonl
+
+
+def results() -> Results:
+    found = Results()
+    for number in range(20):
+        for system, em in (
+            ("retriever", 0.0),
+            ("base", float(number % 4 == 0)),
+            ("tuned", float(number % 2 == 0)),
+        ):
+            found.add("test", system, f"q{number}", {"em": em}, answer=f"{system} {number}")
+    return found
+
+
+def test_differences_are_paired_by_question() -> None:
+    found = results()
+    found.add("test", "tuned", "only tuned has it", {"em": 1.0})
+    paired = found.difference("test", "tuned", "base")["em"]
+    assert paired["questions"] == 20
+    assert paired["difference"] == pytest.approx(0.25)
+    assert paired["low"] <= 0.25 <= paired["high"]
+    assert 0 < paired["low"] < paired["high"] < 0.5
+
+
+def test_files_agree_and_splits_of_an_earlier_command_are_kept(tmp_path: Path) -> None:
+    results().write(tmp_path)
+    later = Results()
+    later.add("validation", "tuned", "v1", {"em": 1.0}, answer="x")
+    later.write(tmp_path)
+    document = json.loads((tmp_path / "metrics.json").read_text())
+    assert document["test"]["tuned"]["em"] == 0.5
+    assert document["validation"]["tuned"]["em"] == 1.0
+    assert document["questions"] == {"test": 20, "validation": 1}
+    rows = read_jsonl(tmp_path / "predictions.jsonl")
+    assert [row["split"] for row in rows] == ["test"] * 20 + ["validation"]
+    assert rows[0]["tuned"] == {"answer": "tuned 0", "em": 1.0}
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["metrics.json", "predictions.jsonl"]
+
+
+def test_a_question_with_a_line_separator_in_it_is_kept_by_the_next_command(tmp_path: Path) -> None:
+    found = Results()
+    found.add("validation", "tuned", "q", {"em": 1.0}, question="first\u2028second\x85third")
+    found.write(tmp_path)
+    later = Results()
+    later.add("test", "tuned", "t", {"em": 1.0})
+    later.write(tmp_path)
+    lines = (tmp_path / "predictions.jsonl").read_bytes().decode().rstrip("\n").split("\n")
+    assert [json.loads(line)["question_id"] for line in lines] == ["q", "t"]
+    assert json.loads(lines[0])["tuned"]["question"] == "first\u2028second\x85third"
+
+
+def test_the_table_shows_every_system_and_the_difference_uncut(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results().write(tmp_path)
+    show_table(json.loads((tmp_path / "metrics.json").read_text()), "test")
+    out = capsys.readouterr().out
+    assert "20 questions" in out
+    row = next(line for line in out.splitlines() if "em" in line.split())
+    assert "0.0 [0.0, 0.0]" in row
+    assert "50.0 [" in row
+    assert "+25.0 [" in row
+    assert "…" not in out
+
+
+def test_the_table_says_what_is_not_in_fp32_and_of_how_many_questions(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = results()
+    found.note("test", precision="bf16-true", of_questions=24, tied_tops={"base": 0, "tuned": 3})
+    found.write(tmp_path)
+    show_table(json.loads((tmp_path / "metrics.json").read_text()), "test")
+    out = capsys.readouterr().out
+    assert (
+        "test: 20 of 24 questions, in % [95 % bootstrap interval], computed in bf16-true"
+        in " ".join(out.split())
+    )
+    assert "ordered by passage id there: tuned 3 of 20 questions" in out
+    assert "WARNING" not in out

@@ -1,0 +1,177 @@
+"""Two processes: every question is ranked and written once, none waits for a collective that the
+other skips, and what stops one stops both."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import make_world, read_jsonl, write_jsonl
+
+pytestmark = pytest.mark.slow
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+PARTS = '''
+import lightning as L
+from radio.generators import Generator
+from radio.rerankers import BiEncoder
+from radio.schema import InputError
+
+class Broken(BiEncoder):
+    """Its score of one question is NaN, in one stage alone, so that one process alone sees it."""
+
+    def __init__(self, stage: str = "train", **kwargs):
+        super().__init__(**kwargs)
+        self.stage = stage
+
+    def score(self, batch):
+        scores = super().score(batch)
+        if self.attached_trainer.state.stage.value == self.stage and "q-QUESTION" in batch.question_ids:
+            return scores * float("nan")
+        return scores
+
+class Diary(L.Callback):
+    def on_validation_end(self, trainer, pl_module):
+        if trainer.is_global_zero:
+            print("validation/loss", float(trainer.callback_metrics["validation/loss"]))
+
+class Refuses(Generator):
+    """Only the first process asks it."""
+
+    def answer(self, prompts):
+        raise InputError("the generator has no more credit")
+'''
+
+
+@pytest.fixture
+def two(tiny_run: list[str], tmp_path: Path) -> Run:
+    """Runs ``radio COMMAND`` on so many processes in a world of 3 validation and 3 test
+    questions."""
+    make_world(tmp_path / "world", topics=17)
+    for split in ("validation", "test"):
+        path = tmp_path / f"world/{split}.jsonl"
+        write_jsonl(path, read_jsonl(path)[:3])
+
+    def run(command: str, *arguments: str, processes: int = 2) -> subprocess.CompletedProcess[str]:
+        devices = [
+            "--trainer.devices",
+            str(processes),
+            "--trainer.strategy",
+            "ddp" if processes > 1 else "auto",
+        ]
+        environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+        environment["PYTHONPATH"] = os.pathsep.join(
+            [str(tmp_path), os.environ.get("PYTHONPATH", "")]
+        )
+        return subprocess.run(
+            [sys.executable, "-m", "radio", command, *tiny_run, *devices, *arguments],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            # against a hang, and no measure of speed
+            timeout=400,
+        )
+
+    return run
+
+
+def test_predict_writes_every_question_once_in_the_order_of_the_file(
+    two: Run, tmp_path: Path
+) -> None:
+    asked = [{"id": f"n{n}", "question": f"Who lit the lamp at port{n}?"} for n in (4, 2, 5, 1, 3)]
+    new = ["--data.init_args.predict", str(write_jsonl(tmp_path / "new.jsonl", asked))]
+    found = {}
+    for processes in (1, 2):
+        name = f"on{processes}"
+        done = two(
+            "predict",
+            *new,
+            "--name",
+            name,
+            "--data.init_args.eval_batch_size",
+            "2",
+            processes=processes,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        rows = read_jsonl(tmp_path / f"runs/{name}/predict.jsonl")
+        assert [row["id"] for row in rows] == [row["id"] for row in asked]
+        lines = [
+            line.split()[0]
+            for line in (tmp_path / f"runs/{name}/predict.trec").read_text().splitlines()
+        ]
+        assert list(dict.fromkeys(lines)) == [row["id"] for row in asked]
+        assert len(lines) == sum(len(row["candidates"]) for row in rows)
+        found[processes] = {
+            (row["id"], c["id"]): c["score"] for row in rows for c in row["candidates"]
+        }
+    assert found[2] == pytest.approx(found[1], abs=1e-4)
+
+
+def test_the_validation_loss_is_that_of_one_process_also_where_one_has_no_rationale(
+    two: Run, tmp_path: Path
+) -> None:
+    untaught = read_jsonl(tmp_path / "world/validation.jsonl")[1]["id"]
+    path = tmp_path / "world/rationales.jsonl"
+    write_jsonl(path, [row for row in read_jsonl(path) if row["id"] != untaught])
+    (tmp_path / "parts.py").write_text(PARTS)
+    losses = []
+    for processes in (1, 2):
+        diary = ["--trainer.callbacks+", "parts.Diary"]
+        done = two("validate", "--name", f"on{processes}", *diary, processes=processes)
+        assert done.returncode == 0, done.stdout + done.stderr
+        (line,) = re.findall(r"validation/loss (\S+)", done.stdout)
+        losses.append(float(line))
+        metrics = json.loads((tmp_path / f"runs/on{processes}/metrics.json").read_text())
+        assert metrics["questions"]["validation"] == 3
+        assert metrics["counts"]["validation"]["teacher_mrr"] == 2
+        assert set(metrics["differences"]["validation"]["tuned - base"]["mrr"].values()) == {
+            0.0,
+            3.0,
+        }
+    assert losses[1] == pytest.approx(losses[0], abs=1e-5)
+
+
+@pytest.mark.parametrize("stage", ["train", "validate", "predict"])
+def test_a_score_that_is_not_finite_on_one_process_ends_both_with_one_message(
+    stage: str, two: Run, tmp_path: Path
+) -> None:
+    # the second of three is the other process's
+    split = "train" if stage == "train" else "validation"
+    question = read_jsonl(tmp_path / f"world/{split}.jsonl")[1]["id"]
+    (tmp_path / "parts.py").write_text(PARTS.replace("q-QUESTION", question))
+    new = ["--data.init_args.predict", str(tmp_path / "world/validation.jsonl")]
+    command = (
+        ["predict", *new] if stage == "predict" else ["fit", "--data.init_args.batch_size", "1"]
+    )
+    done = two(*command, "--model", "parts.Broken", "--model.init_args.stage", stage)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert f"for question {question!r} is nan" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("radio: error:") == 1
+    assert not {"export", "metrics.json", "predict.trec"} & {
+        p.name for p in (tmp_path / "runs/tiny").iterdir()
+    }
+
+
+def test_a_generator_that_stops_the_first_process_stops_the_other(two: Run, tmp_path: Path) -> None:
+    (tmp_path / "parts.py").write_text(PARTS)
+    callback = [
+        "--trainer.callbacks+",
+        "GeneratorInTheLoop",
+        "--trainer.callbacks.init_args.name",
+        "paid",
+    ]
+    done = two("validate", *callback, "--trainer.callbacks.init_args.generator", "parts.Refuses")
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "the generator has no more credit" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("radio: error:") == 1

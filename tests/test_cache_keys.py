@@ -22,7 +22,8 @@ from radio.cache import Cache
 from radio.encoders import Encoder
 from radio.fingerprints import Fingerprinted, fingerprint, path_fingerprint
 from radio.generators import ExtractiveReader, Generator, Prompt, SpanReader
-from radio.models import files, model_fingerprint
+from radio.models import files as model_files
+from radio.models import model_fingerprint
 from radio.rationales import (
     AnthropicWriter,
     NLIJudge,
@@ -67,7 +68,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("m/config.json").write_text('{"model_type": "bert"}')
     Path("run.trec").write_text("q1 Q0 p1 1 2.5 x\n")
     Path("rationales.jsonl").write_text('{"id": "q1", "rationale": "Ada was the keeper."}\n')
-    monkeypatch.setattr(files, "_hub_revision", lambda name: "c0ffee")
+    monkeypatch.setattr(model_files, "_hub_revision", lambda name: "c0ffee")
 
 
 PARTS: dict[str, tuple[Callable[[], Fingerprinted], str]] = {
@@ -261,7 +262,7 @@ def test_a_hub_model_counts_by_name_and_revision(
 ) -> None:
     before = make("org/model").fingerprint()
     assert make("org/other").fingerprint() != before
-    monkeypatch.setattr(files, "_hub_revision", lambda name: "deadbeef")
+    monkeypatch.setattr(model_files, "_hub_revision", lambda name: "deadbeef")
     assert make("org/model").fingerprint() != before
 
 
@@ -277,7 +278,7 @@ def test_the_revision_is_the_commit_that_this_machine_has(
     (model / "snapshots" / commit / "config.json").write_text("{}")
     (model / "refs").mkdir()
     (model / "refs" / "main").write_text(commit)
-    files._hub_revision.cache_clear()
+    model_files._hub_revision.cache_clear()
     assert model_fingerprint("org/model") == f"org/model@{commit}"
     assert model_fingerprint("org/never-seen") == "org/never-seen"
 

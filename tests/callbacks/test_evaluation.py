@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from radio.callbacks import CollapseGuard, GeneratorInTheLoop, RankEvaluation
-from radio.evaluation.results import Results, gain_over_base, no_better, show_table
+from radio.evaluation.results import Results, gain_over_base
+from radio.evaluation.table import no_better, show_table
 from radio.generators import Generator, Prompt
 from radio.rerankers import CrossEncoder
 from radio.retrievers import BM25

@@ -11,11 +11,12 @@ import pytest
 import torch
 
 from data_modules import JsonlDataModule
-from radio.callbacks import RankEvaluation
+from radio.callbacks import RankEvaluation, rankings_of
 from radio.cli import RadioTrainer
 from radio.losses import ListNet
 from radio.rerankers import BiEncoder, CrossEncoder, LateInteraction, LoRA, Reranker, YesNoLM
 from radio.samplers import FullList
+from radio.schema import Run
 from tests.conftest import World
 from tests.data.test_module import module
 from tests.rerankers.test_base import TEXTS, group
@@ -81,6 +82,12 @@ def data(world: World) -> JsonlDataModule:
     return module(world, eval_candidates=7, eval_batch_size=3, sampler=FullList(5), batch_size=2)
 
 
+def tuned_and_base(run: L.Trainer) -> tuple[Run, Run]:
+    """Scores of the validation questions just evaluated."""
+    rankings = rankings_of(run).named(run, "validation")
+    return rankings["tuned"], rankings["base"]
+
+
 CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 DEVICES = ["cpu", pytest.param("gpu", marks=CUDA)]
 
@@ -95,13 +102,12 @@ def test_weights_that_did_not_change_give_differences_of_exactly_0(
     for _ in range(2):
         L.seed_everything(3, verbose=False)
         reranker = make(name, models, lr=0.0)
-        trainer(tmp_path, precision=precision, accelerator=device).fit(
-            reranker, datamodule=data(world)
-        )
-        tuned, base = reranker.rankings("validation")
+        run = trainer(tmp_path, precision=precision, accelerator=device)
+        run.fit(reranker, datamodule=data(world))
+        tuned, base = tuned_and_base(run)
         assert tuned == base
         assert any(len(set(scores.values())) > 1 for scores in tuned.values())
-        found = reranker.results.difference("validation", "tuned", "base")
+        found = rankings_of(run).results.difference("validation", "tuned", "base")
         assert found
         assert {
             value for row in found.values() for k, value in row.items() if k != "questions"
@@ -124,8 +130,8 @@ def test_an_evaluation_is_in_fp32_whatever_the_precision_of_training(
         reranker = make(name, models, evaluation_precision=evaluation)
         rated = trainer(tmp_path / key, precision=precision, accelerator=device)
         rated.validate(reranker, datamodule=data(world), verbose=False)
-        found[key] = reranker.rankings("validation")
-        note = reranker.results.notes["validation"]["precision"]
+        found[key] = tuned_and_base(rated)
+        note = rankings_of(rated).results.notes["validation"]["precision"]
         assert note == ("bf16-mixed" if evaluation == "trainer" else "32-true")
     assert found["mixed"] == found["exact"]
     assert found["asked"] != found["exact"]
@@ -144,11 +150,12 @@ def test_the_untrained_model_is_loaded_once_and_not_kept(
 
     monkeypatch.setattr(CrossEncoder, "build", counted)
     reranker = CrossEncoder(models[CrossEncoder], max_length=48, lr=1e-2)
-    trainer(tmp_path, max_epochs=3).fit(reranker, datamodule=data(world))
+    run = trainer(tmp_path, max_epochs=3)
+    run.fit(reranker, datamodule=data(world))
     # the one that is trained, and the untrained one in the first of three evaluations
     assert len(built) == 2
     assert not reranker._untrained
-    tuned, base = reranker.rankings("validation")
+    tuned, base = tuned_and_base(run)
     assert tuned != base
     assert tuned.keys() == base.keys()
 
@@ -176,9 +183,10 @@ def test_a_compiled_network_is_compared_in_plain_code(
         torch, "compile", lambda f, **options: compile_(f, backend=backend, **options)
     )
     reranker = CrossEncoder(models[CrossEncoder], max_length=48, compile=True)
-    trainer(tmp_path).validate(reranker, datamodule=data(world), verbose=False)
+    run = trainer(tmp_path)
+    run.validate(reranker, datamodule=data(world), verbose=False)
     assert not calls
-    tuned, base = reranker.rankings("validation")
+    tuned, base = tuned_and_base(run)
     assert tuned == base
     reranker.eval()(reranker.collate([group(0, TEXTS)]))
     assert calls

@@ -41,10 +41,10 @@ def test_the_best_checkpoint_can_be_that_of_the_generators_em(
     # EM of the four validations: the second is the best, and the first of its equals stays
     asked = iter([0.0, 1.0, 1.0, 0.0])
 
-    def scripted(self: Any, trainer: Any, module: Any, split: str, examples: Any) -> list[str]:
+    def scripted(self: Any, trainer: Any, split: str, rankings: Any, results: Any) -> list[str]:
         value = next(asked) if trainer.state.fn == "fit" else 0.5
-        for question in examples:
-            module.results.add(split, "tuned", question, {"em": value})
+        for question in rankings["tuned"]:
+            results.add(split, "tuned", question, {"em": value})
         return ["em"]
 
     monkeypatch.setattr("radio.callbacks.GeneratorInTheLoop.evaluate", scripted)

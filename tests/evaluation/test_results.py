@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from radio.evaluation.results import Results, show_table
+from radio.evaluation.results import Results
+from radio.evaluation.table import show_table
 from tests.conftest import read_jsonl
 
 

@@ -15,6 +15,7 @@ def mean_over_questions(device: torch.device) -> MeanMetric:
         device: where the processes exchange tensors.
     """
     exact = torch.float32 if device.type == "mps" else torch.float64
-    mean = MeanMetric()
+    mean = MeanMetric().to(device)
+    # after the move, which would have the values of the batches rounded to float32 again
     mean.set_dtype(exact)
-    return mean.to(device)
+    return mean

@@ -1,5 +1,5 @@
-"""Base and tuned reranker are compared in the same numerics: weights that did not change give
-differences of 0."""
+"""Rankings are collected once for all who read them. Base and tuned reranker are compared in the
+same numerics: weights that did not change give differences of 0."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from typing import Any
 import lightning as L
 import pytest
 import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
 
 from data_modules import JsonlDataModule
-from radio.callbacks import RankEvaluation, rankings_of
+from radio.callbacks import GeneratorInTheLoop, RankEvaluation, Rankings, rankings_of
 from radio.cli import RadioTrainer
 from radio.losses import ListNet
 from radio.rerankers import BiEncoder, CrossEncoder, LateInteraction, LoRA, Reranker, YesNoLM
 from radio.samplers import FullList
-from radio.schema import Run
+from radio.schema import GroupBatch, InputError, Run
 from tests.conftest import World
 from tests.data.test_module import module
 from tests.rerankers.test_base import TEXTS, group
@@ -190,3 +191,105 @@ def test_a_compiled_network_is_compared_in_plain_code(
     assert tuned == base
     reranker.eval()(reranker.collate([group(0, TEXTS)]))
     assert calls
+
+
+def test_the_base_is_ranked_once_for_all_callbacks_and_all_epochs(
+    world: World, models: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ranked: list[str] = []
+    untrained = Reranker.untrained_scores
+
+    def counted(self: Reranker, batch: GroupBatch) -> torch.Tensor:
+        ranked.extend(batch.question_ids)
+        return untrained(self, batch)
+
+    monkeypatch.setattr(Reranker, "untrained_scores", counted)
+    callbacks = [RankEvaluation(), RankEvaluation(["mrr"]), GeneratorInTheLoop()]
+    run = trainer(tmp_path, callbacks=callbacks, max_epochs=2, num_sanity_val_steps=-1)
+    questions = data(world)
+    reranker = CrossEncoder(models[CrossEncoder], max_length=48)
+    run.fit(reranker, datamodule=questions)
+    run.validate(reranker, datamodule=questions, verbose=False)
+    assert sorted(ranked) == sorted(e.question.id for e in questions.examples["validation"])
+    # another reranker has another base
+    ranked.clear()
+    other = CrossEncoder(models[CrossEncoder], max_length=48)
+    run.validate(other, datamodule=questions, verbose=False)
+    assert len(ranked) == len(questions.examples["validation"])
+
+
+def test_a_bare_trainer_with_an_evaluation_alone_collects_too(
+    world: World, models: Models, tmp_path: Path
+) -> None:
+    started: list[str] = []
+
+    class Starts(L.Callback):
+        def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+            started.append("validation")
+
+    run = L.Trainer(
+        accelerator="cpu",
+        max_epochs=1,
+        callbacks=[RankEvaluation(), Starts(), ModelCheckpoint(tmp_path, monitor="validation/mrr")],
+        default_root_dir=tmp_path,
+        use_distributed_sampler=False,
+        num_sanity_val_steps=0,
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    reranker = CrossEncoder(models[CrossEncoder], max_length=48)
+    for _ in range(2):
+        run.fit(reranker, datamodule=data(world))
+    assert started
+    kinds = [type(callback) for callback in run.callbacks]  # type: ignore[attr-defined]
+    assert kinds.count(Rankings) == 1
+    assert kinds[-1] is ModelCheckpoint
+    assert (tmp_path / "metrics.json").is_file()
+    assert "validation/mrr" in run.callback_metrics
+
+
+def test_steps_return_scores_and_predict_ranks_without_an_evaluation(
+    world: World, models: Models, tmp_path: Path
+) -> None:
+    run = trainer(tmp_path, callbacks=[])
+    reranker = CrossEncoder(models[CrossEncoder], max_length=48)
+    questions = data(world)
+    returned = run.predict(reranker, datamodule=questions)
+    assert returned is not None
+    scores = rankings_of(run).scores
+    assert list(scores) == [e.question.id for e in questions.examples["test"]]
+    found = [value for batch in returned for value in torch.as_tensor(batch).flatten().tolist()]
+    assert sorted(found) == sorted(v for row in scores.values() for v in row.values())
+    # and keeps none of them if it is not asked to
+    assert not run.predict(reranker, datamodule=questions, return_predictions=False)
+    assert rankings_of(run).scores == scores
+
+
+def test_a_trial_and_limits_evaluate_what_they_see(
+    world: World, models: Models, tmp_path: Path
+) -> None:
+    reranker = CrossEncoder(models[CrossEncoder], max_length=48)
+    for limits in ({"fast_dev_run": True}, {"limit_val_batches": 1}):
+        run = trainer(tmp_path, **limits)
+        run.fit(reranker, datamodule=module(world, eval_batch_size=1, sampler=FullList(5)))
+        tuned, base = tuned_and_base(run)
+        assert len(tuned) == len(base) == 1
+
+
+class Silent(CrossEncoder):
+    """Its validation returns nothing, as that of a class written for Lightning alone may."""
+
+    def validation_step(self, batch: GroupBatch, batch_idx: int) -> None:  # type: ignore[override]
+        super().validation_step(batch, batch_idx)
+
+
+def test_a_step_that_returns_no_scores_is_named_where_they_are_needed(
+    world: World, models: Models, tmp_path: Path
+) -> None:
+    reranker = Silent(models[CrossEncoder], max_length=48)
+    with pytest.raises(
+        InputError, match=r"Silent: its step of validation returned NoneType, expected the scores"
+    ):
+        trainer(tmp_path).validate(reranker, datamodule=data(world), verbose=False)
+    trainer(tmp_path, callbacks=[]).validate(reranker, datamodule=data(world), verbose=False)

@@ -41,6 +41,7 @@ from radio.config.classes import find_class
 from radio.config.exports import adopt_export
 from radio.config.options import read_words
 from radio.config.parsing import RadioParser, made_by, merged, print_config
+from radio.config.preparing import prepare_command
 from radio.data.module import RationaleDataModule
 from radio.evaluation.files import read_metrics
 from radio.evaluation.results import gain_over_base, no_better, show_table
@@ -53,7 +54,7 @@ from radio.runs.checkpoints import KeepLastWeights, WholeCheckpoints, read_check
 from radio.runs.folder import OWNED, WRITES, RunFolder, check_name, mark_as_own, sweep_suffix
 from radio.runs.loggers import ResumableCSVLogger, check_wandb_key, is_wandb, name_wandb_run, plain
 from radio.runs.resuming import RunState, compare, relevant, run_of
-from radio.schema import InputError, ranked
+from radio.schema import InputError, Missing, ranked
 
 Split = Literal["train", "validation", "test"]
 
@@ -92,7 +93,7 @@ class RadioTrainer(L.Trainer):
         """Fill the caches: candidates, rationales, teacher scores. Trains nothing and loads no
         reranker."""
         plan.check_run(self.callbacks, model, datamodule)  # type: ignore[attr-defined]
-        plan.check_data(self.callbacks, datamodule, datamodule._splits_of(None))  # type: ignore[attr-defined]
+        plan.check_data(self.callbacks, datamodule, datamodule.splits_of(None))  # type: ignore[attr-defined]
         datamodule.prepare_data()
         print(datamodule.summary())
 
@@ -603,6 +604,8 @@ def run() -> RadioCLI:
             auto_configure_optimizers=False,
         )
     except InputError as error:
+        if isinstance(error, Missing):
+            error.command = prepare_command(sys.argv[2:])
         if error.everywhere and getattr(rank_zero_only, "rank", False):
             # the first process says it, and its status is that of the command. With another status
             # than 0, Lightning would kill the first one, perhaps before it has said anything

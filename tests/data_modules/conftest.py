@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -62,21 +63,43 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Any:
         return pytest.importorskip("ir_datasets")
 
 
-@pytest.fixture
-def dataset(package: Any, folder: Path, world: World, tmp_path: Path) -> str:
-    """Name of a dataset with three subsets, whose parts are in three formats: JSONL, TSV, TREC."""
-    name, local, formats = f"radio-{tmp_path.name}", package.util.LocalDownload, package.formats
+SPLITS = ("train", "validation", "test")
+
+
+def write_parts(folder: Path, world: World, tmp_path: Path) -> None:
+    """Queries and judgements beside the folder, in the formats of TSV and TREC."""
+    queries = [f"{row['_id']}\t{row['text']}\n" for row in read_jsonl(folder / "queries.jsonl")]
+    (tmp_path / "queries.tsv").write_text("".join(queries))
+    for split in SPLITS:
+        rows = [
+            f"{query} 0 {passage} {grade}\n" for query, passage, grade in judgements(world, split)
+        ]
+        (tmp_path / f"{split}.qrels").write_text("".join(rows))
+
+
+def register(package: Any, name: str, source: Callable[[str], Any]) -> str:
+    """A dataset with three subsets, whose parts are in three formats: JSONL, TSV, TREC.
+
+    Args:
+        package: ir_datasets.
+        name: of the dataset.
+        source: where the package takes a file from, by its name.
+    """
+    formats = package.formats
     mapping = {"doc_id": "_id", "title": "title", "text": "text"}
-    docs = formats.JsonlDocs(local(folder / "corpus.jsonl"), Doc, mapping)
-    text = "".join(f"{row['_id']}\t{row['text']}\n" for row in read_jsonl(folder / "queries.jsonl"))
-    (tmp_path / "queries.tsv").write_text(text)
-    queries = formats.TsvQueries(local(tmp_path / "queries.tsv"))
+    docs = formats.JsonlDocs(source("beir/corpus.jsonl"), Doc, mapping)
+    queries = formats.TsvQueries(source("queries.tsv"))
     package.registry.register(name, package.Dataset(docs, queries))
-    for split in ("train", "validation", "test"):
-        rows = judgements(world, split)
-        (tmp_path / f"{split}.qrels").write_text(
-            "".join(f"{q} 0 {p} {grade}\n" for q, p, grade in rows)
-        )
-        qrels = formats.TrecQrels(local(tmp_path / f"{split}.qrels"), {})
+    for split in SPLITS:
+        qrels = formats.TrecQrels(source(f"{split}.qrels"), {})
         package.registry.register(f"{name}/{split}", package.Dataset(docs, queries, qrels))
     return name
+
+
+@pytest.fixture
+def dataset(package: Any, folder: Path, world: World, tmp_path: Path) -> str:
+    """Name of a dataset that the package reads from local files."""
+    write_parts(folder, world, tmp_path)
+    return register(
+        package, f"radio-{tmp_path.name}", lambda name: package.util.LocalDownload(tmp_path / name)
+    )

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from data_modules import beir
 from radio.schema import InputError
+from tests.conftest import ROOT, World
+from tests.data_modules.conftest import write_parts
 from tests.data_modules.test_beir import module, subsets
 
 
@@ -127,3 +135,61 @@ def test_a_missing_package_is_named_with_what_installs_it(
         InputError, match=r"need ir_datasets: pip install 'radio-rag\[ir\]'; or give a path"
     ):
         module(tmp_path, train="beir/nfcorpus/train").prepare_data()
+
+
+class Files(SimpleHTTPRequestHandler):
+    """A server of the files of a folder, which says nothing of it."""
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+def test_what_the_package_has_downloaded_is_set_up_without_a_network(
+    package: Any, folder: Path, world: World, tmp_path: Path
+) -> None:
+    """Prepared in one process while there is a server, set up in another when there is none."""
+    write_parts(folder, world, tmp_path)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Files, directory=str(tmp_path)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    code = f"""
+import sys
+from pathlib import Path
+from typing import Any
+import ir_datasets
+from ir_datasets.util import Cache, RequestsDownload
+from tests.data_modules.conftest import register
+from tests.conftest import ROOT, World
+from tests.data_modules.conftest import write_parts
+from tests.data_modules.test_beir import module, subsets
+
+def source(name):
+    url = f"http://127.0.0.1:{server.server_port}/{{name}}"
+    return Cache(RequestsDownload(url, tries=1), Path("downloads") / name)
+
+name = register(ir_datasets, "harbours", source)
+data = module(Path(), **subsets(name))
+if sys.argv[1] == "prepare":
+    data.prepare_data()
+data.setup("fit")
+print({{split: len(examples) for split, examples in data.examples.items()}})
+"""
+    environment = {
+        **os.environ,
+        "IR_DATASETS_HOME": str(tmp_path / "home"),
+        "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]),
+    }
+
+    def run(command: str) -> str:
+        arguments = [sys.executable, "-c", code, command]
+        done = subprocess.run(
+            arguments, env=environment, cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+        return done.stdout
+
+    try:
+        prepared = run("prepare")
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert prepared == "{'train': 12, 'validation': 2, 'test': 2}\n"
+    assert run("setup") == prepared

@@ -176,7 +176,7 @@ class FlashRAGDataModule(RationaleDataModule):
         try:
             wanted = HubSplit(self.repository, self._commit(), self.dataset, name, start, end)
             known = stored(wanted, folder)
-            if known is None or not self._suffices(known, place, limit):
+            if known is None or not self._suffices(known, limit):
                 known = store(self._download(wanted, place, limit), wanted, folder)
         except InputError:
             raise
@@ -188,15 +188,16 @@ class FlashRAGDataModule(RationaleDataModule):
             raise InputError(why) from None
         if name not in known.splits:
             self._absent(name, known.splits)
-        rows = enumerate(known.rows, start + 1)
-        return iter_questions((f"{place}: row {number}", row) for number, row in rows)
+        return iter_questions(known.placed(place, start))
 
-    def _suffices(self, known: StoredSplit, place: str, limit: int | None) -> bool:
+    def _suffices(self, known: StoredSplit, limit: int | None) -> bool:
         """Whether the rows that were read are all, or as many as are used."""
-        if known.whole:
-            return True
-        kept = filter(self.keep, take_questions((place, row) for row in known.rows))
-        return limit is not None and len(list(kept)) >= limit
+        if known.whole or limit is None:
+            return known.whole
+        kept = 0
+        for question in iter_questions(known.placed("kept", 0)):
+            kept += self.keep(question)
+        return kept >= limit
 
     def _download(self, wanted: HubSplit, place: str, limit: int | None) -> StoredSplit:
         self._may_ask()

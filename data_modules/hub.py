@@ -52,6 +52,11 @@ class StoredSplit:
     """Splits that the dataset has; where the one that was asked for is not among them, there are no
     rows."""
 
+    def placed(self, place: str, start: int) -> Iterator[tuple[str, Row]]:
+        """Each row with its place for messages, counted from 1."""
+        for number, row in enumerate(self.rows, start + 1):
+            yield f"{place}: row {number}", row
+
 
 def stored(wanted: HubSplit, folder: Path) -> StoredSplit | None:
     """What the folder has of a split, if anything.

@@ -147,10 +147,14 @@ class FlashRAGDataModule(RationaleDataModule):
                 f"{self.path}: found neither dataset/{self.dataset} nor {self.dataset} in this "
                 "folder"
             )
-        files = [
-            file.name.lower() for folder in folders if folder.is_dir() for file in folder.iterdir()
-        ]
-        self._absent(split, [name.partition(".jsonl")[0] for name in files if ".jsonl" in name])
+        known = []
+        for folder in folders:
+            files = folder.iterdir() if folder.is_dir() else ()
+            for file in files:
+                name, extension, _ = file.name.lower().partition(".jsonl")
+                if extension:
+                    known.append(name)
+        self._absent(split, known)
         return []
 
     def _absent(self, name: str, found: Iterable[str]) -> None:

@@ -85,6 +85,10 @@ def code_lines_of(text: str, tree: ast.Module) -> tuple[set[int], int]:
         if token.type not in no_code:
             code.update(range(token.start[0], token.end[0] + 1))
     for node in ast.walk(tree):
+        # docstrings, of attributes too
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            code.difference_update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    return code, comments
 
 
 def count_nodes(tree: ast.Module, code: set[int], figures: Figures) -> None:

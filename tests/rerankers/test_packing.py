@@ -297,7 +297,7 @@ def test_dropout_is_seeded_and_off_in_evaluation(tiny_bert: str) -> None:
 def test_precision_follows_the_instructions_that_the_cpu_has(
     able: dict[str, bool], expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from radio.cli import RadioTrainer
+    from radio.trainer import RadioTrainer
 
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
     quiet = {

@@ -23,7 +23,7 @@ from radio.schema import InputError
 
 KILLED_IN_THE_MIDDLE = """
 import os, shutil, signal, sys, torch
-from radio.cli import RadioTrainer
+from radio.trainer import RadioTrainer
 
 def kill(*_):
     os.kill(os.getpid(), signal.SIGKILL)

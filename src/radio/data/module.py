@@ -186,8 +186,7 @@ class RationaleDataModule(L.LightningDataModule):
     def prepare_data(self) -> None:
         """Retrieve, obtain rationales and teacher scores for the splits that the command needs."""
         stage = self.trainer.state.fn if self.trainer else None
-        splits = self._splits_of(stage)
-        self._check_plan(splits)
+        splits = self.splits_of(stage)
         for split in splits if stage != "predict" else ():
             self._check_gold(split)
         candidates = {split: self._retrieve(split) for split in splits}
@@ -199,26 +198,13 @@ class RationaleDataModule(L.LightningDataModule):
             self._check_rationales(split, rationales)
             self._teach(split, found, rationales.kept)
 
-    def _check_plan(self, splits: Sequence[str]) -> None:
-        """What the other parts of the run ask of this one, before it costs anything."""
-        from radio.config import plan
-        from radio.rerankers import Reranker
-
-        if self.trainer is None:
-            return
-        callbacks: Any = self.trainer.callbacks  # type: ignore[attr-defined]
-        reranker = self.trainer.lightning_module
-        if self.trainer.state.fn == "fit" and isinstance(reranker, Reranker):
-            plan.check_run(callbacks, reranker, self)
-        plan.check_data(callbacks, self, splits)
-
     def setup(self, stage: str | None = None) -> None:
         """Build the examples of each split from the caches.
 
         Raises:
             InputError: something is missing that ``prepare_data`` would have filled.
         """
-        for split in self._splits_of(stage):
+        for split in self.splits_of(stage):
             if split not in self.examples:
                 self.examples[split] = self._read_examples(split)
 
@@ -234,7 +220,7 @@ class RationaleDataModule(L.LightningDataModule):
             [*lines, f"corpus: {len(self.corpus)} passages", f"cache: {self.cache.path}"]
         )
 
-    def _splits_of(self, stage: str | None) -> list[str]:
+    def splits_of(self, stage: str | None) -> list[str]:
         """Splits a stage of Lightning works on; training prepares the test split too, so that it
         can not fail late."""
         wanted = {"validate": ["validation"], "test": ["test"], "predict": ["predict", "test"]}.get(

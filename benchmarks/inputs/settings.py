@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import yaml
 
-from benchmarks.inputs.files import TUNED, Row
+from benchmarks.inputs.changes import TUNED, Row
 from benchmarks.inputs.place import Input, Place, write_jsonl
 
 

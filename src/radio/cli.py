@@ -35,6 +35,7 @@ from radio.config.classes import find_class
 from radio.config.exports import adopt_export
 from radio.config.options import read_words
 from radio.config.parsing import RadioParser, made_by, merged, print_config
+from radio.config.preparing import prepare_command
 from radio.data.module import RationaleDataModule
 from radio.ranges import check
 from radio.rerankers import Reranker
@@ -45,7 +46,7 @@ from radio.runs.loggers import ResumableCSVLogger, prepare_wandb
 from radio.runs.resuming import relevant
 from radio.runs.saved_config import SaveConfig, as_given
 from radio.runs.starting import find_start, place_checkpoints, run_folder, say_what_begins
-from radio.schema import InputError
+from radio.schema import InputError, Missing
 from radio.trainer import RadioTrainer, check_trainer
 
 
@@ -311,6 +312,8 @@ def run() -> RadioCLI:
             auto_configure_optimizers=False,
         )
     except InputError as error:
+        if isinstance(error, Missing):
+            error.command = prepare_command(sys.argv[2:])
         if error.everywhere and getattr(rank_zero_only, "rank", False):
             # the first process says it, and its status is that of the command. With another status
             # than 0, Lightning would kill the first one, perhaps before it has said anything

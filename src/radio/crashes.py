@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from radio.schema import InputError
+from radio.schema import InputError, Missing
 
 LONGEST = 4000
 """Characters of a message: what a user gave may be of any length."""
@@ -103,12 +103,11 @@ def _without_worker(message: str) -> str:
 def _of_another_process(error: BaseException) -> str | None:
     """A mistake that another process found, which comes here as the text of its traceback."""
     text = str(error)
-    own = f"\n{InputError.__module__}.{InputError.__name__}: "
-    if (
-        type(error).__name__ in {"ProcessRaisedException", "RemoteTraceback", "_RemoteTraceback"}
-        and own in text
-    ):
-        return text.rpartition(own)[2].rstrip()
+    if type(error).__name__ in {"ProcessRaisedException", "RemoteTraceback", "_RemoteTraceback"}:
+        for kind in (InputError, Missing):
+            own = f"\n{kind.__module__}.{kind.__name__}: "
+            if own in text:
+                return text.rpartition(own)[2].rstrip()
     return None
 
 

@@ -11,7 +11,6 @@ import lightning as L
 import pytest
 from lightning.pytorch.callbacks import EarlyStopping
 
-from radio.config.plan import check_groups
 from radio.losses import InfoNCE, ListNet, Loss, MarginMSE, NoisyTeacher, WeightedSum
 from radio.samplers import (
     AllNegatives,
@@ -23,6 +22,7 @@ from radio.samplers import (
     Shift,
     TeacherMargin,
     TopVsRandom,
+    check_groups,
 )
 from tests.conftest import World, read_jsonl, write_jsonl
 from tests.test_contracts_training import Lengths, fit, refused

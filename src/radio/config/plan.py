@@ -15,10 +15,9 @@ from lightning.pytorch.utilities import rank_zero_warn
 
 from radio.callbacks import GeneratorInTheLoop
 from radio.evaluation.results import SYSTEMS
-from radio.losses import Loss
 from radio.ranges import check
 from radio.rerankers import Reranker
-from radio.samplers import GroupSampler
+from radio.samplers import check_groups
 from radio.schema import InputError, Question
 from radio.text import findable
 
@@ -92,30 +91,6 @@ def _warn_of_all_read(callback: GeneratorInTheLoop, candidates: int) -> None:
         rank_zero_warn(
             f"GeneratorInTheLoop: top_k {top} is more than the {candidates} candidates that are "
             "ranked (data.init_args.eval_candidates): it reads all of them, whatever the ranking"
-        )
-
-
-def check_groups(sampler: GroupSampler, loss: Loss) -> None:
-    """Refuse a loss that takes other positives than the sampler draws.
-
-    A loss sees teacher scores alone, so one with positives of its own takes the highest of a group.
-    Losses that follow the scores themselves go with every sampler.
-    """
-    name, kind = type(sampler).__name__, type(loss).__name__
-    for taken in sorted(loss.positives_taken) if sampler.marks_positives else ():
-        if taken != sampler.positives:
-            raise InputError(
-                f"{name} and {kind}: found {sampler.positives} positives in a group, of which the "
-                f"loss takes {taken}; expected the same number: "
-                f"--model.init_args.loss.init_args.positives {sampler.positives}, another sampler, "
-                "or a loss that follows the teacher's scores, such as ListNet"
-            )
-    if loss.positives_taken and not sampler.best_first:
-        raise InputError(
-            f"{name} and {kind}: found a negative that the teacher ranks above the positive: the "
-            "loss takes the highest teacher score of a group for the positive, and would train "
-            "that negative up; expected negatives below the positive, or a loss that follows the "
-            "teacher's scores, such as ListNet"
         )
 
 
@@ -219,4 +194,4 @@ def _check_computed(callback: L.Callback, questions: Sequence[Question]) -> None
     )
 
 
-__all__ = ["check_data", "check_groups", "check_run"]
+__all__ = ["check_data", "check_run"]

@@ -17,10 +17,9 @@ import numpy as np
 
 from radio.encoders import Encoder
 from radio.lines import atomic_write, write_jsonl
-from radio.rationales.base import read
 from radio.rationales.checks import CHECKS, QualityChecks, Support, best_passages
 from radio.rationales.wording import words
-from radio.schema import InputError, Passage, Question, Rationale
+from radio.schema import InputError, Question, Rationale
 from radio.teachers import Teacher
 from radio.text import has_answer
 
@@ -81,12 +80,8 @@ def _measure(datamodule: Any, split: str) -> tuple[dict[str, Any], list[dict[str
     questions: list[Question] = datamodule.split_questions(split)
     if not questions:
         raise InputError(f"split: found {split!r}, expected one of the splits that have questions")
-    candidates = datamodule.read_candidates(split)
-    requests = datamodule.rationale_requests(split, candidates)
-    found = read({request.question.id: request.key for request in requests}, datamodule.cache)
-    corpus: Mapping[str, Passage] = datamodule.corpus
-    passages = {q.id: [corpus[c.passage_id] for c in candidates[q.id]] for q in questions}
-    items = [(q, found[q.id], passages[q.id]) for q in questions if q.id in found]
+    found = datamodule.preparation.written(split)
+    items = datamodule.preparation.to_check(split, found)
 
     checks: QualityChecks = copy.copy(datamodule.rationale_checks)
     origin = "rationale_checks"

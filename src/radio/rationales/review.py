@@ -13,11 +13,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from radio.rationales.base import read
 from radio.rationales.marks import ReviewCandidate, ReviewItem, Reviews
 from radio.rationales.server import ReviewServer
 from radio.schema import InputError
-from radio.teachers import as_scores
 
 
 def review_items(
@@ -44,11 +42,12 @@ def review_items(
     """
     if not datamodule.split_questions(split):
         raise InputError(f"split: found {split!r}, expected one of the splits that have questions")
-    candidates = datamodule.read_candidates(split)
-    requests = datamodule.rationale_requests(split, candidates)
-    found = read({request.question.id: request.key for request in requests}, datamodule.cache)
+    preparation = datamodule.preparation
+    candidates = preparation.candidates(split)
     found = {
-        identifier: rationale for identifier, rationale in found.items() if rationale.text.strip()
+        identifier: rationale
+        for identifier, rationale in preparation.written(split).items()
+        if rationale.text.strip()
     }
     if not found:
         raise InputError(
@@ -56,15 +55,12 @@ def review_items(
             f"{datamodule.cache.path}, expected at least one to review; `radio prepare` with the "
             "same --config obtains them"
         )
-    corpus = datamodule.corpus
-    questions = [request.question for request in requests if request.question.id in found]
-    rows = [(q, found[q.id], [corpus[c.passage_id] for c in candidates[q.id]]) for q in questions]
+    rows = preparation.to_check(split, found)
     failed = datamodule.rationale_checks.run(rows, datamodule.cache, checks)
-    keys = {question.id: key for key, question, *_ in datamodule.taught(split, candidates, found)}
-    teacher = datamodule.cache.get_json(keys.values(), as_scores)
+    teacher = preparation.scores(split, found)
     items = []
     for question, rationale, passages in rows:
-        scores = teacher.get(keys.get(question.id, ""), {})
+        scores = teacher.get(question.id, {})
         shown = tuple(
             ReviewCandidate(
                 passage.id, passage.title, passage.text, candidate.score, scores.get(passage.id)

@@ -14,7 +14,7 @@ import pytest
 from radio.rationales.marks import Mark, Reviews, read_marks
 from radio.rationales.server import ReviewServer
 from tests.conftest import PATIENCE, read_jsonl
-from tests.rationales.test_review import ATTACK, make_items, serving
+from tests.rationales.reviewing import ATTACK, make_items, serving
 
 
 @pytest.fixture

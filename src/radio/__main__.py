@@ -19,6 +19,7 @@ COMMANDS = {
     "predict": "rerank: writes predict.trec and predict.jsonl into the run folder",
     "rationales report": "quality of the rationales: checks, lengths, support; a table and a page with plots",
     "rationales review": "look at rationales one by one in the browser and mark them",
+    "configs": "list the configs that come with radio, or copy one to change it",
     "cache": "info, export, import, prune: look after the store of rationales and answers",
 }
 # the first part of every option of a command; deeper names are checked by the full parser
@@ -60,7 +61,8 @@ commands:
 {commands}
 
 options:
-  --config FILE         YAML; several are merged, the later one wins, and options on the command line win over files
+  --config FILE         YAML, or the name of a config that comes with radio (radio configs lists them); several are
+                        merged, the later one wins, and options on the command line win over files
   --name NAME           run folder runs/NAME: config, metrics.json, rankings, predictions, export, checkpoints
   --overwrite true      replace a finished run of that name
   --ckpt_path FILE      checkpoint to go on from (fit) or to evaluate; last or best: that of the run NAME, whose best
@@ -69,7 +71,7 @@ options:
   --print_config        print the merged config and stop
   --debug               show the traceback of a mistake too (or RADIO_DEBUG=1)
 
-Try: radio fit --config configs/quickstart.yaml
+Try: radio fit --config quickstart
 All keys: radio fit --help; of one class: radio fit --model.help CrossEncoder
 """
 
@@ -109,6 +111,8 @@ def main() -> int:
         )
     if arguments[0] == "cache":
         return guarded(lambda: _cache(arguments[1:]))
+    if arguments[0] == "configs":
+        return guarded(lambda: _configs(arguments[1:]))
     if arguments[0] == "rationales":
         # Lightning's parser knows commands of one word
         if arguments[1:2] not in (["report"], ["review"]):
@@ -152,6 +156,12 @@ def _find_own_classes() -> None:
 
 def _cache(arguments: Sequence[str]) -> int:
     from radio.commands.cache import main
+
+    return main(arguments)
+
+
+def _configs(arguments: Sequence[str]) -> int:
+    from radio.commands.configs import main
 
     return main(arguments)
 

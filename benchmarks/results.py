@@ -3,11 +3,11 @@ without an LLM.
 
 ``make results`` (``python -m benchmarks.results``) does what is missing of it: the base reranker,
 each system with each seed on Natural Questions, the same recipe on the other datasets, transfer to
-those without rationales. Each run is a plain ``radio fit`` of the files in ``benchmarks/recipes/``,
-whose command is printed; finished runs are kept in ``runs/results/`` and not repeated until their
-arguments, recipes or data change, so that it may be killed at any time. The tables go into
-``docs/results.md``, each part between its two marks as soon as its runs are there; ``--rerankers``
-does some of them.
+those without rationales. Each run is a plain ``radio fit`` of the files in ``configs/recipes/`` and
+``benchmarks/recipes/``, whose command is printed; finished runs are kept in ``runs/results/`` and
+not repeated until their arguments, recipes or data change, so that it may be killed at any time.
+The tables go into ``docs/results.md``, each part between its two marks as soon as its runs are
+there; ``--rerankers`` does some of them.
 
 ``--split validation`` evaluates on the dev questions: all that was chosen was chosen there.
 ``--trials`` runs what was tried on the way, each a change of the best recipe, with one seed on the
@@ -38,6 +38,7 @@ from benchmarks.figures import (
     table,
     values,
 )
+from benchmarks.recipes import configs
 from benchmarks.runs import interval, radio
 from radio.formats import read_run
 from radio.lines import atomic_write
@@ -46,7 +47,6 @@ from radio.schema import Run
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
 DATA = SHARED / "data"
-RECIPES = ROOT / "benchmarks" / "recipes"
 WORK = ROOT / "runs" / "results"
 PAGE = ROOT / "docs" / "results.md"
 MARK = "<!-- {} {} by benchmarks.results -->"
@@ -174,11 +174,6 @@ def common(name: str) -> list[str]:
         *("--name", name, "--trainer.default_root_dir", str(WORK)),
         *("--data.init_args.path", str(DATA), "--data.init_args.cache_dir", str(WORK / "cache")),
     ]
-
-
-def configs(*names: str) -> list[str]:
-    """Arguments that name files of the recipes."""
-    return [argument for name in names for argument in ("--config", str(RECIPES / f"{name}.yaml"))]
 
 
 def made_of(arguments: Sequence[str]) -> str:

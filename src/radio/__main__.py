@@ -41,7 +41,8 @@ commands:
 {commands}
 
 options:
-  --config FILE         YAML; several are merged, the later one wins, and options on the command line win over files
+  --config FILE         YAML, or the name of a config that comes with radio (radio configs lists them); several are
+                        merged, the later one wins, and options on the command line win over files
   --name NAME           run folder runs/NAME: config, metrics.json, rankings, predictions, export, checkpoints
   --overwrite true      replace a finished run of that name
   --ckpt_path FILE      checkpoint to go on from (fit) or to evaluate; last or best: that of the run NAME, whose best
@@ -50,7 +51,7 @@ options:
   --print_config        print the merged config and stop
   --debug               show the traceback of a mistake too (or RADIO_DEBUG=1)
 
-Try: radio fit --config configs/quickstart.yaml
+Try: radio fit --config quickstart
 All keys: radio fit --help; of one class: radio fit --model.help CrossEncoder
 """
 

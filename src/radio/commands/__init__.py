@@ -67,6 +67,11 @@ COMMANDS = {
         "look at rationales one by one in the browser and mark them",
         "radio.commands.rationales_review:rationales_review",
     ),
+    "configs": Command(
+        "list the configs that come with radio, or copy one to change it",
+        "radio.commands.configs:main",
+        own_parser=True,
+    ),
     "cache": Command(
         "info, export, import, prune: look after the store of rationales and answers",
         "radio.commands.cache:main",

@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from radio.config.shipped import find_config, similar
 from radio.schema import InputError
 
 COMMAND_LINE = "the command line"
@@ -268,12 +269,14 @@ def _text(path: str) -> str:
 
 
 def _nearby(file: Path) -> str:
-    if (
-        file.suffix in {".yaml", ".yml", ".json"}
-        or not file.with_name(file.name + ".yaml").is_file()
-    ):
-        return ""
-    return f"; did you mean {file}.yaml?"
+    """What may have been meant: a file beside it, or shipped configs."""
+    plain = file.suffix not in {".yaml", ".yml", ".json"}
+    if plain and file.with_name(file.name + ".yaml").is_file():
+        return f"; did you mean {file}.yaml?"
+    shipped = similar(str(file))
+    if shipped:
+        return f", and no config that comes with radio; did you mean {' or '.join(shipped)}?"
+    return "; radio configs lists those that come with radio" if plain else ""
 
 
 def expand(node: Mapping[Any, Any], source: Source, path: Key = ()) -> dict[str, Any]:
@@ -397,7 +400,7 @@ def _items(value: Any) -> list[Any]:
 
 def sources(words: Words) -> list[Source]:
     """The config files in their order, then the command line, which wins over all of them."""
-    return [*(read_config(path) for path in words.configs), words.options]
+    return [*(read_config(find_config(path)) for path in words.configs), words.options]
 
 
 def given(found: Iterable[Source], path: Key) -> str | None:

@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
 from inspect import getdoc, signature
 from pathlib import Path
@@ -33,9 +33,9 @@ from radio.commands.evaluate import show_results
 from radio.config import plan
 from radio.config.classes import find_class
 from radio.config.exports import adopt_export
-from radio.config.options import read_words
 from radio.config.parsing import RadioParser, made_by, merged, print_config
 from radio.config.preparing import prepare_command
+from radio.config.words import read_words
 from radio.data.module import RationaleDataModule
 from radio.ranges import check
 from radio.rerankers import Reranker

@@ -148,7 +148,7 @@ def test_the_teachers_encoder_is_taken_and_named(
     numbers = report(datamodule, ["train"], tmp_path)["train"]
     assert numbers["similarity"]["encoder_of"] == "teacher"
     assert "teacher's)" in capsys.readouterr().out
-    assert "(the teacher&#x27;s)" in (tmp_path / "rationales.html").read_text()
+    assert "(the teacher&#39;s)" in (tmp_path / "rationales.html").read_text()
     # the data module itself is left as it was
     assert datamodule.rationale_checks.encoder is None
     rows = read_jsonl(tmp_path / "rationales.jsonl")

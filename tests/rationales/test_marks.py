@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -12,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from radio.rationales.marks import Mark, ReviewItem, Reviews, agreement, read_marks
-from radio.rationales.server import ReviewServer
 from radio.schema import InputError
 from tests.conftest import PATIENCE, read_jsonl
 from tests.rationales.reviewing import about, ask, make_items, serving
@@ -131,24 +129,6 @@ def test_a_folder_that_is_a_file_is_an_input_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="expected a folder"):
         Reviews(tmp_path / "file", "ann")
-
-
-def test_a_full_disk_leaves_whole_lines_and_says_so(
-    server: ReviewServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ask(server, "/api/mark", about(server.items[0], "wrong"))
-
-    def full(_: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(os, "fsync", full)
-        status, answer = ask(server, "/api/mark", about(server.items[1], "wrong"))
-    assert status == 500
-    assert "No space left" in answer["error"]
-    assert len(read_jsonl(server.reviews.path)) == 1
-    assert server.items[1].key not in server.reviews.marks
-    assert ask(server, "/api/undo", {})[1]["id"] == "q-0", "the failed mark is no change to undo"
 
 
 # Agreement

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 
 from radio.rationales.marks import Reviews
 from radio.rationales.server import MAX_BODY, ReviewServer
-from tests.conftest import PATIENCE
+from tests.conftest import PATIENCE, read_jsonl
 from tests.rationales.reviewing import about, ask, make_items, serving
 
 
@@ -157,3 +158,21 @@ def test_twenty_thousand_questions_go_without_their_texts(tmp_path: Path) -> Non
         assert len(text["items"]) == 20_000
         assert len(json.dumps(text)) < 1_000_000
         assert ask(server, "/api/item/19999")[1]["id"] == "q-19999"
+
+
+def test_a_full_disk_leaves_whole_lines_and_says_so(
+    server: ReviewServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask(server, "/api/mark", about(server.items[0], "wrong"))
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        status, answer = ask(server, "/api/mark", about(server.items[1], "wrong"))
+    assert status == 500
+    assert "No space left" in answer["error"]
+    assert len(read_jsonl(server.reviews.path)) == 1
+    assert server.items[1].key not in server.reviews.marks
+    assert ask(server, "/api/undo", {})[1]["id"] == "q-0", "the failed mark is no change to undo"

@@ -321,7 +321,8 @@ from lightning.pytorch.utilities import rank_zero_warn
 class Warner(L.Callback):
     def on_train_start(self, trainer, pl_module):
         rank_zero_warn("a real warning")
-        rank_zero_warn("It is recommended to use `self.log('validation/mine', ..., sync_dist=True)`")
+        own = "self.log('validation/mine', ..., sync_dist=True)"
+        rank_zero_warn(f"It is recommended to use `{own}`")
 """
 
 

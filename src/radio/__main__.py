@@ -13,7 +13,7 @@ from radio.commands import COMMANDS
 from radio.crashes import guarded, usage_error
 from radio.schema import InputError
 
-# the first part of every option of Lightning's commands; deeper names are checked by the full parser
+# the first part of every option of Lightning's commands; the full parser checks deeper names
 OPTIONS = (
     "--config",
     "-c",
@@ -53,7 +53,7 @@ options:
 
 Try: radio fit --config quickstart
 All keys: radio fit --help; of one class: radio fit --model.help CrossEncoder
-"""
+"""  # noqa: E501 -- as wide as the terminal may be
 
 
 def _suggest(word: str, known: Sequence[str]) -> str:

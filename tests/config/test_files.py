@@ -47,7 +47,10 @@ def test_a_class_among_dotted_keys_is_kept_in_either_order(text: str, tmp_path: 
 
 
 def test_keys_of_plain_dictionaries_keep_their_dots(tmp_path: Path) -> None:
-    text = "data:\n  init_args:\n    rationales:\n      class_path: X\n      init_args:\n        prices: {gpt-4.1: 1}\n"
+    text = (
+        "data:\n  init_args:\n    rationales:\n      class_path: X\n"
+        "      init_args:\n        prices: {gpt-4.1: 1}\n"
+    )
     found = tree(tmp_path / "a.yaml", text)
     assert found["data"]["init_args"]["rationales"]["init_args"]["prices"] == {"gpt-4.1": 1}
 

@@ -110,7 +110,10 @@ def _info(cache: Cache) -> None:
     table = Table(
         "kind", "entries", "MB", "first", "last", title=str(cache.path), title_justify="left"
     )
-    sql = "SELECT kind, COUNT(*), SUM(LENGTH(value)), MIN(created), MAX(created) FROM entries GROUP BY kind"
+    sql = (
+        "SELECT kind, COUNT(*), SUM(LENGTH(value)), MIN(created), MAX(created) "
+        "FROM entries GROUP BY kind"
+    )
     for kind, count, size, first, last in cache.query(sql):
         table.add_row(kind, f"{count:,}", f"{size / 1e6:,.1f}", first, last)
     console = Console()
@@ -118,7 +121,8 @@ def _info(cache: Cache) -> None:
     names = ("model", "prompt", "usage.input", "usage.output")
     model, prompt, read, written = (_FIELD.format(name) for name in names)
     sql = (
-        f"SELECT {model}, SUBSTR({prompt}, 1, 12), {_OUTCOME}, COUNT(*), SUM({read}), SUM({written}) "  # noqa: S608
+        f"SELECT {model}, SUBSTR({prompt}, 1, 12), {_OUTCOME}, "  # noqa: S608
+        f"COUNT(*), SUM({read}), SUM({written}) "
         "FROM entries WHERE kind = 'rationale' GROUP BY 1, 2, 3"
     )
     detail = Table("model", "prompt", "outcome", "rationales", "input tokens", "output tokens")

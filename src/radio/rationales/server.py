@@ -248,7 +248,8 @@ class _Handler(BaseHTTPRequestHandler):
         data = content.encode()
         policy = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
         if nonce:
-            policy += f"; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'; img-src data:"
+            policy += f"; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'"
+            policy += "; connect-src 'self'; img-src data:"
         with suppress(ConnectionError):  # the page was closed meanwhile
             self.send_response(status)
             self.send_header("Content-Type", f"{kind}; charset=utf-8")

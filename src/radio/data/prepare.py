@@ -337,16 +337,14 @@ class Preparation:
     # The cache
 
     def _store(self, kind: str, entries: Iterable[tuple[str, Any]]) -> None:
-        """Store entries as they come, a part at a time; also what came before an error."""
+        """Store entries as they come, a part at a time."""
         part: dict[str, Any] = {}
-        try:
-            for key, value in entries:
-                part[key] = value
-                if len(part) == PART:
-                    self.cache.put_json(kind, part)
-                    part = {}
-        finally:
-            self.cache.put_json(kind, part)
+        for key, value in entries:
+            part[key] = value
+            if len(part) == PART:
+                self.cache.put_json(kind, part)
+                part = {}
+        self.cache.put_json(kind, part)
 
 
 def _as_candidates(value: Any) -> list[tuple[str, float]]:

@@ -27,7 +27,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 # imported so that their short class names resolve in configs
 import data_modules  # noqa: F401
-from radio.callbacks import CollapseGuard
+from radio.callbacks import CollapseGuard, rankings_of
 from radio.commands import PARTS, configured, fit, predict
 from radio.commands.evaluate import show_results
 from radio.config import plan
@@ -269,7 +269,8 @@ class RadioCLI(LightningCLI):
 
     def after_predict(self) -> None:
         if self.trainer.is_global_zero:
-            predict.write_rankings(self.model, self.datamodule, Path(self.trainer.default_root_dir))
+            scores = rankings_of(self.trainer).scores
+            predict.write_rankings(scores, self.datamodule, Path(self.trainer.default_root_dir))
 
 
 def _is_first_process() -> bool:

@@ -11,6 +11,7 @@ import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+from radio.callbacks import rankings_of
 from radio.config import plan
 from radio.data.module import RationaleDataModule, datamodule_of
 from radio.ranges import check
@@ -50,6 +51,8 @@ class RadioTrainer(L.Trainer):
             raise InputError(f"trainer ({chosen}): {error}") from error
         self.run_state = RunState()
         self.callbacks.insert(0, self.run_state)
+        # each command collects them; predict has nobody else who asks for them
+        rankings_of(self)
         if type(self.strategy.checkpoint_io) is TorchCheckpointIO:
             self.strategy.checkpoint_io = WholeCheckpoints(self)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from lightning.pytorch.utilities import rank_zero_only
 
 from radio.evaluation.files import read_metrics
-from radio.evaluation.results import show_table
+from radio.evaluation.table import show_table
 
 
 @rank_zero_only

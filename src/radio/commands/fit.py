@@ -8,11 +8,12 @@ from pathlib import Path
 import lightning as L
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
 
-from radio.callbacks import best_checkpoint
+from radio.callbacks import best_checkpoint, rankings_of
 from radio.callbacks.export import monitored
 from radio.commands.evaluate import show_results
 from radio.data.module import RationaleDataModule
-from radio.evaluation.results import gain_over_base, no_better
+from radio.evaluation.results import gain_over_base
+from radio.evaluation.table import no_better
 from radio.rerankers import Reranker
 from radio.runs import story
 from radio.runs.folder import RunFolder
@@ -35,12 +36,13 @@ def evaluate_best(
     show_results(folder, "test" if test else "validation")
     if (folder / "export").is_dir():
         rank_zero_info(f"reranker: {folder / 'export'}")
-    _warn_if_no_better(trainer, model)
+    _warn_if_no_better(trainer)
 
 
 @rank_zero_only
-def _warn_if_no_better(trainer: L.Trainer, model: Reranker) -> None:
-    doubt = no_better(gain_over_base(model.results, "validation", monitored(trainer)))
+def _warn_if_no_better(trainer: L.Trainer) -> None:
+    results = rankings_of(trainer).results
+    doubt = no_better(gain_over_base(results, "validation", monitored(trainer)))
     if doubt:
         print(f"WARNING: {doubt}")
 

@@ -5,17 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from radio.callbacks.evaluation import tied_tops
 from radio.data.module import RationaleDataModule
+from radio.evaluation.measure import tied_tops
 from radio.formats import write_run
 from radio.lines import write_jsonl
-from radio.rerankers import Reranker
-from radio.schema import Question, ranked
+from radio.schema import Question, Run, ranked
 
 
-def write_rankings(model: Reranker, datamodule: RationaleDataModule, folder: Path) -> None:
-    """Write ``predict.trec`` and ``predict.jsonl`` of what ``predict_step`` has collected."""
-    scores = model.ranking
+def write_rankings(scores: Run, datamodule: RationaleDataModule, folder: Path) -> None:
+    """Write ``predict.trec`` and ``predict.jsonl`` of what was ranked."""
     examples = datamodule.examples
     split = "predict" if "predict" in examples else "test"
     # each question once, in the order of the data set, whichever process has ranked it

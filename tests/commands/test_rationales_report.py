@@ -12,7 +12,7 @@ import pytest
 from data_modules import JsonlDataModule
 from radio.commands.rationales_report import report
 from radio.encoders import Encoder
-from radio.rationales.base import Recorded
+from radio.rationales import Recorded
 from radio.rationales.checks import CHECKS, QualityChecks
 from radio.retrievers import BM25, Precomputed
 from radio.schema import InputError, Question, Rationale, RetrievedPassage

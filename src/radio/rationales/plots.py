@@ -111,6 +111,8 @@ def _supported(numbers: Mapping[str, Any]) -> Plot:
 
 
 def _histogram(axes: Axes, values: Sequence[float], limit: float, name: str) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     bins = min(30, max(5, len(set(values))))
     axes.hist(values, bins=bins, color=BLUE, edgecolor="white", linewidth=0.5)
     low, high = axes.get_xlim()
@@ -118,7 +120,9 @@ def _histogram(axes: Axes, values: Sequence[float], limit: float, name: str) -> 
     if low - 0.5 * (high - low) <= limit <= high + 0.5 * (high - low):
         axes.axvline(limit, color=ORANGE, linestyle="--", label=f"{name} {limit:g}")
         axes.legend(frameon=False)
-    axes.yaxis.get_major_locator().set_params(integer=True)
+    locator = axes.yaxis.get_major_locator()
+    assert isinstance(locator, MaxNLocator)
+    locator.set_params(integer=True)
 
 
 def _bars(axes: Axes, parts: Mapping[str, Mapping[str, Any]], colors: Sequence[str]) -> None:

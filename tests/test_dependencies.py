@@ -14,11 +14,8 @@ import pytest
 from tests.conftest import ROOT
 
 OWN = {"radio", "data_modules"}
-NEVER_IMPORTED = {"torchmetrics"}
-"""Declared distributions that nothing imports, each with a reason.
-
-torchmetrics: the metrics are to become its classes (DESIGN.md).
-"""
+NEVER_IMPORTED: set[str] = set()
+"""Declared distributions that nothing imports, each with a reason."""
 DISTRIBUTIONS = {
     "Stemmer": "PyStemmer",
     "faiss": "faiss-cpu",

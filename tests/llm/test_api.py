@@ -20,8 +20,8 @@ from typing import Any
 import pytest
 
 from radio.cache import Cache
+from radio.llm.api import HOPELESS, ApiWriter
 from radio.rationales import AnthropicWriter, OpenAIWriter, Request, fill
-from radio.rationales.api import HOPELESS, ApiWriter
 from radio.schema import InputError, Passage, Question
 from tests.conftest import PATIENCE, ROOT
 from tests.llm_server import KEY, serve

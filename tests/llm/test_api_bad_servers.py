@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from radio.cache import Cache
+from radio.llm.api import HOPELESS, ApiWriter
 from radio.rationales import AnthropicWriter, OpenAIWriter, Request, fill
-from radio.rationales.api import HOPELESS, ApiWriter
 from radio.schema import InputError, Question
 from tests.llm_server import KEY
 
@@ -29,7 +29,7 @@ PAGE = "<!doctype html><html><head><title>Welcome</title></head><body>It works!<
 
 @pytest.fixture(autouse=True)
 def keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("radio.rationales.api.FIRST_WAIT", 0.01)
+    monkeypatch.setattr("radio.llm.api.FIRST_WAIT", 0.01)
     for name in ("ANTHROPIC", "OPENAI"):
         monkeypatch.setenv(f"{name}_API_KEY", KEY)
         monkeypatch.delenv(f"{name}_BASE_URL", raising=False)
@@ -161,7 +161,7 @@ def test_the_address_of_the_environment_is_looked_at_too(monkeypatch: pytest.Mon
 def test_a_server_that_takes_no_connection_is_one_message_within_seconds(
     api: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("radio.rationales.api.CONNECT", 0.3)
+    monkeypatch.setattr("radio.llm.api.CONNECT", 0.3)
     # a full queue of connections: the next one is neither taken nor refused, as behind a firewall
     with socket.socket() as deaf, socket.socket() as first, socket.socket() as second:
         deaf.bind(("127.0.0.1", 0))

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from radio.cache import Cache
+from radio.llm.transformers import _Copy
 from radio.rationales import Failure, Request, TransformersWriter, fill
-from radio.rationales.local import _Copy
 from radio.schema import InputError, Question, Rationale
 
 CHAT = "{% for m in messages %}[{{ m.role }}] {{ m.content }} {% endfor %}{% if add_generation_prompt %}[go] {% endif %}"

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from radio.cache import Cache
+from radio.llm.prompts import PromptTemplate, shipped
 from radio.rationales import RationaleWriter, Recorded, Request
-from radio.rationales.prompts import PromptTemplate, shipped
 from radio.schema import InputError, Passage, Question, Rationale
 
 QUESTIONS = [

@@ -1,13 +1,13 @@
 """Rationales: why the golden answers are right; who writes them, what they are worth, and how to
 look at them."""
 
-from radio.rationales.anthropic import AnthropicWriter
+from radio.llm.anthropic import AnthropicWriter
+from radio.llm.openai import OpenAIWriter
+from radio.llm.prompts import PromptTemplate
+from radio.llm.transformers import TransformersWriter
 from radio.rationales.base import Failure, RationaleWriter, Recorded, Request, fill, read
 from radio.rationales.checks import CHECKS, QualityChecks
 from radio.rationales.judges import Judge, NLIJudge
-from radio.rationales.local import TransformersWriter
-from radio.rationales.openai import OpenAIWriter
-from radio.rationales.prompts import PromptTemplate
 
 __all__ = [
     "CHECKS",

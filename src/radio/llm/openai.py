@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
-from radio.rationales.api import ApiWriter, Reply, read_reply
+from radio.llm.api import ApiWriter, Reply, read_reply
 from radio.schema import InputError
 
 

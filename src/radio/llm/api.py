@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from radio.cache import Cache
+from radio.llm.prompts import PromptTemplate
 from radio.ranges import check
 from radio.rationales.base import (
     USELESS,
@@ -27,7 +28,6 @@ from radio.rationales.base import (
     kept_as_they_are,
     shown_by_prompts,
 )
-from radio.rationales.prompts import PromptTemplate
 from radio.schema import InputError, Question, Rationale
 
 CHARACTERS_PER_TOKEN = 3.5
@@ -106,7 +106,7 @@ class ApiWriter(RationaleWriter):
 
     Args:
         model: its name at the provider.
-        prompt: name of a shipped prompt, or path of a text file (:mod:`radio.rationales.prompts`).
+        prompt: name of a shipped prompt, or path of a text file (:mod:`radio.llm.prompts`).
         sampling: settings that the API takes for this model, for example ``{temperature: 0.2}``
             (published).
         passages: candidates to show, if the prompt has ``{passages}``.

@@ -7,13 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from radio.cache import Cache
+from radio.llm.prompts import PromptTemplate
 from radio.models.files import model_fingerprint
 from radio.models.limits import positions
 from radio.models.loading import language_model_kind, load_model
 from radio.models.tokenizers import check_token_ids, load_tokenizer
 from radio.ranges import check
 from radio.rationales.base import Failure, RationaleWriter, Request, shown_by_prompts
-from radio.rationales.prompts import PromptTemplate
 from radio.schema import InputError, Question, Rationale
 
 
@@ -25,7 +25,7 @@ class TransformersWriter(RationaleWriter):
 
     Args:
         model: transformers name or folder.
-        prompt: name of a shipped prompt, or path of a text file (:mod:`radio.rationales.prompts`).
+        prompt: name of a shipped prompt, or path of a text file (:mod:`radio.llm.prompts`).
         sampling: arguments of ``generate``, for example ``{do_sample: true, temperature: 0.2}``;
             greedy if empty.
         passages: candidates to show, if the prompt has ``{passages}``.

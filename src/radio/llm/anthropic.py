@@ -13,8 +13,8 @@ from types import ModuleType
 from typing import Any, Literal, TypeVar
 
 from radio.cache import Cache
+from radio.llm.api import ApiWriter, Reply, backoff, read_reply
 from radio.ranges import check
-from radio.rationales.api import ApiWriter, Reply, backoff, read_reply
 from radio.rationales.base import Failure, Request
 from radio.schema import InputError, Rationale
 

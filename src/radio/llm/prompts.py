@@ -11,7 +11,7 @@ from pathlib import Path
 from radio.fingerprints import fingerprint
 from radio.schema import InputError, Passage, Question
 
-FOLDER = Path(__file__).parent / "prompts"
+FOLDER = Path(__file__).parents[1] / "rationales" / "prompts"
 FIELDS = ("question", "answers", "choices", "passages")
 
 

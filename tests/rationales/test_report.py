@@ -16,7 +16,7 @@ import pytest
 
 from data_modules import JsonlDataModule
 from radio.encoders import Encoder
-from radio.rationales.base import Recorded
+from radio.rationales import Recorded
 from radio.rationales.checks import CHECKS, QualityChecks
 from radio.rationales.report import rationale_report, report, table
 from radio.retrievers import BM25, Precomputed

@@ -10,12 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
-from lightning.pytorch.utilities import rank_zero_warn
 
-from radio import contracts
 from radio.formats import write_run
-from radio.generators import Generator, Prompt, SpanReader
-from radio.generators.base import as_answer
+from radio.generators import Generator, Prompt, SpanReader, ask
 from radio.metrics.answers import exact_match, f1
 from radio.metrics.ranking import annotated_metrics, ranking_metrics, relevance_of
 from radio.processes import stopping_together
@@ -284,7 +281,7 @@ class GeneratorInTheLoop(_Evaluation):
         answers: list[str] = []
         with stopping_together(module.device):
             if trainer.is_global_zero:
-                answers = self._ask(asked, data.cache)
+                answers = ask(self.generator, asked, data.cache)
         given = iter(trainer.strategy.broadcast(answers))
         for (system, question, suffix), prompt in prompts.items():
             # what a generator knows without a passage is none of the retriever's or reranker's
@@ -308,39 +305,3 @@ class GeneratorInTheLoop(_Evaluation):
         known = module.results.notes[split].get("generators", [])
         module.results.note(split, generators=[*known, self._identity()])
         return self.metric_names
-
-    def _ask(self, prompts: list[Prompt], cache: Any) -> list[str]:
-        keys = [self.generator.key(prompt) for prompt in prompts]
-        missing = dict(zip(keys, prompts, strict=True))
-        for key in cache.get(keys):
-            missing.pop(key)
-        if missing:
-            from tqdm import tqdm
-
-            todo, empty = list(missing.items()), 0
-            self.generator.prefetch([prompt for _, prompt in todo], cache)
-            model = getattr(self.generator, "model", type(self.generator).__name__)
-            with tqdm(total=len(todo), desc="generator", unit="answer", leave=False) as bar:
-                for start in range(0, len(todo), 32):
-                    part = todo[start : start + 32]
-                    answers = self.generator.answer([prompt for _, prompt in part])
-                    answers = contracts.answers(self.generator, answers, len(part))
-                    empty += sum(not answer.strip() for answer in answers)
-                    rows = {
-                        key: {
-                            "id": prompt.question.id,
-                            "question": prompt.question.question,
-                            "answer": a,
-                            "model": model,
-                        }
-                        for (key, prompt), a in zip(part, answers, strict=True)
-                    }
-                    cache.put_json("answer", rows)
-                    bar.update(len(part))
-            if 2 * empty > len(todo) >= 10:
-                rank_zero_warn(
-                    f"{model}: {empty} of {len(todo)} answers are empty; they are kept, and asked "
-                    "for again only after: radio cache prune --kind answer --outcome empty --yes"
-                )
-        stored = cache.get_json(keys, as_answer)
-        return [stored[key] for key in keys]

@@ -12,31 +12,36 @@ from radio.generators.base import Generator, Prompt, what_is_read
 from radio.ranges import check
 
 _STOPWORDS = frozenset(
-    """a about above after again all also although always am among an and any are as at be because been before being
-    below between both but by can could did do does doing down during each even ever every few for from further get
-    gets give gives given had has have having he her here hers him his how however i if in into is it its itself just
-    kind like made make makes making many may me might more most much must my name no nor not now of off often on once
-    one only or other our out over own part per rather same she should since so some still such take takes than that
-    the their them then there these they thing things this those though through thus to too type under until up upon
-    us use used uses using very was we were what when where whether which while who whom whose why will with within
-    without would yet you your""".split()
+    """a about above after again all also although always am among an and any are as at be because been
+    before being below between both but by can could did do does doing down during each even ever
+    every few for from further get gets give gives given had has have having he her here hers him
+    his how however i if in into is it its itself just kind like made make makes making many may me
+    might more most much must my name no nor not now of off often on once one only or other our out
+    over own part per rather same she should since so some still such take takes than that the their
+    them then there these they thing things this those though through thus to too type under until
+    up upon us use used uses using very was we were what when where whether which while who whom
+    whose why will with within without would yet you your""".split()
 )
 _NUMBER_WORDS = frozenset(
-    """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen
-    eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million billion half
-    dozen""".split()
+    """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen
+    sixteen seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety
+    hundred thousand million billion half dozen""".split()
 )
 _UNITS = frozenset(
-    """percent degrees degree metres meters metre kilometres kilometers miles feet years year months days hours
-    minutes seconds weeks centuries people kilograms tonnes tons grams litres times""".split()
+    """percent degrees degree metres meters metre kilometres kilometers miles feet years year months
+    days hours minutes seconds weeks centuries people kilograms tonnes tons grams litres
+    times""".split()
 )
 _OPENERS = frozenset("a an the of by called named is are was were from with".split())
 _NOUN_ENDINGS = tuple("tion sion ity ness ment ance ence ism ine ide ium ase sis".split())
-_PERSON = r"""man|woman|person|king|queen|emperor|scientist|engineer|inventor|explorer|physician|doctor|surgeon|chemist|
-    physicist|astronomer|biologist|botanist|frenchman|englishman|german|american|leader|architect|painter|writer|
-    author|monk|merchant|pioneer|astronaut|nurse|geologist|mathematician|clockmaker|sailor|captain|general|politician"""
-_PLACE = r"""country|city|town|village|island|river|sea|ocean|state|nation|port|mountain|empire|lake|continent|region|
-    place|desert|volcano|kingdom|province|people"""
+_PERSON = r"""
+    man|woman|person|king|queen|emperor|scientist|engineer|inventor|explorer|physician|doctor|
+    surgeon|chemist|physicist|astronomer|biologist|botanist|frenchman|englishman|german|american|
+    leader|architect|painter|writer|author|monk|merchant|pioneer|astronaut|nurse|geologist|
+    mathematician|clockmaker|sailor|captain|general|politician"""
+_PLACE = r"""
+    country|city|town|village|island|river|sea|ocean|state|nation|port|mountain|empire|lake|
+    continent|region|place|desert|volcano|kingdom|province|people"""
 _WORD = re.compile(r"\w+(?:[-'’.,]\w+)*")
 
 

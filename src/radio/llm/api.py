@@ -1,115 +1,52 @@
-"""What writers that ask a model over HTTP have in common: concurrency, retries, budgets, plain
-messages."""
+"""Language models behind HTTP: many requests at a time, tried again where that helps."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import queue
-import random
 import threading
 from abc import abstractmethod
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
 
 from radio.cache import Cache
-from radio.llm.prompts import PromptTemplate
+from radio.llm.base import Call, Failure, LanguageModel, Reply, Result
+from radio.llm.money import Money
+from radio.llm.pace import Pace
+from radio.llm.problems import UNREADABLE, Problems
+from radio.llm.tally import Tally
+from radio.llm.tries import NoAnswerError, Tries
 from radio.ranges import check
-from radio.rationales.base import (
-    USELESS,
-    Failure,
-    RationaleWriter,
-    Request,
-    kept_as_they_are,
-    shown_by_prompts,
-)
-from radio.schema import InputError, Question, Rationale
+from radio.schema import InputError
 
 CHARACTERS_PER_TOKEN = 3.5
 """Where nothing better is known; English prose has more, so that estimates are rather too high."""
 
-HOPELESS = 20
-"""Questions that fail one after the other, with no success in between, before a run gives up."""
-
 CONNECT = 5.0
 """Seconds until a server that does not take a connection counts as unreachable."""
 
-FIRST_WAIT = 0.5
-"""Seconds before the second try of a request; twice as many before each further one."""
-
-UNREADABLE = 2
-"""Further tries of a request whose answer could not be read."""
+SAMPLE = 20
+"""Prompts whose tokens are counted for an estimate."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer of a model: ``outcome`` and ``usage`` as in :class:`radio.schema.Rationale`."""
-
-    text: str
-    outcome: str
-    usage: Mapping[str, int]
-    response: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """What an error means: ``fatal`` concerns every request, ``retry`` may pass, else it is this
-    question's own."""
-
-    message: str
-    fatal: bool = False
-    retry: bool = False
-    wait: float | None = None
-    """Seconds that the server asks to wait."""
-    unreachable: bool = False
-    patience: int = 8
-    """Further tries that are worth it as long as this server has answered nothing at all."""
-    unreadable: bool = False
-    """It has answered, and may have taken money for it."""
-
-
-class Pace:
-    """Spaces requests so that a minute holds no more requests and tokens than allowed; all wait
-    when told to."""
-
-    def __init__(self, requests_per_minute: int | None, tokens_per_minute: int | None) -> None:
-        self._per_request = 60 / requests_per_minute if requests_per_minute else 0.0
-        self._per_token = 60 / tokens_per_minute if tokens_per_minute else 0.0
-        self._ready = 0.0
-
-    async def wait(self, tokens: float) -> None:
-        clock = asyncio.get_running_loop().time
-        start = max(clock(), self._ready)
-        self._ready = start + max(self._per_request, tokens * self._per_token)
-        while (left := start - clock()) > 0:
-            await asyncio.sleep(left)
-
-    def pause(self, seconds: float) -> None:
-        """The server said that there were too many: nothing starts before that time is over."""
-        self._ready = max(self._ready, asyncio.get_running_loop().time() + seconds)
-
-
-class ApiWriter(RationaleWriter):
-    """Asks a model over HTTP, many questions at a time. A subclass implements :meth:`connect` and
+class ApiModel(LanguageModel):
+    """Asks a model over HTTP, many calls at a time. A subclass implements :meth:`connect` and
     :meth:`ask`.
 
     A rate limit, an overloaded server or a broken connection is tried again, after the time that
     the server names or else twice as long each time. A wrong key, an unknown model, an empty
-    account or an unreachable server ends the run at once. What was answered is in the cache by
-    then. Neither ``max_tokens`` nor anything after it is part of the cache key; an answer that was
+    account or an unreachable server ends the run at once. What was answered has been yielded by
+    then. Neither ``max_tokens`` nor anything after it is part of a cache key; an answer that was
     cut off is asked for again when ``max_tokens`` has been raised.
 
     Args:
         model: its name at the provider.
-        prompt: name of a shipped prompt, or path of a text file (:mod:`radio.llm.prompts`).
         sampling: settings that the API takes for this model, for example ``{temperature: 0.2}``
             (published).
-        passages: candidates to show, if the prompt has ``{passages}``.
         max_tokens: limit of an answer.
         base_url: other address than the provider's, with ``http://`` or ``https://``. Not part of
             the cache key: a model is known by its name, wherever it is served.
@@ -132,9 +69,7 @@ class ApiWriter(RationaleWriter):
     def __init__(
         self,
         model: str,
-        prompt: str = "published",
         sampling: dict[str, Any] | None = None,
-        passages: int = 5,
         max_tokens: int = 300,
         base_url: str | None = None,
         concurrency: int = 16,
@@ -146,34 +81,16 @@ class ApiWriter(RationaleWriter):
         max_cost: float | None = None,
     ) -> None:
         check(self, locals())
-        self._template = PromptTemplate(prompt)
-        self.model = model
-        self.prompt = self._template.fingerprint
-        self.sampling = sampling or {}
-        self.passages_shown = passages if self._template.shows_passages else 0
-        self._max_tokens = max_tokens
+        super().__init__(model, sampling, max_tokens)
         self._base_url = address(base_url or os.environ.get(self.url_name), self.url_name)
         self._concurrency = concurrency
         self._retries = retries
         self._timeout = timeout
         self._pace = Pace(requests_per_minute, tokens_per_minute)
-        self._prices = (prices or {}).get(model)
-        self._max_cost = max_cost
+        self._money = Money(model, prices, max_cost)
+        self._tally = Tally(model)
         self._tokens_per_character = 1 / CHARACTERS_PER_TOKEN
-        self._spent = self._reserved = 0.0
-        self._answered = self._retried = self._failed = self._in_a_row = 0
-        self._useless: Counter[str] = Counter()
-        self._stopped = False
-        self._batch = False  # whether requests go through the provider's batch interface
-        if max_cost is not None and self._prices is None:
-            raise InputError(
-                f"max_cost is set, but prices has no entry for {model!r}: add its input and output "
-                "prices"
-            )
-        if self._prices is not None and not {"input", "output"} <= set(self._prices):
-            raise InputError(
-                f"prices: {model!r}: found {', '.join(self._prices)}, expected input and output"
-            )
+        self._in_batches = False  # whether calls go through the provider's batch interface
 
     # What a subclass gives
 
@@ -187,12 +104,12 @@ class ApiWriter(RationaleWriter):
         """An asynchronous client of the SDK, which itself tries nothing again."""
 
     @abstractmethod
-    async def ask(self, client: Any, text: str) -> Reply:
-        """One request; ``text`` is the user's part of the prompt."""
+    async def ask(self, client: Any, call: Call) -> Reply:
+        """One request."""
 
     @abstractmethod
-    def count_tokens(self, texts: Sequence[str]) -> tuple[list[int], str]:
-        """Tokens of the whole prompt for each text, and how they were counted."""
+    def count_tokens(self, calls: Sequence[Call]) -> tuple[list[int], str]:
+        """Tokens of the whole prompt of each call, and how they were counted."""
 
     def api_key(self) -> str:
         """The key from the environment.
@@ -207,95 +124,71 @@ class ApiWriter(RationaleWriter):
             )
         return key
 
+    @property
+    def time_limits(self) -> Any:
+        """For the SDK: a server that is not there shows itself at once, whatever time an answer may
+        take."""
+        return self.sdk.Timeout(self._timeout, connect=min(self._timeout, CONNECT))
+
+    @property
+    def problems(self) -> Problems:
+        """Who reads the exceptions of the SDK."""
+        url = self._base_url or "the provider"
+        return Problems(self.sdk, url, self.model, self.key_name, self._timeout)
+
     # Estimate and money
 
-    def cost(self, usage: Mapping[str, float], *, batch: bool = False) -> float:
-        """US dollars of a number of tokens; 0 where no price is known."""
-        if self._prices is None:
-            return 0.0
-        price = {
-            "cache_read": self._prices["input"],
-            "cache_write": self._prices["input"],
-            **self._prices,
-        }
-        kinds = ("input", "output", "cache_read", "cache_write")
-        dollars = sum(usage.get(kind, 0) * price[kind] for kind in kinds) / 1e6
-        return dollars * (self._prices.get("batch", 1.0) if batch else 1.0)
+    def tokens(self, call: Call) -> float:
+        """About how many tokens a prompt has."""
+        return self._tokens_per_character * (len(call.system) + len(call.user))
 
-    def _most(self, text: str, *, batch: bool = False) -> float:
-        """The most that a request can cost."""
-        tokens = 1.3 * self._tokens_per_character * (len(text) + len(self._template.system)) + 50
-        return self.cost({"input": tokens, "output": self._max_tokens}, batch=batch)
+    def most(self, call: Call) -> float:
+        """US dollars that a call may cost at most."""
+        usage = {"input": 1.3 * self.tokens(call) + 50, "output": self._max_tokens}
+        return self._money.cost(usage, batch=self._in_batches)
 
-    def estimate(self, requests: Sequence[Request]) -> str:
-        sample = [self._text(request) for request in requests[:: max(1, len(requests) // 20)][:20]]
+    def estimate(self, calls: Sequence[Call]) -> str:
+        step = max(1, len(calls) // SAMPLE)
+        sample = calls[::step][:SAMPLE]
         counts, how = self.count_tokens(sample)
-        length = sum(len(text) + len(self._template.system) for text in sample)
-        self._tokens_per_character = sum(counts) / max(1, length)
-        read, written = len(requests) * sum(counts) / len(counts), len(requests) * self._max_tokens
-        dollars = self.cost({"input": read, "output": written}, batch=self._batch)
-        money = (
-            f"at most ${dollars:,.2f} with {self.model}"
-            if self._prices
-            else f"no price is known for {self.model}"
-        )
-        limit = f", stops before ${self._max_cost:,.2f}" if self._max_cost is not None else ""
-        return f"about {read:,.0f} tokens of input ({how}), at most {written:,} of output; {money}{limit}"
+        characters = sum(len(call.system) + len(call.user) for call in sample)
+        self._tokens_per_character = sum(counts) / max(1, characters)
+        read = len(calls) * sum(counts) / len(counts)
+        written = len(calls) * self._max_tokens
+        if self._money.known:
+            usage = {"input": read, "output": written}
+            dollars = self._money.cost(usage, batch=self._in_batches)
+            money = f"at most ${dollars:,.2f} with {self.model}"
+        else:
+            money = f"no price is known for {self.model}"
+        if self._money.limit is not None:
+            money += f", stops before ${self._money.limit:,.2f}"
+        return f"about {read:,.0f} tokens of input ({how}), at most {written:,} of output; {money}"
 
     def status(self) -> str:
-        money = f"${self._spent:,.2f} spent, " if self._prices else ""
-        stopped = ", stopped at max_cost" if self._stopped else ""
-        return f"{money}{self._retried:,} retries, {self._failed:,} failed{stopped}"
+        money = f"${self._money.spent:,.2f} spent, " if self._money.known else ""
+        stopped = ", stopped at max_cost" if self._money.stopped else ""
+        return f"{money}{self._tally.retried:,} retries, {self._tally.failed:,} failed{stopped}"
 
     def hint(self) -> str:
-        if self._stopped:
-            return f"stopped at max_cost {self._max_cost}; raise it to go on"
-        return super().hint()
+        if self._money.stopped:
+            return f"stopped at max_cost {self._money.limit}; raise it to go on"
+        return ""
 
-    def asked(self, question: Question) -> list[Any]:
-        return shown_by_prompts(question)
-
-    def outdated(self, rationale: Rationale) -> bool:
-        return (
-            rationale.outcome == "truncated" and rationale.usage.get("output", 0) < self._max_tokens
-        )
+    def paid(self, reply: Reply) -> Reply:
+        """Note what came back, and what it cost."""
+        self._tally.answer(reply)
+        self._money.spend(reply.usage, batch=self._in_batches)
+        return reply
 
     # The work
 
-    def _text(self, request: Request) -> str:
-        return self._template.render(request.question, request.passages)
-
-    def _rationale(self, request: Request, reply: Reply) -> Rationale:
-        self._answered += 1
-        self._in_a_row = 0
-        usable = reply.outcome == "written" and reply.text.strip()
-        self._useless["usable" if usable else reply.outcome if reply.text.strip() else "empty"] += 1
-        self._spent += self.cost(reply.usage, batch=self._batch)
-        return Rationale(
-            request.question.id,
-            reply.text,
-            self.model,
-            self.prompt,
-            reply.usage,
-            reply.outcome,
-            reply.response,
-        )
-
-    def _failure(self, request: Request, message: str) -> Failure:
-        self._failed += 1
-        self._in_a_row += 1
-        if self._in_a_row >= HOPELESS:
-            raise InputError(
-                f"{self.model}: {HOPELESS} questions in a row failed, the last one with: {message}"
-            )
-        return Failure(request.question.id, message)
-
-    def write(self, requests: Sequence[Request], cache: Cache) -> Iterator[Rationale | Failure]:
+    def complete(self, calls: Sequence[Call], cache: Cache) -> Iterator[Result]:
         # a thread of its own: the caller stores results meanwhile, and a notebook's own event loop
         # is not in the way
-        results: queue.Queue[Rationale | Failure | BaseException | None] = queue.Queue()
+        results: queue.Queue[Result | BaseException | None] = queue.Queue()
         loop = asyncio.new_event_loop()
-        work = loop.create_task(self._run(requests, results))
+        work = loop.create_task(self._ask_all(calls, results))
 
         def serve() -> None:
             try:
@@ -307,7 +200,7 @@ class ApiWriter(RationaleWriter):
                 loop.run_until_complete(loop.shutdown_asyncgens())
                 loop.close()
 
-        thread = threading.Thread(target=serve, name="rationales", daemon=True)
+        thread = threading.Thread(target=serve, name="language model", daemon=True)
         thread.start()
         try:
             while (result := results.get()) is not None:
@@ -319,160 +212,65 @@ class ApiWriter(RationaleWriter):
                 loop.call_soon_threadsafe(work.cancel)
             thread.join(timeout=10)
 
-    async def _run(self, requests: Sequence[Request], results: queue.Queue[Any]) -> None:
-        todo = iter(requests)
+    async def _ask_all(
+        self, calls: Sequence[Call], results: queue.Queue[Result | BaseException | None]
+    ) -> None:
+        left = iter(calls)
         async with self.connect() as client:
-
-            async def work(limit: int | None = None) -> None:
-                for number, request in enumerate(todo, 1):
-                    if self._all_useless():
-                        return
-                    text = self._text(request)
-                    most = self._most(text)
-                    if (
-                        self._max_cost is not None
-                        and self._spent + self._reserved + most > self._max_cost
-                    ):
-                        self._stopped = True
-                        return
-                    self._reserved += most
-                    result = await self._one(client, request, text)
-                    self._reserved -= most
-                    results.put(result)
-                    if number == limit:
-                        return
-
-            # one request alone first: a wrong key or model shows itself before hundreds are under
-            # way
-            await work(limit=1)
+            # one call alone first: a wrong key or model shows itself before hundreds are under way
+            for call in left:
+                await self._ask_one(client, call, results)
+                break
             async with asyncio.TaskGroup() as group:
                 for _ in range(self._concurrency):
-                    group.create_task(work())
+                    group.create_task(self._work(client, left, results))
         # not before the answers that were under way have come: they are paid for
-        if self._all_useless():
-            raise InputError(
-                f"{self.model}: of no use so far, so that the rest is not asked for: "
-                f"{self._came_back()}"
-            )
+        self._tally.check_use()
 
-    def _all_useless(self) -> bool:
-        """Whether many answers came and none that teaches anything."""
-        return self._useless.total() >= HOPELESS and not self._useless["usable"]
+    async def _work(
+        self,
+        client: Any,
+        left: Iterator[Call],
+        results: queue.Queue[Result | BaseException | None],
+    ) -> None:
+        """Take one call after the other, until none is left or there is no point in going on."""
+        for call in left:
+            if self._tally.all_useless or not await self._ask_one(client, call, results):
+                return
 
-    def _came_back(self) -> str:
-        return kept_as_they_are(
-            {name: self._useless[name] for name in USELESS if self._useless[name]}
-        )
+    async def _ask_one(
+        self, client: Any, call: Call, results: queue.Queue[Result | BaseException | None]
+    ) -> bool:
+        """Whether there was enough money to ask."""
+        most = self.most(call)
+        if not self._money.reserve(most):
+            return False
+        result = await self._patiently(client, call)
+        self._money.release(most)
+        results.put((call, result))
+        return True
 
-    async def _one(self, client: Any, request: Request, text: str) -> Rationale | Failure:
-        tokens = (
-            self._tokens_per_character * (len(text) + len(self._template.system))
-            + self._max_tokens / 2
-        )
-        unreadable = 0
-        for attempt in range(self._retries + 1):
+    async def _patiently(self, client: Any, call: Call) -> Reply | Failure:
+        """The reply, after as many tries as it takes."""
+        tokens = self.tokens(call) + self._max_tokens / 2
+        tries = Tries(self._retries, unreadable=UNREADABLE)
+        problems = self.problems
+        while True:
             await self._pace.wait(tokens)
             try:
                 async with asyncio.timeout(self._timeout):
-                    return self._rationale(request, await self.ask(client, text))
-            except (
-                self.sdk.APIError,
-                OSError,
-                ValueError,
-                KeyError,
-                TypeError,
-                AttributeError,
-                IndexError,
-            ) as error:
-                problem = self.problem(error)
-            never = not self._answered and problem.retry and attempt >= problem.patience
-            if problem.fatal or never:
-                raise InputError(problem.message)
-            unreadable += problem.unreadable
-            if not problem.retry or attempt == self._retries or unreadable > UNREADABLE:
-                break
-            self._retried += 1
+                    reply = await self.ask(client, call)
+                return self.paid(reply)
+            except problems.expected as error:
+                problem = problems.read(error)
+            try:
+                seconds = tries.wait(problem, reached=self._tally.answered > 0)
+            except NoAnswerError as error:
+                return self._tally.failure(call, str(error))
+            self._tally.retried += 1
             if problem.wait is not None:
                 self._pace.pause(problem.wait)
-            await asyncio.sleep(problem.wait or backoff(attempt) * random.uniform(0.75, 1.0))
-        return self._failure(request, problem.message)
-
-    @property
-    def _time_limits(self) -> Any:
-        """For the SDK: a server that is not there shows itself at once, whatever time an answer may
-        take."""
-        return self.sdk.Timeout(self._timeout, connect=min(self._timeout, CONNECT))
-
-    def problem(self, error: Exception) -> Problem:
-        """What an exception of the SDK, or of reading its answer, means."""
-        url = self._base_url or "the provider"
-        causes = list(_causes(error))
-        # the transports name it differently; none of them got a connection at all
-        if any(
-            "Connect" in type(cause).__name__ and "Connection" not in type(cause).__name__
-            for cause in causes
-        ):
-            reason = str(causes[-1]) or type(causes[-1]).__name__
-            return Problem(
-                self._clean(f"cannot reach {url} ({reason})"),
-                retry=True,
-                unreachable=True,
-                patience=1,
-            )
-        if isinstance(error, TimeoutError | self.sdk.APITimeoutError):
-            return Problem(
-                f"no answer within {self._timeout:g} s from {url}", retry=True, patience=1
-            )
-        if isinstance(error, self.sdk.APIConnectionError):
-            return Problem(
-                self._clean(f"the connection to {url} broke ({causes[-1]})"), retry=True, patience=3
-            )
-        if isinstance(error, self.sdk.APIStatusError):
-            return self._status_problem(error, url)
-        message = self._clean(
-            f"unreadable answer from {url}: {error if str(error) else type(error).__name__}"
-        )
-        return Problem(message, retry=True, unreadable=True, patience=UNREADABLE)
-
-    def _status_problem(self, error: Any, url: str) -> Problem:
-        status = error.status_code
-        body = error.body if isinstance(error.body, dict) else {}
-        inner: Mapping[str, Any] = body["error"] if isinstance(body.get("error"), dict) else body
-        said = self._clean(str(inner.get("message") or error.message))
-        code = " ".join(str(inner.get(key, "")) for key in ("type", "code"))
-        empty = status == 402 or any(word in f"{code} {said}".lower() for word in QUOTA)
-        if status in (401, 403):
-            return Problem(
-                f"{url} refused the key in {self.key_name} ({status}: {said})", fatal=True
-            )
-        if status == 404:
-            return Problem(
-                f"{url} knows no model {self.model!r}, or no such address (404: {said})", fatal=True
-            )
-        if empty and status in (400, 402, 403, 429):
-            return Problem(
-                f"the account at {url} has no money or quota left ({status}: {said})", fatal=True
-            )
-        if status in (408, 409, 429) or status >= 500:
-            # a server that only ever fails is down; one that is asked too often says so for as long
-            # as it takes
-            patience = 8 if status == 429 else 5
-            wait = _retry_after(error.response.headers)
-            return Problem(f"{url}: {status}: {said}", retry=True, wait=wait, patience=patience)
-        # this question's own, such as a prompt that is too long; many in a row end the run
-        # (HOPELESS)
-        return Problem(f"{url}: {status}: {said}")
-
-    def _clean(self, message: str) -> str:
-        """One line without the key, which some servers repeat."""
-        key = os.environ.get(self.key_name)
-        message = " ".join(message.split())[:500]
-        return message.replace(key, "***") if key else message
-
-
-def backoff(attempt: int) -> float:
-    """Seconds to wait after the try of this 0-based number."""
-    return min(60.0, FIRST_WAIT * 2.0**attempt)
+            await asyncio.sleep(seconds)
 
 
 def address(base_url: str | None, variable: str = "") -> str | None:
@@ -486,10 +284,10 @@ def address(base_url: str | None, variable: str = "") -> str | None:
         return None
     try:
         parts = urlsplit(found)
-        whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        is_whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
-        whole = False
-    if not whole:
+        is_whole = False
+    if not is_whole:
         name = "base_url" if found != os.environ.get(variable) else variable
         example = f"http://{found.rpartition('://')[2].lstrip('/') or 'localhost:8000/v1'}"
         raise InputError(
@@ -497,49 +295,6 @@ def address(base_url: str | None, variable: str = "") -> str | None:
             f"{example!r}"
         )
     return f"{parts.scheme}://{found.partition('://')[2]}".rstrip("/")
-
-
-def read_reply(reply: Any, part: str) -> Any:
-    """A part of what the SDK made of an answer, which it does not look at itself.
-
-    Raises:
-        ValueError: the answer has no such part: another kind of server, or a page of a proxy.
-    """
-    found = getattr(reply, part, None)
-    if found is None or found == []:
-        said = reply if isinstance(reply, str) else reply.to_json(indent=None)
-        raise ValueError(
-            f"found {' '.join(said.split())[:80]!r}, expected an answer with {part!r}; see base_url"
-        )
-    return found
-
-
-QUOTA = (
-    "insufficient_quota",
-    "billing",
-    "credit balance",
-    "exceeded your current quota",
-    "spend limit",
-)
-"""How providers name an account that is used up."""
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that the server asks to wait (at most ten minutes); None if it does not say."""
-    for name, scale in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
-        with suppress(KeyError, ValueError):
-            seconds = float(headers[name]) / scale
-            if seconds >= 0:
-                return min(seconds, 600.0)
-    return None
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """What an error was raised from, the error itself first."""
-    cause: BaseException | None = error
-    while cause is not None:
-        yield cause
-        cause = cause.__cause__
 
 
 def _first(error: BaseException) -> BaseException:

@@ -1,4 +1,4 @@
-"""Rationales from any server that speaks OpenAI's chat completions."""
+"""Models of any server that speaks OpenAI's chat completions."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
-from radio.llm.api import ApiWriter, Reply, read_reply
+from radio.llm.api import ApiModel
+from radio.llm.base import Call, Reply
+from radio.llm.problems import read_reply
 from radio.schema import InputError
 
 
-class OpenAIWriter(ApiWriter):
+class OpenAIModel(ApiModel):
     """Asks an OpenAI-compatible server (OpenAI, vLLM, SGLang, Ollama, llama.cpp) through the
     official SDK.
 
@@ -21,10 +23,9 @@ class OpenAIWriter(ApiWriter):
     Args:
         limit_name: what the server calls ``max_tokens``; OpenAI's reasoning models say
             ``max_completion_tokens``.
-        kwargs: arguments of ApiWriter.
+        kwargs: arguments of ApiModel.
     """
 
-    identity = "OpenAIWriter"
     key_name = "OPENAI_API_KEY"
     url_name = "OPENAI_BASE_URL"
 
@@ -41,7 +42,8 @@ class OpenAIWriter(ApiWriter):
             import openai
         except ImportError:
             raise InputError(
-                "OpenAIWriter needs the package openai: pip install 'radio-rag[openai]'"
+                "models behind OpenAI's interface need the package openai: "
+                "pip install 'radio-rag[openai]'"
             ) from None
         return openai
 
@@ -51,41 +53,29 @@ class OpenAIWriter(ApiWriter):
         return super().api_key()
 
     def connect(self) -> Any:
-        # aiohttp costs half the processor time of the SDK's default transport
-        http = self.sdk.DefaultAioHttpClient()
-        options = {
-            "api_key": self.api_key(),
-            "base_url": self._base_url,
-            "timeout": self._time_limits,
-        }
-        return self.sdk.AsyncOpenAI(http_client=http, max_retries=0, **options)
+        return self.sdk.AsyncOpenAI(
+            # aiohttp costs half the processor time of the SDK's default transport
+            http_client=self.sdk.DefaultAioHttpClient(),
+            max_retries=0,
+            api_key=self.api_key(),
+            base_url=self._base_url,
+            timeout=self.time_limits,
+        )
 
-    async def ask(self, client: Any, text: str) -> Reply:
-        messages = [{"role": "user", "content": text}]
-        if self._template.system:
-            messages.insert(0, {"role": "system", "content": self._template.system})
+    async def ask(self, client: Any, call: Call) -> Reply:
+        messages = [{"role": "user", "content": call.user}]
+        if call.system:
+            messages.insert(0, {"role": "system", "content": call.system})
         completion = await client.chat.completions.create(
             model=self.model,
             messages=messages,
             extra_body={self._limit_name: self._max_tokens, **self.sampling},
         )
-        choice = read_reply(completion, "choices")[0]
-        refused = choice.finish_reason == "content_filter" or bool(choice.message.refusal)
-        outcome = (
-            "refused" if refused else "truncated" if choice.finish_reason == "length" else "written"
-        )
-        usage = completion.usage
-        tokens = {"input": usage.prompt_tokens, "output": usage.completion_tokens} if usage else {}
-        read = getattr(getattr(usage, "prompt_tokens_details", None), "cached_tokens", None) or 0
-        if read:
-            tokens = {**tokens, "input": tokens["input"] - read, "cache_read": read}
-        text = (choice.message.content or choice.message.refusal or "").strip()
-        return Reply(text, outcome, tokens, completion.to_dict(mode="json"))
+        return reply_of(completion)
 
-    def count_tokens(self, texts: Sequence[str]) -> tuple[list[int], str]:
+    def count_tokens(self, calls: Sequence[Call]) -> tuple[list[int], str]:
         import tiktoken
 
-        prompts = [f"{self._template.system}\n{text}" for text in texts]
         try:
             encoding = tiktoken.encoding_for_model(self.model)
         except KeyError:
@@ -93,10 +83,36 @@ class OpenAIWriter(ApiWriter):
         except Exception as error:
             why = f"the encoding could not be loaded: {type(error).__name__}"
         else:
-            return [
-                len(encoding.encode_ordinary(prompt)) + 8 for prompt in prompts
-            ], f"tiktoken {encoding.name}"
-        return (
-            [round(len(prompt) * self._tokens_per_character) for prompt in prompts],
-            f"{1 / self._tokens_per_character:g} characters a token, as {why}",
-        )
+            prompts = [f"{call.system}\n{call.user}" for call in calls]
+            # a message has some tokens of its own
+            counts = [len(encoding.encode_ordinary(prompt)) + 8 for prompt in prompts]
+            return counts, f"tiktoken {encoding.name}"
+        how = f"{1 / self._tokens_per_character:g} characters a token, as {why}"
+        return [round(self.tokens(call)) for call in calls], how
+
+
+def reply_of(completion: Any) -> Reply:
+    """The answer in what the SDK returned."""
+    choice = read_reply(completion, "choices")[0]
+    message = choice.message
+    if choice.finish_reason == "content_filter" or message.refusal:
+        outcome = "refused"
+    elif choice.finish_reason == "length":
+        outcome = "truncated"
+    else:
+        outcome = "written"
+    text = (message.content or message.refusal or "").strip()
+    return Reply(text, outcome, _usage(completion.usage), completion.to_dict(mode="json"))
+
+
+def _usage(usage: Any) -> dict[str, int]:
+    """Tokens by kind; nothing where the server does not count them."""
+    if not usage:
+        return {}
+    tokens = {"input": usage.prompt_tokens, "output": usage.completion_tokens}
+    details = getattr(usage, "prompt_tokens_details", None)
+    cached = getattr(details, "cached_tokens", None) or 0
+    if cached:
+        tokens["input"] -= cached
+        tokens["cache_read"] = cached
+    return tokens

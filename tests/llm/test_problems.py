@@ -17,8 +17,10 @@ from typing import Any
 import pytest
 
 from radio.cache import Cache
-from radio.llm.api import HOPELESS, ApiWriter
+from radio.llm.openai import OpenAIModel
+from radio.llm.tally import HOPELESS
 from radio.rationales import AnthropicWriter, OpenAIWriter, Request, fill
+from radio.rationales.writers import PromptWriter
 from radio.schema import InputError, Question
 from tests.llm_server import KEY
 
@@ -29,7 +31,7 @@ PAGE = "<!doctype html><html><head><title>Welcome</title></head><body>It works!<
 
 @pytest.fixture(autouse=True)
 def keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("radio.llm.api.FIRST_WAIT", 0.01)
+    monkeypatch.setattr("radio.llm.tries.FIRST_WAIT", 0.01)
     for name in ("ANTHROPIC", "OPENAI"):
         monkeypatch.setenv(f"{name}_API_KEY", KEY)
         monkeypatch.delenv(f"{name}_BASE_URL", raising=False)
@@ -77,7 +79,7 @@ def server(say: Callable[[str], tuple[str, str]]) -> Iterator[Answers]:
             thread.join()
 
 
-def writer(api: str, url: str, **options: Any) -> ApiWriter:
+def writer(api: str, url: str, **options: Any) -> PromptWriter:
     if api == "anthropic":
         return AnthropicWriter("claude-test", base_url=url, **options)
     return OpenAIWriter("a-local-model", base_url=f"{url}/v1", **options)
@@ -89,7 +91,7 @@ def questions(count: int) -> list[Question]:
     ]
 
 
-def ask(made: ApiWriter, count: int, folder: Path) -> Counter[str]:
+def ask(made: PromptWriter, count: int, folder: Path) -> Counter[str]:
     requests = [Request(made.key(q), q) for q in questions(count)]
     return fill(
         made, requests, Cache(folder / "radio.sqlite"), folder / "failures.jsonl", "rationales"
@@ -151,7 +153,7 @@ def test_the_address_of_the_environment_is_looked_at_too(monkeypatch: pytest.Mon
     with pytest.raises(InputError, match="OPENAI_BASE_URL: found 'localhost:8000'"):
         OpenAIWriter("m")
     monkeypatch.setenv("OPENAI_BASE_URL", "http://localhost:8000/v1/")
-    assert OpenAIWriter("m")._base_url == "http://localhost:8000/v1"
+    assert OpenAIModel("m")._base_url == "http://localhost:8000/v1"
 
 
 # Servers that are not there

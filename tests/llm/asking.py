@@ -22,7 +22,7 @@ from radio.llm.openai import OpenAIModel
 from radio.rationales import AnthropicWriter, OpenAIWriter, Request, fill
 from radio.rationales.writers import PromptWriter
 from radio.schema import Question
-from tests.llm_server import KEY
+from tests.llm_wire import KEY
 
 APIS = ("anthropic", "openai")
 PRICES = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.llm_server import KEY
+from tests.llm_wire import KEY
 
 
 @pytest.fixture(autouse=True)

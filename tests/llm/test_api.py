@@ -15,7 +15,8 @@ from radio.rationales import AnthropicWriter, OpenAIWriter, Request
 from radio.schema import InputError, Question
 from tests.conftest import ROOT
 from tests.llm.asking import APIS, PRICES, ask, failures, questions, rows, spent, writer
-from tests.llm_server import KEY, serve
+from tests.llm_server import serve
+from tests.llm_wire import KEY
 
 pytest.importorskip("openai", reason="the extra `openai` is not installed")
 

@@ -22,7 +22,7 @@ from radio.llm.tally import HOPELESS
 from radio.rationales import AnthropicWriter, OpenAIWriter, Request, fill
 from radio.rationales.writers import PromptWriter
 from radio.schema import InputError, Question
-from tests.llm_server import KEY
+from tests.llm_wire import KEY
 
 pytest.importorskip("openai", reason="the extra `openai` is not installed")
 APIS = ("anthropic", "openai")

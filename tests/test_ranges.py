@@ -40,6 +40,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "NoisyTeacher": {"loss": Huber()},
     "ExtractiveReader": {"model": "x", "stride": 4},
     "TransformersModel": {"model": "x"},
+    "TransformersWriter": {"model": "x"},
     "Shift": {"positive": 9},
     "AnthropicModel": {"prices": PRICES},
 }
@@ -47,6 +48,7 @@ NEEDED: dict[str, dict[str, Any]] = {
 STAND_INS = {
     "Reranker": radio.rerankers.CrossEncoder,
     "_Distribution": radio.losses.ListNet,
+    "LanguageModel": AnthropicModel,
     "ApiModel": AnthropicModel,
     "PromptWriter": radio.rationales.AnthropicWriter,
     "RationaleDataModule": data_modules.QuickstartDataModule,

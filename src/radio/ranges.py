@@ -144,6 +144,7 @@ RANGES: dict[str, dict[str, Range]] = {
         "batch_size": count(1),
     },
     # language models
+    "LanguageModel": {"max_tokens": count(1)},
     "ApiModel": {
         "max_tokens": count(1),
         "concurrency": count(1),
@@ -159,6 +160,9 @@ RANGES: dict[str, dict[str, Range]] = {
     "TransformersModel": {"max_tokens": count(1), "max_length": TOKENS, "batch_size": count(1)},
     # rationales
     "PromptWriter": {"passages": count(1)},
+    "AnthropicWriter": {"passages": count(1)},
+    "OpenAIWriter": {"passages": count(1)},
+    "TransformersWriter": {"passages": count(1)},
     "NLIJudge": {"threshold": UNIT, "batch_size": count(1), "max_length": TOKENS},
     # a cosine
     "QualityChecks": {

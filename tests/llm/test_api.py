@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from radio.llm.openai import OpenAIModel
 from radio.llm.tally import HOPELESS
-from radio.rationales import AnthropicWriter, OpenAIWriter, Request
+from radio.rationales import AnthropicWriter, OpenAIWriter
 from radio.schema import InputError, Question
 from tests.conftest import ROOT
 from tests.llm.asking import APIS, PRICES, ask, failures, questions, rows, spent, writer
@@ -155,13 +156,6 @@ def test_a_cut_answer_is_asked_for_again_only_with_a_higher_limit(api: str, tmp_
     assert [row["outcome"] for row in rows(tmp_path)] == ["truncated"]
 
 
-def test_the_estimate_says_how_tokens_were_counted(tmp_path: Path) -> None:
-    asked = [Request("k", question) for question in questions(3)]
-    made = OpenAIWriter("a-local-model", base_url="http://127.0.0.1:9/v1")
-    assert "3.5 characters a token, as tiktoken does not know a-local-model" in made.estimate(asked)
-    assert "no price is known for a-local-model" in made.estimate(asked)
-
-
 def test_a_key_reaches_no_file(
     radio: Radio, tiny_run: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,3 +180,31 @@ def test_a_key_reaches_no_file(
     assert any(name.endswith("config.yaml") for name in texts)
     assert any(name.endswith(".wandb") for name in texts)
     assert [name for name, text in texts.items() if KEY.encode() in text] == []
+
+
+# Addresses
+
+
+@pytest.mark.parametrize("kind", [AnthropicWriter, OpenAIWriter], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize(
+    "found",
+    ["localhost:8000", "localhost:8000/v1", "127.0.0.1:9", "http://", "ftp://x", "http://a:b"],
+)
+def test_an_address_that_is_none_is_refused_before_anything_is_asked(kind: Any, found: str) -> None:
+    with pytest.raises(
+        InputError, match=r"base_url: found .* expected an address with http:// or https://"
+    ):
+        kind(base_url=found)
+
+
+def test_the_message_shows_the_address_as_it_should_be() -> None:
+    with pytest.raises(InputError, match=r"such as 'http://localhost:8000/v1'"):
+        OpenAIWriter("m", base_url="localhost:8000/v1")
+
+
+def test_the_address_of_the_environment_is_looked_at_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "localhost:8000")
+    with pytest.raises(InputError, match="OPENAI_BASE_URL: found 'localhost:8000'"):
+        OpenAIWriter("m")
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://localhost:8000/v1/")
+    assert OpenAIModel("m")._base_url == "http://localhost:8000/v1"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from radio.cache import Cache
+from radio.ranges import check
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ class LanguageModel(ABC):
     """
 
     def __init__(self, model: str, sampling: dict[str, Any] | None, max_tokens: int) -> None:
+        check(self, locals())
         self.model = model
         self.sampling = sampling or {}
         self._max_tokens = max_tokens

@@ -42,8 +42,7 @@ class OpenAIModel(ApiModel):
             import openai
         except ImportError:
             raise InputError(
-                "models behind OpenAI's interface need the package openai: "
-                "pip install 'radio-rag[openai]'"
+                "OpenAIModel needs the package openai: pip install 'radio-rag[openai]'"
             ) from None
         return openai
 

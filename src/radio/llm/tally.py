@@ -55,8 +55,10 @@ class Tally:
         return self.answered >= HOPELESS and not self._outcomes["written"]
 
     def check_use(self) -> None:
-        """Raises:
-        InputError: nothing of use has come back.
+        """Refuse to go on where nothing of use has come back.
+
+        Raises:
+            InputError: says what has, and what to do.
         """
         if self.all_useless:
             useless = {name: self._outcomes[name] for name in USELESS if self._outcomes[name]}

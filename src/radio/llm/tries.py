@@ -19,7 +19,10 @@ class NoAnswerError(InputError):
 
 
 class Tries:
-    """The tries of one request.
+    """The tries of one request: the same policy for messages, for batches and for their results.
+
+    (tenacity would need four callables in the place of :meth:`wait`, which all look at the same
+    problem, and would lose why it stopped: that decides whether the run ends too.)
 
     Args:
         retries: further tries.

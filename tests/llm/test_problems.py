@@ -32,10 +32,12 @@ def test_a_server_that_takes_no_connection_is_one_message_within_seconds(
             waiting.setblocking(False)
             waiting.connect_ex(deaf.getsockname())
         url = f"http://127.0.0.1:{deaf.getsockname()[1]}"
+        made = writer(api, url, timeout=600.0)
         start = time.monotonic()
         with pytest.raises(InputError, match=f"cannot reach {url}"):
-            ask(writer(api, url, timeout=60.0), 12, tmp_path)
-        assert time.monotonic() - start < 15
+            ask(made, 12, tmp_path)
+        # some seconds, of which a loaded machine makes more; not those of an answer
+        assert time.monotonic() - start < 100
 
 
 @pytest.mark.parametrize("api", APIS)

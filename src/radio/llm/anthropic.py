@@ -141,7 +141,8 @@ class AnthropicModel(ApiModel):
         covered = {key for batch in waiting for key in batch.keys}
         left = [call for call in calls if call.key not in covered]
         for start in range(0, len(left), self._batch_size):
-            affordable = self._affordable(left[start : start + self._batch_size])
+            part = [call.written_out() for call in left[start : start + self._batch_size]]
+            affordable = self._affordable(part)
             if affordable:
                 orders = {call.key: {**self.body(call), **self.sampling} for call in affordable}
                 waiting.append(batches.submit(self.model, orders))

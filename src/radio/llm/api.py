@@ -32,6 +32,9 @@ CONNECT = 5.0
 SAMPLE = 20
 """Prompts whose tokens are counted for an estimate."""
 
+Results = queue.Queue[Result | BaseException | None]
+"""What comes out of the thread that asks: results, then None, or what ended it."""
+
 
 class ApiModel(LanguageModel):
     """Asks a model over HTTP, many calls at a time. A subclass implements :meth:`connect` and
@@ -186,7 +189,7 @@ class ApiModel(LanguageModel):
     def complete(self, calls: Sequence[Call], cache: Cache) -> Iterator[Result]:
         # a thread of its own: the caller stores results meanwhile, and a notebook's own event loop
         # is not in the way
-        results: queue.Queue[Result | BaseException | None] = queue.Queue()
+        results: Results = queue.Queue()
         loop = asyncio.new_event_loop()
         work = loop.create_task(self._ask_all(calls, results))
 
@@ -212,9 +215,7 @@ class ApiModel(LanguageModel):
                 loop.call_soon_threadsafe(work.cancel)
             thread.join(timeout=10)
 
-    async def _ask_all(
-        self, calls: Sequence[Call], results: queue.Queue[Result | BaseException | None]
-    ) -> None:
+    async def _ask_all(self, calls: Sequence[Call], results: Results) -> None:
         left = iter(calls)
         async with self.connect() as client:
             # one call alone first: a wrong key or model shows itself before hundreds are under way
@@ -227,21 +228,15 @@ class ApiModel(LanguageModel):
         # not before the answers that were under way have come: they are paid for
         self._tally.check_use()
 
-    async def _work(
-        self,
-        client: Any,
-        left: Iterator[Call],
-        results: queue.Queue[Result | BaseException | None],
-    ) -> None:
+    async def _work(self, client: Any, left: Iterator[Call], results: Results) -> None:
         """Take one call after the other, until none is left or there is no point in going on."""
         for call in left:
             if self._tally.all_useless or not await self._ask_one(client, call, results):
                 return
 
-    async def _ask_one(
-        self, client: Any, call: Call, results: queue.Queue[Result | BaseException | None]
-    ) -> bool:
+    async def _ask_one(self, client: Any, call: Call, results: Results) -> bool:
         """Whether there was enough money to ask."""
+        call = call.written_out()
         most = self.most(call)
         if not self._money.reserve(most):
             return False

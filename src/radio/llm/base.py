@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from radio.cache import Cache
@@ -26,6 +26,11 @@ class Call:
     def user(self) -> str:
         """The user's part, made when it is looked at: a million of them would fill the memory."""
         return self.write_user()
+
+    def written_out(self) -> Call:
+        """The same call with its user's part made once, for as long as it is under way."""
+        user = self.user
+        return replace(self, write_user=lambda: user)
 
 
 @dataclass(frozen=True, slots=True)

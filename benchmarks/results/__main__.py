@@ -6,8 +6,8 @@ each system with each seed on Natural Questions, the same recipe on the other da
 those without rationales. Each run is a plain ``radio fit`` of the files in ``configs/recipes/`` and
 ``benchmarks/recipes/``, whose command is printed; finished runs are kept in ``runs/results/`` and
 not repeated until their arguments, recipes or data change, so that it may be killed at any time.
-The tables go into ``docs/results.md``, each part between its two marks as soon as its runs are
-there; ``--rerankers`` does some of them.
+The tables go into ``docs/results.md`` and ``docs/trials.md``, each part between its two marks as
+soon as its runs are there; ``--rerankers`` does some of them.
 
 ``--split validation`` evaluates on the dev questions: all that was chosen was chosen there.
 ``--trials`` runs what was tried on the way, each a change of the best recipe, with one seed on the
@@ -25,23 +25,24 @@ from benchmarks.results.settings import DATA, RERANKERS, ROOT, SHARED
 from benchmarks.results.trials import fit_check, trials
 from radio.lines import atomic_write
 
-PAGE = ROOT / "docs" / "results.md"
+PAGES = (ROOT / "docs" / "results.md", ROOT / "docs" / "trials.md")
 MARK = "<!-- {} {} by benchmarks.results -->"
 
 
 def write(what: str, lines: list[str]) -> None:
-    """Print lines and which data they are of; they go between the two marks of this name, if the
-    page has these."""
+    """Print lines and which data they are of; they go between the two marks of this name, on the
+    page that has these."""
     lines = [*lines, "", f"Fingerprint of the data's manifest: `{manifest()}`."]
     print("\n" + "\n".join(lines), flush=True)
     begin, end = MARK.format(what, "begins"), MARK.format(what, "ends")
-    page = PAGE.read_text(encoding="utf-8")
-    if begin not in page:
-        return
-    before, rest = page.split(begin)
-    after = rest.split(end)[1]
-    with atomic_write(PAGE) as file:
-        file.write("\n".join([before + begin, "", *lines, "", end + after]))
+    for path in PAGES:
+        page = path.read_text(encoding="utf-8")
+        if begin not in page:
+            continue
+        before, rest = page.split(begin)
+        after = rest.split(end)[1]
+        with atomic_write(path) as file:
+            file.write("\n".join([before + begin, "", *lines, "", end + after]))
 
 
 def main() -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.figures import METRICS, values
+from benchmarks.results import __main__ as page
 from benchmarks.results import fits, orders
-from benchmarks.results.__main__ import main
 from radio.callbacks import GeneratorInTheLoop, RankEvaluation
 from radio.formats import read_run
 from radio.generators import SpanReader
@@ -58,10 +58,28 @@ def test_a_run_is_repeated_only_if_it_was_made_of_something_else(
         assert commands == ([("fit", *arguments, "--c", "--overwrite", "true")] if repeated else [])
 
 
+def test_a_part_is_written_between_its_marks_on_the_page_that_has_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    marks = [page.MARK.format("trials", end) for end in ("begins", "ends")]
+    pages = tmp_path / "results.md", tmp_path / "trials.md"
+    pages[0].write_text("nothing\n")
+    pages[1].write_text(f"before\n{marks[0]}\nold\n{marks[1]}\nafter\n")
+    monkeypatch.setattr(page, "PAGES", pages)
+    monkeypatch.setattr(page, "manifest", lambda: "0123")
+    page.write("trials", ["new"])
+    assert pages[0].read_text() == "nothing\n"
+    written = pages[1].read_text()
+    assert written.startswith(f"before\n{marks[0]}\n\nnew\n")
+    assert "`0123`" in written
+    assert written.endswith(f"{marks[1]}\nafter\n")
+    assert "old" not in written
+
+
 def test_without_the_data_the_command_says_what_it_needs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("benchmarks.results.__main__.DATA", tmp_path / "nowhere")
     monkeypatch.setattr("sys.argv", ["results"])
     with pytest.raises(SystemExit, match="is not there: the results need its data and its reader"):
-        main()
+        page.main()

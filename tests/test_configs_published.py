@@ -10,7 +10,13 @@ import pytest
 import yaml
 
 import data_modules
-from tests.conftest import SHARED, make_world, read_jsonl, write_jsonl
+from data_modules import (
+    FEVERDataModule,
+    FlashRAGDataModule,
+    MMLUDataModule,
+    PopQADataModule,
+)
+from tests.conftest import SHARED, World, make_world, read_jsonl, write_jsonl
 
 DATASETS = [
     "nq",
@@ -172,6 +178,25 @@ def test_a_folder_takes_the_place_of_hub_index_and_api(
     assert status == 0, err
 
 
+def hub_of(kind: type[FlashRAGDataModule], world: World, repository: Path) -> str:
+    """The questions of a small world, laid out as the dataset's repository on the hub."""
+    folder = repository / kind.dataset
+    folder.mkdir(parents=True)
+    card: dict[str, Any] = {"config_name": kind.dataset, "data_files": []}
+    for split, file in kind.usual_splits.items():
+        rows = read_jsonl(world.folder / f"{split}.jsonl")
+        for number, row in enumerate(rows):
+            if kind is MMLUDataModule:
+                row["choices"] = [*row["golden_answers"], "nobody"]
+                row["golden_answers"] = [0]
+            if kind is FEVERDataModule:
+                row["golden_answers"] = [("SUPPORTS", "REFUTES")[number % 2]]
+        write_jsonl(folder / f"{file}.jsonl", rows)
+        card["data_files"].append({"split": file, "path": f"{kind.dataset}/{file}.jsonl"})
+    (repository / "README.md").write_text(f"---\n{json.dumps({'configs': [card]})}\n---\n")
+    return str(repository)
+
+
 @pytest.mark.parametrize("name", DATASETS)
 def test_every_dataset_is_trained_on_from_its_config(
     name: str, radio: Any, tiny_bert: str, tiny_reader: str, tmp_path: Path
@@ -181,25 +206,7 @@ def test_every_dataset_is_trained_on_from_its_config(
     config = merged(radio, "published", f"datasets/{name}")
     kind = getattr(data_modules, config["data"]["class_path"].split(".")[-1])
     world = make_world(tmp_path / "world")
-    folder = tmp_path / "repository" / kind.dataset
-    folder.mkdir(parents=True)
-    for split, file in kind.usual_splits.items():
-        rows = read_jsonl(world.folder / f"{split}.jsonl")
-        if name == "mmlu":
-            rows = [
-                {**row, "choices": [*row["golden_answers"], "nobody"], "golden_answers": [0]}
-                for row in rows
-            ]
-        if name == "fever":
-            rows = [
-                {**row, "golden_answers": [("SUPPORTS", "REFUTES")[n % 2]]}
-                for n, row in enumerate(rows)
-            ]
-        write_jsonl(folder / f"{file}.jsonl", rows)
-    card = {"config_name": kind.dataset, "data_files": []}
-    for file in kind.usual_splits.values():
-        card["data_files"].append({"split": file, "path": f"{kind.dataset}/{file}.jsonl"})
-    (folder.parent / "README.md").write_text(f"---\n{json.dumps({'configs': [card]})}\n---\n")
+    repository = hub_of(kind, world, tmp_path / "repository")
     callbacks = config["trainer"]["callbacks"]
     reader = [c for c in callbacks if c["class_path"].endswith("GeneratorInTheLoop")]
     for callback in reader:
@@ -222,7 +229,7 @@ def test_every_dataset_is_trained_on_from_its_config(
         ),
         *("--trainer.callbacks", json.dumps([{"class_path": "RankEvaluation"}, *reader])),
         *("--model.init_args.model", tiny_bert, "--model.init_args.max_length", "48"),
-        *("--data.init_args.repository", str(folder.parent), "--data.init_args.retriever", "BM25"),
+        *("--data.init_args.repository", repository, "--data.init_args.retriever", "BM25"),
         *("--data.init_args.corpus", str(world.folder / "corpus.jsonl")),
         *("--data.init_args.rationales", "Recorded"),
         *("--data.init_args.rationales.init_args.paths", str(world.folder / "rationales.jsonl")),
@@ -236,3 +243,27 @@ def test_every_dataset_is_trained_on_from_its_config(
         ),
     )
     assert status == 0, err
+
+
+def test_popqa_is_evaluated_alone(
+    radio: Any, tiny_bert: str, tiny_reader: str, tmp_path: Path
+) -> None:
+    """No question is trained on, and no rationale asked for."""
+    world = make_world(tmp_path / "world")
+    repository = hub_of(PopQADataModule, world, tmp_path / "repository")
+    reader = {"class_path": "ExtractiveReader", "init_args": {"model": tiny_reader}}
+    callback = {"class_path": "GeneratorInTheLoop", "init_args": {"generator": reader}}
+    status, out, err = radio(
+        *("test", "--config", "published", "--config", "datasets/popqa"),
+        *("--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"),
+        *("--trainer.callbacks", json.dumps([{"class_path": "RankEvaluation"}, callback])),
+        # a cross-encoder's head would be drawn at random
+        *("--model", "BiEncoder", "--model.init_args.model", tiny_bert),
+        *("--model.init_args.max_length", "48", "--data.init_args.retriever", "BM25"),
+        *("--data.init_args.repository", repository),
+        *("--data.init_args.corpus", str(world.folder / "corpus.jsonl")),
+    )
+    assert status == 0, err
+    assert "run folder: runs/popqa" in out
+    metrics = json.loads((tmp_path / "runs/popqa/metrics.json").read_text())
+    assert "test" in metrics

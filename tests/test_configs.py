@@ -49,9 +49,11 @@ def test_config_builds_the_classes_that_it_names(
     import lightning as L
 
     from data_modules import RationaleDataModule
-    from radio.cli import RadioCLI, RadioParser, RadioTrainer
+    from radio.cli import RadioCLI
     from radio.config import plan
+    from radio.config.parsing import RadioParser
     from radio.rerankers import Reranker
+    from radio.trainer import RadioTrainer
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("WANDB_MODE", "offline")

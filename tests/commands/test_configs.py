@@ -11,7 +11,7 @@ import pytest
 
 from radio.config.shipped import shipped_configs
 from tests.conftest import ROOT
-from tests.test_cli import HEAVY
+from tests.test_main import HEAVY
 
 Radio = Callable[..., tuple[int, str, str]]
 SHIPPED = ROOT / "configs"

@@ -192,17 +192,48 @@ def numbers(
 
 
 def teacher_scores(
-    teacher: object, question: Question, found: Any, count: int, *, unit: bool = True
+    teacher: object,
+    question: Question,
+    found: Any,
+    count: int,
+    *,
+    method: str = "score",
+    unit: bool = True,
 ) -> list[float]:
-    """What :meth:`radio.teachers.Teacher.score` returned."""
-    return numbers(
-        teacher,
-        "score",
-        found,
-        count,
-        f"the {count} passages of question {question.id!r}",
-        unit=unit,
-    )
+    """What :meth:`radio.teachers.Teacher.score` returned for the passages of a question, or
+    ``method`` among others."""
+    of = f"the {count} passages of question {question.id!r}"
+    return numbers(teacher, method, found, count, of, unit=unit)
+
+
+def all_teacher_scores(
+    teacher: object,
+    method: str,
+    asked: Sequence[tuple[Question, int]],
+    found: Any,
+    *,
+    unit: bool = True,
+) -> Iterator[list[float]]:
+    """What :meth:`radio.teachers.Teacher.score_all` yields, each as it comes.
+
+    Args:
+        teacher: who scored.
+        method: which the scores are from: ``score`` where that is what its author wrote.
+        asked: each question with the number of its passages, in the order of the scores.
+        found: what was returned.
+        unit: whether scores are to lie in [0, 1].
+    """
+    expected = f"an iterable with the scores of each of {len(asked)} questions"
+    if isinstance(found, str | Mapping) or not isinstance(found, Iterable):
+        refuse(teacher, method, described(found), expected)
+    scores = iter(found)
+    for number, (question, count) in enumerate(asked):
+        given = next(scores, ...)
+        if given is ...:
+            refuse(teacher, method, f"scores of {number} questions", expected)
+        yield teacher_scores(teacher, question, given, count, method=method, unit=unit)
+    if next(scores, ...) is not ...:
+        refuse(teacher, method, f"scores of more than {len(asked)} questions", expected)
 
 
 def selections(

@@ -1,0 +1,268 @@
+"""What a command may change of the run that it goes on from."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.utilities import rank_zero_warn
+
+from radio.runs.examples import data_fingerprint, examples_of
+from radio.schema import InputError
+
+KEY = "radio"
+"""Where a checkpoint says what run it is of, and with what settings and data."""
+
+
+COMMAND_WINS = (
+    "lr",
+    "weight_decay",
+    "warmup_ratio",
+    "loss",
+    "dropout",
+    "max_length",
+    "gradient_checkpointing",
+    "compile",
+)
+"""Arguments of a reranker that may change between a checkpoint and the command that goes on from
+it."""
+
+
+ORDER = ("batch_size", "sampler", "seed")
+"""Arguments of the data on which the order of the groups hangs: they are fixed within an epoch."""
+
+
+NO_MATTER = (
+    "cache_dir",
+    "num_workers",
+    "persistent_workers",
+    "eval_batch_size",
+    "eval_candidates",
+    "predict",
+    "validation",
+    "test",
+)
+"""Arguments of the data that do not change what is learnt."""
+
+
+TRAINING = (
+    "max_epochs",
+    "max_steps",
+    "accumulate_grad_batches",
+    "precision",
+    "limit_train_batches",
+    "gradient_clip_val",
+    "gradient_clip_algorithm",
+)
+"""Arguments of the trainer that do."""
+
+
+def run_of(checkpoint: Mapping[str, Any]) -> str | None:
+    """The id of the run that has written a checkpoint, if it says."""
+    return _about(checkpoint).get("run")
+
+
+def _about(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
+    about = checkpoint.get(KEY)
+    return about if isinstance(about, dict) else {}
+
+
+def half_done(checkpoint: Mapping[str, Any]) -> bool:
+    """Whether a checkpoint was written in the middle of an epoch."""
+    progress = checkpoint.get("loops", {}).get("fit_loop", {}).get("epoch_loop.batch_progress", {})
+    return progress.get("current", {}).get("ready", 0) > 0 and not progress.get(
+        "is_last_batch", True
+    )
+
+
+def relevant(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that what is learnt hangs on, as plain values."""
+    trainer = config.get("trainer") or {}
+    return {
+        "seed_everything": config.get("seed_everything"),
+        "model": config.get("model"),
+        "data": config.get("data"),
+        "trainer": {key: trainer[key] for key in TRAINING if key in trainer},
+    }
+
+
+def differences(before: Any, now: Any, key: str = "") -> dict[str, tuple[Any, Any]]:
+    """Settings that differ, by their full key. Below a class that is another one nothing is
+    compared; nor is a setting that only one side knows, as between versions."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        if "class_path" in before and before["class_path"] != now.get("class_path"):
+            return {f"{key}.class_path": (before["class_path"], now.get("class_path"))}
+        found: dict[str, tuple[Any, Any]] = {}
+        for name in before:
+            if name in now:
+                found |= differences(before[name], now[name], f"{key}.{name}" if key else name)
+        return found
+    return {} if before == now or _same_place(before, now) else {key: (before, now)}
+
+
+def _same_place(before: Any, now: Any) -> bool:
+    """Whether two spellings of a path mean the same file."""
+    if isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
+        return all(a == b or _same_place(a, b) for a, b in zip(before, now, strict=True))
+    if not isinstance(before, str) or not isinstance(now, str):
+        return False
+    return Path(now).exists() and Path(before).resolve() == Path(now).resolve()
+
+
+def _argument(key: str, section: str) -> str | None:
+    """The argument of the class of a section that a key is of, or lies in: ``loss``."""
+    match = re.match(rf"{section}\.init_args\.(\w+)", key)
+    return match[1] if match else None
+
+
+def compare(
+    checkpoint: Mapping[str, Any], config: Mapping[str, Any], path: Path, *, trains: bool
+) -> list[str]:
+    """What differs between the settings of a checkpoint and those of the command that starts from
+    it, a line each.
+
+    Args:
+        checkpoint: as :func:`read_checkpoint` gives it.
+        config: of the command.
+        path: of the checkpoint, for the messages.
+        trains: the command goes on with training; otherwise it only evaluates.
+
+    Raises:
+        InputError: they are of different models, or of a different order of the data in a half-done
+            epoch.
+    """
+    before = _about(checkpoint).get("config")
+    if not before:
+        return []
+    said, refused, fixed = [], [], []
+    for key, (old, new) in differences(before, relevant(config)).items():
+        model, data = _argument(key, "model"), _argument(key, "data")
+        line = f"{key}: {_short(old)} in the checkpoint, {_short(new)} in this command"
+        other_model = key.startswith("model.") and model not in COMMAND_WINS
+        if other_model or (key == "seed_everything" and trains):
+            refused.append(line)
+        elif data in NO_MATTER or not trains:
+            continue
+        elif half_done(checkpoint) and (data in ORDER or key == "trainer.accumulate_grad_batches"):
+            fixed.append(line)
+        else:
+            said.append(line)
+    if refused:
+        raise InputError(
+            f"checkpoint {path} is of another model:\n  "
+            + "\n  ".join(refused)
+            + "\nGive the settings of the checkpoint; to train other ones from its weights, begin "
+            "a new run with --model.init_args.model RUN/export"
+        )
+    if fixed:
+        raise InputError(
+            f"checkpoint {path} is in the middle of an epoch, whose order is fixed:\n  "
+            + "\n  ".join(fixed)
+        )
+    return said
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value) if not isinstance(value, str) else value
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+class RunState(L.Callback):
+    """Writes into each checkpoint what it was trained with and on, and makes a resumed run heed its
+    own command.
+
+    Lightning restores learning rate, weight decay and schedule from the checkpoint; the command's
+    are put in their place before the first step.
+    """
+
+    def __init__(self) -> None:
+        self.facts: dict[str, Any] = {}
+        """``run`` and ``config`` of the command, if it has them."""
+        self.say: Callable[[str], None] = rank_zero_warn
+        self._given: list[list[dict[str, Any]]] = []
+        self._base_lrs: list[list[float]] = []
+        self._data: dict[str, Any] = {}
+        self._before: dict[str, Any] = {}
+
+    def on_save_checkpoint(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        checkpoint[KEY] = {**self.facts, "data": self._data, "processes": trainer.world_size}
+
+    def on_load_checkpoint(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        if trainer.state.fn == "fit":
+            self._before = {**_about(checkpoint), "half_done": half_done(checkpoint)}
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        # the optimizers are as the command has them: Lightning restores their state after this
+        self._data = data_fingerprint(examples_of(trainer).get("train", []))
+        self._given = [
+            [
+                {key: value for key, value in group.items() if key != "params"}
+                for group in optimizer.param_groups
+            ]
+            for optimizer in trainer.optimizers
+        ]
+        schedulers = [config.scheduler for config in trainer.lr_scheduler_configs]
+        self._base_lrs = [list(getattr(scheduler, "base_lrs", [])) for scheduler in schedulers]
+        before, self._before = self._before, {}
+        if before.get("data", {}).get("questions"):
+            self._compare_data(before, trainer.world_size)
+
+    def _compare_data(self, before: Mapping[str, Any], processes: int) -> None:
+        differing = []
+        if before["data"] != self._data:
+            old, new = before["data"]["questions"], self._data["questions"]
+            counts = (
+                f"{old} questions then, {new} now"
+                if old != new
+                else "other questions or teacher scores"
+            )
+            differing.append(f"training data: {counts}")
+        if before.get("processes", processes) != processes:
+            differing.append(f"processes: {before['processes']} then, {processes} now")
+        if differing and before["half_done"]:
+            raise InputError(
+                "the checkpoint is in the middle of an epoch, and this command differs: "
+                f"{'; '.join(differing)}. Give what it was trained on, or go on from a checkpoint "
+                "at the end of an epoch"
+            )
+        for line in differing:
+            self.say(f"differs from the checkpoint: {line}; this command's is used")
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        for optimizer, groups in zip(trainer.optimizers, self._given, strict=True):
+            for group, given in zip(optimizer.param_groups, groups, strict=False):
+                # the rate itself is the schedule's; without one it is the command's
+                kept = {"lr": group["lr"]} if trainer.lr_scheduler_configs else {}
+                group.update({**given, **kept})
+        for config, base_lrs in zip(trainer.lr_scheduler_configs, self._base_lrs, strict=True):
+            apply_rates(config.scheduler, base_lrs)
+
+
+def apply_rates(scheduler: Any, base_lrs: list[float]) -> None:
+    """Set the learning rates that a schedule gives at its present step when it starts from
+    ``base_lrs``.
+    """
+    if not base_lrs or not hasattr(scheduler, "base_lrs"):
+        return
+    old, scheduler.base_lrs = list(scheduler.base_lrs), list(base_lrs)
+    if isinstance(scheduler, torch.optim.lr_scheduler.LambdaLR):
+        factors = [factor(scheduler.last_epoch) for factor in scheduler.lr_lambdas]
+        rates = [rate * factor for rate, factor in zip(base_lrs, factors, strict=True)]
+    else:
+        groups = scheduler.optimizer.param_groups
+        rates = [
+            group["lr"] * (new / base if base else 1.0)
+            for group, new, base in zip(groups, base_lrs, old, strict=True)
+        ]
+    for group, rate in zip(scheduler.optimizer.param_groups, rates, strict=True):
+        group["lr"] = rate
+    scheduler._last_lr = rates

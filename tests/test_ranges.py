@@ -22,13 +22,13 @@ import radio.rationales
 import radio.rerankers
 import radio.retrievers
 import radio.teachers
-from radio.cli import RadioTrainer
 from radio.fingerprints import Fingerprinted
 from radio.losses import Huber, InfoNCE, Loss, WeightedSum
 from radio.ranges import FREE, RANGES, Range, check
 from radio.rerankers import LoRA, PromptShape, Reranker
 from radio.samplers import GroupSampler
 from radio.schema import InputError
+from radio.trainer import RadioTrainer
 
 PLAIN = (LoRA, PromptShape)
 """Settings that are no part of a family."""

@@ -9,11 +9,12 @@ import lightning as L
 from common import Clock, Group, arguments, read_groups
 from torch.utils.data import DataLoader
 
-from radio.cli import RadioTrainer
+from radio.callbacks import rankings_of
 from radio.losses import InfoNCE
 from radio.rerankers import CrossEncoder
 from radio.schema import Group as RadioGroup
 from radio.schema import GroupBatch, Passage, Question
+from radio.trainer import RadioTrainer
 
 EVAL_QUESTIONS = 16
 """Default of ``eval_batch_size`` in the project's data modules."""
@@ -87,8 +88,9 @@ def main() -> None:
     clock.tick()
     trainer.predict(reranker, Groups(reranker, timed, args.questions), return_predictions=False)
     clock.tick()
+    ranking = rankings_of(trainer).scores
     scores = [
-        reranker.ranking[str(i)][f"{i}/{j}"]
+        ranking[str(i)][f"{i}/{j}"]
         for i, g in enumerate(timed)
         for j in range(len(g["all_passages"]))
     ]

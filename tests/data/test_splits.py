@@ -9,7 +9,7 @@ import pytest
 
 from data_modules import IRDatasetsDataModule, MMLUDataModule
 from radio.data.splits import SplitCounts
-from radio.evaluation.results import show_table
+from radio.evaluation.table import show_table
 from radio.retrievers import BM25
 from radio.schema import InputError
 from tests.conftest import World, read_jsonl, write_jsonl

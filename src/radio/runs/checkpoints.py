@@ -4,13 +4,11 @@ command that goes on.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import pickle
 import re
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +20,6 @@ from lightning.pytorch.utilities import rank_zero_warn
 
 from radio.runs.folder import UNFINISHED
 from radio.schema import InputError
-
-
-
-
-
 
 
 class WholeCheckpoints(TorchCheckpointIO):
@@ -196,28 +189,6 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
 class KeepLastWeights(L.Callback):
     """Writes a checkpoint at the end of training if no ModelCheckpoint has: what was trained is not
     lost.
@@ -237,7 +208,7 @@ class KeepLastWeights(L.Callback):
         writers = [c for c in callbacks if c.save_top_k != 0]
         # by this process, or by the one that it goes on from
         written = [c for c in writers if c._last_checkpoint_saved or _is_file(c.best_model_path)]
-        if trainer.fast_dev_run or not writers or written:  # type: ignore[attr-defined]
+        if getattr(trainer, "fast_dev_run", False) or not writers or written:
             return
         trainer.save_checkpoint(self.path)
         monitored = sorted({c.monitor for c in writers if c.monitor})
@@ -249,5 +220,3 @@ class KeepLastWeights(L.Callback):
 
 def _is_file(path: str) -> bool:
     return bool(path) and Path(path).is_file()
-
-

@@ -7,8 +7,6 @@ user or to an earlier version, and is neither deleted nor written over.
 
 from __future__ import annotations
 
-from radio.evaluation.files import check_results
-
 import json
 import os
 import re
@@ -16,13 +14,14 @@ import secrets
 import shutil
 import socket
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from radio import __version__
+from radio.evaluation.files import check_results
 from radio.lines import atomic_write
 from radio.schema import InputError
 
@@ -40,9 +39,8 @@ WRITES: dict[str, tuple[str, ...]] = {
     "validate": (*EVALUATED, RANKINGS[0]),
     "test": (*EVALUATED, RANKINGS[1]),
     "predict": ("config.yaml", *PREDICTED),
-    "rationales_report": ("rationales.json", "rationales.jsonl", "rationales.html"),
 }
-"""What each command writes; one that is not here leaves alone what it finds."""
+"""What each command of Lightning writes; one that is not here leaves alone what it finds."""
 
 LONGEST = 255
 """Bytes in the name of a file, on all common file systems."""
@@ -399,11 +397,3 @@ def looks_like_a_run(folder: Path) -> bool:
     """Whether a folder without a mark holds what a run leaves."""
     made = ("checkpoints", "metrics.json", "metrics.csv", "export")
     return (folder / "config.yaml").is_file() and any((folder / name).exists() for name in made)
-
-
-
-
-
-
-
-

@@ -77,7 +77,11 @@ def test_questions_without_a_candidate_are_kept_and_said(world: World) -> None:
 
 
 def test_a_dataset_in_which_nothing_can_be_compared_is_refused(world: World) -> None:
-    data = module(world, train_candidates=1)
+    names = ("train", "validation", "test")
+    rows = [row for name in names for row in read_jsonl(world.folder / f"{name}.jsonl")]
+    found = [{"id": row["id"], "candidates": [{"id": "port0-0", "score": 1}]} for row in rows]
+    lists = write_jsonl(world.folder / "lists.jsonl", found)
+    data = module(world, retriever=Precomputed(str(lists)))
     data.prepare_data()
     with (
         pytest.warns(UserWarning, match="train: 12 questions have fewer than 2 candidates"),

@@ -227,10 +227,11 @@ def test_a_bare_trainer_with_an_evaluation_alone_collects_too(
         def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
             started.append("validation")
 
+    best = ModelCheckpoint(tmp_path, monitor="validation/mrr", mode="max")
     run = L.Trainer(
         accelerator="cpu",
         max_epochs=1,
-        callbacks=[RankEvaluation(), Starts(), ModelCheckpoint(tmp_path, monitor="validation/mrr")],
+        callbacks=[RankEvaluation(), Starts(), best],
         default_root_dir=tmp_path,
         use_distributed_sampler=False,
         num_sanity_val_steps=0,
@@ -239,9 +240,10 @@ def test_a_bare_trainer_with_an_evaluation_alone_collects_too(
         enable_model_summary=False,
     )
     reranker = CrossEncoder(models[CrossEncoder], max_length=48)
-    for _ in range(2):
-        run.fit(reranker, datamodule=data(world))
-    assert started
+    questions = data(world)
+    run.fit(reranker, datamodule=questions)
+    run.validate(reranker, datamodule=questions, verbose=False)
+    assert len(started) == 2
     kinds = [type(callback) for callback in run.callbacks]  # type: ignore[attr-defined]
     assert kinds.count(Rankings) == 1
     assert kinds[-1] is ModelCheckpoint

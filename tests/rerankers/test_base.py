@@ -189,16 +189,6 @@ def test_other_tools_load_the_export_and_score_alike(
     torch.testing.assert_close(scores(again, groups), scores(reranker, groups), atol=1e-4, rtol=0)
 
 
-def test_an_export_replaces_the_old_one_and_leaves_no_other_files(
-    reranker: Reranker, tmp_path: Path
-) -> None:
-    (tmp_path / "export").mkdir()
-    (tmp_path / "export/old.txt").write_text("old")
-    reranker.export(tmp_path / "export")
-    assert [p.name for p in tmp_path.iterdir()] == ["export"]
-    assert not (tmp_path / "export/old.txt").exists()
-
-
 def test_e5_prefixes_are_found_by_name_and_can_be_set() -> None:
     assert BiEncoder("intfloat/e5-base-v2").prefixes == ("query: ", "passage: ")
     assert BiEncoder("intfloat/e5-base-v2", query_prefix="").prefixes == ("", "passage: ")

@@ -158,44 +158,6 @@ def test_a_checkpoint_of_nan_is_refused_and_the_results_of_the_run_stay(
     assert (run / "metrics.json").read_bytes() == before
 
 
-def test_weights_of_nan_are_not_exported_and_the_old_folder_stays(
-    tiny_bert: str, tmp_path: Path
-) -> None:
-    reranker = CrossEncoder(tiny_bert, max_length=48)
-    reranker.configure_model()
-    folder = reranker.export(tmp_path / "export", card="of the first")
-    before = (folder / "model.safetensors").read_bytes()
-    reranker.network.classifier.weight.data[0, 0] = float("inf")
-    with pytest.raises(
-        InputError, match=r"nothing is exported: the weight 'classifier.weight' is not finite"
-    ):
-        reranker.export(folder, card="of the second")
-    assert (folder / "model.safetensors").read_bytes() == before
-    assert (folder / "README.md").read_text() == "of the first"
-    assert [path.name for path in tmp_path.iterdir()] == ["export"]
-
-
-def test_an_export_that_is_killed_half_way_leaves_the_old_folder_whole(
-    tiny_bert: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    reranker = CrossEncoder(tiny_bert, max_length=48)
-    reranker.configure_model()
-    folder = reranker.export(tmp_path / "export", card="whole")
-
-    def killed(*_: Any, **__: Any) -> None:
-        assert (folder / "README.md").read_text() == "whole"
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(reranker.tokenizer, "save_pretrained", killed)
-    with pytest.raises(KeyboardInterrupt):
-        reranker.export(folder, card="half")
-    assert (folder / "README.md").read_text() == "whole"
-    assert {"model.safetensors", "tokenizer.json", "config.json"} <= {
-        path.name for path in folder.iterdir()
-    }
-    assert [path.name for path in tmp_path.iterdir()] == ["export"]
-
-
 def test_a_run_whose_last_weights_are_nan_exports_nothing(
     world: World, tiny_bert: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -12,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from radio.commands import rationales_report
-from radio.evaluation.files import read_metrics, read_predictions
 from radio.runs.folder import LOCK, MARK, WRITES, RunFolder, mark_as_own, sweep_suffix
 from radio.schema import InputError
 
@@ -230,16 +228,6 @@ def test_damaged_results_are_refused_before_anything_is_computed(
     assert path.read_bytes() == before
     folder.claim("fit", overwrite=True)
     folder.release()
-
-
-def test_results_are_read_as_utf8_and_split_at_newlines_alone(tmp_path: Path) -> None:
-    (tmp_path / "m").write_text(json.dumps({"a": "\u2028ä"}, ensure_ascii=False), encoding="utf-8")
-    assert read_metrics(tmp_path / "m") == {"a": "\u2028ä"}
-    assert read_metrics(tmp_path / "none") == {}
-    rows = [{"split": "test", "q": "one\u2028line"}, {"split": "test"}]
-    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    (tmp_path / "p").write_text(text, encoding="utf-8")
-    assert list(read_predictions(tmp_path / "p")) == rows
 
 
 def test_last_and_best_are_the_runs_own_and_half_written_ones_do_not_count(tmp_path: Path) -> None:

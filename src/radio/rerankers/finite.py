@@ -9,7 +9,7 @@ from torch import Tensor
 from radio.schema import GroupBatch, InputError
 
 if TYPE_CHECKING:
-    from radio.rerankers.base import Reranker
+    from radio.rerankers import Reranker
 
 STAGES = {
     "train": "training",

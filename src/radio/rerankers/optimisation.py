@@ -12,7 +12,7 @@ from radio.rerankers import tuning
 from radio.schema import InputError
 
 if TYPE_CHECKING:
-    from radio.rerankers.base import Reranker
+    from radio.rerankers import Reranker
 
 
 def choose_trained(module: Reranker, network: nn.Module) -> None:

@@ -9,7 +9,7 @@ from radio.models.messages import say_once
 from radio.schema import InputError
 
 if TYPE_CHECKING:
-    from radio.rerankers.base import Reranker
+    from radio.rerankers import Reranker
 
 
 def say(module: Reranker, names: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from radio.rerankers import exports, finite, tuning
 
 if TYPE_CHECKING:
-    from radio.rerankers.base import Reranker
+    from radio.rerankers import Reranker
 
 
 def export(module: Reranker, folder: Path, card: str | None) -> Path:

@@ -1,0 +1,65 @@
+"""An exported folder is there as a whole, or as it was before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from radio.rerankers import BiEncoder, CrossEncoder, Reranker
+from radio.schema import InputError
+from tests.rerankers.test_base import ready
+
+
+@pytest.fixture(params=[CrossEncoder, BiEncoder])
+def reranker(request: pytest.FixtureRequest, tiny_bert: str) -> Reranker:
+    return ready(request.param, tiny_bert)
+
+
+def test_an_export_replaces_the_old_one_and_leaves_no_other_files(
+    reranker: Reranker, tmp_path: Path
+) -> None:
+    (tmp_path / "export").mkdir()
+    (tmp_path / "export/old.txt").write_text("old")
+    reranker.export(tmp_path / "export")
+    assert [p.name for p in tmp_path.iterdir()] == ["export"]
+    assert not (tmp_path / "export/old.txt").exists()
+
+
+def test_weights_of_nan_are_not_exported_and_the_old_folder_stays(
+    tiny_bert: str, tmp_path: Path
+) -> None:
+    reranker = CrossEncoder(tiny_bert, max_length=48)
+    reranker.configure_model()
+    folder = reranker.export(tmp_path / "export", card="of the first")
+    before = (folder / "model.safetensors").read_bytes()
+    reranker.network.classifier.weight.data[0, 0] = float("inf")
+    with pytest.raises(
+        InputError, match=r"nothing is exported: the weight 'classifier.weight' is not finite"
+    ):
+        reranker.export(folder, card="of the second")
+    assert (folder / "model.safetensors").read_bytes() == before
+    assert (folder / "README.md").read_text() == "of the first"
+    assert [path.name for path in tmp_path.iterdir()] == ["export"]
+
+
+def test_an_export_that_is_killed_half_way_leaves_the_old_folder_whole(
+    tiny_bert: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reranker = CrossEncoder(tiny_bert, max_length=48)
+    reranker.configure_model()
+    folder = reranker.export(tmp_path / "export", card="whole")
+
+    def killed(*_: Any, **__: Any) -> None:
+        assert (folder / "README.md").read_text() == "whole"
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(reranker.tokenizer, "save_pretrained", killed)
+    with pytest.raises(KeyboardInterrupt):
+        reranker.export(folder, card="half")
+    assert (folder / "README.md").read_text() == "whole"
+    assert {"model.safetensors", "tokenizer.json", "config.json"} <= {
+        path.name for path in folder.iterdir()
+    }
+    assert [path.name for path in tmp_path.iterdir()] == ["export"]

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT, World, read_jsonl
-from tests.llm_server import KEY, serve
+from tests.llm_server import serve
+from tests.llm_wire import KEY
 
 PAGES = ("README.md", "docs/rationales.md")
 

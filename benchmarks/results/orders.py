@@ -42,8 +42,8 @@ def the_reader() -> ExtractiveReader:
 
 def read_alike(data: RationaleDataModule, split: str, ranking: Run) -> Values:
     """What the callbacks of the runs compute, for any ranking of the same candidates."""
-    from radio.evaluation.asking import ask
     from radio.evaluation.measure import ranking_numbers, read
+    from radio.generators import ask
 
     examples = {}
     run: Run = {}

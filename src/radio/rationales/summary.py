@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 import regex
 
-from radio.rationales.base import USELESS, RationaleWriter, kept_as_they_are
+from radio.llm.outcomes import USELESS, kept_as_they_are
+from radio.rationales.base import RationaleWriter
 from radio.rationales.wording import mentions_answer, words
 from radio.schema import Question, Rationale
 from radio.text import findable

@@ -3,7 +3,6 @@ out."""
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,20 +19,9 @@ import radio.rerankers
 import radio.retrievers
 import radio.samplers
 import radio.teachers
-from tests.conftest import ROOT, SHARED, make_world, read_jsonl, write_jsonl
+from tests.conftest import ROOT
 
 CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
-DATASETS = [
-    "nq",
-    "triviaqa",
-    "mmlu",
-    "musique",
-    "fever",
-    "hotpotqa",
-    "2wikimultihopqa",
-    "web_questions",
-]
-"""Those with training questions."""
 BELOW = {
     "configs": [],
     "datasets": ["published"],
@@ -180,6 +168,8 @@ SHIPPED = {
     # those with files of their own or bundled stand in a config of their own
     "datasets": (data_modules, data_modules.RationaleDataModule, ["datasets", "configs"]),
 }
+MADE_BY_OTHERS = {"Rankings"}
+"""A callback that the others make where they need it: nobody configures one."""
 
 
 @pytest.mark.parametrize("kind", SHIPPED)
@@ -192,7 +182,7 @@ def test_everything_that_is_shipped_has_an_overlay(kind: str) -> None:
     for path in CONFIGS:
         if path.parent.name in folders:
             named |= set(_class_names(yaml.safe_load(path.read_text())))
-    assert shipped - {base.__name__} - named == set()
+    assert shipped - {base.__name__} - MADE_BY_OTHERS - named == set()
 
 
 def _class_names(node: Any) -> list[str]:
@@ -213,107 +203,6 @@ def test_every_loss_has_an_overlay() -> None:
     assert sorted(named) == sorted(set(radio.losses.__all__) - {"Loss"})
 
 
-def merged(radio: Any, *names: str) -> dict[str, Any]:
-    """What ``radio fit`` takes of these configs."""
-    files = [word for name in names for word in ("--config", name)]
-    status, out, err = radio("fit", *files, "--print_config")
-    assert status == 0, err
-    config: dict[str, Any] = yaml.safe_load(out)
-    return config
-
-
-def encoder(part: dict[str, Any]) -> tuple[str, int]:
-    """Model and length of an encoder."""
-    settings = part["init_args"]["encoder"]["init_args"]
-    return settings["model"], settings["max_length"]
-
-
-@pytest.mark.parametrize("name", DATASETS)
-def test_the_published_setting_is_the_same_for_every_dataset(name: str, radio: Any) -> None:
-    def shared(name: str) -> dict[str, Any]:
-        config = merged(radio, "published", f"datasets/{name}")
-        data = config["data"]
-        for own in ("splits", "subjects", "choices_in_query"):
-            data["init_args"].pop(own, None)
-        assert config.pop("name") == name
-        del data["class_path"]
-        callbacks = config["trainer"]["callbacks"]
-        config["trainer"]["callbacks"] = [
-            c for c in callbacks if not c["class_path"].endswith("GeneratorInTheLoop")
-        ]
-        return config
-
-    assert shared(name) == shared("nq")
-
-
-def test_the_published_setting_is_what_was_published(radio: Any) -> None:
-    """The table of the paper's settings (arXiv 2412.08519), row by row."""
-    config = merged(radio, "published", "datasets/nq", "retrievers/faiss_index")
-    trainer, model, data = (
-        config["trainer"],
-        config["model"]["init_args"],
-        config["data"]["init_args"],
-    )
-    # candidates
-    retriever = data["retriever"]
-    assert retriever["class_path"].endswith(".Dense")
-    assert retriever["init_args"]["index_path"] == "e5_Flat.index"
-    assert encoder(retriever) == ("intfloat/e5-base-v2", 512)
-    assert data["train_candidates"] == 50
-    assert data["corpus"] == "wiki18_100w.jsonl"
-    # rationale
-    writer = data["rationales"]
-    assert writer["class_path"].endswith(".OpenAIWriter")
-    assert writer["init_args"]["model"] == "gpt-4o-mini"
-    assert writer["init_args"]["prompt"] == "published"
-    assert writer["init_args"]["sampling"] == {"temperature": 0.2}
-    assert data["rationale_splits"] == ["train"]
-    # blend of rationale and retrieval score
-    blend = data["teacher"]
-    assert blend["class_path"].endswith(".Blend")
-    assert blend["init_args"]["weight"] == 0.5
-    assert blend["init_args"]["retrieval"]["class_path"].endswith(".RetrievalScore")
-    similarity = blend["init_args"]["rationale"]
-    assert similarity["class_path"].endswith(".RationaleSimilarity")
-    assert encoder(similarity) == ("BAAI/bge-m3", 512)
-    assert similarity["init_args"]["template"] == "{question}. {answers}. {rationale}"
-    # group
-    assert data["sampler"]["class_path"].endswith(".Shift")
-    assert data["sampler"]["init_args"] == {"positive": 0, "negatives": [3, 4, 6, 9, 13, 18]}
-    # loss
-    assert model["loss"]["class_path"].endswith(".InfoNCE")
-    assert model["loss"]["init_args"]["temperature"] == 1.0
-    assert model["loss"]["init_args"]["positives"] == 1
-    # training
-    assert config["model"]["class_path"].endswith(".CrossEncoder")
-    assert model["model"] == "BAAI/bge-reranker-base"
-    assert (model["lr"], model["weight_decay"], model["max_length"]) == (6e-5, 0.01, 512)
-    assert (trainer["max_epochs"], trainer["accumulate_grad_batches"]) == (2, 4)
-    assert data["batch_size"] == 16
-    assert data["max_questions"] == {"train": 20000}
-    # inference
-    assert data["eval_candidates"] == 20
-    (reader,) = [c for c in trainer["callbacks"] if "GeneratorInTheLoop" in c["class_path"]]
-    assert reader["init_args"]["top_k"] == 5
-
-
-@pytest.mark.parametrize("name", DATASETS)
-def test_only_a_dataset_whose_answers_can_be_copied_has_a_reader(name: str, radio: Any) -> None:
-    config = merged(radio, "published", f"datasets/{name}")
-    callbacks = [c["class_path"].split(".")[-1] for c in config["trainer"]["callbacks"]]
-    expected = ["RankEvaluation", "GeneratorInTheLoop", "ModelCheckpoint", "ExportHuggingFace"]
-    if name in ("mmlu", "fever"):
-        expected.remove("GeneratorInTheLoop")
-    assert callbacks == expected
-
-
-def test_the_published_setting_alone_asks_for_a_dataset(radio: Any) -> None:
-    status, _, err = radio("fit", "--config", "published")
-    assert status == 2
-    assert "published.yaml" in err
-    assert "name one: --data" in err
-
-
 def test_recipes_and_overlays_of_the_benchmarks_merge(radio: Any) -> None:
     from benchmarks.recipes import configs
 
@@ -326,115 +215,3 @@ def test_recipes_and_overlays_of_the_benchmarks_merge(radio: Any) -> None:
     data = config["data"]["init_args"]
     assert data["teacher"]["class_path"].endswith(".AnswerMatch")
     assert (data["tied_questions"], data["sampler"]["init_args"]["size"]) == ("drop", 5)
-
-
-@pytest.mark.skipif(not SHARED.is_dir(), reason="needs ../shared/data")
-@pytest.mark.parametrize("name", ["nq", "triviaqa", "mmlu", "musique", "fever"])
-def test_a_folder_takes_the_place_of_hub_index_and_api(
-    name: str, radio: Any, tiny_bert: str
-) -> None:
-    """On the shared data, with their rationales and candidates, and the rest as in the config."""
-    files = (
-        "--config",
-        "published",
-        "--config",
-        f"datasets/{name}",
-        "--config",
-        "datasets/local_folder",
-    )
-    status, _, err = radio(
-        *(
-            "fit",
-            *files,
-            "--data.init_args.path",
-            str(SHARED / "data"),
-            "--trainer.fast_dev_run",
-            "true",
-        ),
-        *(
-            "--trainer.accelerator",
-            "cpu",
-            "--trainer.logger",
-            "false",
-            "--trainer.enable_progress_bar",
-            "false",
-        ),
-        *("--trainer.callbacks", json.dumps([{"class_path": "RankEvaluation"}])),
-        *("--model.init_args.model", tiny_bert, "--model.init_args.max_length", "48"),
-        *(
-            "--data.init_args.teacher.init_args.rationale.init_args.encoder.init_args.model",
-            tiny_bert,
-        ),
-        *(
-            "--data.init_args.teacher.init_args.rationale.init_args.encoder.init_args.max_length",
-            "48",
-        ),
-        *("--data.init_args.max_questions", "{train: 20, validation: 5, test: 5}"),
-    )
-    assert status == 0, err
-
-
-@pytest.mark.parametrize("name", DATASETS)
-def test_every_dataset_is_trained_on_from_its_config(
-    name: str, radio: Any, tiny_bert: str, tiny_reader: str, tmp_path: Path
-) -> None:
-    """A step and an evaluation with random models, on a repository that is laid out as the
-    hub's."""
-    config = merged(radio, "published", f"datasets/{name}")
-    kind = getattr(data_modules, config["data"]["class_path"].split(".")[-1])
-    world = make_world(tmp_path / "world")
-    folder = tmp_path / "repository" / kind.dataset
-    folder.mkdir(parents=True)
-    for split, file in kind.usual_splits.items():
-        rows = read_jsonl(world.folder / f"{split}.jsonl")
-        if name == "mmlu":
-            rows = [
-                {**row, "choices": [*row["golden_answers"], "nobody"], "golden_answers": [0]}
-                for row in rows
-            ]
-        if name == "fever":
-            rows = [
-                {**row, "golden_answers": [("SUPPORTS", "REFUTES")[n % 2]]}
-                for n, row in enumerate(rows)
-            ]
-        write_jsonl(folder / f"{file}.jsonl", rows)
-    card = {"config_name": kind.dataset, "data_files": []}
-    for file in kind.usual_splits.values():
-        card["data_files"].append({"split": file, "path": f"{kind.dataset}/{file}.jsonl"})
-    (folder.parent / "README.md").write_text(f"---\n{json.dumps({'configs': [card]})}\n---\n")
-    callbacks = config["trainer"]["callbacks"]
-    reader = [c for c in callbacks if c["class_path"].endswith("GeneratorInTheLoop")]
-    for callback in reader:
-        assert callback["init_args"]["generator"]["class_path"].endswith("ExtractiveReader")
-        callback["init_args"]["generator"]["init_args"] = {
-            "model": tiny_reader,
-            "max_length": 48,
-            "stride": 8,
-        }
-    status, _, err = radio(
-        *("fit", "--config", "published", "--config", f"datasets/{name}"),
-        *("--trainer.fast_dev_run", "true"),
-        *(
-            "--trainer.accelerator",
-            "cpu",
-            "--trainer.logger",
-            "false",
-            "--trainer.enable_progress_bar",
-            "false",
-        ),
-        *("--trainer.callbacks", json.dumps([{"class_path": "RankEvaluation"}, *reader])),
-        *("--model.init_args.model", tiny_bert, "--model.init_args.max_length", "48"),
-        *("--data.init_args.repository", str(folder.parent), "--data.init_args.retriever", "BM25"),
-        *("--data.init_args.corpus", str(world.folder / "corpus.jsonl")),
-        *("--data.init_args.rationales", "Recorded"),
-        *("--data.init_args.rationales.init_args.paths", str(world.folder / "rationales.jsonl")),
-        *(
-            "--data.init_args.teacher.init_args.rationale.init_args.encoder.init_args.model",
-            tiny_bert,
-        ),
-        *(
-            "--data.init_args.teacher.init_args.rationale.init_args.encoder.init_args.max_length",
-            "48",
-        ),
-    )
-    assert status == 0, err

@@ -248,7 +248,8 @@ def selections(
         taken: how many of a group's highest targets a loss takes for its positives; empty if none
             does.
     """
-    expected = f"a list of groups, each a list of two or more different positions from 0 to {len(given) - 1}"
+    last = len(given) - 1
+    expected = f"a list of groups, each a list of two or more different positions from 0 to {last}"
     groups = []
     for group in _listed(sampler, "select", found, expected):
         positions = _listed(sampler, "select", group, expected)
@@ -262,7 +263,10 @@ def selections(
             head = min(sampler.positives, len(positions) - 1)
             lowest = min(given[position] for position in positions[:head])
             if any(given[position] > lowest for position in positions[head:]):
-                order = f"the group {positions}: its first {head} are positives, the teacher prefers another"
+                order = (
+                    f"the group {positions}: its first {head} are positives, the teacher prefers "
+                    "another"
+                )
                 refuse(sampler, "select", order, PREFERRED)
     if not groups:
         refuse(sampler, "select", "no group", expected)
@@ -297,8 +301,8 @@ def candidates(
     k: int,
     corpus: Mapping[str, Passage],
 ) -> Iterator[list[Candidate]]:
-    """What :meth:`radio.retrievers.Retriever.search` returned: a ranking for each question, in their
-    order."""
+    """What :meth:`radio.retrievers.Retriever.search` returned: a ranking for each question, in
+    their order."""
     expected = f"an iterable with a list of candidates for each of {len(questions)} questions"
     if isinstance(found, str | Mapping) or not isinstance(found, Iterable):
         refuse(retriever, "search", described(found), expected)
@@ -339,7 +343,8 @@ def _ranking(
         refuse(retriever, place, f"{len(found_by_search)} candidates", f"at most {k}")
     for better, worse in pairwise(found_by_search):
         if worse.score > better.score:
-            order = f"{better.score:g} of {better.passage_id!r} before {worse.score:g} of {worse.passage_id!r}"
+            first = f"{better.score:g} of {better.passage_id!r}"
+            order = f"{first} before {worse.score:g} of {worse.passage_id!r}"
             refuse(retriever, place, order, "the highest score first (of a distance, its negative)")
     return ranking
 

@@ -18,7 +18,7 @@ from radio.retrievers import BM25
 from radio.samplers import FullList, Iteration, Shift
 from radio.schema import InputError, Passage, Question, Rationale, RetrievedPassage
 from radio.teachers import Teacher
-from tests.conftest import ROOT, World, read_jsonl, write_jsonl
+from tests.conftest import ROOT, World, read_jsonl
 
 
 class WordOverlap(Teacher):
@@ -72,69 +72,6 @@ def test_setup_reads_what_prepare_data_stored(world: World) -> None:
 def test_setup_without_prepare_names_the_command(world: World) -> None:
     with pytest.raises(InputError, match=r"candidates missing for .*\n.*radio prepare"):
         module(world).setup("fit")
-
-
-def test_questions_of_which_the_teacher_prefers_nothing_are_kept_or_left_out_by_choice(
-    world: World, caplog: pytest.LogCaptureFixture
-) -> None:
-    train = read_jsonl(world.folder / "train.jsonl")
-    rows = read_jsonl(world.folder / "rationales.jsonl")
-
-    def trained(indifferent: Sequence[str], **changes: Any) -> set[str]:
-        kept = [
-            {**r, "rationale": "zzz" if r["id"] in indifferent else r["rationale"]} for r in rows
-        ]
-        write_jsonl(world.folder / "rationales.jsonl", kept)
-        data = module(world, rationale_filters=(), **changes)
-        data.prepare_data()
-        data.setup("fit")
-        return {e.question.id for e in data.examples["train"]}
-
-    ids = {r["id"] for r in train}
-    assert trained([train[0]["id"]]) == ids
-    assert trained([train[0]["id"]], tied_questions="drop") == ids - {train[0]["id"]}
-    assert f"train: 1 of {len(ids)} questions have all candidates tied" in caplog.text
-    with pytest.raises(InputError, match="scores all candidates of every question alike"):
-        trained(sorted(ids), tied_questions="drop")
-
-
-def test_max_questions_takes_the_first_ones(world: World) -> None:
-    data = module(world, max_questions={"train": 3})
-    data.prepare_data()
-    data.setup("fit")
-    assert [e.question.id for e in data.examples["train"]] == [
-        r["id"] for r in read_jsonl(world.folder / "train.jsonl")[:3]
-    ]
-    with pytest.raises(InputError, match="max_questions"):
-        module(world, max_questions={"dev": 3})
-
-
-def test_an_id_names_one_question_of_all_splits(world: World) -> None:
-    rows = read_jsonl(world.folder / "test.jsonl")
-    known = read_jsonl(world.folder / "train.jsonl")[0]["id"]
-    write_jsonl(world.folder / "test.jsonl", [{**rows[0], "id": known}, *rows[1:]])
-    with pytest.raises(
-        InputError, match=f"question id '{known}' stands twice, in train and in test"
-    ):
-        module(world).prepare_data()
-
-
-def test_what_two_splits_share_is_an_error_or_left_out_of_the_earlier_one(world: World) -> None:
-    train, test = (read_jsonl(world.folder / f"{name}.jsonl") for name in ("train", "test"))
-    shared = [
-        {**row, "id": f"copy-{row['id']}", "question": row["question"].upper() + "?"}
-        for row in train[:2]
-    ]
-    # the same words, but other choices to choose from
-    other = {**train[2], "id": "other", "choices": ["a", "b"]}
-    write_jsonl(world.folder / "test.jsonl", [*test, *shared, other])
-    with pytest.raises(
-        InputError, match=r"the same question is in two splits: '.*' in train and 'copy-.*' in test"
-    ):
-        module(world).prepare_data()
-    data = module(world, overlapping_questions="drop")
-    assert [q.id for q in data.split_questions("train")] == [row["id"] for row in train[2:]]
-    assert len(data.split_questions("test")) == len(test) + 3
 
 
 def test_fitting_without_training_questions_says_so(world: World, tiny_bert: str) -> None:

@@ -41,20 +41,6 @@ def test_a_changed_passage_rationale_or_teacher_is_not_taken_from_the_cache(worl
         module(world).setup("fit")
 
 
-def test_questions_without_a_rationale_are_an_error_or_left_out_by_choice(world: World) -> None:
-    rows = read_jsonl(world.folder / "rationales.jsonl")
-    write_jsonl(world.folder / "rationales.jsonl", rows[1:])
-    with pytest.raises(InputError, match=f"rationale missing for 1 of .*{rows[0]['id']}"):
-        module(world).prepare_data()
-    dropped = module(world, missing_rationales="drop")
-    dropped.prepare_data()
-    dropped.setup("fit")
-    assert rows[0]["id"] not in {e.question.id for e in dropped.examples["train"]}
-    write_jsonl(world.folder / "rationales.jsonl", [])
-    with pytest.raises(InputError, match="rationale missing for"):
-        module(world, missing_rationales="drop").prepare_data()
-
-
 def test_evaluation_questions_need_no_rationale(world: World) -> None:
     train = {r["id"] for r in read_jsonl(world.folder / "train.jsonl")}
     rows = [r for r in read_jsonl(world.folder / "rationales.jsonl") if r["id"] in train]

@@ -14,9 +14,8 @@ from safetensors.torch import load_file, save_file
 
 from radio.encoders import Encoder
 from radio.generators import ExtractiveReader, Prompt
-from radio.llm.transformers import LoadedModel
+from radio.llm.transformers import LoadedModel, TransformersModel
 from radio.models.limits import place
-from radio.rationales import TransformersWriter
 from radio.rationales.judges import NLIJudge
 from radio.rerankers import BiEncoder, CrossEncoder, LateInteraction, YesNoLM
 from radio.schema import InputError, Passage, Question, Rationale
@@ -281,9 +280,9 @@ def test_a_device_that_is_absent_is_named(
             load()
     with pytest.raises(InputError, match="device: found 'gpu'"):
         place("gpu")
-    writer = TransformersWriter(models["TransformersWriter"], accelerator="abacus")
+    model = TransformersModel(models["TransformersWriter"], accelerator="abacus")
     with pytest.raises(InputError, match="accelerator 'abacus' with devices 1"):
-        writer._places()
+        model._places()
 
 
 def test_a_file_in_the_place_of_a_folder_is_named(tmp_path: Path) -> None:

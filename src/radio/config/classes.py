@@ -25,8 +25,12 @@ def subclasses(base: type[Any]) -> Iterator[type[Any]]:
 
 def choices(bases: Sequence[type[Any]]) -> list[str]:
     """Names of the classes that can be taken in the place of these bases."""
-    found = [c for base in bases for c in (base, *subclasses(base))]
-    return sorted({c.__name__ for c in found if not c.__name__.startswith("_") and not left_out(c)})
+    names = set()
+    for base in bases:
+        for kind in (base, *subclasses(base)):
+            if not kind.__name__.startswith("_") and not left_out(kind):
+                names.add(kind.__name__)
+    return sorted(names)
 
 
 def left_out(kind: type[Any]) -> list[str]:
@@ -35,14 +39,13 @@ def left_out(kind: type[Any]) -> list[str]:
     if inspect.isabstract(kind):
         return sorted(kind.__abstractmethods__)
     if not kind.__module__.startswith(("torch", "lightning")):
-        members = {
-            name: inspect.getattr_static(kind, name, None) for c in kind.__mro__ for name in vars(c)
-        }
-        return sorted(
-            name
-            for name, member in members.items()
-            if getattr(member, "__isabstractmethod__", False)
-        )
+        names = {name for parent in kind.__mro__ for name in vars(parent)}
+        abstract = []
+        for name in names:
+            member = inspect.getattr_static(kind, name, None)
+            if getattr(member, "__isabstractmethod__", False):
+                abstract.append(name)
+        return sorted(abstract)
     return []
 
 
@@ -87,12 +90,15 @@ def _one_of(bases: Sequence[type[Any]]) -> str:
 
 
 def _by_short_name(name: str, bases: Sequence[type[Any]]) -> type[Any]:
-    all_found = {c for base in bases for c in (base, *subclasses(base)) if c.__name__ == name}
-    found = sorted(all_found, key=lambda c: c.__module__)
-    if len(found) == 1:
-        return found[0]
-    if len(found) > 1:
-        paths = " or ".join(f"{c.__module__}.{c.__qualname__}" for c in found)
+    so_named = set()
+    for base in bases:
+        for kind in (base, *subclasses(base)):
+            if kind.__name__ == name:
+                so_named.add(kind)
+    if len(so_named) == 1:
+        return so_named.pop()
+    if so_named:
+        paths = " or ".join(sorted(f"{kind.__module__}.{kind.__qualname__}" for kind in so_named))
         raise InputError(
             f"found {name!r}, the name of several classes; give the import path: {paths}"
         )
@@ -139,13 +145,11 @@ def _imported(name: str, bases: Sequence[type[Any]]) -> Any:
         return getattr(module, class_name)
     own = _classes_of(module, bases)
     near = difflib.get_close_matches(class_name, own, n=1, cutoff=0.5)
-    hint = (
-        f"; did you mean {module_name}.{near[0]}?"
-        if near
-        else f"; it has {', '.join(own)}"
-        if own
-        else ""
-    )
+    hint = ""
+    if near:
+        hint = f"; did you mean {module_name}.{near[0]}?"
+    elif own:
+        hint = f"; it has {', '.join(own)}"
     raise InputError(f"found {name!r}, but {_where(module)} has no class {class_name!r}{hint}")
 
 
@@ -183,14 +187,11 @@ def _no_module(module_name: str, wanted: str, name: str, bases: Sequence[type[An
     nearby = [path.stem for path in Path(here).glob("*.py")] if "." not in wanted else []
     near = difflib.get_close_matches(wanted, nearby, n=1)
     class_name = name.rpartition(".")[2]
-    known = [c for c in choices(bases) if c == class_name]
-    hint = (
-        f"; did you mean {near[0]}.{class_name}?"
-        if near
-        else f"; did you mean {class_name!r}?"
-        if known
-        else ""
-    )
+    hint = ""
+    if near:
+        hint = f"; did you mean {near[0]}.{class_name}?"
+    elif class_name in choices(bases):
+        hint = f"; did you mean {class_name!r}?"
     if "." in wanted:
         parent = sys.modules.get(wanted.rpartition(".")[0])
         place = _where(parent) if parent else "its package"

@@ -8,6 +8,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from jsonargparse import Namespace
+
 from radio import rerankers
 from radio.models.exported import NOTE, class_name, exported
 from radio.models.messages import say
@@ -15,7 +17,7 @@ from radio.rerankers import Reranker
 from radio.schema import InputError
 
 
-def adopt_export(config: Any, arguments: Sequence[str]) -> None:
+def adopt_export(config: Namespace, arguments: Sequence[str]) -> None:
     """Where ``model.init_args.model`` is an exported folder, take class and settings from it.
 
     What stands on the command line wins; a class that stands there must be that of the folder.

@@ -28,7 +28,7 @@ def expand(node: Mapping[Any, Any], source: Source, path: Key = ()) -> dict[str,
     return tree
 
 
-def _expanded(value: Any, source: Source, path: Key) -> Any:
+def _expanded(value: object, source: Source, path: Key) -> Any:
     if isinstance(value, Mapping):
         if path[-1] in STRUCTURED or is_class_like(value):
             return expand(value, source, path)
@@ -39,7 +39,7 @@ def _expanded(value: Any, source: Source, path: Key) -> Any:
 
 
 def put(
-    tree: dict[str, Any], names: Sequence[str], value: Any, source: Source, above: Key = ()
+    tree: dict[str, Any], names: Sequence[str], value: object, source: Source, above: Key = ()
 ) -> None:
     """Set a dotted key; a class may be named before or after its arguments.
 
@@ -82,7 +82,7 @@ def _last_item(items: list[Any]) -> dict[str, Any]:
     return last
 
 
-def _set(node: dict[str, Any], name: str, value: Any, source: Source, path: Key) -> None:
+def _set(node: dict[str, Any], name: str, value: object, source: Source, path: Key) -> None:
     """Set a key of a node; what is there already may be a class that the value names or changes."""
     if name.endswith("+"):
         _append(node, name, _items(value))
@@ -121,7 +121,7 @@ def _append(node: dict[str, Any], name: str, items: list[Any]) -> None:
         node[name] = [*node.get(name, []), *items]
 
 
-def _items(value: Any) -> list[Any]:
+def _items(value: object) -> list[Any]:
     if isinstance(value, Raw):
         value = read_text_value(value)
     if value is None:

@@ -31,7 +31,7 @@ class Kind:
     nothing: bool = False
 
 
-def kind_of(annotation: Any) -> Kind:
+def kind_of(annotation: object) -> Kind:
     """Take an annotation apart."""
     members = _members(annotation)
     classes, record, items, entries = [], None, None, None
@@ -49,7 +49,7 @@ def kind_of(annotation: Any) -> Kind:
     return Kind(tuple(classes), record, items, entries, text, type(None) in members)
 
 
-def _members(annotation: Any) -> tuple[Any, ...]:
+def _members(annotation: object) -> tuple[Any, ...]:
     if typing.get_origin(annotation) is typing.Annotated:
         annotation = typing.get_args(annotation)[0]
     if typing.get_origin(annotation) in {typing.Union, types.UnionType}:
@@ -66,7 +66,7 @@ def _is_part(kind: type[Any]) -> bool:
     return not plain and kind is not Any
 
 
-def _holds_parts(annotation: Any) -> bool:
+def _holds_parts(annotation: object) -> bool:
     kind = kind_of(annotation)
     return bool(kind.classes or kind.record)
 

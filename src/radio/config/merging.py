@@ -85,7 +85,7 @@ class Merge:
                 result[name] = self.value(place, annotations[name], given)
         return result
 
-    def value(self, path: Key, annotation: Any, given: Given) -> Any:
+    def value(self, path: Key, annotation: object, given: Given) -> Any:
         """The merged value of one place."""
         kind = kind_of(annotation)
         for source, value in given:
@@ -343,7 +343,7 @@ class _Part:
     switches: list[_Switch] = field(default_factory=list)
 
 
-def _as_part(value: Any, *, text: bool) -> Any:
+def _as_part(value: object, *, text: bool) -> Any:
     """A value in the place of a class: that of a file if it names one, and of a class if it is a
     text where ``text`` itself does not fit."""
     loaded = _loaded(value)
@@ -362,7 +362,7 @@ def _collect(found: dict[str, Given], source: Source, tree: Mapping[str, Any]) -
         found.setdefault(name, []).append((source, value))
 
 
-def _loaded(value: Any) -> Any:
+def _loaded(value: object) -> Any:
     return read_text_value(value) if isinstance(value, Raw) else value
 
 
@@ -383,7 +383,7 @@ def _leaf(given: Given, *, text: bool = False) -> Any:
     return _plain(result)
 
 
-def _plain(value: Any, inside: bool = False) -> Any:
+def _plain(value: object, inside: bool = False) -> Any:
     """Without the marks of where it came from; what was typed is read by the parser, which knows
     its type."""
     if isinstance(value, Raw):

@@ -98,7 +98,7 @@ LONGEST_VALUE, LONGEST_MESSAGE = 200, 600
 """Characters that are shown of a value, and of a message of the parser."""
 
 
-def explain(message: str, place: Place = lambda path: None, tree: Any = None) -> str:
+def explain(message: str, place: Place = lambda path: None, tree: object = None) -> str:
     """An error of jsonargparse in terms of the user's own words: full key, what was found, what was
     expected.
 
@@ -154,7 +154,7 @@ def _expected(message: str) -> str | None:
     return re.sub(r", (?![^\[]*\])", " or ", expected)
 
 
-def _full_key(tree: Any, key: str, value: str) -> Key:
+def _full_key(tree: object, key: str, value: str) -> Key:
     """The path that ends with a key, where several do the one that holds the value."""
     last = key.split(".")[-1]
     ending = [(path, held) for path, held in _paths(tree) if path[-1] == last]
@@ -164,7 +164,7 @@ def _full_key(tree: Any, key: str, value: str) -> Key:
     return ending[0][0] if ending else (key,)
 
 
-def _paths(tree: Any, above: Key = ()) -> Iterator[tuple[Key, Any]]:
+def _paths(tree: object, above: Key = ()) -> Iterator[tuple[Key, Any]]:
     items: Iterable[tuple[Any, Any]] = ()
     if isinstance(tree, dict):
         items = tree.items()

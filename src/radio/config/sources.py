@@ -35,7 +35,7 @@ class Source:
         return f"--{'.'.join(path)}"
 
 
-def _as_written(tree: Any, path: Key) -> Key:
+def _as_written(tree: object, path: Key) -> Key:
     """A key as the file has it, where ``init_args`` may be left out."""
     written: list[str] = []
     node = tree
@@ -65,7 +65,7 @@ def given(found: Iterable[Source], path: Key) -> str | None:
     return place
 
 
-def _holds(node: Any, path: Key) -> bool:
+def _holds(node: object, path: Key) -> bool:
     if not path:
         return True
     if isinstance(node, list) and path[0].isdigit() and node:

@@ -66,7 +66,7 @@ def read_text_value(text: str) -> Any:
         return text
 
 
-def is_class_like(value: Any) -> bool:
+def is_class_like(value: object) -> bool:
     return isinstance(value, Mapping) and any(
         str(key).split(".")[0] in {"class_path", "init_args", "dict_kwargs"} for key in value
     )

@@ -100,7 +100,11 @@ class PromptWriter(RationaleWriter):
 
 
 class AnthropicWriter(PromptWriter):
-    """Asks Claude (:class:`radio.llm.anthropic.AnthropicModel`).
+    """Asks Claude (:class:`radio.llm.anthropic.AnthropicModel`); the key comes from
+    ``ANTHROPIC_API_KEY``.
+
+    With ``mode: batches`` requests go to the Message Batches API, at half the price within a day. A
+    batch in flight is noted in the cache: a later run waits for it instead of paying again.
 
     Args:
         model: its name at the provider.
@@ -123,7 +127,10 @@ class AnthropicWriter(PromptWriter):
 
 
 class OpenAIWriter(PromptWriter):
-    """Asks any server that speaks OpenAI's interface (:class:`radio.llm.openai.OpenAIModel`).
+    """Asks OpenAI, or a server that speaks its interface (:class:`radio.llm.openai.OpenAIModel`).
+
+    Needs ``pip install 'radio-rag[openai]'``. The key comes from ``OPENAI_API_KEY``; with a
+    ``base_url`` it may be missing, as local servers need none.
 
     Args:
         model: its name at the provider.
@@ -147,6 +154,8 @@ class OpenAIWriter(PromptWriter):
 
 class TransformersWriter(PromptWriter):
     """Asks a model on this machine (:class:`radio.llm.transformers.TransformersModel`).
+
+    With several devices each has a copy of the model and takes every n-th batch.
 
     Args:
         model: transformers name or folder.

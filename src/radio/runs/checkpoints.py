@@ -36,7 +36,7 @@ class WholeCheckpoints(TorchCheckpointIO):
         self.trainer = trainer
 
     def save_checkpoint(
-        self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
     ) -> None:
         if storage_options is not None or "://" in str(path):
             super().save_checkpoint(checkpoint, path, storage_options)
@@ -62,7 +62,7 @@ class WholeCheckpoints(TorchCheckpointIO):
 
     def load_checkpoint(
         self,
-        path: Any,
+        path: str | Path,
         map_location: Any = lambda storage, _: storage,
         weights_only: bool | None = None,
     ) -> dict[str, Any]:
@@ -150,7 +150,9 @@ def _kind(begin: bytes) -> str:
     return "another kind of file"
 
 
-def check_network(checkpoint: Mapping[str, Any], module: Any, path: Any) -> None:
+def check_network(
+    checkpoint: Mapping[str, Any], module: L.LightningModule | None, path: str | Path
+) -> None:
     """Refuse the weights of another network.
 
     Raises:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from jsonargparse import Namespace
 from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.loggers.csv_logs import ExperimentWriter
@@ -90,7 +91,13 @@ class _Continued(ExperimentWriter):
         pass
 
 
-def prepare_wandb(loggers: Any, folder: RunFolder, *, first: bool, trains: bool) -> None:
+def prepare_wandb(
+    loggers: Namespace | list[Namespace] | bool | None,
+    folder: RunFolder,
+    *,
+    first: bool,
+    trains: bool,
+) -> None:
     """Give the W&B loggers of a config the name of the run, and the id under which it goes on.
 
     Args:
@@ -103,7 +110,7 @@ def prepare_wandb(loggers: Any, folder: RunFolder, *, first: bool, trains: bool)
         InputError: W&B has no key, or refuses it.
     """
     for logger in loggers if isinstance(loggers, list) else [loggers]:
-        if not is_wandb(logger):
+        if not isinstance(logger, Namespace) or not is_wandb(logger):
             continue
         if first:
             check_wandb_key(logger)
@@ -114,12 +121,12 @@ def prepare_wandb(loggers: Any, folder: RunFolder, *, first: bool, trains: bool)
             folder.note(wandb=identifier)
 
 
-def is_wandb(logger: Any) -> bool:
+def is_wandb(logger: object) -> bool:
     """Whether the config of a logger is that of W&B."""
     return str(getattr(logger, "class_path", "")).endswith("WandbLogger")
 
 
-def name_wandb_run(logger: Any, name: str, identifier: str) -> None:
+def name_wandb_run(logger: Namespace, name: str, identifier: str) -> None:
     """Name a W&B run in its logger's config like the run, and give it an id, by which it is found
     when it goes on.
     """
@@ -129,7 +136,7 @@ def name_wandb_run(logger: Any, name: str, identifier: str) -> None:
         arguments.id = identifier
 
 
-def check_wandb_key(logger: Any) -> None:
+def check_wandb_key(logger: Namespace) -> None:
     """Refuse to log to W&B without a key, which would ask for one when all has been prepared.
 
     Raises:
@@ -154,7 +161,7 @@ def check_wandb_key(logger: Any) -> None:
         )
 
 
-def plain(config: Any) -> Any:
+def plain(config: object) -> Any:
     """A config for other eyes: what may be a secret is left out, also passwords in addresses."""
     if isinstance(config, Mapping):
         return {

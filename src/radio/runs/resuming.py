@@ -91,7 +91,7 @@ def relevant(config: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def differences(before: Any, now: Any, key: str = "") -> dict[str, tuple[Any, Any]]:
+def differences(before: object, now: object, key: str = "") -> dict[str, tuple[Any, Any]]:
     """Settings that differ, by their full key. Below a class that is another one nothing is
     compared; nor is a setting that only one side knows, as between versions."""
     if isinstance(before, dict) and isinstance(now, dict):
@@ -105,7 +105,7 @@ def differences(before: Any, now: Any, key: str = "") -> dict[str, tuple[Any, An
     return {} if before == now or _same_place(before, now) else {key: (before, now)}
 
 
-def _same_place(before: Any, now: Any) -> bool:
+def _same_place(before: object, now: object) -> bool:
     """Whether two spellings of a path mean the same file."""
     if isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
         return all(a == b or _same_place(a, b) for a, b in zip(before, now, strict=True))
@@ -167,7 +167,7 @@ def compare(
     return said
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     text = json.dumps(value) if not isinstance(value, str) else value
     return text if len(text) <= 60 else text[:57] + "..."
 

@@ -1,5 +1,4 @@
-"""No question is dropped in silence: questions of the same text, without candidates, beyond limits
-and filters."""
+"""No question is dropped in silence: what limits, overlaps and datasets leave out is counted."""
 
 from __future__ import annotations
 
@@ -11,7 +10,8 @@ import pytest
 from data_modules import IRDatasetsDataModule, MMLUDataModule
 from radio.data.splits import SplitCounts
 from radio.evaluation.table import show_table
-from radio.retrievers import BM25, Precomputed
+from radio.retrievers import BM25
+from radio.schema import InputError
 from tests.conftest import World, read_jsonl, write_jsonl
 from tests.data.test_module import module
 
@@ -31,29 +31,6 @@ def test_questions_of_the_same_text_and_answers_are_all_trained_on(world: World)
     assert list(examples) == [*(row["id"] for row in rows), "twin"]
     assert examples["twin"].teacher == examples[rows[0]["id"]].teacher
     assert examples["twin"].teacher is not None
-
-
-def test_questions_without_a_candidate_are_kept_and_said(world: World) -> None:
-    names = ("train", "validation", "test")
-    questions = {
-        name: [row["id"] for row in read_jsonl(world.folder / f"{name}.jsonl")] for name in names
-    }
-    entries = [{"id": f"port0-{n}", "score": 1 / (1 + n)} for n in range(3)]
-    none = questions["test"][0]
-    rows = [
-        {"id": q, "candidates": [] if q == none else entries}
-        for found in questions.values()
-        for q in found
-    ]
-    path = write_jsonl(world.folder / "lists.jsonl", rows)
-    data = module(world, retriever=Precomputed(str(path)))
-    data.prepare_data()
-    with pytest.warns(
-        UserWarning, match=rf"test: 1 of 2 questions have no candidate: \['{none}'\]"
-    ):
-        data.setup("test")
-    assert [e.question.id for e in data.examples["test"]] == questions["test"]
-    assert data.examples["test"][0].candidates == ()
 
 
 def test_what_limits_and_overlaps_leave_out_is_counted(world: World) -> None:
@@ -114,3 +91,42 @@ def test_what_a_dataset_leaves_out_is_counted(tmp_path: Path) -> None:
     (beir / "qrels/test.tsv").write_text("query-id\tcorpus-id\tscore\nq0\tp\t1\nq1\tp\t0\n")
     judged = IRDatasetsDataModule(path=str(beir), **settings)
     assert judged.counts("test") == SplitCounts(2, {"without a relevant passage": 1})
+
+
+def test_max_questions_takes_the_first_ones(world: World) -> None:
+    data = module(world, max_questions={"train": 3})
+    data.prepare_data()
+    data.setup("fit")
+    assert [e.question.id for e in data.examples["train"]] == [
+        r["id"] for r in read_jsonl(world.folder / "train.jsonl")[:3]
+    ]
+    with pytest.raises(InputError, match="max_questions"):
+        module(world, max_questions={"dev": 3})
+
+
+def test_an_id_names_one_question_of_all_splits(world: World) -> None:
+    rows = read_jsonl(world.folder / "test.jsonl")
+    known = read_jsonl(world.folder / "train.jsonl")[0]["id"]
+    write_jsonl(world.folder / "test.jsonl", [{**rows[0], "id": known}, *rows[1:]])
+    with pytest.raises(
+        InputError, match=f"question id '{known}' stands twice, in train and in test"
+    ):
+        module(world).prepare_data()
+
+
+def test_what_two_splits_share_is_an_error_or_left_out_of_the_earlier_one(world: World) -> None:
+    train, test = (read_jsonl(world.folder / f"{name}.jsonl") for name in ("train", "test"))
+    shared = [
+        {**row, "id": f"copy-{row['id']}", "question": row["question"].upper() + "?"}
+        for row in train[:2]
+    ]
+    # the same words, but other choices to choose from
+    other = {**train[2], "id": "other", "choices": ["a", "b"]}
+    write_jsonl(world.folder / "test.jsonl", [*test, *shared, other])
+    with pytest.raises(
+        InputError, match=r"the same question is in two splits: '.*' in train and 'copy-.*' in test"
+    ):
+        module(world).prepare_data()
+    data = module(world, overlapping_questions="drop")
+    assert [q.id for q in data.split_questions("train")] == [row["id"] for row in train[2:]]
+    assert len(data.split_questions("test")) == len(test) + 3

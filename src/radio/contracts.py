@@ -32,7 +32,9 @@ PREFERRED = (
 
 
 def _refuse(part: object, method: str, found: str, expected: str) -> NoReturn:
-    raise InputError(f"{type(part).__name__}.{method}: found {found}, expected {expected}")
+    """Refuse what a method of a part, or of a class of parts, returned."""
+    kind = part if isinstance(part, type) else type(part)
+    raise InputError(f"{kind.__name__}.{method}: found {found}, expected {expected}")
 
 
 def _kind(value: object) -> str:

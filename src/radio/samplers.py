@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from radio import contracts
 from radio.ranges import check
@@ -19,13 +19,11 @@ negatives."""
 
 
 class GroupSampler(ABC):
-    """Draws the groups of one question for one epoch. A subclass implements :meth:`select`.
-
-    A sampler that sets ``needs_student`` implements ``select(scores, rng, student)`` instead:
-    ``student`` are the reranker's own scores of the same candidates, renewed before each epoch.
-    """
+    """Draws the groups of one question for one epoch. A subclass implements :meth:`select`."""
 
     needs_student: ClassVar[bool] = False
+    """Whether :meth:`select` needs the reranker's own scores, which are renewed before each
+    epoch."""
 
     positives: int = 1
     """How many positions at the head of each selection are positives; the last position never
@@ -41,12 +39,16 @@ class GroupSampler(ABC):
     settings tell."""
 
     @abstractmethod
-    def select(self, scores: Sequence[float], rng: random.Random) -> list[Selection]:
+    def select(
+        self, scores: Sequence[float], rng: random.Random, student: Sequence[float] | None = None
+    ) -> list[Selection]:
         """Groups of at least two positions.
 
         Args:
             scores: teacher scores, best first, at least two.
             rng: seeded by (seed, epoch, question id): the same on every machine and process.
+            student: the reranker's own scores of the same candidates; None unless
+                :attr:`needs_student`.
         """
 
     def groups(
@@ -70,8 +72,8 @@ class GroupSampler(ABC):
         if len(scores) < 2:
             return []
         rng = random.Random(f"{seed}/{epoch}/{question_id}")
-        given: Any = (scores, rng, student) if self.needs_student else (scores, rng)
-        return contracts.selections(self, self.select(*given), scores, taken)
+        selected = self.select(scores, rng, student if self.needs_student else None)
+        return contracts.selections(self, selected, scores, taken)
 
 
 def _draw(pool: Sequence[int], count: int | None, rng: random.Random) -> Selection:
@@ -103,7 +105,9 @@ class Shift(GroupSampler):
         self.negatives = list(negatives)
         self.best_first = positive < min(negatives)
 
-    def select(self, scores: Sequence[float], rng: random.Random) -> list[Selection]:
+    def select(
+        self, scores: Sequence[float], rng: random.Random, student: Sequence[float] | None = None
+    ) -> list[Selection]:
         size = len(scores)
         positive = min(self.positive, size - 2)
         inside = [rank for rank in self.negatives if rank < size and rank != positive]
@@ -130,14 +134,17 @@ class Iteration(GroupSampler):
         self.depth = depth
         self.per_epoch = per_epoch
 
-    def select(self, scores: Sequence[float], rng: random.Random) -> list[Selection]:
+    def select(
+        self, scores: Sequence[float], rng: random.Random, student: Sequence[float] | None = None
+    ) -> list[Selection]:
         size = min(len(scores), self.depth)
         edges = [*range(0, size, self.block), size]
         if len(edges) > 2 and edges[-1] - edges[-2] == 1:
             del edges[-2]
-        groups = [
-            list(range(i, end)) for start, end in pairwise(edges) for i in range(start, end - 1)
-        ]
+        groups = []
+        for start, end in pairwise(edges):
+            for positive in range(start, end - 1):
+                groups.append(list(range(positive, end)))
         if self.per_epoch is not None and self.per_epoch < len(groups):
             groups = rng.sample(groups, self.per_epoch)
         return groups
@@ -157,10 +164,11 @@ class FullList(GroupSampler):
         check(self, locals())
         self.size = size
 
-    def select(self, scores: Sequence[float], rng: random.Random) -> list[Selection]:
-        return [
-            [0, *_draw(range(1, len(scores)), None if self.size is None else self.size - 1, rng)]
-        ]
+    def select(
+        self, scores: Sequence[float], rng: random.Random, student: Sequence[float] | None = None
+    ) -> list[Selection]:
+        others = None if self.size is None else self.size - 1
+        return [[0, *_draw(range(1, len(scores)), others, rng)]]
 
 
 class AllNegatives(GroupSampler):
@@ -179,7 +187,9 @@ class AllNegatives(GroupSampler):
         self.skip = skip
         self.negatives = negatives
 
-    def select(self, scores: Sequence[float], rng: random.Random) -> list[Selection]:
+    def select(
+        self, scores: Sequence[float], rng: random.Random, student: Sequence[float] | None = None
+    ) -> list[Selection]:
         lowest = len(scores) - 1
         return [[0, *_draw(range(min(self.skip, lowest), lowest + 1), self.negatives, rng)]]
 
@@ -201,7 +211,9 @@ class TopVsRandom(GroupSampler):
         self.top = top
         self.negatives = negatives
 
-    def select(self, scores: Sequence[float], rng: random.Random) -> list[Selection]:
+    def select(
+        self, scores: Sequence[float], rng: random.Random, student: Sequence[float] | None = None
+    ) -> list[Selection]:
         top = min(self.top, len(scores) - 1)
         return [[rng.randrange(top), *_draw(range(top, len(scores)), self.negatives, rng)]]
 
@@ -225,7 +237,9 @@ class TeacherMargin(GroupSampler):
         self.margin = margin
         self.negatives = negatives
 
-    def select(self, scores: Sequence[float], rng: random.Random) -> list[Selection]:
+    def select(
+        self, scores: Sequence[float], rng: random.Random, student: Sequence[float] | None = None
+    ) -> list[Selection]:
         return [[0, *_draw(_outside(scores, self.margin), self.negatives, rng)]]
 
 
@@ -254,7 +268,9 @@ class MultiPositive(GroupSampler):
         self.positives = positives
         self.negatives = negatives
 
-    def select(self, scores: Sequence[float], rng: random.Random) -> list[Selection]:
+    def select(
+        self, scores: Sequence[float], rng: random.Random, student: Sequence[float] | None = None
+    ) -> list[Selection]:
         best = min(self.positives, len(scores) - 1)
         return [[*range(best), *_draw(range(best, len(scores)), self.negatives, rng)]]
 

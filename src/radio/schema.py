@@ -154,25 +154,33 @@ class Example:
 class Group:
     """The passages of one question that enter the loss together.
 
-    ``teacher_scores`` and ``labels`` (1 = positive) are aligned with ``passages``; a question
-    without a rationale has NaN teacher scores and takes part in evaluation only.
+    ``teacher_scores`` are aligned with ``passages``; a question without a rationale has NaN teacher
+    scores and takes part in evaluation only.
     """
 
     question: Question
     passages: tuple[Passage, ...]
     teacher_scores: tuple[float, ...]
-    labels: tuple[int, ...]
 
 
 @dataclass(slots=True)
 class GroupBatch:
     """A batch of B groups of at most G passages, N in all.
 
+    A key of ``inputs`` means the same in every reranker; a class of your own may add others.
+
+    - ``pairs``: tokens of the N pairs, question and passage together.
+    - ``questions``: tokens of the Q distinct questions.
+    - ``passages``: tokens, or finished vectors, of the P distinct passages.
+    - ``places``: for each pair, int ``[N]``, where its ``question`` and its ``passage`` stand in
+      those two.
+
+    Tokens are padded tensors, by the names that the network's ``forward`` gives them, or packed
+    without padding (:data:`radio.rerankers.packing.Row`).
+
     Args:
-        inputs: tokens of the N pairs (or questions and passages), as the reranker's ``collate``
-            made them.
+        inputs: what the reranker's ``collate`` made for its ``score``, by the keys above.
         teacher: float32 ``[B, G]``, 0 where padded, NaN where unknown.
-        labels: float32 ``[B, G]``, 1 for positives.
         mask: bool ``[B, G]``, True for real passages; flat item n is the n-th True in row-major
             order.
         question_ids: B ids.
@@ -181,7 +189,6 @@ class GroupBatch:
 
     inputs: dict[str, dict[str, Any]]
     teacher: Tensor
-    labels: Tensor
     mask: Tensor
     question_ids: list[str]
     passage_ids: list[list[str]]

@@ -10,7 +10,7 @@ import sys
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader
 from radio import contracts
 from radio.cache import Cache
 from radio.corpus import DiskCorpus
-from radio.data.loading import EpochSampler, Groups, TrainLoader, collate
+from radio.data.loading import BatchMaker, EpochSampler, Groups, TrainLoader, reranker_of
 from radio.data.splits import SplitCounts, apart
 from radio.fingerprints import fingerprint
 from radio.ranges import check
@@ -652,13 +652,13 @@ class RationaleDataModule(L.LightningDataModule):
     def _options(self, examples: Sequence[Example]) -> dict[str, Any]:
         """What all loaders have in common; the reranker has seen the passages of theirs."""
         assert self.trainer is not None, "loaders need a trainer, whose reranker makes the batches"
-        reranker: Any = self.trainer.lightning_module
+        reranker = reranker_of(self.trainer)
         used = dict.fromkeys(c.passage_id for e in examples for c in e.candidates)
         reranker.index({i: self.corpus[i] for i in used}, self.cache)
         return {
             "num_workers": self.num_workers,
             "persistent_workers": self.num_workers > 0,
-            "collate_fn": partial(collate, reranker),
+            "collate_fn": BatchMaker(reranker),
         }
 
 

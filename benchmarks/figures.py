@@ -1,9 +1,7 @@
-"""Figures of the results: per-question values of runs, their means with intervals, paired
-differences, as tables."""
+"""Figures of results: per-question values of runs, as tables with intervals and p-values."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -46,27 +44,32 @@ def values(
     folders: list[Path], system: str, split: str, metrics: Iterable[str] = METRICS
 ) -> Values:
     """Per-question values, averaged over the runs."""
+    from radio.evaluation.files import read_predictions
+
     runs: list[Values] = []
     for folder in folders:
-        found: Values = {}
-        for row in map(
-            json.loads,
-            (folder / "predictions.jsonl").read_text(encoding="utf-8").strip("\n").split("\n"),
-        ):
-            if row["split"] == split:
-                for metric in metrics:
-                    if metric in row[system]:
-                        found.setdefault(metric, {})[row["question_id"]] = row[system][metric]
-        runs.append(found)
+        run: Values = {}
+        for prediction in read_predictions(folder / "predictions.jsonl"):
+            if prediction["split"] != split:
+                continue
+            for metric in metrics:
+                if metric in prediction[system]:
+                    of_questions = run.setdefault(metric, {})
+                    of_questions[prediction["question_id"]] = prediction[system][metric]
+        runs.append(run)
     return averaged(runs)
 
 
 def averaged(runs: list[Values]) -> Values:
     """The mean over runs, for each question."""
-    return {
-        m: {q: float(np.mean([run[m][q] for run in runs])) for q in found}
-        for m, found in runs[0].items()
-    }
+    first = runs[0]
+    means: Values = {}
+    for metric, of_questions in first.items():
+        means[metric] = {}
+        for question_id in of_questions:
+            values_of_runs = [run[metric][question_id] for run in runs]
+            means[metric][question_id] = float(np.mean(values_of_runs))
+    return means
 
 
 def paired(a: Values, b: Values, metric: str) -> NDArray[np.float64]:
@@ -76,17 +79,9 @@ def paired(a: Values, b: Values, metric: str) -> NDArray[np.float64]:
 
 def p_value(pairs: NDArray[np.float64]) -> float:
     """Two-sided, by exchanging the systems within questions at random."""
-    from scipy.stats import permutation_test
+    from radio.evaluation.statistics import sign_flip_test
 
-    test = permutation_test(
-        (pairs[:, 0], pairs[:, 1]),
-        lambda x, y, axis: np.mean(x - y, axis=axis),
-        permutation_type="samples",
-        vectorized=True,
-        n_resamples=9999,
-        rng=np.random.default_rng(0),
-    )
-    return float(test.pvalue)
+    return sign_flip_test(pairs[:, 0] - pairs[:, 1])
 
 
 def relative(pairs: NDArray[np.float64]) -> str:
@@ -95,7 +90,8 @@ def relative(pairs: NDArray[np.float64]) -> str:
     means = pairs[rng.integers(0, len(pairs), (5000, len(pairs)))].mean(axis=1)
     low, high = np.quantile(means[:, 0] / means[:, 1] - 1, [0.025, 0.975])
     first, second = pairs.mean(axis=0)
-    return f"{100 * (first / second - 1):+.1f} % [{100 * low:+.1f}, {100 * high:+.1f}], p = {p_value(pairs):.4f}"
+    gain = f"{100 * (first / second - 1):+.1f} % [{100 * low:+.1f}, {100 * high:+.1f}]"
+    return f"{gain}, p = {p_value(pairs):.4f}"
 
 
 def table(rows: dict[str, Values]) -> list[str]:

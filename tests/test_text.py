@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import unicodedata
 from itertools import combinations
 
 import pytest
 
-from radio.text import has_answer, normalise_question, search_words, tokens
+from radio.text import findable, has_answer, normalise_question, search_words, tokens
 
 APART = [
     *("What is C?", "What is C++?", "What is C#?", "What is .NET?", "What is NET?"),
@@ -74,3 +75,51 @@ def test_an_answer_is_found_within_a_sentence_that_has_no_spaces() -> None:
     assert has_answer("灯台の光はがすのなか", ["がす"])
     assert not has_answer("The harbours", ["harbour"]), "words with spaces are compared as a whole"
     assert tokens("Café au lait, 北京") == ["cafe\u0301", "au", "lait", "北", "京"]
+
+
+@pytest.mark.parametrize(
+    ("contents", "answers", "expected"),
+    [
+        ("It stands in Paris, France.", ["paris"], True),
+        ("It stands in\nParis (France).", ["Paris, France"], True),
+        ("A comparison of towns", ["Paris", "paris on"], False),
+        ("Parisian life", ["Paris"], False),
+        ("France, not far from Paris", ["Paris France"], False),
+        ("Nothing here", ["", "?!", "nothing"], True),
+        ("Nothing here", ["", "?!"], False),
+        ("", ["Paris"], False),
+        ("Paris", [], False),
+        # DPR keeps combining marks inside a token: an accent is no token border
+        ("Åse Berg", ["se"], False),
+        ("Åse Berg", ["åse berg"], True),
+        ("हिन्दी", ["ह"], False),
+    ],
+)
+def test_has_answer_respects_token_borders(
+    contents: str, answers: list[str], expected: bool
+) -> None:
+    assert has_answer(contents, answers) is expected
+
+
+@pytest.mark.parametrize("word", ["José", "Zürich", "Åse", "naïve"])
+def test_has_answer_does_not_care_how_accents_are_encoded(word: str) -> None:
+    composed, decomposed = unicodedata.normalize("NFC", word), unicodedata.normalize("NFD", word)
+    assert composed != decomposed
+    assert has_answer(f"so {composed} it is", [decomposed])
+    assert has_answer(f"so {decomposed} it is", [composed.upper()])
+
+
+@pytest.mark.parametrize(
+    ("answers", "found"),
+    [
+        (["Paris"], True),
+        (["yes"], False),
+        (["No", "Nope"], True),
+        (["SUPPORTS"], False),
+        (["NOT_ENOUGH_INFO"], False),
+        (["?!"], False),
+        ([], False),
+    ],
+)
+def test_a_verdict_cannot_be_found_in_a_passage(answers: list[str], found: bool) -> None:
+    assert findable(answers) is found

@@ -9,6 +9,7 @@ import lightning as L
 from common import Clock, Group, arguments, read_groups
 from torch.utils.data import DataLoader
 
+from radio.callbacks import rankings_of
 from radio.cli import RadioTrainer
 from radio.losses import InfoNCE
 from radio.rerankers import CrossEncoder
@@ -86,8 +87,9 @@ def main() -> None:
     clock.tick()
     trainer.predict(reranker, Groups(reranker, timed, args.questions), return_predictions=False)
     clock.tick()
+    ranking = rankings_of(trainer).scores
     scores = [
-        reranker.ranking[str(i)][f"{i}/{j}"]
+        ranking[str(i)][f"{i}/{j}"]
         for i, g in enumerate(timed)
         for j in range(len(g["all_passages"]))
     ]

@@ -33,8 +33,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 # imported so that their short class names resolve in configs
 import data_modules  # noqa: F401
-from radio.callbacks import CollapseGuard, best_checkpoint
-from radio.callbacks.evaluation import tied_tops
+from radio.callbacks import CollapseGuard, best_checkpoint, rankings_of
 from radio.callbacks.export import monitored
 from radio.config import plan
 from radio.config.classes import find_class
@@ -43,7 +42,9 @@ from radio.config.options import read_words
 from radio.config.parsing import RadioParser, made_by, merged, print_config
 from radio.data.module import RationaleDataModule
 from radio.evaluation.files import read_metrics
-from radio.evaluation.results import gain_over_base, no_better, show_table
+from radio.evaluation.measure import tied_tops
+from radio.evaluation.results import gain_over_base
+from radio.evaluation.table import no_better, show_table
 from radio.formats import write_run
 from radio.lines import atomic_write, write_jsonl
 from radio.ranges import check
@@ -85,6 +86,8 @@ class RadioTrainer(L.Trainer):
             raise InputError(f"trainer ({chosen}): {error}") from error
         self.run_state = RunState()
         self.callbacks.insert(0, self.run_state)  # type: ignore[attr-defined]
+        # each command collects them; predict has nobody else who asks for them
+        rankings_of(self)
         if type(self.strategy.checkpoint_io) is TorchCheckpointIO:
             self.strategy.checkpoint_io = WholeCheckpoints(self)
 
@@ -513,7 +516,8 @@ class RadioCLI(LightningCLI):
 
     @rank_zero_only
     def _warn_if_no_better(self) -> None:
-        doubt = no_better(gain_over_base(self.model.results, "validation", monitored(self.trainer)))
+        results = rankings_of(self.trainer).results
+        doubt = no_better(gain_over_base(results, "validation", monitored(self.trainer)))
         if doubt:
             print(f"WARNING: {doubt}")
 
@@ -531,10 +535,10 @@ class RadioCLI(LightningCLI):
             print(f"run folder: {self.run_dir}")
 
     def after_predict(self) -> None:
-        """Write what ``predict_step`` collected: a TREC run, and JSONL with the passages' text."""
+        """Write what was ranked: a TREC run, and JSONL with the passages' text."""
         if not self.trainer.is_global_zero:
             return
-        scores = self.model.ranking
+        scores = rankings_of(self.trainer).scores
         examples = self.datamodule.examples
         split = "predict" if "predict" in examples else "test"
         # each question once, in the order of the data set, whichever process has ranked it

@@ -17,6 +17,7 @@ from torch import nn
 from radio.batching import pad
 from radio.callbacks import CollapseGuard
 from radio.schema import InputError
+from tests.conftest import ROOT
 
 Radio = Callable[..., tuple[int, str, str]]
 
@@ -280,3 +281,53 @@ def test_it_notices_a_learning_rate_far_too_high(radio: Radio, tiny_run: list[st
     assert status == 2
     assert "radio: error: CollapseGuard: step " in err
     assert "Likely cause: a learning rate too high" in err
+
+
+@pytest.mark.parametrize(
+    "switch", [[], ["--collapse_guard", "false"]], ids=["by default", "switched off"]
+)
+def test_fit_watches_for_a_collapse(
+    switch: list[str],
+    radio: Radio,
+    tiny_run: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    recwarn: pytest.WarningsRecorder,
+) -> None:
+    # a look at every step, so that a few of them are enough
+    monkeypatch.setattr(CollapseGuard.__init__, "__defaults__", (0.005, 2, 1, False))
+    constant = (
+        "import torch\nfrom radio.rerankers import CrossEncoder\n\nclass Constant(CrossEncoder):\n"
+    )
+    constant += "    def score(self, batch):\n        return super().score(batch) * 0 + 1\n"
+    (tmp_path / "constant.py").write_text(constant)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    arguments = [*switch, "--model", "constant.Constant", "--data.init_args.batch_size", "2"]
+    status, _, err = radio("fit", *tiny_run, *arguments)
+    assert status == 0, err
+    told = [str(warning.message) for warning in recwarn if "CollapseGuard" in str(warning.message)]
+    assert len(told) == (0 if switch else 1)
+
+
+DIARY = """
+import lightning as L
+
+class Diary(L.Callback):
+    def on_fit_start(self, trainer, pl_module):
+        names = [type(callback).__name__ for callback in trainer.callbacks]
+        print("guards", names.count("CollapseGuard"))
+"""
+
+
+def test_a_config_with_a_guard_gets_no_second_one(
+    radio: Radio, tiny_run: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    overlay = ["--config", str(ROOT / "configs/callbacks/collapse_guard.yaml")]
+    (tmp_path / "guard_diary.py").write_text(DIARY)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name, extra in (("own", overlay), ("default", [])):
+        extra = [*extra, "--trainer.callbacks+", "guard_diary.Diary", "--name", name]
+        status, out, err = radio("fit", *tiny_run, *extra)
+        assert status == 0, err
+        assert "guards 1" in out
+        assert "collapse_guard: true" in (tmp_path / f"runs/{name}/config.yaml").read_text()

@@ -9,17 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from torch import Tensor
 
-from radio.callbacks import CollapseGuard, GeneratorInTheLoop, RankEvaluation
-from radio.evaluation.results import Results, gain_over_base, no_better, show_table
+from radio.callbacks import GeneratorInTheLoop, RankEvaluation
+from radio.evaluation.table import show_table
 from radio.generators import Generator, Prompt
 from radio.rerankers import CrossEncoder
 from radio.retrievers import BM25
-from radio.samplers import HardNegatives
-from radio.schema import Candidate, GroupBatch, InputError, Question
-from tests.callbacks.test_evaluation_base_and_tuned import (
+from radio.schema import Candidate, GroupBatch, Question
+from tests.callbacks.test_rankings import (
     KINDS,
     Models,
     data,
@@ -27,7 +25,7 @@ from tests.callbacks.test_evaluation_base_and_tuned import (
     trainer,
     whole_models,
 )
-from tests.conftest import ROOT, World, read_jsonl, write_jsonl
+from tests.conftest import World, read_jsonl, write_jsonl
 from tests.data.test_module import module
 
 Radio = Callable[..., tuple[int, str, str]]
@@ -210,195 +208,3 @@ def test_metrics_of_a_kind_say_how_many_questions_have_them(
     capsys.readouterr()
     show_table(document, "validation")
     assert "mrr (1 questions)" in capsys.readouterr().out
-
-
-def test_an_evaluation_holds_no_numbers_of_the_one_before(
-    world: World, models: Models, tmp_path: Path
-) -> None:
-    callbacks = [RankEvaluation(), GeneratorInTheLoop(Parrot(), every_n_epochs=2)]
-    run = trainer(tmp_path, callbacks=callbacks, max_epochs=3)
-    run.fit(CrossEncoder(models[CrossEncoder], max_length=48), datamodule=data(world))
-    # the third epoch asks no generator; the answers of the second belong to other weights
-    document = metrics(tmp_path)
-    assert "mrr" in document["validation"]["tuned"]
-    assert "em" not in document["validation"]["tuned"]
-    assert "validation" not in document["generators"]
-    assert "answer" not in read_jsonl(tmp_path / "predictions.jsonl")[0]["tuned"]
-
-
-def test_two_generators_have_names_and_metrics_of_their_own(
-    world: World, models: Models, tmp_path: Path
-) -> None:
-    wrong, right = Parrot("captain0"), Parrot("captain4")
-    callbacks = [GeneratorInTheLoop(wrong), GeneratorInTheLoop(right, top_k=[1, 2], name="large")]
-    run = trainer(tmp_path, callbacks=callbacks)
-    run.validate(
-        CrossEncoder(models[CrossEncoder], max_length=48), datamodule=data(world), verbose=False
-    )
-    document = metrics(tmp_path)
-    tuned = document["validation"]["tuned"]
-    assert tuned["em"] == 0
-    assert tuned["large_em@1"] == tuned["large_em@2"] == 1
-    row = read_jsonl(tmp_path / "predictions.jsonl")[0]["tuned"]
-    assert (row["answer"], row["large_answer@1"]) == ("captain0", "captain4")
-    first, second = document["generators"]["validation"]
-    assert (first["name"], first["class"], first["settings"], first["top_k"]) == (
-        None,
-        "Parrot",
-        {"word": "captain0"},
-        5,
-    )
-    assert (second["name"], second["fingerprint"]) == ("large", right.fingerprint())
-
-
-@pytest.mark.parametrize("name", [None, "a"])
-def test_two_generators_of_one_name_are_refused(
-    name: str | None, world: World, models: Models, tmp_path: Path
-) -> None:
-    callbacks = [
-        GeneratorInTheLoop(Parrot(), name=name),
-        GeneratorInTheLoop(Parrot("b"), name=name),
-    ]
-    run = trainer(tmp_path, callbacks=callbacks)
-    with pytest.raises(
-        InputError, match=r"found two with the metric '(a_)?answer_in_context'.*its own name"
-    ):
-        run.validate(
-            CrossEncoder(models[CrossEncoder], max_length=48), datamodule=data(world), verbose=False
-        )
-    with pytest.raises(InputError, match="name: found 'a/b'"):
-        GeneratorInTheLoop(name="a/b")
-
-
-def results(values: Sequence[float], metric: str = "ndcg@5") -> Results:
-    found = Results()
-    for number, value in enumerate(values):
-        found.add("validation", "base", str(number), {metric: 0.5})
-        found.add("validation", "tuned", str(number), {metric: 0.5 + value})
-    return found
-
-
-@pytest.mark.parametrize(
-    ("gains", "expected"),
-    [
-        ([0.1, 0.2, 0.3, 0.2], None),
-        (
-            [0.0] * 4,
-            "is no better than the base (ndcg@5 +0.0 [+0.0, +0.0] points, tuned - base, on 4 "
-            "validation",
-        ),
-        ([-0.1, 0.05] * 5, "is no better than the base (ndcg@5 -2.5 ["),
-        ([0.1, -0.05] * 5, "is not shown to be better than the base (ndcg@5 +2.5 ["),
-    ],
-)
-def test_what_validation_does_not_show_to_be_better_is_said(
-    gains: list[float], expected: str | None
-) -> None:
-    found = no_better(gain_over_base(results(gains), "validation", "validation/ndcg@5"))
-    assert found is None if expected is None else expected in str(found)
-    if expected and "not shown" in expected:
-        assert "the interval includes 0" in str(found)
-
-
-def test_a_run_is_judged_by_what_it_monitors_or_by_ndcg_or_mrr() -> None:
-    found = results([0.1, 0.2])
-    for number in range(2):
-        found.add("validation", "tuned", str(number), {"em": 1.0, "mrr": 0.0})
-        found.add("validation", "base", str(number), {"em": 0.0, "mrr": 0.0})
-    assert gain_over_base(found, "validation", "validation/em")["metric"] == "em"  # type: ignore[index]
-    for other in (None, "validation/loss"):
-        assert gain_over_base(found, "validation", other)["metric"] == "ndcg@5"  # type: ignore[index]
-    assert gain_over_base(results([0.1], "mrr"), "validation")["metric"] == "mrr"  # type: ignore[index]
-    assert gain_over_base(Results(), "validation") is None
-
-
-def test_a_reranker_that_has_learnt_nothing_is_exported_with_a_warning(
-    radio: Radio, tiny_run: list[str], tmp_path: Path
-) -> None:
-    status, out, err = radio("fit", *tiny_run, "--model.init_args.lr", "0")
-    assert status == 0, err
-    warning = "the tuned reranker is no better than the base (ndcg@5 +0.0 [+0.0, +0.0] points"
-    # behind the table, where it is read
-    assert f"WARNING: {warning}" in out[out.index("run folder:") :]
-    assert f"> **Warning**: {warning}" in (tmp_path / "runs/tiny/export/README.md").read_text()
-
-
-def test_the_model_card_has_the_figures_of_the_weights_that_are_exported(
-    radio: Radio, tiny_run: list[str], tmp_path: Path
-) -> None:
-    more = [
-        "--trainer.max_epochs",
-        "3",
-        "--model.init_args.lr",
-        "1e-2",
-        "--data.init_args.batch_size",
-        "2",
-    ]
-    status, _, err = radio("fit", *tiny_run, *more)
-    assert status == 0, err
-    run = tmp_path / "runs/tiny"
-    step = torch.load(run / "checkpoints/best.ckpt", weights_only=True)["global_step"]
-    card = (run / "export/README.md").read_text()
-    assert f"| steps | {step} |" in card
-    # the best checkpoint is validated again at the end
-    value = metrics(run)["validation"]["tuned"]["ndcg@5"]
-    assert f"| validation/ndcg@5 | {value:.4f} |" in card
-
-
-@pytest.mark.parametrize(
-    "switch", [[], ["--collapse_guard", "false"]], ids=["by default", "switched off"]
-)
-def test_fit_watches_for_a_collapse(
-    switch: list[str],
-    radio: Radio,
-    tiny_run: list[str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    recwarn: pytest.WarningsRecorder,
-) -> None:
-    # a look at every step, so that a few of them are enough
-    monkeypatch.setattr(CollapseGuard.__init__, "__defaults__", (0.005, 2, 1, False))
-    constant = (
-        "import torch\nfrom radio.rerankers import CrossEncoder\n\nclass Constant(CrossEncoder):\n"
-    )
-    constant += "    def score(self, batch):\n        return super().score(batch) * 0 + 1\n"
-    (tmp_path / "constant.py").write_text(constant)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    arguments = [*switch, "--model", "constant.Constant", "--data.init_args.batch_size", "2"]
-    status, _, err = radio("fit", *tiny_run, *arguments)
-    assert status == 0, err
-    told = [str(warning.message) for warning in recwarn if "CollapseGuard" in str(warning.message)]
-    assert len(told) == (0 if switch else 1)
-
-
-def test_a_config_with_a_guard_gets_no_second_one(
-    radio: Radio, tiny_run: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    overlay = ["--config", str(ROOT / "configs/callbacks/collapse_guard.yaml")]
-    diary = "import lightning as L\n\nclass Diary(L.Callback):\n    def on_fit_start(self, trainer, pl_module):\n"
-    diary += "        print('guards', sum(type(c).__name__ == 'CollapseGuard' for c in trainer.callbacks))\n"
-    (tmp_path / "guard_diary.py").write_text(diary)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    for name, extra in (("own", overlay), ("default", [])):
-        extra = [*extra, "--trainer.callbacks+", "guard_diary.Diary", "--name", name]
-        status, out, err = radio("fit", *tiny_run, *extra)
-        assert status == 0, err
-        assert "guards 1" in out
-        assert "collapse_guard: true" in (tmp_path / f"runs/{name}/config.yaml").read_text()
-
-
-def test_the_students_scores_for_hard_negatives_are_in_fp32(
-    world: World, models: Models, tmp_path: Path
-) -> None:
-    found = []
-    for precision in ("32-true", "bf16-mixed"):
-        torch.manual_seed(0)
-        own = module(world, sampler=HardNegatives(2), batch_size=2)
-        run = trainer(tmp_path, precision=precision, callbacks=[])
-        run.fit(
-            CrossEncoder(models[CrossEncoder], max_length=48, lr=0.0, dropout=0.0), datamodule=own
-        )
-        loader: Any = run.train_dataloader
-        found.append(loader.groups.student)
-    assert found[0]
-    assert found[0] == found[1]

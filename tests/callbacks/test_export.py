@@ -41,10 +41,10 @@ def test_the_best_checkpoint_can_be_that_of_the_generators_em(
     # EM of the four validations: the second is the best, and the first of its equals stays
     asked = iter([0.0, 1.0, 1.0, 0.0])
 
-    def scripted(self: Any, trainer: Any, module: Any, split: str, examples: Any) -> list[str]:
+    def scripted(self: Any, trainer: Any, split: str, rankings: Any, results: Any) -> list[str]:
         value = next(asked) if trainer.state.fn == "fit" else 0.5
-        for question in examples:
-            module.results.add(split, "tuned", question, {"em": value})
+        for question in rankings["tuned"]:
+            results.add(split, "tuned", question, {"em": value})
         return ["em"]
 
     monkeypatch.setattr("radio.callbacks.GeneratorInTheLoop.evaluate", scripted)
@@ -184,3 +184,36 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint_to_the_same_metrics(
         assert rankings == expected[1]
         for key, weight in expected[2].items():
             torch.testing.assert_close(weights[key], weight, rtol=0, atol=0)
+
+
+def test_a_reranker_that_has_learnt_nothing_is_exported_with_a_warning(
+    radio: Radio, tiny_run: list[str], tmp_path: Path
+) -> None:
+    status, out, err = radio("fit", *tiny_run, "--model.init_args.lr", "0")
+    assert status == 0, err
+    warning = "the tuned reranker is no better than the base (ndcg@5 +0.0 [+0.0, +0.0] points"
+    # behind the table, where it is read
+    assert f"WARNING: {warning}" in out[out.index("run folder:") :]
+    assert f"> **Warning**: {warning}" in (tmp_path / "runs/tiny/export/README.md").read_text()
+
+
+def test_the_model_card_has_the_figures_of_the_weights_that_are_exported(
+    radio: Radio, tiny_run: list[str], tmp_path: Path
+) -> None:
+    more = [
+        "--trainer.max_epochs",
+        "3",
+        "--model.init_args.lr",
+        "1e-2",
+        "--data.init_args.batch_size",
+        "2",
+    ]
+    status, _, err = radio("fit", *tiny_run, *more)
+    assert status == 0, err
+    run = tmp_path / "runs/tiny"
+    step = torch.load(run / "checkpoints/best.ckpt", weights_only=True)["global_step"]
+    card = (run / "export/README.md").read_text()
+    assert f"| steps | {step} |" in card
+    # the best checkpoint is validated again at the end
+    value = json.loads((run / "metrics.json").read_text())["validation"]["tuned"]["ndcg@5"]
+    assert f"| validation/ndcg@5 | {value:.4f} |" in card

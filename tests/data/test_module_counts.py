@@ -10,7 +10,7 @@ import pytest
 
 from data_modules import IRDatasetsDataModule, MMLUDataModule
 from radio.data.splits import SplitCounts
-from radio.evaluation.results import show_table
+from radio.evaluation.table import show_table
 from radio.retrievers import BM25, Precomputed
 from tests.conftest import World, read_jsonl, write_jsonl
 from tests.data.test_module import module

@@ -4,11 +4,12 @@ wrote."""
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from radio.evaluation.results import Results, show_table
+from radio.evaluation.results import Results, gain_over_base
 from tests.conftest import read_jsonl
 
 
@@ -61,31 +62,22 @@ def test_a_question_with_a_line_separator_in_it_is_kept_by_the_next_command(tmp_
     assert json.loads(lines[0])["tuned"]["question"] == "first\u2028second\x85third"
 
 
-def test_the_table_shows_every_system_and_the_difference_uncut(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    results().write(tmp_path)
-    show_table(json.loads((tmp_path / "metrics.json").read_text()), "test")
-    out = capsys.readouterr().out
-    assert "20 questions" in out
-    row = next(line for line in out.splitlines() if "em" in line.split())
-    assert "0.0 [0.0, 0.0]" in row
-    assert "50.0 [" in row
-    assert "+25.0 [" in row
-    assert "…" not in out
+def gains(values: Sequence[float], metric: str = "ndcg@5") -> Results:
+    """Of a tuned reranker that is better by so much."""
+    found = Results()
+    for number, value in enumerate(values):
+        found.add("validation", "base", str(number), {metric: 0.5})
+        found.add("validation", "tuned", str(number), {metric: 0.5 + value})
+    return found
 
 
-def test_the_table_says_what_is_not_in_fp32_and_of_how_many_questions(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    found = results()
-    found.note("test", precision="bf16-true", of_questions=24, tied_tops={"base": 0, "tuned": 3})
-    found.write(tmp_path)
-    show_table(json.loads((tmp_path / "metrics.json").read_text()), "test")
-    out = capsys.readouterr().out
-    assert (
-        "test: 20 of 24 questions, in % [95 % bootstrap interval], computed in bf16-true"
-        in " ".join(out.split())
-    )
-    assert "ordered by passage id there: tuned 3 of 20 questions" in out
-    assert "WARNING" not in out
+def test_a_run_is_judged_by_what_it_monitors_or_by_ndcg_or_mrr() -> None:
+    found = gains([0.1, 0.2])
+    for number in range(2):
+        found.add("validation", "tuned", str(number), {"em": 1.0, "mrr": 0.0})
+        found.add("validation", "base", str(number), {"em": 0.0, "mrr": 0.0})
+    assert gain_over_base(found, "validation", "validation/em")["metric"] == "em"  # type: ignore[index]
+    for other in (None, "validation/loss"):
+        assert gain_over_base(found, "validation", other)["metric"] == "ndcg@5"  # type: ignore[index]
+    assert gain_over_base(gains([0.1], "mrr"), "validation")["metric"] == "mrr"  # type: ignore[index]
+    assert gain_over_base(Results(), "validation") is None

@@ -16,7 +16,7 @@ from radio.callbacks import CollapseGuard
 from radio.losses import ListNet, Loss
 from radio.rerankers import BiEncoder, CrossEncoder, Reranker
 from radio.schema import GroupBatch, InputError
-from tests.callbacks.test_evaluation_base_and_tuned import Models, data, trainer, whole_models
+from tests.callbacks.test_rankings import Models, data, trainer, whole_models
 from tests.conftest import World
 
 Radio = Callable[..., tuple[int, str, str]]

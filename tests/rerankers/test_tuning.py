@@ -114,8 +114,8 @@ def test_weights_with_adapters_are_restored_and_the_untrained_model_is_known(
     again = ready(kind, models, lora=LoRA(r=4))
     again.load_state_dict(reranker.state_dict())
     torch.testing.assert_close(scores(again, GROUPS), scores(reranker, GROUPS), atol=0, rtol=0)
-    run = again.rank_untrained([again.collate(GROUPS)])
-    assert list(run["0"].values()) == pytest.approx(before[0].tolist(), abs=1e-5)
+    untrained = again.untrained_scores(again.collate(GROUPS))
+    assert untrained[0].tolist() == pytest.approx(before[0].tolist(), abs=1e-5)
 
 
 def test_lora_targets_choose_layers_by_name(models: dict[type[Reranker], str]) -> None:
@@ -229,7 +229,7 @@ def test_a_compiled_network_gives_the_same_scores_under_the_same_names(
         scores(compiled, GROUPS), scores(plain, GROUPS), atol=1e-4, rtol=1e-4
     )
     # other sizes too, after the untrained model was asked for, which is not compiled
-    compiled.rank_untrained([compiled.collate(GROUPS)])
+    compiled.untrained_scores(compiled.collate(GROUPS))
     few = [group(1, TEXTS[:2])]
     torch.testing.assert_close(scores(compiled, few), scores(plain, few), atol=1e-4, rtol=1e-4)
     backward(compiled)

@@ -2,14 +2,17 @@
 export."""
 
 from radio.callbacks.collapse_guard import CollapseGuard
-from radio.callbacks.evaluation import GeneratorInTheLoop, RankEvaluation, orders
+from radio.callbacks.evaluation import RankEvaluation
 from radio.callbacks.export import ExportHuggingFace, best_checkpoint
+from radio.callbacks.generator import GeneratorInTheLoop
+from radio.callbacks.rankings import Rankings, rankings_of
 
 __all__ = [
     "CollapseGuard",
     "ExportHuggingFace",
     "GeneratorInTheLoop",
     "RankEvaluation",
+    "Rankings",
     "best_checkpoint",
-    "orders",
+    "rankings_of",
 ]

@@ -11,7 +11,9 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities import rank_zero_info
 
-from radio.evaluation.results import gain_over_base, no_better
+from radio.callbacks.rankings import rankings_of
+from radio.evaluation.results import gain_over_base
+from radio.evaluation.table import no_better
 from radio.processes import stopping_together
 from radio.rerankers import Reranker, finite
 
@@ -27,8 +29,8 @@ class ExportHuggingFace(L.Callback):
 
     def __init__(self) -> None:
         self._validations: dict[str, dict[str, Any]] = {}
-        """What each validation found, by the step after which it was: figures, and the comparison
-        with the base."""
+        """What each validation found, by the step after which it was: figures and gain over the
+        base."""
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if (
@@ -37,12 +39,14 @@ class ExportHuggingFace(L.Callback):
             or not isinstance(pl_module, Reranker)
         ):
             return
-        figures = {
-            k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("validation/")
-        }
+        figures = {}
+        for name, value in trainer.callback_metrics.items():
+            if name.startswith("validation/"):
+                figures[name] = float(value)
+        results = rankings_of(trainer).results
         self._validations[str(trainer.global_step)] = {
             "figures": figures,
-            "gain": gain_over_base(pl_module.results, "validation", monitored(trainer)),
+            "gain": gain_over_base(results, "validation", monitored(trainer)),
         }
 
     def state_dict(self) -> dict[str, Any]:

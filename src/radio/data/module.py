@@ -662,6 +662,22 @@ class RationaleDataModule(L.LightningDataModule):
         }
 
 
+def datamodule_of(trainer: L.Trainer) -> RationaleDataModule:
+    """The data module that a trainer works with.
+
+    Raises:
+        InputError: it has none of this project's.
+    """
+    datamodule = getattr(trainer, "datamodule", None)
+    if not isinstance(datamodule, RationaleDataModule):
+        kind = "none" if datamodule is None else type(datamodule).__name__
+        raise InputError(
+            f"Trainer: datamodule: found {kind}, expected a RationaleDataModule "
+            "(trainer.fit(reranker, datamodule=data))"
+        )
+    return datamodule
+
+
 def _as_candidates(value: Any) -> list[tuple[str, float]]:
     """Ids and scores of an entry of the cache; anything else is a TypeError."""
     pairs = [(identifier, score) for identifier, score in value]

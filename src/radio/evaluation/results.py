@@ -1,20 +1,22 @@
-"""From per-question numbers to means, intervals, paired differences, files and the table on the
-terminal."""
+"""From per-question numbers to means, intervals, paired differences, and files."""
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from radio.evaluation.files import read_metrics, read_predictions
-from radio.evaluation.statistics import bootstrap_interval
+from radio.evaluation.statistics import bootstrap_interval, paired_difference
 from radio.lines import atomic_write, write_jsonl
 
 SYSTEMS = ("retriever", "base", "tuned")
-"""The retriever's order, the reranker's before training, the reranker's now."""
+"""The rankings of an evaluation: the retriever's, the reranker's before training, and now."""
+
+COMPARED = (("tuned", "base"), ("tuned", "retriever"))
+"""Of which systems ``metrics.json`` holds the differences."""
 
 NOTES = ("counts", "of_questions", "left_out", "precision", "tied_tops", "generators")
 """Keys of ``metrics.json`` that say something of an evaluation as a whole, for each split:
@@ -61,55 +63,53 @@ class Results:
 
     def values(self, split: str, system: str, metric: str) -> dict[str, float]:
         """One metric of one system by question id, for those questions that have it."""
-        rows = self.metrics[split][system]
-        return {question: row[metric] for question, row in rows.items() if metric in row}
+        values = {}
+        for question_id, numbers in self.metrics[split][system].items():
+            if metric in numbers:
+                values[question_id] = numbers[metric]
+        return values
 
     def names(self, split: str) -> list[str]:
         """Metrics of a split in the order in which they were added."""
-        rows = (row for system in self.metrics[split].values() for row in system.values())
-        return list(dict.fromkeys(name for row in rows for name in row))
+        names: dict[str, None] = {}
+        for questions in self.metrics[split].values():
+            for numbers in questions.values():
+                names |= dict.fromkeys(numbers)
+        return list(names)
 
     def means(self, split: str) -> dict[str, dict[str, float]]:
         """Mean over the questions: ``means[system][metric]``."""
-        result: dict[str, dict[str, float]] = {}
+        means: dict[str, dict[str, float]] = {}
+        names = self.names(split)
         for system in self.metrics[split]:
-            per_name = {
-                name: list(self.values(split, system, name).values()) for name in self.names(split)
-            }
-            result[system] = {name: sum(v) / len(v) for name, v in per_name.items() if v}
-        return result
+            means[system] = {}
+            for name in names:
+                values = self.values(split, system, name)
+                if values:
+                    means[system][name] = sum(values.values()) / len(values)
+        return means
 
     def intervals(self, split: str) -> dict[str, dict[str, list[float]]]:
         """95 % bootstrap interval of each mean."""
-        return {
-            system: {
-                name: list(bootstrap_interval(list(self.values(split, system, name).values())))
-                for name in means
-            }
-            for system, means in self.means(split).items()
-        }
+        intervals: dict[str, dict[str, list[float]]] = {}
+        for system, means in self.means(split).items():
+            intervals[system] = {}
+            for name in means:
+                values = list(self.values(split, system, name).values())
+                intervals[system][name] = list(bootstrap_interval(values))
+        return intervals
 
     def difference(
         self, split: str, a: str, b: str, names: Sequence[str] | None = None
     ) -> dict[str, dict[str, float]]:
         """Paired difference a - b over the questions that both have: mean, 95 % interval, number of
         questions."""
-        result = {}
+        differences = {}
         for name in self.names(split) if names is None else names:
-            first, second = self.values(split, a, name), self.values(split, b, name)
-            paired = [
-                first[question] - second[question] for question in first if question in second
-            ]
+            paired = paired_difference(self.values(split, a, name), self.values(split, b, name))
             if paired:
-                low, high = bootstrap_interval(paired)
-                mean = sum(paired) / len(paired)
-                result[name] = {
-                    "difference": mean,
-                    "low": low,
-                    "high": high,
-                    "questions": float(len(paired)),
-                }
-        return result
+                differences[name] = paired._asdict()
+        return differences
 
     def write(self, folder: str | Path) -> None:
         """Write ``metrics.json`` and ``predictions.jsonl``; splits of an earlier command in the
@@ -118,15 +118,17 @@ class Results:
             return
         self._unwritten = False
         folder = Path(folder)
-        path = folder / "metrics.json"
+        splits = [split for split, systems in self.metrics.items() if any(systems.values())]
+        self._write_metrics(folder / "metrics.json", splits)
+        self._write_predictions(folder / "predictions.jsonl", splits)
+
+    def _write_metrics(self, path: Path, splits: Sequence[str]) -> None:
         document = read_metrics(path)
-        evaluated = [split for split, systems in self.metrics.items() if any(systems.values())]
-        for split in evaluated:
+        for split in splits:
             document[split] = self.means(split)
             document.setdefault("intervals", {})[split] = self.intervals(split)
-            document.setdefault("questions", {})[split] = max(
-                len(v) for v in self.metrics[split].values()
-            )
+            most = max(len(questions) for questions in self.metrics[split].values())
+            document.setdefault("questions", {})[split] = most
             counts = {name: len(self.values(split, "tuned", name)) for name in self.names(split)}
             notes = {"counts": counts, **self.notes[split]}
             for key in NOTES:
@@ -134,24 +136,24 @@ class Results:
                 document.setdefault(key, {}).pop(split, None)
                 if key in notes:
                     document[key][split] = notes[key]
-            pairs = [("tuned", "base"), ("tuned", "retriever")]
-            document.setdefault("differences", {})[split] = {
-                f"{a} - {b}": self.difference(split, a, b)
-                for a, b in pairs
-                if a in self.metrics[split] and b in self.metrics[split]
-            }
+            differences = {}
+            for a, b in COMPARED:
+                if a in self.metrics[split] and b in self.metrics[split]:
+                    differences[f"{a} - {b}"] = self.difference(split, a, b)
+            document.setdefault("differences", {})[split] = differences
         with atomic_write(path) as file:
             json.dump(document, file, indent=2)
             file.write("\n")
-        predictions = folder / "predictions.jsonl"
-        kept = [row for row in read_predictions(predictions) if row["split"] not in evaluated]
-        for split in evaluated:
-            for question, systems in self.facts[split].items():
-                row: dict[str, Any] = {"split": split, "question_id": question}
+
+    def _write_predictions(self, path: Path, splits: Sequence[str]) -> None:
+        predictions = [line for line in read_predictions(path) if line["split"] not in splits]
+        for split in splits:
+            for question_id, systems in self.facts[split].items():
+                prediction: dict[str, Any] = {"split": split, "question_id": question_id}
                 for system, facts in systems.items():
-                    row[system] = {**facts, **self.metrics[split][system][question]}
-                kept.append(row)
-        write_jsonl(predictions, kept)
+                    prediction[system] = {**facts, **self.metrics[split][system][question_id]}
+                predictions.append(prediction)
+        write_jsonl(path, predictions)
 
 
 def gain_over_base(
@@ -170,89 +172,6 @@ def gain_over_base(
         compare.
     """
     wanted = [(monitored or "").removeprefix(f"{split}/"), "ndcg@5", "mrr"]
-    for name, found in results.difference(split, "tuned", "base", wanted).items():
-        return {"metric": name, **found}
+    for name, difference in results.difference(split, "tuned", "base", wanted).items():
+        return {"metric": name, **difference}
     return None
-
-
-def no_better(gain: Mapping[str, Any] | None) -> str | None:
-    """What to say of a tuned reranker that validation does not show to be better than the untrained
-    one."""
-    if gain is None or gain["low"] > 0:
-        return None
-    low, high, questions = 100 * gain["low"], 100 * gain["high"], int(gain["questions"])
-    found = (
-        f"{gain['metric']} {100 * gain['difference']:+.1f} [{low:+.1f}, {high:+.1f}] points, tuned "
-        f"- base, on {questions} validation questions"
-    )
-    if gain["difference"] <= 0:
-        return f"the tuned reranker is no better than the base ({found})."
-    return f"the tuned reranker is not shown to be better than the base ({found}; the interval includes 0)."
-
-
-def show_table(document: dict[str, Any], split: str, *, title: str = "") -> None:
-    """Print a split of ``metrics.json`` as a table, in percent, with 95 % intervals."""
-    from rich.console import Console
-    from rich.table import Table
-
-    means, intervals = document[split], document["intervals"][split]
-    differences = document["differences"][split].get("tuned - base", {})
-    systems = [s for s in SYSTEMS if s in means]
-    questions = document["questions"][split]
-    counts = document.get("counts", {}).get(split, {})
-    ties = document.get("tied_tops", {}).get(split, {})
-    for system in systems:
-        if ties.get(system) == questions:
-            print(
-                f"WARNING: {system}: {questions} of {questions} questions have a tied top: its "
-                "order below is by passage id and says nothing"
-            )
-    table = Table(title=title or _title(document, split))
-    table.add_column("metric", no_wrap=True)
-    for system in systems:
-        table.add_column(system, justify="right", no_wrap=True)
-    if differences:
-        table.add_column("tuned - base", justify="right", no_wrap=True)
-    for name in means[systems[-1]]:
-        cells = []
-        for system in systems:
-            low, high = intervals[system].get(name, (float("nan"),) * 2)
-            value = means[system].get(name)
-            cells.append(
-                "-" if value is None else f"{100 * value:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
-            )
-        if differences:
-            d = differences.get(name)
-            cells.append(
-                f"{100 * d['difference']:+.1f} [{100 * d['low']:+.1f}, {100 * d['high']:+.1f}]"
-                if d
-                else "-"
-            )
-        count = counts.get(name, questions)
-        table.add_row(name if count == questions else f"{name} ({count} questions)", *cells)
-    console = Console()
-    # a pipe or a log has no width; cells that are cut off would be of no use
-    Console(width=max(console.width, 124)).print(table)
-    tied = [f"{system} {ties[system]}" for system in systems if ties.get(system)]
-    if tied:
-        print(
-            f"tied at the top, and ordered by passage id there: {', '.join(tied)} of {questions} "
-            "questions"
-        )
-
-
-def _title(document: dict[str, Any], split: str) -> str:
-    questions = document["questions"][split]
-    total = document.get("of_questions", {}).get(split, questions)
-    of_all = "" if total == questions else f" of {total}"
-    left_out = document.get("left_out", {}).get(split, {})
-    reasons = (
-        f" ({', '.join(f'{count} {reason}' for reason, count in left_out.items())})"
-        if left_out
-        else ""
-    )
-    precision = document.get("precision", {}).get(split, "32-true")
-    computed = "" if precision == "32-true" else f", computed in {precision}"
-    return (
-        f"{split}: {questions}{of_all} questions{reasons}, in % [95 % bootstrap interval]{computed}"
-    )

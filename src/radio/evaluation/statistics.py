@@ -1,41 +1,148 @@
-"""Intervals of means over questions."""
+"""Intervals of means over questions, a paired test, and its correction for several systems."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+Numbers = Sequence[float] | NDArray[np.float64]
+
+DRAWS_AT_ONCE = 10_000_000
+"""Random numbers held in memory at a time, so that large test sets need no more than small ones."""
+
 
 def bootstrap_interval(
-    values: Sequence[float] | NDArray[np.float64],
-    *,
-    level: float = 0.95,
-    resamples: int = 10_000,
-    seed: int = 0,
+    values: Numbers, *, level: float = 0.95, resamples: int = 10_000, seed: int = 0
 ) -> tuple[float, float]:
     """Percentile bootstrap interval of the mean over questions (Efron & Tibshirani, 1993).
 
     Pass per-question differences of two systems for a paired interval; no value gives (nan, nan).
     """
-    data = np.asarray(values, dtype=np.float64)
-    if data.size == 0:
+    sample = np.asarray(values, dtype=np.float64)
+    if sample.size == 0:
         return math.nan, math.nan
     rng = np.random.default_rng(seed)
-    means = np.concatenate(
-        [
-            data[rng.integers(0, data.size, (part, data.size))].mean(axis=1)
-            for part in _parts(resamples, data.size)
-        ]
-    )
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    means = []
+    for count in _portions(resamples, sample.size):
+        drawn = rng.integers(0, sample.size, (count, sample.size))
+        means.append(sample[drawn].mean(axis=1))
+    tail = (1 - level) / 2
+    low, high = np.quantile(np.concatenate(means), [tail, 1 - tail])
     return float(low), float(high)
 
 
-def _parts(resamples: int, size: int) -> list[int]:
-    """Resamples in portions of about ten million draws, so that memory stays small for large test
-    sets."""
-    portion = max(1, min(resamples, 10_000_000 // size))
+class PairedDifference(NamedTuple):
+    """Mean of first - second over the questions that both have, with its 95 % interval."""
+
+    difference: float
+    low: float
+    high: float
+    questions: float
+    """How many they are; a float, as all numbers in ``metrics.json``."""
+
+
+def paired_differences(first: Mapping[str, float], second: Mapping[str, float]) -> list[float]:
+    """first - second for each question id that both have, in the order of the first."""
+    return [value - second[question] for question, value in first.items() if question in second]
+
+
+def paired_difference(
+    first: Mapping[str, float], second: Mapping[str, float]
+) -> PairedDifference | None:
+    """Compare two systems by their values for the same questions; None if they share none."""
+    differences = paired_differences(first, second)
+    if not differences:
+        return None
+    low, high = bootstrap_interval(differences)
+    count = len(differences)
+    return PairedDifference(sum(differences) / count, low, high, float(count))
+
+
+def sign_flip_test(differences: Numbers, *, resamples: int = 9_999, seed: int = 0) -> float:
+    """Two-sided p-value of a paired randomisation test: the mean difference is 0.
+
+    If two systems do not differ, their values for a question may as well be exchanged, which turns
+    the sign of its difference (Fisher, 1935; Smucker et al., CIKM 2007). One-sided it is
+    ``(b + 1) / (B + 1)``, where b of B random exchanges give a mean at least as extreme as the one
+    observed; never 0, since the observed assignment is one of those possible. Two-sided it is twice
+    the smaller of the two sides, and 1 at most. Where there are no more assignments than resamples
+    (up to 13 questions), all are gone through and the p-value is exact.
+
+    Args:
+        differences: per question, of first - second.
+        resamples: B, how many random assignments.
+        seed: of these.
+
+    Returns:
+        The p-value; NaN without a difference, 1 where all are 0.
+    """
+    sample = np.asarray(differences, dtype=np.float64)
+    if sample.size == 0:
+        return math.nan
+    observed = sample.mean()
+    # what differs from the observed mean by rounding alone is as extreme
+    tolerance = 100 * np.finfo(np.float64).eps * abs(observed)
+    all_are_tried = 2**sample.size <= resamples
+    signs = _all_signs(sample.size) if all_are_tried else _signs(resamples, sample.size, seed)
+    below = above = total = 0
+    for portion in signs:
+        means = (portion * sample).mean(axis=1)
+        below += int((means <= observed + tolerance).sum())
+        above += int((means >= observed - tolerance).sum())
+        total += len(means)
+    added = 0 if all_are_tried else 1
+    return min(1.0, 2 * (min(below, above) + added) / (total + added))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p-values corrected for as many comparisons as there are (Holm, Scand. J. Statist. 1979).
+
+    The i-th smallest of m is multiplied by m - i + 1, is no smaller than the one before it, and 1
+    at most. Compared with a level, they reject what Holm's step-down procedure rejects, which keeps
+    the probability of any false rejection in this family below the level.
+
+    Args:
+        p_values: of one family, for example of all systems by one metric on one dataset.
+
+    Returns:
+        In the order given.
+    """
+    corrected = [0.0] * len(p_values)
+    largest = 0.0
+    ascending = sorted(range(len(p_values)), key=lambda place: p_values[place])
+    for smaller, place in enumerate(ascending):
+        left = len(p_values) - smaller
+        largest = max(largest, min(1.0, left * p_values[place]))
+        corrected[place] = largest
+    return corrected
+
+
+def _signs(resamples: int, size: int, seed: int) -> Iterator[NDArray[np.int8]]:
+    """Random signs ``[count, size]`` in portions, ``resamples`` in all.
+
+    They are drawn as exchanges of the two systems, with the generator's own shuffle: so they are
+    those of scipy's ``permutation_test`` of the same seed.
+    """
+    rng = np.random.default_rng(seed)
+    # each draw shuffles a pair: two numbers
+    for count in _portions(resamples, 2 * size):
+        pairs = np.tile(np.array([0, 1], dtype=np.int8), (count, size, 1))
+        first = rng.permuted(pairs, axis=-1)[:, :, 0]
+        yield 1 - 2 * first
+
+
+def _all_signs(size: int) -> Iterator[NDArray[np.int8]]:
+    """All assignments of signs ``[2 ** size, size]``."""
+    numbers = np.arange(2**size)[:, None]
+    bits = (numbers >> np.arange(size)) & 1
+    yield (1 - 2 * bits).astype(np.int8)
+
+
+def _portions(resamples: int, size: int) -> list[int]:
+    """Resamples in portions of about :data:`DRAWS_AT_ONCE` draws, ``size`` for each."""
+    portion = max(1, min(resamples, DRAWS_AT_ONCE // size))
     return [min(portion, resamples - start) for start in range(0, resamples, portion)]

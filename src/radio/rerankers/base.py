@@ -1,13 +1,11 @@
-"""Rerankers: Lightning modules that score the passages of a question and learn from the teacher's
-scores."""
+"""Rerankers: Lightning modules that score passages and learn from the teacher's scores."""
 
 from __future__ import annotations
 
+import math
 import os
-import shutil
-import tempfile
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
@@ -17,24 +15,30 @@ from zlib import crc32
 import lightning as L
 import torch
 from lightning.pytorch.utilities.seed import isolate_rng
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 
 from radio import contracts
 from radio.batching import scatter
 from radio.cache import Cache
-from radio.evaluation.results import Results
 from radio.losses import InfoNCE, Loss
+from radio.metrics.mean import mean_over_questions
 from radio.models.exported import exported_class
 from radio.models.files import resolve_model
 from radio.models.limits import capped, positions
-from radio.models.messages import say_once
 from radio.models.tokenizers import load_tokenizer
-from radio.processes import gathered, stopping_together
+from radio.processes import stopping_together
 from radio.ranges import check
-from radio.rerankers import collating, exports, finite, tuning
+from radio.rerankers import collating, exports, finite, optimisation, random_weights, saving
 from radio.rerankers.collating import Collator
 from radio.rerankers.tuning import LoRA
-from radio.schema import Group, GroupBatch, InputError, Passage, Run
+from radio.schema import Group, GroupBatch, Passage
+
+
+def run_seed() -> str:
+    """The run's seed, as Lightning keeps it."""
+    return os.environ.get("PL_GLOBAL_SEED", "0")
+
 
 FOLDER = "path/to/this/folder"
 """What an exported folder is called in its model card."""
@@ -98,35 +102,19 @@ class Reranker(L.LightningModule):
         self.evaluation_precision = evaluation_precision
         self.network: Any = None
         self._packed = False
-        """Whether the network takes batches without padding (:mod:`radio.rerankers.packing`); a subclass's
-        ``build`` sets it."""
+        """Whether the network takes batches without padding (:mod:`radio.rerankers.packing`); a
+        subclass's ``build`` sets it."""
         self._new_weights: list[str] = []
-        """Names of the weights that the model lacks, drawn at random by ``build``, which sets
-        it."""
+        """Names of the weights that the model lacks; ``build`` draws them at random and sets it."""
         self._random: list[str] = []
         """Those of them that no training and no checkpoint has touched since."""
-        self.ranking: Run = {}
-        """Scores of the current evaluation: question id -> passage id -> score."""
-        self.base_rankings: dict[str, Run] = {}
-        """The same by the untrained model, for each split, from the first evaluation on."""
-        self.ranks_untrained = False
-        """Whether evaluations rank by the untrained model too; callbacks that compare with it say
-        so."""
-        self.results = Results()
-        self._new_base: Run = {}
-        """What the untrained model has ranked on this process in the current evaluation."""
-        self._complete = False
-        """Whether the rankings of all processes have been put together."""
         self._untrained: list[Any] = []
         """The untrained network while it is needed; in a list, since modules that are attributes
         are trained."""
-        self._losses: list[tuple[float, int]] = []
-        """Validation loss of each batch and how many questions it is the mean of."""
 
     @abstractmethod
     def build(self) -> nn.Module:
-        """Load the network. Called when Lightning needs the weights, and again for the untrained
-        model."""
+        """Load the network: when Lightning needs the weights, and again for the untrained model."""
 
     @abstractmethod
     def collate(self, groups: Sequence[Group]) -> GroupBatch:
@@ -149,8 +137,7 @@ class Reranker(L.LightningModule):
         """Flat scores ``[N]`` of the pairs in the order of ``batch.mask``, higher is better."""
 
     def index(self, passages: Mapping[str, Passage], cache: Cache) -> None:
-        """Compute what is needed once for each passage, before anything is scored; nothing by
-        default.
+        """Compute what is needed once for each passage before any is scored; nothing by default.
 
         Args:
             passages: the candidates of the questions that are to be scored, by id.
@@ -183,47 +170,26 @@ class Reranker(L.LightningModule):
             self.network = self._fresh_network()
             self._random = list(self._new_weights)
             if self._trainer is None:
-                self._say_new_weights()
-
-    def _say_new_weights(self) -> None:
-        if self._random:
-            names = ", ".join(self._random[:3]) + (", ..." if len(self._random) > 3 else "")
-            say_once(
-                f"{self.model!r} has no head of a {type(self).__name__}: {names} start at random"
-            )
+                random_weights.say(self, self._random)
 
     def on_fit_start(self) -> None:
-        self._say_new_weights()
+        random_weights.say(self, self._random)
         self._random = []
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self._random = []
 
     def on_validation_start(self) -> None:
-        self._refuse_random_weights()
+        random_weights.refuse(self, self._random)
 
     on_test_start = on_predict_start = on_validation_start
-
-    def _refuse_random_weights(self) -> None:
-        """Weights drawn at random, and not trained since, rank at random.
-
-        Raises:
-            InputError: names them.
-        """
-        if self._random:
-            raise InputError(
-                f"model {self.model!r}: {len(self._random)} weights "
-                f"({', '.join(self._random[:3])}) of a {type(self).__name__} are missing and would "
-                "be random; give a trained model (the export of a run), or --ckpt_path, or train "
-                "it with radio fit"
-            )
 
     def _fresh_network(self) -> nn.Module:
         # a head that the checkpoint lacks is drawn from the run's seed alone, so that the untrained
         # model is well defined: the same on every rank, and the same when a later command evaluates
         # it again
         with isolate_rng():
-            torch.manual_seed(int(os.environ.get("PL_GLOBAL_SEED", "0")))
+            torch.manual_seed(int(run_seed()))
             # from_pretrained returns networks in evaluation mode: without dropout until someone
             # says otherwise
             self._new_weights = []
@@ -236,7 +202,7 @@ class Reranker(L.LightningModule):
                 if isinstance(module, nn.Dropout) and self.dropout is not None:
                     module.p = self.dropout
             # the untrained model too, so that both compute their scores in the same way
-            self._tune(network)
+            optimisation.choose_trained(self, network)
         # packed batches differ in every step in what a compiled network takes for constants
         self._packed = self._packed and not self.compiled
         return network
@@ -252,26 +218,11 @@ class Reranker(L.LightningModule):
     def _cap_length(self, network: nn.Module) -> None:
         self.max_length = capped(self.max_length, positions(network), self.model)
 
-    def _tune(self, network: nn.Module) -> None:
-        """What only a network that is trained needs; none of it changes the scores before the first
-        step."""
-        tuning.freeze(network, self.frozen)
-        if self.lora:
-            tuning.add_lora(network, self.lora)
-        if not any(parameter.requires_grad for parameter in network.parameters()):
-            raise InputError(f"freeze: {', '.join(self.frozen)} leaves nothing to train")
-        if self.gradient_checkpointing:
-            tuning.checkpoint_activations(network)
-        if self.compiled:
-            tuning.compile_bodies(network)
-
     def on_train_batch_start(self, batch: GroupBatch, batch_idx: int) -> None:
         # dropout depends on seed, epoch, step and rank alone: a resumed run draws what an
         # uninterrupted one would
-        run = os.environ.get("PL_GLOBAL_SEED", "0")
-        torch.manual_seed(
-            crc32(f"{run}/{self.current_epoch}/{batch_idx}/{self.global_rank}".encode())
-        )
+        place = f"{run_seed()}/{self.current_epoch}/{batch_idx}/{self.global_rank}"
+        torch.manual_seed(crc32(place.encode()))
 
     def training_step(self, batch: GroupBatch, batch_idx: int) -> dict[str, Tensor]:
         """The loss, and the scores ``[B, G]`` for callbacks that watch them.
@@ -289,19 +240,28 @@ class Reranker(L.LightningModule):
         self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.question_ids))
         return {"loss": loss, "scores": scores.detach()}
 
-    def validation_step(self, batch: GroupBatch, batch_idx: int) -> None:
+    def on_validation_epoch_start(self) -> None:
+        # made anew: a change of the weights' type must not reach it
+        self.mean_loss = mean_over_questions(self.device)
+
+    def validation_step(self, batch: GroupBatch, batch_idx: int) -> Tensor:
+        """Scores ``[B, G]``; the loss of the questions that are taught is kept.
+
+        Raises:
+            InputError: a score or the loss is NaN or infinite, on any process.
+        """
         with stopping_together(self.device):
-            scores = self._evaluate(batch, "validation")
+            scores = self._scores(batch)
             taught = batch.mask.any(dim=1) & ~(batch.teacher.isnan() & batch.mask).any(dim=1)
             if self._ends_with_a_repeat(batch_idx):
                 taught[-1:] = False
-            # the loss of a process without a taught question is missing here, and nowhere waited
-            # for
+            loss = scores.new_zeros(())
             if taught.any():
                 loss = self.loss(scores[taught], batch.teacher[taught], batch.mask[taught])
                 contracts.loss(self.loss, loss, scores)
                 finite.check_loss(self, batch, loss, scores)
-                self._losses.append((loss.item(), int(taught.sum())))
+            self.mean_loss.update(loss, taught.sum())
+        return scores
 
     def _ends_with_a_repeat(self, batch_idx: int) -> bool:
         """Whether the last question of a validation batch only fills up the share of this
@@ -310,45 +270,35 @@ class Reranker(L.LightningModule):
         repeats = getattr(getattr(loader, "sampler", None), "repeats_last", False)
         return repeats and batch_idx + 1 == len(loader)
 
-    def test_step(self, batch: GroupBatch, batch_idx: int) -> None:
+    def test_step(self, batch: GroupBatch, batch_idx: int) -> Tensor:
+        """Scores ``[B, G]``."""
         with stopping_together(self.device):
-            self._evaluate(batch, "test")
+            return self._scores(batch)
 
-    def predict_step(self, batch: GroupBatch, batch_idx: int) -> None:
+    def predict_step(self, batch: GroupBatch, batch_idx: int) -> Tensor:
+        """Scores ``[B, G]``."""
         with stopping_together(self.device):
-            self._rank(batch)
-
-    def on_validation_epoch_start(self) -> None:
-        self._start("validation")
-
-    def on_test_epoch_start(self) -> None:
-        self._start("test")
-
-    def on_predict_epoch_start(self) -> None:
-        self._start("predict")
-
-    def _start(self, split: str) -> None:
-        self.ranking, self._new_base, self._complete, self._losses = {}, {}, False, []
-        # numbers of an evaluation before this one have nothing to do with it
-        self.results.start(split)
+            return self._scores(batch)
 
     def on_validation_epoch_end(self) -> None:
         self._untrained.clear()
-        losses = [pair for part in gathered(self._losses) for pair in part]
-        questions = sum(count for _, count in losses)
-        if questions:
-            self.log("validation/loss", sum(loss * count for loss, count in losses) / questions)
+        # on every process, also on one that had no taught question; NaN if none had one
+        loss = self.mean_loss.compute().item()
+        if math.isfinite(loss):
+            self.log("validation/loss", loss)
 
     def on_test_epoch_end(self) -> None:
         self._untrained.clear()
 
-    def on_predict_epoch_end(self) -> None:
-        self.rankings("predict")
+    def _scores(self, batch: GroupBatch) -> Tensor:
+        """Scores ``[B, G]`` that are compared with others."""
+        with self.evaluating():
+            scores: Tensor = self(batch)
+        return scores
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:
-        """The numerics of all scores that are compared with others, of the tuned and the untrained
-        model alike."""
+        """The numerics of scores that are compared, of the tuned and untrained model alike."""
         exact = self.evaluation_precision == "fp32"
         autocast = torch.autocast(self.device.type, enabled=False) if exact else nullcontext()
         # compiled code rounds in other places, and falls back to plain code when it likes
@@ -363,63 +313,29 @@ class Reranker(L.LightningModule):
         weights_are_fp32 = precision in ("32-true", "16-mixed", "bf16-mixed")
         return "32-true" if weights_are_fp32 and self.evaluation_precision == "fp32" else precision
 
-    def _evaluate(self, batch: GroupBatch, split: str) -> Tensor:
-        """Rank by the network, and where it has not been done before by the untrained one: the same
-        batch by the same code, so that weights which did not change give the same scores to the
-        last bit."""
-        scores = self._rank(batch)
-        known = self.base_rankings.setdefault(split, {})
-        wanted = self.ranks_untrained and not self.trainer.sanity_checking
-        if wanted and any(question not in known for question in batch.question_ids):
-            self._new_base |= self.rank_untrained([batch])
-        return scores
+    def untrained_scores(self, batch: GroupBatch) -> Tensor:
+        """Scores ``[B, G]`` of a batch by the model as it was before training.
 
-    def _rank(self, batch: GroupBatch) -> Tensor:
-        with self.evaluating():
-            scores: Tensor = self(batch)
-        for question, passages, row in zip(
-            batch.question_ids, batch.passage_ids, scores.tolist(), strict=True
-        ):
-            self.ranking[question] = dict(zip(passages, row, strict=False))
-        return scores
+        The same batch goes through the same code in the same precision as in an evaluation, so that
+        weights which did not change give the same scores to the last bit. The untrained network is
+        loaded anew when first asked for, and kept until the evaluation ends.
 
-    def rankings(self, split: str) -> tuple[Run, Run]:
-        """Scores of the questions just evaluated by the network and by the untrained one, of all
-        processes.
-
-        The second is empty unless :attr:`ranks_untrained`. All processes must call it; once is
-        enough.
+        Raises:
+            InputError: a score is NaN or infinite.
         """
-        if not self._complete:
-            parts = gathered((self.ranking, self._new_base))
-            self.ranking, base = {}, self.base_rankings.setdefault(split, {})
-            for ranking, new_base in parts:
-                # a question that fills up a share is taken from the same process in both
-                self.ranking.update(ranking)
-                base.update(new_base)
-            self._complete = True
-        return self.ranking, self.base_rankings[split]
-
-    def rank_untrained(self, batches: Iterable[GroupBatch]) -> Run:
-        """Scores of these batches by the model as it was before training.
-
-        It is loaded anew when first asked for, and kept until the evaluation ends.
-        """
-        tuned, ranking = self.network, self.ranking
         if not self._untrained:
             self._untrained.append(self._load_untrained())
-        self.network, self.ranking = self._untrained[0], {}
+        trainer = self.attached_trainer
+        precision = trainer.precision_plugin.forward_context() if trainer else nullcontext()
+        tuned, self.network = self.network, self._untrained[0]
         try:
-            with torch.no_grad():
-                for batch in batches:
-                    self._rank(self.transfer_batch_to_device(batch, self.device, 0))
-            return self.ranking
+            with torch.no_grad(), precision:
+                return self._scores(self.transfer_batch_to_device(batch, self.device, 0))
         finally:
-            self.network, self.ranking = tuned, ranking
+            self.network = tuned
 
     def _load_untrained(self) -> nn.Module:
-        """The network as Lightning set up the one in training: the same device and type of
-        weights."""
+        """The network as Lightning set up the one in training: same device and type of weights."""
         trainer = self.attached_trainer
         # a head is drawn in the type that new tensors have there
         drawn = trainer.precision_plugin.module_init_context() if trainer else nullcontext()
@@ -438,26 +354,8 @@ class Reranker(L.LightningModule):
         """The trainer, or None outside a command, where Lightning's own attribute raises."""
         return self._trainer
 
-    def configure_optimizers(self) -> Any:
-        trained = [p for p in self.parameters() if p.requires_grad]
-        groups = [
-            {"params": [p for p in trained if p.ndim >= 2], "weight_decay": self.weight_decay},
-            {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
-        ]
-        optimizer = torch.optim.AdamW(groups, lr=self.lr)
-        total = max(1, int(self.trainer.estimated_stepping_batches))
-        warmup = int(self.warmup_ratio * total)
-
-        def factor(step: int) -> float:
-            if step < warmup:
-                return (step + 1) / (warmup + 1)
-            return max(0.0, (total - step) / max(1, total - warmup))
-
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
-        }
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
+        return optimisation.adamw(self)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         # Lightning's CLI would let them override the config of a later run silently
@@ -465,7 +363,8 @@ class Reranker(L.LightningModule):
 
     def usage(self) -> str:
         """Python that loads an exported folder with another library, for its model card."""
-        return f"from {type(self).__module__} import {type(self).__name__}\n\nmodel = {type(self).__name__}({FOLDER!r})"
+        name = type(self).__name__
+        return f"from {type(self).__module__} import {name}\n\nmodel = {name}({FOLDER!r})"
 
     def export(self, folder: str | Path, card: str | None = None) -> Path:
         """Write a plain Hugging Face folder (safetensors, tokenizer), complete or not at all.
@@ -477,31 +376,7 @@ class Reranker(L.LightningModule):
         Raises:
             InputError: a weight is NaN or infinite; nothing is written.
         """
-        finite.check_weights(self, "nothing is exported")
-        folder = Path(folder)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-        old = work.with_name(f"{work.name}.old")
-        tuned = self.network
-        try:
-            if self.lora:
-                self.network = tuning.without_lora(tuned)
-            self.save(work)
-            if exports.is_own(self):
-                exports.complete(work, self.network)
-            exports.write_note(work, self)
-            if card is not None:
-                (work / "README.md").write_text(card, encoding="utf-8")
-            work.chmod(0o755)
-            # the old one leaves in one step too: a kill at any moment leaves one of the two, whole
-            if folder.exists():
-                folder.rename(old)
-            work.rename(folder)
-        finally:
-            self.network = tuned
-            shutil.rmtree(work, ignore_errors=True)
-            shutil.rmtree(old, ignore_errors=True)
-        return folder
+        return saving.export(self, Path(folder), card)
 
     def save(self, folder: Path) -> None:
         """What :meth:`export` writes; override when the network has no ``save_pretrained``."""

@@ -1,5 +1,4 @@
-"""Scores and losses that are no finite numbers: which question it was, when, and why that is
-likely."""
+"""Scores and losses that are no finite numbers: which question, when, and the likely cause."""
 
 from __future__ import annotations
 
@@ -78,13 +77,16 @@ def check_weights(module: Reranker, source: str) -> None:
 HUGE = 1e4
 """No weight of a network in health is as large."""
 
-RATE = "Most often the learning rate was too high: lower --model.init_args.lr, or set --trainer.gradient_clip_val 1.0"
+RATE = (
+    "Most often the learning rate was too high: lower --model.init_args.lr, or set "
+    "--trainer.gradient_clip_val 1.0"
+)
 
 
 def broken_weight(network: Any) -> str | None:
     """Name of the first parameter or buffer that holds NaN or infinity, if there is one."""
     for name, weight in [*network.named_parameters(), *network.named_buffers()]:
-        if weight.is_floating_point() and not weight.isfinite().all():
+        if _is_broken(weight):
             return str(name)
     return None
 
@@ -96,7 +98,10 @@ def when(module: Reranker) -> str:
     stage = trainer.state.stage if trainer else None
     if trainer is None or stage is None:
         return f"outside a command{whose}"
-    text = f"{STAGES.get(stage.value, stage.value)}{whose}, epoch {trainer.current_epoch}, step {trainer.global_step}"
+    text = (
+        f"{STAGES.get(stage.value, stage.value)}{whose}, "
+        f"epoch {trainer.current_epoch}, step {trainer.global_step}"
+    )
     if trainer.state.fn == "fit" and trainer.optimizers:
         rate = max(group["lr"] for group in trainer.optimizers[0].param_groups)
         text += f", learning rate {rate:.3g}"
@@ -105,32 +110,47 @@ def when(module: Reranker) -> str:
 
 def why(module: Reranker, batch: GroupBatch) -> str:
     """The likely cause of a score that is not finite."""
-    trainer = module.attached_trainer
     name = broken_weight(module.network)
     if name is not None:
-        found = f"the weight {name!r} is not finite"
-        checkpoint = getattr(trainer, "ckpt_path", None)
-        trained = trainer is not None and trainer.global_step > 0
-        if module.is_untrained or not (trained or checkpoint):
-            return f"{found} in the model {module.model!r} itself; its files are damaged, take another copy"
-        if checkpoint and trainer is not None and trainer.state.fn != "fit":
-            return f"{found} in the checkpoint {checkpoint}. {RATE}"
-        return f"{found} any more. {RATE}"
+        return _why_broken(module, name)
     largest = max(
         (weight.detach().abs().max().item() for weight in module.network.parameters()), default=0.0
     )
     if largest > HUGE:
         return f"weights as large as {largest:.2g}, with which the network overflows. {RATE}"
-    for part in batch.inputs.values():
-        for key, value in part.items():
-            if (
-                isinstance(value, Tensor)
-                and value.is_floating_point()
-                and not value.isfinite().all()
-            ):
-                return f"the input {key!r} of the batch is not finite: an embedding in the cache, or collate"
+    for tensors in batch.inputs.values():
+        for key, tensor in tensors.items():
+            if _is_broken(tensor):
+                return (
+                    f"the input {key!r} of the batch is not finite: an embedding in the cache, or "
+                    "collate"
+                )
+    trainer = module.attached_trainer
     precision = trainer.precision if trainer else "32-true"
     return (
         f"{type(module).__name__}.score (all weights are finite): an overflow at precision "
         f"{precision} (try --trainer.precision 32-true), or a division by 0 or a logarithm of 0"
     )
+
+
+def _why_broken(module: Reranker, name: str) -> str:
+    """The likely cause of a weight that is not finite."""
+    trainer = module.attached_trainer
+    checkpoint = getattr(trainer, "ckpt_path", None)
+    trained = trainer is not None and trainer.global_step > 0
+    found = f"the weight {name!r} is not finite"
+    if module.is_untrained or not (trained or checkpoint):
+        return (
+            f"{found} in the model {module.model!r} itself; its files are damaged, take another "
+            "copy"
+        )
+    if checkpoint and trainer is not None and trainer.state.fn != "fit":
+        return f"{found} in the checkpoint {checkpoint}. {RATE}"
+    return f"{found} any more. {RATE}"
+
+
+def _is_broken(value: object) -> bool:
+    """Whether a value is a tensor of real numbers with NaN or infinity in it."""
+    if not isinstance(value, Tensor) or not value.is_floating_point():
+        return False
+    return not value.isfinite().all()

@@ -1,5 +1,5 @@
-"""Base and tuned reranker are compared in the same numerics: weights that did not change give
-differences of 0."""
+"""Rankings are collected once for all who read them. Base and tuned reranker are compared in the
+same numerics: weights that did not change give differences of 0."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from typing import Any
 import lightning as L
 import pytest
 import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
 
 from data_modules import JsonlDataModule
-from radio.callbacks import RankEvaluation
+from radio.callbacks import GeneratorInTheLoop, RankEvaluation, Rankings, rankings_of
 from radio.cli import RadioTrainer
 from radio.losses import ListNet
 from radio.rerankers import BiEncoder, CrossEncoder, LateInteraction, LoRA, Reranker, YesNoLM
 from radio.samplers import FullList
+from radio.schema import GroupBatch, InputError, Run
 from tests.conftest import World
 from tests.data.test_module import module
 from tests.rerankers.test_base import TEXTS, group
@@ -81,6 +83,12 @@ def data(world: World) -> JsonlDataModule:
     return module(world, eval_candidates=7, eval_batch_size=3, sampler=FullList(5), batch_size=2)
 
 
+def tuned_and_base(run: L.Trainer) -> tuple[Run, Run]:
+    """Scores of the validation questions just evaluated."""
+    rankings = rankings_of(run).named(run, "validation")
+    return rankings["tuned"], rankings["base"]
+
+
 CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 DEVICES = ["cpu", pytest.param("gpu", marks=CUDA)]
 
@@ -95,13 +103,12 @@ def test_weights_that_did_not_change_give_differences_of_exactly_0(
     for _ in range(2):
         L.seed_everything(3, verbose=False)
         reranker = make(name, models, lr=0.0)
-        trainer(tmp_path, precision=precision, accelerator=device).fit(
-            reranker, datamodule=data(world)
-        )
-        tuned, base = reranker.rankings("validation")
+        run = trainer(tmp_path, precision=precision, accelerator=device)
+        run.fit(reranker, datamodule=data(world))
+        tuned, base = tuned_and_base(run)
         assert tuned == base
         assert any(len(set(scores.values())) > 1 for scores in tuned.values())
-        found = reranker.results.difference("validation", "tuned", "base")
+        found = rankings_of(run).results.difference("validation", "tuned", "base")
         assert found
         assert {
             value for row in found.values() for k, value in row.items() if k != "questions"
@@ -124,8 +131,8 @@ def test_an_evaluation_is_in_fp32_whatever_the_precision_of_training(
         reranker = make(name, models, evaluation_precision=evaluation)
         rated = trainer(tmp_path / key, precision=precision, accelerator=device)
         rated.validate(reranker, datamodule=data(world), verbose=False)
-        found[key] = reranker.rankings("validation")
-        note = reranker.results.notes["validation"]["precision"]
+        found[key] = tuned_and_base(rated)
+        note = rankings_of(rated).results.notes["validation"]["precision"]
         assert note == ("bf16-mixed" if evaluation == "trainer" else "32-true")
     assert found["mixed"] == found["exact"]
     assert found["asked"] != found["exact"]
@@ -144,11 +151,12 @@ def test_the_untrained_model_is_loaded_once_and_not_kept(
 
     monkeypatch.setattr(CrossEncoder, "build", counted)
     reranker = CrossEncoder(models[CrossEncoder], max_length=48, lr=1e-2)
-    trainer(tmp_path, max_epochs=3).fit(reranker, datamodule=data(world))
+    run = trainer(tmp_path, max_epochs=3)
+    run.fit(reranker, datamodule=data(world))
     # the one that is trained, and the untrained one in the first of three evaluations
     assert len(built) == 2
     assert not reranker._untrained
-    tuned, base = reranker.rankings("validation")
+    tuned, base = tuned_and_base(run)
     assert tuned != base
     assert tuned.keys() == base.keys()
 
@@ -176,9 +184,112 @@ def test_a_compiled_network_is_compared_in_plain_code(
         torch, "compile", lambda f, **options: compile_(f, backend=backend, **options)
     )
     reranker = CrossEncoder(models[CrossEncoder], max_length=48, compile=True)
-    trainer(tmp_path).validate(reranker, datamodule=data(world), verbose=False)
+    run = trainer(tmp_path)
+    run.validate(reranker, datamodule=data(world), verbose=False)
     assert not calls
-    tuned, base = reranker.rankings("validation")
+    tuned, base = tuned_and_base(run)
     assert tuned == base
     reranker.eval()(reranker.collate([group(0, TEXTS)]))
     assert calls
+
+
+def test_the_base_is_ranked_once_for_all_callbacks_and_all_epochs(
+    world: World, models: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ranked: list[str] = []
+    untrained = Reranker.untrained_scores
+
+    def counted(self: Reranker, batch: GroupBatch) -> torch.Tensor:
+        ranked.extend(batch.question_ids)
+        return untrained(self, batch)
+
+    monkeypatch.setattr(Reranker, "untrained_scores", counted)
+    callbacks = [RankEvaluation(), RankEvaluation(["mrr"]), GeneratorInTheLoop()]
+    run = trainer(tmp_path, callbacks=callbacks, max_epochs=2, num_sanity_val_steps=-1)
+    questions = data(world)
+    reranker = CrossEncoder(models[CrossEncoder], max_length=48)
+    run.fit(reranker, datamodule=questions)
+    run.validate(reranker, datamodule=questions, verbose=False)
+    assert sorted(ranked) == sorted(e.question.id for e in questions.examples["validation"])
+    # another reranker has another base
+    ranked.clear()
+    other = CrossEncoder(models[CrossEncoder], max_length=48)
+    run.validate(other, datamodule=questions, verbose=False)
+    assert len(ranked) == len(questions.examples["validation"])
+
+
+def test_a_bare_trainer_with_an_evaluation_alone_collects_too(
+    world: World, models: Models, tmp_path: Path
+) -> None:
+    started: list[str] = []
+
+    class Starts(L.Callback):
+        def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+            started.append("validation")
+
+    run = L.Trainer(
+        accelerator="cpu",
+        max_epochs=1,
+        callbacks=[RankEvaluation(), Starts(), ModelCheckpoint(tmp_path, monitor="validation/mrr")],
+        default_root_dir=tmp_path,
+        use_distributed_sampler=False,
+        num_sanity_val_steps=0,
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    reranker = CrossEncoder(models[CrossEncoder], max_length=48)
+    for _ in range(2):
+        run.fit(reranker, datamodule=data(world))
+    assert started
+    kinds = [type(callback) for callback in run.callbacks]  # type: ignore[attr-defined]
+    assert kinds.count(Rankings) == 1
+    assert kinds[-1] is ModelCheckpoint
+    assert (tmp_path / "metrics.json").is_file()
+    assert "validation/mrr" in run.callback_metrics
+
+
+def test_steps_return_scores_and_predict_ranks_without_an_evaluation(
+    world: World, models: Models, tmp_path: Path
+) -> None:
+    run = trainer(tmp_path, callbacks=[])
+    reranker = CrossEncoder(models[CrossEncoder], max_length=48)
+    questions = data(world)
+    returned = run.predict(reranker, datamodule=questions)
+    assert returned is not None
+    scores = rankings_of(run).scores
+    assert list(scores) == [e.question.id for e in questions.examples["test"]]
+    found = [value for batch in returned for value in torch.as_tensor(batch).flatten().tolist()]
+    assert sorted(found) == sorted(v for row in scores.values() for v in row.values())
+    # and keeps none of them if it is not asked to
+    assert not run.predict(reranker, datamodule=questions, return_predictions=False)
+    assert rankings_of(run).scores == scores
+
+
+def test_a_trial_and_limits_evaluate_what_they_see(
+    world: World, models: Models, tmp_path: Path
+) -> None:
+    reranker = CrossEncoder(models[CrossEncoder], max_length=48)
+    for limits in ({"fast_dev_run": True}, {"limit_val_batches": 1}):
+        run = trainer(tmp_path, **limits)
+        run.fit(reranker, datamodule=module(world, eval_batch_size=1, sampler=FullList(5)))
+        tuned, base = tuned_and_base(run)
+        assert len(tuned) == len(base) == 1
+
+
+class Silent(CrossEncoder):
+    """Its validation returns nothing, as that of a class written for Lightning alone may."""
+
+    def validation_step(self, batch: GroupBatch, batch_idx: int) -> None:  # type: ignore[override]
+        super().validation_step(batch, batch_idx)
+
+
+def test_a_step_that_returns_no_scores_is_named_where_they_are_needed(
+    world: World, models: Models, tmp_path: Path
+) -> None:
+    reranker = Silent(models[CrossEncoder], max_length=48)
+    with pytest.raises(
+        InputError, match=r"Silent: its step of validation returned NoneType, expected the scores"
+    ):
+        trainer(tmp_path).validate(reranker, datamodule=data(world), verbose=False)
+    trainer(tmp_path, callbacks=[]).validate(reranker, datamodule=data(world), verbose=False)

@@ -1,0 +1,1 @@
+"""The headline results: ``python -m benchmarks.results``."""

@@ -1,0 +1,67 @@
+"""The headline table: retriever, base reranker, RADIO as published and as found best, and its rival
+without an LLM.
+
+``make results`` (``python -m benchmarks.results``) does what is missing of it: the base reranker,
+each system with each seed on Natural Questions, the same recipe on the other datasets, transfer to
+those without rationales. Each run is a plain ``radio fit`` of the files in ``benchmarks/recipes/``,
+whose command is printed; finished runs are kept in ``runs/results/`` and not repeated until their
+arguments, recipes or data change, so that it may be killed at any time. The tables go into
+``docs/results.md``, each part between its two marks as soon as its runs are there; ``--rerankers``
+does some of them.
+
+``--split validation`` evaluates on the dev questions: all that was chosen was chosen there.
+``--trials`` runs what was tried on the way, each a change of the best recipe, with one seed on the
+dev questions.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from benchmarks.results.fits import manifest
+from benchmarks.results.headline import headline
+from benchmarks.results.others import other_trials, others
+from benchmarks.results.settings import DATA, RERANKERS, ROOT, SHARED
+from benchmarks.results.trials import fit_check, trials
+from radio.lines import atomic_write
+
+PAGE = ROOT / "docs" / "results.md"
+MARK = "<!-- {} {} by benchmarks.results -->"
+
+
+def write(what: str, lines: list[str]) -> None:
+    """Print lines and which data they are of; they go between the two marks of this name, if the
+    page has these."""
+    lines = [*lines, "", f"Fingerprint of the data's manifest: `{manifest()}`."]
+    print("\n" + "\n".join(lines), flush=True)
+    begin, end = MARK.format(what, "begins"), MARK.format(what, "ends")
+    page = PAGE.read_text(encoding="utf-8")
+    if begin not in page:
+        return
+    before, rest = page.split(begin)
+    after = rest.split(end)[1]
+    with atomic_write(PAGE) as file:
+        file.write("\n".join([before + begin, "", *lines, "", end + after]))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--split", choices=("validation", "test"), default="test")
+    parser.add_argument("--rerankers", nargs="*", choices=RERANKERS)
+    parser.add_argument("--trials", action="store_true")
+    options = parser.parse_args()
+    if not (DATA.is_dir() and (SHARED / "models/minilm-reader").is_dir()):
+        raise SystemExit(f"{SHARED} is not there: the results need its data and its reader")
+    if options.trials:
+        write("trials", [*trials(), "", *other_trials(), "", *fit_check()])
+        return
+    for reranker in options.rerankers or RERANKERS[:3]:
+        write(f"{options.split} {reranker}", headline(reranker, options.split))
+    if options.split == "test" and not options.rerankers:
+        write("other datasets", others("bi_encoder"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,196 @@
+"""The rankings of an evaluation, collected once for all who read them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+from torch import Tensor
+
+from radio.data.module import datamodule_of
+from radio.evaluation.results import Results
+from radio.processes import gathered, stopping_together
+from radio.rerankers import Reranker
+from radio.schema import GroupBatch, InputError, Run
+
+
+def rankings_of(trainer: L.Trainer) -> Rankings:
+    """The callback that collects a trainer's rankings; it gets one if it has none.
+
+    Who reads rankings calls it in ``setup``, so that no batch is missed.
+    """
+    callbacks: list[L.Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    for callback in callbacks:
+        if isinstance(callback, Rankings):
+            return callback
+    made = Rankings()
+    # a new list: Lightning may be going through the old one. In front, since a ModelCheckpoint,
+    # which needs all metrics, is the last one
+    trainer.callbacks = [made, *callbacks]  # type: ignore[attr-defined]
+    return made
+
+
+class Rankings(L.Callback):
+    """Collects the scores of validation, test and predict by question id.
+
+    It ranks by the untrained reranker too, if :attr:`compares`, and keeps that ranking for the
+    later evaluations of a split. What callbacks make of the rankings goes into :attr:`results`,
+    which it writes into the run folder when the evaluation ends. Nobody needs to configure one:
+    :func:`rankings_of` makes it.
+    """
+
+    def __init__(self) -> None:
+        self.compares = False
+        """Whether evaluations rank by the untrained reranker too; who compares with it says so, in
+        ``setup``."""
+        self.results = Results()
+        self.scores: Run = {}
+        """By the reranker as it is, of the evaluation at hand: of this process until
+        :meth:`named`, or the end of predict, has put those of all processes together."""
+        self._untrained: dict[str, Run] = {}
+        """By the untrained reranker, of each split, complete on every process."""
+        self._new_untrained: Run = {}
+        """What it has ranked on this process in the evaluation at hand."""
+        self._named: dict[str, Run] | None = None
+        self._reranker: L.LightningModule | None = None
+        """Whose rankings these are."""
+
+    def named(self, trainer: L.Trainer, split: str) -> dict[str, Run]:
+        """The rankings of the questions just evaluated, complete on every process.
+
+        All processes must call it; the rankings are put together at the first call.
+
+        Returns:
+            ``retriever``, ``base`` (the untrained reranker, if :attr:`compares`) and ``tuned``,
+            with the questions in the order of the dataset.
+        """
+        if self._named is None:
+            self._put_together(split)
+            self._named = self._in_order(trainer, split)
+        return self._named
+
+    def _put_together(self, split: str) -> None:
+        untrained = self._untrained.setdefault(split, {})
+        parts = gathered((self.scores, self._new_untrained))
+        self.scores = {}
+        for scores, new_untrained in parts:
+            # a question that fills up a share is taken from the same process in both
+            self.scores.update(scores)
+            untrained.update(new_untrained)
+
+    def _in_order(self, trainer: L.Trainer, split: str) -> dict[str, Run]:
+        # in the order of the data set, whatever the processes and the limits on batches were
+        untrained = self._untrained[split]
+        retriever: Run = {}
+        base: Run = {}
+        tuned: Run = {}
+        for example in datamodule_of(trainer).examples[split]:
+            question_id = example.question.id
+            if question_id not in self.scores:
+                continue
+            retriever[question_id] = {c.passage_id: c.score for c in example.candidates}
+            tuned[question_id] = self.scores[question_id]
+            if question_id in untrained:
+                base[question_id] = untrained[question_id]
+        rankings = {"retriever": retriever, "base": base, "tuned": tuned}
+        return {name: run for name, run in rankings.items() if len(run) == len(tuned)}
+
+    def _start(self, module: L.LightningModule, split: str) -> None:
+        if module is not self._reranker:
+            self._reranker, self._untrained = module, {}
+        self.scores, self._new_untrained, self._named = {}, {}, None
+        # numbers of an evaluation before this one have nothing to do with it
+        self.results.start(split)
+
+    def _collect(
+        self, trainer: L.Trainer, module: L.LightningModule, split: str, scores: Any, batch: Any
+    ) -> None:
+        """Keep the scores that a step returned, and rank the batch by the untrained reranker."""
+        if not isinstance(module, Reranker):
+            return
+        if not isinstance(scores, Tensor):
+            if self.compares or split == "predict":
+                raise InputError(
+                    f"{type(module).__name__}: its step of {split} returned "
+                    f"{type(scores).__name__}, expected the scores [B, G], as Reranker's own does"
+                )
+            # nobody asks for them
+            return
+        self.scores |= by_question(batch, scores)
+        if not self.compares or split == "predict" or trainer.sanity_checking:
+            return
+        known = self._untrained.get(split, {})
+        # each process enters it for each batch: whether there is something new may differ
+        with stopping_together(module.device):
+            if any(question_id not in known for question_id in batch.question_ids):
+                self._new_untrained |= by_question(batch, module.untrained_scores(batch))
+
+    def _write(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        if trainer.sanity_checking or not isinstance(module, Reranker):
+            return
+        with stopping_together(module.device):
+            if trainer.is_global_zero:
+                self.results.write(Path(trainer.default_root_dir))
+
+    def on_validation_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._start(pl_module, "validation")
+
+    def on_test_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._start(pl_module, "test")
+
+    def on_predict_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._start(pl_module, "predict")
+
+    def on_validation_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        self._collect(trainer, pl_module, "validation", outputs, batch)
+
+    def on_test_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        self._collect(trainer, pl_module, "test", outputs, batch)
+
+    def on_predict_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        self._collect(trainer, pl_module, "predict", outputs, batch)
+
+    def on_predict_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        # the first process alone writes them: it could not put them together later
+        self._put_together("predict")
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._write(trainer, pl_module)
+
+    def on_test_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._write(trainer, pl_module)
+
+
+def by_question(batch: GroupBatch, scores: Tensor) -> Run:
+    """Scores ``[B, G]`` of a batch by question and passage; padding is left out."""
+    run = {}
+    for question_id, passage_ids, values in zip(
+        batch.question_ids, batch.passage_ids, scores.tolist(), strict=True
+    ):
+        run[question_id] = dict(zip(passage_ids, values, strict=False))
+    return run

@@ -53,7 +53,8 @@ def test_on_a_full_disk_a_put_is_one_message_and_what_was_there_is_kept(tmp_path
     assert cache.get(["a", "0"]) == {"a": b"1"}
     cache._db().execute("PRAGMA max_page_count = 100000")
     cache.put("kind", {"b": b"2"})
-    assert cache.count() == {"kind": 2}
+    kinds = cache.query("SELECT kind, COUNT(*) FROM entries GROUP BY kind")
+    assert list(kinds) == [("kind", 2)]
 
 
 def test_a_disk_that_fills_up_while_rationales_are_written_is_one_message(tmp_path: Path) -> None:
@@ -114,7 +115,8 @@ def test_a_filled_cache_on_a_read_only_disk_is_usable(folder: Path) -> None:
         again = Cache(folder / "radio.sqlite")
         counts = fill(writer, requests(writer), again, folder / "failures.jsonl", "rationales")
         assert counts == {"cached": 3}
-        assert again.count() == {"rationale": 3}
+        kinds = again.query("SELECT kind, COUNT(*) FROM entries GROUP BY kind")
+        assert list(kinds) == [("rationale", 3)]
         again.put("nothing", {})
         with pytest.raises(
             InputError, match="cannot be written, and what this command has to store is not there"

@@ -63,8 +63,7 @@ def network(reranker: object, found: Any) -> nn.Module:
 
 
 def batch(reranker: object, groups: Sequence[Group], found: Any) -> GroupBatch:
-    """What :meth:`radio.rerankers.Reranker.collate` made of these groups: theirs, in their
-    order."""
+    """What :meth:`radio.rerankers.Reranker.collate` made of these groups, in their order."""
     import torch
 
     if not isinstance(found, GroupBatch):
@@ -218,7 +217,10 @@ def selections(
         taken: how many of a group's highest targets a loss takes for its positives; empty if none
             does.
     """
-    expected = f"a list of groups, each a list of two or more different positions from 0 to {len(given) - 1}"
+    expected = (
+        "a list of groups, each a list of two or more different positions from 0 to "
+        f"{len(given) - 1}"
+    )
     groups = []
     for group in _listed(sampler, "select", found, expected):
         positions = _listed(sampler, "select", group, expected)
@@ -232,16 +234,15 @@ def selections(
             head = min(sampler.positives, len(positions) - 1)
             lowest = min(given[position] for position in positions[:head])
             if any(given[position] > lowest for position in positions[head:]):
-                order = f"the group {positions}: its first {head} are positives, the teacher prefers another"
-                _refuse(sampler, "select", order, PREFERRED)
+                order = f"the group {positions}: its first {head} are positives, "
+                _refuse(sampler, "select", f"{order}the teacher prefers another", PREFERRED)
     if not groups:
         _refuse(sampler, "select", "no group", expected)
     return groups
 
 
 def failed_checks(checks: object, found: Any, ids: Iterable[str]) -> dict[str, list[str]]:
-    """What :meth:`radio.rationales.QualityChecks.run` returned for the rationales of these
-    questions."""
+    """What :meth:`radio.rationales.QualityChecks.run` returned for these questions."""
     expected = (
         "a mapping from the id of each question to the list of checks that its rationale fails"
     )
@@ -265,8 +266,7 @@ def candidates(
     k: int,
     corpus: Mapping[str, Passage],
 ) -> Iterator[list[Candidate]]:
-    """What :meth:`radio.retrievers.Retriever.search` returned: a ranking for each question, in their
-    order."""
+    """What :meth:`radio.retrievers.Retriever.search` returned: a ranking for each question."""
     expected = f"an iterable with a list of candidates for each of {len(questions)} questions"
     if isinstance(found, str | Mapping) or not isinstance(found, Iterable):
         _refuse(retriever, "search", _kind(found), expected)
@@ -307,10 +307,10 @@ def _ranking(
         _refuse(retriever, place, f"{len(found_by_search)} candidates", f"at most {k}")
     for better, worse in pairwise(found_by_search):
         if worse.score > better.score:
-            order = f"{better.score:g} of {better.passage_id!r} before {worse.score:g} of {worse.passage_id!r}"
-            _refuse(
-                retriever, place, order, "the highest score first (of a distance, its negative)"
-            )
+            first = f"{better.score:g} of {better.passage_id!r}"
+            second = f"{worse.score:g} of {worse.passage_id!r}"
+            wanted = "the highest score first (of a distance, its negative)"
+            _refuse(retriever, place, f"{first} before {second}", wanted)
     return ranking
 
 

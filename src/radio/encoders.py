@@ -1,5 +1,4 @@
-"""Text embeddings through sentence-transformers, each distinct text encoded once and kept in the
-cache."""
+"""Text embeddings by sentence-transformers, each distinct text once, kept in the cache."""
 
 from __future__ import annotations
 
@@ -41,16 +40,16 @@ def _passage_side(folder: Path) -> str:
 
 
 def note_passage_model(folder: Path, name: str, max_length: int) -> None:
-    """Write into a folder, whose question side was trained alone, which model it embeds passages
-    like."""
+    """Write into a folder whose question side was trained alone how it embeds passages."""
     note = {"model": name, "fingerprint": model_fingerprint(name), "max_length": max_length}
     with atomic_write(folder / PASSAGES) as file:
         json.dump({**note, "passage_side": _passage_side(folder)}, file)
 
 
 def passage_model(name: str, max_length: int) -> str:
-    """The model whose passage embeddings serve for this one too: itself, or what its question side
-    was trained against.
+    """The model whose passage embeddings serve for this one too.
+
+    That is itself, or what its question side was trained against.
 
     The latter if it is at hand, neither has changed, and ``max_length`` cuts passages alike.
     """
@@ -73,8 +72,7 @@ SETTINGS = "config_sentence_transformers.json"
 
 
 def default_prefixes(name: str, prompts: Mapping[str, str | None]) -> tuple[str, str]:
-    """Query and passage prefix of an encoder: what its folder says, else the convention of the E5
-    family, else none."""
+    """Query and passage prefix: what the folder says, else those of the E5 family, else none."""
     query = prompts.get("query") or ""
     passage = prompts.get("passage") or prompts.get("document") or ""
     # an export says all of its prefixes, also that there are none
@@ -174,8 +172,7 @@ class Encoder(Fingerprinted):
 
     @cached_property
     def _of_passages(self) -> Encoder:
-        """What embeds passages as this encoder does, so that no passage is embedded again for an
-        export."""
+        """What embeds passages as this does: none is embedded again for an export."""
         name = passage_model(self.model, self.max_length)
         if name == self.model:
             return self
@@ -200,8 +197,9 @@ class Encoder(Fingerprinted):
     def encode(
         self, texts: Sequence[str], cache: Cache, *, query: bool = False, title: str = "embed"
     ) -> NDArray[np.float32]:
-        """Embeddings ``[len(texts), dim]`` whose inner product is the similarity: for ``cosine`` of
-        unit length.
+        """Embeddings ``[len(texts), dim]`` whose inner product is the similarity.
+
+        For ``cosine`` they have unit length.
 
         Only texts that the cache lacks are computed, in parts that are stored as they finish.
         """
@@ -225,8 +223,7 @@ class Encoder(Fingerprinted):
     def encode_tokens(
         self, texts: Sequence[str], cache: Cache, *, title: str = "embed tokens"
     ) -> list[NDArray[np.float16]]:
-        """Unit-length embeddings of the tokens of passages, ``[tokens, dim]`` each, in half
-        precision."""
+        """Unit-length embeddings of passages' tokens, ``[tokens, dim]`` each, float16."""
         if self._of_passages is not self:
             return self._of_passages.encode_tokens(texts, cache, title=title)
 

@@ -1,5 +1,4 @@
-"""What several processes of one run must do together, so that none of them waits for another that
-has left."""
+"""What the processes of a run do together, so that none waits for one that has left."""
 
 from __future__ import annotations
 
@@ -31,8 +30,7 @@ def gathered(value: Any) -> list[Any]:
 
 @contextmanager
 def stopping_together(device: torch.device | str) -> Iterator[None]:
-    """Turn an InputError inside into one on every process: where one stops alone, the others wait
-    for it.
+    """Turn an InputError inside into one on every process: none stops alone.
 
     All processes must enter it, and no collective may stand inside.
 

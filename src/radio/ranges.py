@@ -1,5 +1,4 @@
-"""Which values of a setting make sense: one table for all parts, and the check that their
-constructors call.
+"""Which values of a setting make sense: one table, and the check that constructors call.
 
 A constructor calls ``check(self, locals())`` before it does anything else. Settings that must fit
 each other (a stride and the length of its window) are compared where they meet; this table knows

@@ -61,8 +61,9 @@ class GroupSampler(ABC):
         student: Sequence[float] | None = None,
         taken: AbstractSet[int] = frozenset(),
     ) -> list[Selection]:
-        """The groups of a question in an epoch; fewer than two candidates make none (the data
-        module reports it).
+        """The groups of a question in an epoch; fewer than two candidates make none.
+
+        The data module reports it.
 
         Raises:
             InputError: :meth:`select` gave something else than groups of the candidates, or groups
@@ -82,8 +83,7 @@ def _draw(pool: Sequence[int], count: int | None, rng: random.Random) -> Selecti
 
 
 class Shift(GroupSampler):
-    """The published group: positive at rank 0, negatives at fixed 0-based ranks of the teacher's
-    order.
+    """The published group: positive at rank 0, negatives at fixed 0-based ranks.
 
     When a question has too few candidates, each rank beyond the end is replaced by the lowest
     candidate that is not in the group yet; when none is left, the group is smaller.
@@ -117,8 +117,9 @@ class Shift(GroupSampler):
 
 
 class Iteration(GroupSampler):
-    """The published alternative: the order is cut into blocks; in each, every candidate but the
-    last is once the positive against those below it.
+    """The published alternative: groups within blocks of the order.
+
+    In each block every candidate but the last is once the positive against those below it.
 
     A last block of a single candidate joins the block before it, so that no candidate is lost.
 
@@ -195,8 +196,7 @@ class AllNegatives(GroupSampler):
 
 
 class TopVsRandom(GroupSampler):
-    """A positive drawn from the top of the order against negatives drawn from below it, anew each
-    epoch.
+    """A positive from the top against negatives from below it, drawn anew each epoch.
 
     With too few candidates the top shrinks until one is below it; with fewer than ``negatives``
     below, all are taken.
@@ -219,8 +219,9 @@ class TopVsRandom(GroupSampler):
 
 
 class TeacherMargin(GroupSampler):
-    """The best candidate against those that the teacher scores clearly lower: a guard against false
-    negatives.
+    """The best candidate against those that the teacher scores clearly lower.
+
+    It is a guard against false negatives.
 
     A candidate within ``margin`` of the best is no negative (as the positive-aware mining of
     Moreira et al., arXiv 2407.15831, its absolute margin). When all are, the lowest candidate is
@@ -244,15 +245,13 @@ class TeacherMargin(GroupSampler):
 
 
 def _outside(scores: Sequence[float], margin: float, skip: int = 1) -> Selection:
-    """Ranks from ``skip`` on that lie more than ``margin`` below the best; the lowest one if there
-    is none."""
+    """Ranks from ``skip`` on more than ``margin`` below the best; else the lowest one."""
     ranks = [rank for rank in range(skip, len(scores)) if scores[0] - scores[rank] > margin]
     return ranks or [len(scores) - 1]
 
 
 class MultiPositive(GroupSampler):
-    """The best few candidates, all positives, against negatives drawn from below them, anew each
-    epoch.
+    """The best few candidates as positives against negatives from below, anew each epoch.
 
     With too few candidates the lowest stays a negative; with fewer than ``negatives`` below, all
     are taken.
@@ -276,8 +275,9 @@ class MultiPositive(GroupSampler):
 
 
 class HardNegatives(GroupSampler):
-    """The best candidate against those that the reranker in training now scores highest (Xiong et
-    al., ANCE, arXiv 2007.00808), outside a guard against false negatives.
+    """The best candidate against those that the reranker in training now scores highest.
+
+    Xiong et al., ANCE, arXiv 2007.00808; with a guard against false negatives.
 
     All candidates of all training questions are scored by the current weights before each epoch,
     which costs one forward pass over them. With fewer than ``negatives`` outside the guard, all of

@@ -11,8 +11,7 @@ if TYPE_CHECKING:
 
 
 class InputError(Exception):
-    """A mistake in what the user gave; the command line prints its message alone and exits with
-    status 2."""
+    """A mistake in what the user gave: the message alone is printed, the exit status is 2."""
 
     everywhere = False
     """Whether all processes of the run end with it, so that the first one alone need say it."""
@@ -57,8 +56,9 @@ class Question:
 
     @property
     def gold(self) -> dict[str, float]:
-        """Passages annotated as supporting the answer, id -> grade: ``gold_ids`` of the metadata, a
-        list or a mapping.
+        """Grades by id of the passages that are annotated as supporting the answer.
+
+        They are ``gold_ids`` of the metadata, a list or a mapping.
 
         A grade of 0 or below says that a passage is not relevant; it is left out.
 
@@ -79,8 +79,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A passage of the corpus; ``contents`` is the title, a newline and the text (FlashRAG's
-    format)."""
+    """A passage; ``contents`` is the title, a newline and the text (FlashRAG's format)."""
 
     id: str
     contents: str
@@ -98,8 +97,7 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class RetrievedPassage(Passage):
-    """A passage as a retriever returned it for one question: 0-based ``rank``, ``score`` (higher is
-    better)."""
+    """A passage as found for one question: 0-based ``rank``, ``score`` (higher is better)."""
 
     rank: int = 0
     score: float = 0.0
@@ -118,8 +116,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Rationale:
-    """Why the golden answers of a question are right, as a language model (or a person) wrote
-    it."""
+    """Why the golden answers of a question are right, in the words of a model or a person."""
 
     question_id: str
     text: str
@@ -142,8 +139,7 @@ class Rationale:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """All that is known about a question before groups are drawn; ``teacher`` maps passage ids to
-    [0, 1]."""
+    """All that is known of a question before groups are drawn; ``teacher`` scores are in [0, 1]."""
 
     question: Question
     candidates: tuple[Candidate, ...]
@@ -212,7 +208,6 @@ def add_passage(passages: dict[str, Passage], passage: Passage, place: str) -> N
 
 
 def ranked(scores: Mapping[str, float]) -> list[Candidate]:
-    """Candidates best first; equal scores in the order of their ids, which no system can profit
-    from."""
+    """Candidates best first; equal scores by id, which no system can profit from."""
     order = sorted(scores.items(), key=lambda item: (-item[1], item[0]))
     return [Candidate(identifier, rank, score) for rank, (identifier, score) in enumerate(order)]

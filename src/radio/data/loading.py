@@ -150,9 +150,9 @@ def _teacher_scores(example: Example) -> dict[str, float]:
 class TrainLoader(DataLoader[list[Group]]):
     """Training batches; a resumed run goes on after the last one of its checkpoint.
 
-    That may be in the middle of an epoch. Nothing happens before the first batch of an epoch is asked for: Lightning makes iterators
-    early, when a resumed run does not know its epoch yet. Before that batch the reranker scores the
-    candidates, if the sampler wants it.
+    That may be in the middle of an epoch. Nothing happens before the first batch of an epoch is
+    asked for: Lightning makes iterators early, when a resumed run does not know its epoch yet.
+    Before that batch the reranker scores the candidates, if the sampler wants it.
 
     Args:
         trainer: of the run, with its reranker.
@@ -211,8 +211,10 @@ class TrainLoader(DataLoader[list[Group]]):
         }
 
     def state_dict(self) -> dict[str, Any]:
-        """The student's scores that the rest of a half-done epoch follows; Lightning itself knows
-        the place."""
+        """The student's scores that the rest of a half-done epoch follows.
+
+        Lightning itself knows the place.
+        """
         if not self.needs_student or not 0 < self.done < self.trainer.num_training_batches:
             return {}
         values = []

@@ -8,10 +8,7 @@ from typing import Any
 
 from radio.formats.fields import take, take_id, take_strings
 from radio.lines import read_rows
-from radio.schema import (
-    InputError,
-    Question,
-)
+from radio.schema import InputError, Question
 
 
 def read_questions(path: str | Path, *, need_answers: bool = True) -> list[Question]:
@@ -32,8 +29,9 @@ def take_questions(
 def iter_questions(
     rows: Iterable[tuple[str, Mapping[str, Any]]], *, need_answers: bool = True
 ) -> Iterator[Question]:
-    """Questions of rows ``{"id", "question", "golden_answers", ["choices"], ["metadata"]}``, each
-    with its place.
+    """Questions of rows, each with its place for messages.
+
+    Rows are ``{"id", "question", "golden_answers", ["choices"], ["metadata"]}``.
 
     A multiple-choice row may give its answer as the 0-based index into ``choices`` (FlashRAG's
     convention).

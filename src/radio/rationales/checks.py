@@ -84,8 +84,9 @@ def _as_support(value: Any) -> Support:
 
 
 class QualityChecks(Fingerprinted):
-    """Limits and models of the checks; each check is made for itself, so an empty text also lacks
-    the answer.
+    """Limits and models of the checks.
+
+    Each check is made for itself, so an empty text also lacks the answer.
 
     - ``empty``: there is no text. ``refusal``: the model declined, by its own word or by how the
       text begins. ``truncated``: the text was cut off at the limit of tokens.
@@ -189,8 +190,7 @@ class QualityChecks(Fingerprinted):
         return self.judge
 
     def _verdicts(self, items: Sequence[Item], cache: Cache) -> dict[str, float]:
-        """Probability of a contradiction by question id; what has no text or no answer is not
-        judged."""
+        """Probability of a contradiction by question id, where there is text and answer."""
         identity = self._judge.fingerprint()
         keys: dict[str, str] = {}
         pairs: dict[str, tuple[Question, Rationale]] = {}

@@ -20,21 +20,18 @@ KEY = "data.init_args.rationale_checks.init_args"
 
 
 class Judge(Fingerprinted):
-    """Says whether a rationale contradicts its answer. A subclass implements
-    :meth:`contradicts`."""
+    """Says whether a rationale contradicts its answer; a subclass has :meth:`contradicts`."""
 
     threshold: float = 0.5
     """Probability from which a rationale counts as contradicting."""
 
     @abstractmethod
     def contradicts(self, pairs: Sequence[tuple[Question, Rationale]]) -> list[float]:
-        """Probability in [0, 1] for each pair that the rationale contradicts the golden answers, in
-        their order."""
+        """Probability in [0, 1] for each pair that the rationale contradicts the answers."""
 
 
 class NLIJudge(Judge):
-    """A model of natural language inference: does the rationale contradict that the answer is what
-    it is?
+    """Natural language inference: does the rationale contradict that this is the answer?
 
     Args:
         model: name or folder of a sequence classifier with a label "contradiction", for example
@@ -72,8 +69,7 @@ class NLIJudge(Judge):
         return settings
 
     def hypothesis(self, question: Question, rationale: Rationale) -> str:
-        """The statement that the rationale should support; of several answers, one that it
-        mentions."""
+        """What the rationale should support; of several answers, one that it mentions."""
         answers = question.golden_answers
         answer = next((a for a in answers if has_answer(rationale.text, [a])), answers[0])
         return f'The answer to the question "{question.question}" is {answer.rstrip(".")}.'

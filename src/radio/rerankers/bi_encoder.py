@@ -48,8 +48,11 @@ class FixedPassages:
     """``[T, hidden]`` each, of unit length; empty where tokens are not compared."""
 
     def batch(self, ids: Sequence[str]) -> dict[str, Tensor]:
-        """``vectors [P, dim]`` of these passages; with tokens, ``tokens [P, T, hidden]`` and
-        ``kept``, bool ``[P, T]``.
+        """What a batch holds of these passages.
+
+        Returns:
+            ``vectors [P, dim]``; where tokens are compared, ``tokens [P, T, hidden]`` too, and
+            ``kept``, bool ``[P, T]``.
 
         Raises:
             InputError: one is not known.
@@ -69,8 +72,9 @@ class FixedPassages:
 
 
 class TextCollator(Collator):
-    """Questions and passages as texts of their own, each distinct one once in a batch:
-    neighbouring questions share candidates.
+    """Questions and passages as texts of their own, each distinct one once in a batch.
+
+    Neighbouring questions share candidates.
 
     Args:
         tokenizer: of the encoder.
@@ -116,8 +120,9 @@ class TextCollator(Collator):
 
 
 class BiEncoder(Reranker):
-    """Question and passage embedded apart by one sentence-transformers model; score = ``scale``
-    times similarity.
+    """Question and passage embedded apart by one model; score = ``scale`` times similarity.
+
+    The model is one of sentence-transformers.
 
     The similarity of the two texts is that of the model, cosine or dot product, plus
     ``multi_vector`` times that of their tokens: the mean over the question's tokens of the largest

@@ -44,8 +44,7 @@ class Collator(ABC):
 
 
 class OwnCollate:
-    """The ``collate`` of a class that has its own, called on a copy of the reranker without its
-    network, loss and trainer."""
+    """The ``collate`` of a class that has its own, on a copy without network, loss and trainer."""
 
     def __init__(self, reranker: Reranker) -> None:
         self.reranker = without_weights(reranker, L.LightningModule)

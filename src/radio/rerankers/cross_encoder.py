@@ -87,8 +87,7 @@ class CrossEncoder(Reranker):
         return network  # type: ignore[no-any-return]
 
     def _difference(self, network: Any, head: nn.Linear | None) -> nn.Linear:
-        """Make one logit of two: that of the relevant label minus the other one, which ranks as
-        their softmax does."""
+        """Make one logit of two: that of the relevant label minus the other, as softmax ranks."""
         names = [str(network.config.id2label[number]) for number in (0, 1)]
         # without names of their own the second label is the relevant one
         useless = [bool(re.search(IRRELEVANT, name)) for name in names]

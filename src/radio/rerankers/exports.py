@@ -24,8 +24,7 @@ OWN_WEIGHTS = "radio.safetensors"
 
 
 def ranking_settings(module: Reranker) -> dict[str, Any]:
-    """``max_length`` and what the class of a reranker adds to its arguments; what is None is left
-    out."""
+    """``max_length`` and what a reranker's class adds to its arguments, without what is None."""
     from radio.rerankers import Reranker
 
     names = ["max_length"]
@@ -87,8 +86,7 @@ def is_own(module: Reranker) -> bool:
 
 
 def complete(folder: Path, network: nn.Module) -> None:
-    """Write the weights of a user's network that its folder does not hold, or not under their
-    names."""
+    """Write the weights of a user's network that its folder does not hold under their names."""
     from safetensors.torch import save_file
 
     held = _weights(folder)
@@ -111,8 +109,7 @@ def complete(folder: Path, network: nn.Module) -> None:
 
 
 def restore(name: str, network: nn.Module) -> None:
-    """Give a user's network all the weights of its export, also those of parts that its ``build``
-    draws anew.
+    """Give a user's network all weights of its export, also those that ``build`` draws anew.
 
     Raises:
         InputError: names weights that are missing, left over or of another size.
@@ -152,8 +149,7 @@ def _weights(folder: Path, pattern: str = "*.safetensors") -> dict[str, Tensor]:
 
 
 def drawn_weights(module: Reranker) -> list[str]:
-    """Weights that a user's ``build`` draws at random: those that differ from one call to the
-    next."""
+    """Weights that a user's ``build`` draws at random: those that differ between two calls."""
     import torch
     from lightning.pytorch.utilities.seed import isolate_rng
 

@@ -1,5 +1,4 @@
-"""Late interaction: each token of the question looks for the token of the passage that suits it
-best."""
+"""Late interaction: each token of the question looks for its best token of the passage."""
 
 from __future__ import annotations
 
@@ -76,8 +75,7 @@ class TokenCollator(Collator):
 
 
 class LateInteraction(Reranker):
-    """ColBERT: score = sum over the question's tokens of the largest cosine with a token of the
-    passage.
+    """ColBERT: score = sum over the question's tokens of the largest cosine with a passage token.
 
     Khattab and Zaharia, SIGIR 2020, eq. 3 (MaxSim). The network is a sentence-transformers
     ``MultiVectorEncoder``; it reads its own folders, those of PyLate and of Stanford's ColBERT, and
@@ -216,7 +214,7 @@ class LateInteraction(Reranker):
         return total
 
     def _passages(self, tokens: Row) -> tuple[Tensor, Tensor]:
-        """Vectors ``[P, T, dim]`` of the distinct passages, fp32, and which take part, ``[P, T]``."""
+        """Vectors ``[P, T, dim]`` of the passages, fp32, and which take part, ``[P, T]``."""
         if self._packed:
             vectors, kept = self._embed_packed(tokens)
         else:

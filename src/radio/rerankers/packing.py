@@ -1,5 +1,4 @@
-"""Padding-free passes through Hugging Face encoders: sequences stand end to end and attend only to
-themselves.
+"""Padding-free passes through Hugging Face encoders: sequences end to end, each by itself.
 
 All that works on single tokens (projections, norms, feed-forward) sees one long row without
 padding, cut into chunks that fit the processor's cache; attention sees each sequence alone. It goes
@@ -75,8 +74,9 @@ def _shares(lengths: Sequence[int], room: int | None) -> Iterator[list[int]]:
 
 
 def enable(model: Any, *, first_token_only: bool) -> bool:
-    """Let a BERT-like model (BERT, RoBERTa, XLM-RoBERTa, ELECTRA, CamemBERT) take packed batches;
-    else return False.
+    """Let a BERT-like model take packed batches; False if it is of another architecture.
+
+    These are BERT, RoBERTa, XLM-RoBERTa, ELECTRA and CamemBERT.
 
     Padded calls go on working.
 
@@ -101,8 +101,7 @@ def enable(model: Any, *, first_token_only: bool) -> bool:
 
 
 def run(network: Any, row: Row) -> Iterator[tuple[Any, list[int]]]:
-    """The network's output for each chunk of a packed batch, and the lengths of the chunk's
-    sequences."""
+    """The network's output for each chunk of a packed batch, and its sequences' lengths."""
     # all tokens at once: the gradient of the embedding matrix is as large as the matrix, whatever
     # the chunk
     words = network.get_input_embeddings()(row["input_ids"])[None]
@@ -215,8 +214,7 @@ def _padded(
     dropout: float,
     scale: float,
 ) -> Tensor:
-    """One call for all sequences, keys padded to the longest: for GPUs where :func:`_varlen` does
-    not apply."""
+    """One call for all sequences, keys padded to the longest: on GPUs without :func:`_varlen`."""
     count = torch.tensor(lengths, device=key.device)
     mask = torch.arange(int(max(lengths)), device=key.device) < count[:, None]
 
@@ -247,8 +245,7 @@ def _varlen(
     dropout: float,
     scale: float,
 ) -> Tensor:
-    """Flash attention over sequences of different lengths, without padding: CUDA, 16-bit, no
-    dropout."""
+    """Flash attention over sequences without padding: CUDA, 16-bit, no dropout."""
     from torch.nn.attention.varlen import varlen_attn
 
     ends = (
@@ -302,8 +299,7 @@ def _first_token_layer(
     packed_lengths: Sequence[int] | None = None,
     **kwargs: Any,
 ) -> Tensor:
-    """The last layer for the first token of each sequence, ``[1, T, H]`` -> ``[N, 1, H]``, which is
-    what heads read."""
+    """The last layer for what heads read, each first token: ``[1, T, H]`` -> ``[N, 1, H]``."""
     if packed_lengths is None:
         whole: Callable[..., Tensor] = type(layer).forward
         return whole(layer, hidden, *args, **kwargs)
@@ -327,8 +323,7 @@ def _first_token_layer(
 
 
 class Dropout(nn.Dropout):
-    """Dropout with a quarter of the random numbers: torch's takes most of a training step on a
-    CPU."""
+    """Dropout with a quarter of the random numbers, which take most of a step on a CPU."""
 
     def forward(self, input: Tensor) -> Tensor:
         if not self.training or not self.p or input.device.type != "cpu" or self.p >= 1:

@@ -16,8 +16,7 @@ def distinct(texts: Sequence[str]) -> tuple[list[str], Tensor]:
 
 
 def padded(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """Rows ``[T, dim]`` of different lengths as ``[N, T, dim]``, 0 where padded, and their bool
-    mask ``[N, T]``."""
+    """Rows ``[T, dim]`` as ``[N, T, dim]``, 0 where padded, and their bool mask ``[N, T]``."""
     lengths = torch.tensor([len(row) for row in rows])
     mask = torch.arange(int(lengths.max())) < lengths[:, None]
     return pad_sequence(list(rows), batch_first=True), mask.to(rows[0].device)
@@ -26,8 +25,9 @@ def padded(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
 def max_similarity(
     questions: Tensor, passages: Tensor, kept: Tensor, question: Tensor, passage: Tensor
 ) -> Tensor:
-    """For each token of a question, the largest cosine with a token of the passage (Khattab and
-    Zaharia, SIGIR 2020, eq. 3).
+    """For each token of a question, the largest cosine with a token of the passage.
+
+    Khattab and Zaharia, SIGIR 2020, eq. 3.
 
     Args:
         questions: unit vectors ``[Q, T, dim]``.

@@ -1,5 +1,4 @@
-"""What of a network is trained, and how: adapters, frozen parts, checkpointed activations,
-compilation.
+"""What of a network is trained, and how: adapters, frozen parts, activations, compilation.
 
 Each function changes a network in place and keeps its class, so that it is saved as it was loaded.
 The parts are found through transformers: a *body* is a pretrained model without its head, wherever
@@ -24,8 +23,9 @@ from radio.schema import InputError
 
 @dataclass(frozen=True)
 class LoRA:
-    """Low-rank adapters (Hu et al., ICLR 2022, eq. 3: ``W + alpha / r * B A``, with ``B = 0`` at
-    the start).
+    """Low-rank adapters: ``W + alpha / r * B A``, with ``B = 0`` at the start.
+
+    Hu et al., ICLR 2022, eq. 3.
 
     Needs ``pip install 'radio-rag[lora]'``. Linear layers of the body's blocks get adapters; linear
     layers outside them (classifier, projection, pooler) are heads and are trained whole; everything
@@ -49,8 +49,7 @@ class LoRA:
 
 
 def matching(patterns: Iterable[str], names: Sequence[str], what: str) -> set[str]:
-    """Names that contain one of the patterns as whole dotted parts: ``layer.1`` is part of
-    ``layer.1.bias`` alone.
+    """Names that hold a pattern as whole dotted parts: ``layer.1`` is in ``layer.1.bias`` alone.
 
     Raises:
         InputError: a pattern matches nothing; names the closest parts there are.
@@ -131,8 +130,7 @@ def add_lora(network: nn.Module, lora: LoRA) -> None:
 
 
 def without_lora(network: nn.Module) -> nn.Module:
-    """A copy with the adapters merged into the weights, under the names of the network as it was
-    loaded."""
+    """A copy with the adapters merged into the weights, named as when it was loaded."""
     from peft.tuners.lora import LoraLayer
 
     network = copy.deepcopy(network)
@@ -145,8 +143,7 @@ def without_lora(network: nn.Module) -> nn.Module:
 
 
 def checkpoint_activations(network: nn.Module) -> None:
-    """Recompute each block's activations in the backward pass: less memory, about a third more
-    time.
+    """Recompute activations in the backward pass: less memory, about a third more time.
 
     Raises:
         InputError: the architecture does not support it.

@@ -87,8 +87,9 @@ SHAPES = {
 
 
 class PromptCollator(Collator):
-    """One prompt for each pair; the question is cut to half of the room that the prompt leaves, the
-    passage to the rest.
+    """One prompt for each pair.
+
+    The question is cut to half of the room that the prompt leaves, the passage to the rest.
 
     Args:
         tokenizer: of the language model.
@@ -144,8 +145,7 @@ class PromptCollator(Collator):
         return questions
 
     def _tokens(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of texts that may come from anywhere: ``<|im_end|>`` in them is a few
-        characters.
+        """Token ids of texts from anywhere: ``<|im_end|>`` in them is a few characters.
 
         Otherwise a passage could end its own part of the prompt and answer the question itself. The
         tokenizer's ``split_special_tokens`` is not enough: tokens such as ``<think>`` are added
@@ -200,8 +200,7 @@ def _control_tokens(tokenizer: PreTrainedTokenizerBase) -> re.Pattern[str]:
 
 
 class YesNoLM(Reranker):
-    """A decoder language model; score = logit of "yes" minus logit of "no" after the prompt, or
-    that of "Yes" alone.
+    """A decoder language model; score = logit of "yes" minus that of "no", or "Yes" alone.
 
     The two logits are products of the last hidden state and rows of the output layer (layers that
     cap or scale the logits afterwards are not known to it). Prompts are padded on the right, where
@@ -294,7 +293,6 @@ class YesNoLM(Reranker):
 
 
 def _filled_in(part: str, question: str, passage: str) -> str:
-    """A part of the prompt; in one pass, so that a question which holds "{passage}" is not filled
-    in again."""
+    """A part of the prompt; in one pass: "{passage}" in a question is not filled in again."""
     values = {"question": question, "passage": passage}
     return re.sub(r"\{(question|passage)\}", lambda match: values[match[1]], part)

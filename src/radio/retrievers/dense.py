@@ -18,8 +18,7 @@ from radio.schema import Candidate, InputError, Passage, Question
 
 
 class Dense(Retriever):
-    """Dense retrieval by the encoder's similarity (published: e5-base-v2, cosine), exact by
-    default.
+    """Dense retrieval by the encoder's similarity, exact (published: e5-base-v2, cosine).
 
     Args:
         encoder: the embedding model, with its prefixes.

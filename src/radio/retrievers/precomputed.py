@@ -14,8 +14,9 @@ from radio.schema import Candidate, InputError, Passage, Question, add_passage
 
 
 class Precomputed(Retriever):
-    """Candidates from files: TREC runs or JSONL (see :func:`radio.formats.read_candidates`), joined
-    by question id.
+    """Candidates from files, TREC runs or JSONL, joined by question id.
+
+    :func:`radio.formats.read_candidates` reads them.
 
     Candidates that were put in by hand come on top of the k that are asked for; the data module
     leaves them out.
@@ -76,8 +77,7 @@ class Precomputed(Retriever):
         return self._passages
 
     def _compare(self, passages: Sequence[Passage]) -> None:
-        """Texts of the files with those of the corpus: what is searched, ranked and read is the
-        corpus."""
+        """Texts of the files with those of the corpus, which is what is ranked and read."""
         known = [
             (passage, self._corpus[passage.id])
             for passage in passages

@@ -4,13 +4,11 @@ command that goes on.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import pickle
 import re
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +20,6 @@ from lightning.pytorch.utilities import rank_zero_warn
 
 from radio.runs.folder import UNFINISHED
 from radio.schema import InputError
-
-
-
-
-
 
 
 class WholeCheckpoints(TorchCheckpointIO):

@@ -7,8 +7,6 @@ user or to an earlier version, and is neither deleted nor written over.
 
 from __future__ import annotations
 
-from radio.evaluation.files import check_results
-
 import json
 import os
 import re
@@ -16,13 +14,14 @@ import secrets
 import shutil
 import socket
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from radio import __version__
+from radio.evaluation.files import check_results
 from radio.lines import atomic_write
 from radio.schema import InputError
 

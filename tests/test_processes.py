@@ -34,7 +34,8 @@ class Broken(BiEncoder):
 
     def score(self, batch):
         scores = super().score(batch)
-        if self.attached_trainer.state.stage.value == self.stage and "q-QUESTION" in batch.question_ids:
+        stage = self.attached_trainer.state.stage.value
+        if stage == self.stage and "q-QUESTION" in batch.question_ids:
             return scores * float("nan")
         return scores
 

@@ -21,7 +21,7 @@ from radio.retrievers import BM25, Precomputed
 from radio.samplers import FullList, Iteration, Shift
 from radio.schema import InputError, Passage, Question, Rationale, RetrievedPassage
 from radio.teachers import RationaleSimilarity, Teacher
-from tests.conftest import ROOT, World, read_jsonl, write_jsonl
+from tests.conftest import ROOT, World, entries, read_jsonl, write_jsonl
 
 
 class WordOverlap(Teacher):
@@ -255,7 +255,7 @@ def test_distinct_passages_are_embedded_once(world: World, tiny_bert: str) -> No
         for c in e
     }
     rationales = len(read_jsonl(world.folder / "rationales.jsonl"))
-    assert data.cache.count()["embedding"] == len(distinct) + rationales
+    assert entries(data.cache)["embedding"] == len(distinct) + rationales
 
 
 def _examples(data: RationaleDataModule, split: str) -> Iterable[Any]:

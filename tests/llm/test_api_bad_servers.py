@@ -20,6 +20,7 @@ from radio.cache import Cache
 from radio.rationales import AnthropicWriter, OpenAIWriter, Request, fill
 from radio.rationales.api import HOPELESS, ApiWriter
 from radio.schema import InputError, Question
+from tests.conftest import entries
 from tests.llm_server import KEY
 
 pytest.importorskip("openai", reason="the extra `openai` is not installed")
@@ -290,7 +291,7 @@ def test_a_model_that_answers_nothing_of_use_is_not_paid_for_to_the_end(
         asked = sum(count for path, count in other.calls.items() if "count" not in path)
     assert HOPELESS <= asked <= HOPELESS + 4
     # and each of them is kept
-    assert len(Cache(tmp_path / "radio.sqlite").items_json("rationale")) == asked
+    assert entries(Cache(tmp_path / "radio.sqlite"))["rationale"] == asked
 
 
 @pytest.mark.parametrize("api", APIS)

@@ -17,7 +17,10 @@ from radio.rationales.wording import mentions_answer, refuses, words
 from radio.schema import InputError, Passage, Question, Rationale
 
 HARBOUR = Question("q1", "Who lit the lamp at port3?", ("captain3", "the keeper"))
-GOOD = "In fog captain3 lit the lamp at port3, since the gulls had gone and no ship could see the stone tower."
+GOOD = (
+    "In fog captain3 lit the lamp at port3, since the gulls had gone and no ship could see the "
+    "stone tower."
+)
 MULTIPLE = Question(
     "q1", "Which planet is largest?", ("Jupiter",), ("Mars", "Jupiter", "Venus", "Earth")
 )
@@ -220,7 +223,10 @@ def test_aliases_that_are_not_said_take_no_words_away(cache: Cache) -> None:
         "downtown Toronto",
         "Longest street in the world, Lake Ontario, Yonge Street beginning",
     )
-    text = "Yonge Street begins near Lake Ontario in Toronto and was once the longest street in the world."
+    text = (
+        "Yonge Street begins near Lake Ontario in Toronto and was once the longest street in the "
+        "world."
+    )
     assert "repeats" not in failed(
         text, cache, Question("q1", "Which city has the museum?", aliases)
     )

@@ -16,7 +16,10 @@ from radio.rationales.judges import Judge, NLIJudge
 from radio.schema import InputError, Passage, Question, Rationale
 
 HARBOUR = Question("q1", "Who lit the lamp at port3?", ("captain3", "the keeper"))
-GOOD = "In fog captain3 lit the lamp at port3, since the gulls had gone and no ship could see the stone tower."
+GOOD = (
+    "In fog captain3 lit the lamp at port3, since the gulls had gone and no ship could see the "
+    "stone tower."
+)
 
 
 @pytest.fixture

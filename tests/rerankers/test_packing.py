@@ -16,7 +16,9 @@ from radio.rerankers import BiEncoder, CrossEncoder, Reranker, packing
 from radio.rerankers.packing import attend, fast_dropout, pack
 from radio.schema import Group, Passage, Question
 
-WORDS = "the storm and wind tide harbour gull bell lamp fog captain1 rope stone anchor chart port1".split()
+WORDS = (
+    "the storm and wind tide harbour gull bell lamp fog captain1 rope stone anchor chart port1"
+).split()
 PACKED = ["bert", "roberta", "xlm-roberta", "electra", "camembert"]
 PADDED = ["distilbert", "mpnet", "albert", "modernbert"]
 

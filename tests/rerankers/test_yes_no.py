@@ -296,7 +296,8 @@ def test_own_prompt_shapes_are_read_from_the_command_line(decoder: str) -> None:
 
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(Reranker, "model")
-    shape = '{"parts": ["{instruction}: {question} {passage}"], "positive": "yes", "instruction": "Judge"}'
+    parts = '["{instruction}: {question} {passage}"]'
+    shape = f'{{"parts": {parts}, "positive": "yes", "instruction": "Judge"}}'
     arguments = [
         "--model=YesNoLM",
         f"--model.model={decoder}",

@@ -23,6 +23,7 @@ from radio.teachers import (
     Teacher,
     min_max,
 )
+from tests.conftest import entries
 
 QUESTION = Question(
     "q1", "Why do ships ring a bell in fog?", ("to warn other ships", "as a warning")
@@ -213,11 +214,11 @@ def test_each_distinct_text_is_embedded_once(encoder: Encoder, cache: Cache) -> 
     ]
     teacher = RationaleSimilarity(encoder)
     teacher.prefetch(work, cache)
-    assert cache.count() == {"embedding": len(TEXTS) + len(work)}
+    assert entries(cache) == {"embedding": len(TEXTS) + len(work)}
     for question, rationale, candidates in work:
         teacher.score(question, rationale, candidates)
     RationaleSimilarity(encoder).prefetch(work, cache)
-    assert cache.count() == {"embedding": len(TEXTS) + len(work)}
+    assert entries(cache) == {"embedding": len(TEXTS) + len(work)}
 
 
 def test_equal_passages_get_equal_scores(encoder: Encoder, cache: Cache) -> None:

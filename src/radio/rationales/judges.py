@@ -71,20 +71,19 @@ class NLIJudge(Judge):
     def hypothesis(self, question: Question, rationale: Rationale) -> str:
         """What the rationale should support; of several answers, one that it mentions."""
         answers = question.golden_answers
-        answer = next((a for a in answers if has_answer(rationale.text, [a])), answers[0])
+        said = [answer for answer in answers if has_answer(rationale.text, [answer])]
+        answer = (said or answers)[0]
         return f'The answer to the question "{question.question}" is {answer.rstrip(".")}.'
 
     def contradicts(self, pairs: Sequence[tuple[Question, Rationale]]) -> list[float]:
         import torch
 
         tokenizer, network, label = self._load()
-        found: list[float] = []
+        probabilities: list[float] = []
         for start in range(0, len(pairs), self._batch_size):
-            part = pairs[start : start + self._batch_size]
-            premises, hypotheses = (
-                [r.text for _, r in part],
-                [self.hypothesis(q, r) for q, r in part],
-            )
+            batch = pairs[start : start + self._batch_size]
+            premises = [rationale.text for _, rationale in batch]
+            hypotheses = [self.hypothesis(question, rationale) for question, rationale in batch]
             inputs = tokenizer(
                 premises,
                 hypotheses,
@@ -95,8 +94,8 @@ class NLIJudge(Judge):
             )
             with torch.inference_mode():
                 logits = network(**inputs.to(network.device)).logits
-            found += logits.float().softmax(dim=-1)[:, label].tolist()
-        return found
+            probabilities += logits.float().softmax(dim=-1)[:, label].tolist()
+        return probabilities
 
     def _load(self) -> tuple[Any, Any, int]:
         """Tokenizer, network and the number of the label, on first use."""

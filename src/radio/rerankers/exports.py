@@ -99,11 +99,11 @@ def complete(folder: Path, network: nn.Module) -> None:
             and held[name].shape == value.shape
             and bool((held[name] == value.cpu()).all())
         )
-        if same or (place in seen and value.numel()):
-            seen.add(place)
-            continue
+        # the same memory under another name; empty tensors have none
+        shared = place in seen and value.numel() > 0
         seen.add(place)
-        lacking[name] = value.cpu().contiguous()
+        if not same and not shared:
+            lacking[name] = value.cpu().contiguous()
     if lacking:
         save_file(lacking, folder / OWN_WEIGHTS)
 
@@ -118,16 +118,21 @@ def restore(name: str, network: nn.Module) -> None:
     held = _weights(folder)
     own = _weights(folder, OWN_WEIGHTS)
     state = network.state_dict()
-    found = {value.data_ptr() for key, value in state.items() if key in held}
-    missing = [
-        key for key, value in state.items() if key not in held and value.data_ptr() not in found
-    ]
-    over = sorted(set(own or held) - set(state))
-    wrong = [key for key in state if key in held and held[key].shape != state[key].shape]
+    # weights that are shared are held under one of their names
+    shared = {value.data_ptr() for key, value in state.items() if key in held}
+    missing: list[str] = []
+    other_size: list[str] = []
+    for key, value in state.items():
+        if key not in held:
+            if value.data_ptr() not in shared:
+                missing.append(key)
+        elif held[key].shape != value.shape:
+            other_size.append(key)
+    left_over = sorted(set(own or held) - set(state))
     for names, fault in (
         (missing, "are missing"),
-        (over, "have no place"),
-        (wrong, "have another size"),
+        (left_over, "have no place"),
+        (other_size, "have another size"),
     ):
         if names:
             shown = ", ".join(names[:3])
@@ -141,11 +146,11 @@ def restore(name: str, network: nn.Module) -> None:
 def _weights(folder: Path, pattern: str = "*.safetensors") -> dict[str, Tensor]:
     from safetensors.torch import load_file
 
-    found: dict[str, Tensor] = {}
+    weights: dict[str, Tensor] = {}
     # the file of this project comes last, and has the last word
     for path in sorted(folder.glob(pattern), key=lambda path: path.name == OWN_WEIGHTS):
-        found.update(load_file(path))
-    return found
+        weights.update(load_file(path))
+    return weights
 
 
 def drawn_weights(module: Reranker) -> list[str]:

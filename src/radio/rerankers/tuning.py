@@ -54,23 +54,26 @@ def matching(patterns: Iterable[str], names: Sequence[str], what: str) -> set[st
     Raises:
         InputError: a pattern matches nothing; names the closest parts there are.
     """
-    found: set[str] = set()
+    chosen: set[str] = set()
     for pattern in patterns:
         hits = [name for name in names if fnmatchcase(f".{name}.", f"*.{pattern}.*")]
         if not hits:
-            parts = sorted(
-                {
-                    ".".join(parts[:n])
-                    for parts in (name.split(".") for name in names)
-                    for n in range(1, 6)
-                }
-            )
-            close = difflib.get_close_matches(pattern, parts, n=5, cutoff=0.0)
+            close = difflib.get_close_matches(pattern, _beginnings(names), n=5, cutoff=0.0)
             raise InputError(
                 f"{what}: {pattern!r} matches nothing; there is for example {', '.join(close)}"
             )
-        found.update(hits)
-    return found
+        chosen.update(hits)
+    return chosen
+
+
+def _beginnings(names: Iterable[str]) -> list[str]:
+    """The first one to five dotted parts of names: what somebody may have meant."""
+    beginnings = set()
+    for name in names:
+        parts = name.split(".")
+        for count in range(1, 6):
+            beginnings.add(".".join(parts[:count]))
+    return sorted(beginnings)
 
 
 def freeze(network: nn.Module, patterns: Sequence[str]) -> None:
@@ -93,19 +96,21 @@ def add_lora(network: nn.Module, lora: LoRA) -> None:
     adapted = False
     for model in pretrained(network):
         body = model.base_model
-        blocks = tuple(
-            f"{name}." for name, module in body.named_modules() if isinstance(module, nn.ModuleList)
-        )
-        linear = {
-            name: module for name, module in body.named_modules() if isinstance(module, nn.Linear)
-        }
-        inner = [name for name in linear if name.startswith(blocks)]
-        chosen = (
-            set(inner) if lora.targets is None else matching(lora.targets, inner, "lora.targets")
-        )
+        linear: dict[str, nn.Linear] = {}
+        blocks: list[str] = []
+        for name, module in body.named_modules():
+            if isinstance(module, nn.Linear):
+                linear[name] = module
+            elif isinstance(module, nn.ModuleList):
+                blocks.append(f"{name}.")
+        inner = [name for name in linear if name.startswith(tuple(blocks))]
+        chosen = set(inner)
+        if lora.targets is not None:
+            chosen = matching(lora.targets, inner, "lora.targets")
         targets = [name for name in inner if name in chosen and linear[name].weight.requires_grad]
-        heads = {name for name in linear if name not in inner}
-        trained = [p for name in heads for p in linear[name].parameters() if p.requires_grad]
+        # heads are trained whole, unless they are frozen
+        heads = [linear[name] for name in linear if name not in inner]
+        trained = [weight for head in heads for weight in head.parameters() if weight.requires_grad]
         if targets:
             config = LoraConfig(
                 r=lora.r,
@@ -121,8 +126,8 @@ def add_lora(network: nn.Module, lora: LoRA) -> None:
         output = model.get_output_embeddings()
         if output is not None:
             output.requires_grad_(False)
-        for parameter in trained:
-            parameter.requires_grad_(True)
+        for weight in trained:
+            weight.requires_grad_(True)
     if not adapted:
         raise InputError(
             "lora: the network has no trainable linear layers in the blocks of a transformers model"

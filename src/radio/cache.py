@@ -258,5 +258,5 @@ WRONG = (
 """What reading a value of the wrong form raises."""
 
 
-def _to_json(value: Any) -> str:
+def _to_json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from radio.rationales.base import Failure, Request
+    from radio.samplers import GroupSampler
 
 
 PREFERRED = (
@@ -41,7 +42,7 @@ def _kind(value: object) -> str:
     return "None" if value is None else f"{type(value).__name__} ({str(value)[:60]!r})"
 
 
-def _listed(part: object, method: str, found: Any, expected: str) -> list[Any]:
+def _listed(part: object, method: str, found: object, expected: str) -> list[Any]:
     """A list, tuple, array or tensor of one dimension as a list."""
     if hasattr(found, "tolist") and not isinstance(found, type):
         found = found.tolist()
@@ -53,7 +54,7 @@ def _listed(part: object, method: str, found: Any, expected: str) -> list[Any]:
 # Rerankers and losses
 
 
-def network(reranker: object, found: Any) -> nn.Module:
+def network(reranker: object, found: object) -> nn.Module:
     """What :meth:`radio.rerankers.Reranker.build` returned."""
     from torch import nn
 
@@ -62,7 +63,7 @@ def network(reranker: object, found: Any) -> nn.Module:
     return found
 
 
-def batch(reranker: object, groups: Sequence[Group], found: Any) -> GroupBatch:
+def batch(reranker: object, groups: Sequence[Group], found: object) -> GroupBatch:
     """What :meth:`radio.rerankers.Reranker.collate` made of these groups, in their order."""
     import torch
 
@@ -116,7 +117,7 @@ def batch(reranker: object, groups: Sequence[Group], found: Any) -> GroupBatch:
     return found
 
 
-def scores(reranker: nn.Module, found: Any, pairs: int) -> Tensor:
+def scores(reranker: nn.Module, found: object, pairs: int) -> Tensor:
     """What :meth:`radio.rerankers.Reranker.score` returned for a batch of so many pairs."""
     import torch
 
@@ -138,7 +139,7 @@ def scores(reranker: nn.Module, found: Any, pairs: int) -> Tensor:
     return found
 
 
-def loss(part: object, found: Any, of: Tensor) -> Tensor:
+def loss(part: object, found: object, of: Tensor) -> Tensor:
     """What a :class:`radio.losses.Loss` returned for these scores."""
     import torch
 
@@ -159,7 +160,7 @@ def loss(part: object, found: Any, of: Tensor) -> Tensor:
 
 
 def numbers(
-    part: object, method: str, found: Any, count: int, of: str, *, unit: bool = True
+    part: object, method: str, found: object, count: int, of: str, *, unit: bool = True
 ) -> list[float]:
     """One finite number for each of ``count`` things; with ``unit`` in [0, 1], but for rounding.
 
@@ -192,7 +193,7 @@ def numbers(
 
 
 def teacher_scores(
-    teacher: object, question: Question, found: Any, count: int, *, unit: bool = True
+    teacher: object, question: Question, found: object, count: int, *, unit: bool = True
 ) -> list[float]:
     """What :meth:`radio.teachers.Teacher.score` returned."""
     return numbers(
@@ -206,7 +207,7 @@ def teacher_scores(
 
 
 def selections(
-    sampler: Any, found: Any, given: Sequence[float], taken: AbstractSet[int]
+    sampler: GroupSampler, found: object, given: Sequence[float], taken: AbstractSet[int]
 ) -> list[list[int]]:
     """What :meth:`radio.samplers.GroupSampler.select` returned.
 
@@ -241,7 +242,7 @@ def selections(
     return groups
 
 
-def failed_checks(checks: object, found: Any, ids: Iterable[str]) -> dict[str, list[str]]:
+def failed_checks(checks: object, found: object, ids: Iterable[str]) -> dict[str, list[str]]:
     """What :meth:`radio.rationales.QualityChecks.run` returned for these questions."""
     expected = (
         "a mapping from the id of each question to the list of checks that its rationale fails"
@@ -262,7 +263,7 @@ def failed_checks(checks: object, found: Any, ids: Iterable[str]) -> dict[str, l
 def candidates(
     retriever: object,
     questions: Sequence[Question],
-    found: Any,
+    found: object,
     k: int,
     corpus: Mapping[str, Passage],
 ) -> Iterator[list[Candidate]]:
@@ -281,7 +282,7 @@ def candidates(
 
 
 def _ranking(
-    retriever: object, question: Question, found: Any, k: int, corpus: Mapping[str, Passage]
+    retriever: object, question: Question, found: object, k: int, corpus: Mapping[str, Passage]
 ) -> list[Candidate]:
     place = f"search: question {question.id!r}"
     ranking = _listed(retriever, place, found, "a list of Candidate")
@@ -366,7 +367,7 @@ def answers(generator: object, found: Any, count: int) -> list[str]:
 # Data modules
 
 
-def questions(data: object, split: str, found: Any) -> list[Question]:
+def questions(data: object, split: str, found: object) -> list[Question]:
     """What :meth:`data_modules.RationaleDataModule.questions` returned."""
     expected = "a list of Question (empty if there is no such split)"
     if isinstance(found, str | Mapping) or not isinstance(found, Iterable):
@@ -389,7 +390,7 @@ def questions(data: object, split: str, found: Any) -> list[Question]:
     return kept
 
 
-def passages(data: object, found: Any) -> Iterator[Passage]:
+def passages(data: object, found: object) -> Iterator[Passage]:
     """What :meth:`data_modules.RationaleDataModule.passages` returned."""
     if isinstance(found, str) or not isinstance(found, Iterable):
         _refuse(data, "passages()", _kind(found), "an iterable of Passage, or a DiskCorpus")

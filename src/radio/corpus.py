@@ -52,7 +52,7 @@ class DiskCorpus(Mapping[str, Passage]):
         cls,
         passages: Callable[[], Iterable[tuple[str, Passage]]],
         name: str,
-        identity: Any,
+        identity: object,
         folder: str | Path,
     ) -> DiskCorpus:
         """The same for passages that are not in such files.
@@ -80,7 +80,7 @@ class DiskCorpus(Mapping[str, Passage]):
         self,
         passages: Callable[[], Iterable[tuple[str, Passage]]],
         name: str,
-        identity: Any,
+        identity: object,
         folder: str | Path,
     ) -> None:
         home = Path(folder) / fingerprint(identity)[:16]

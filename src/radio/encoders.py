@@ -232,10 +232,10 @@ class Encoder(Fingerprinted):
         def compute(model: SentenceTransformer, chunk: list[str]) -> list[bytes]:
             from torch.nn.functional import normalize
 
+            options = {**self._options(), "output_value": "token_embeddings"}
+            embeddings: Any = model.encode_document(chunk, **options)
             values = []
-            for tokens in model.encode_document(
-                chunk, **self._options(), output_value="token_embeddings"
-            ):
+            for tokens in embeddings:
                 unit = normalize(tokens.float(), dim=1)
                 values.append(_to_bytes(unit.half().cpu().numpy()))
             return values

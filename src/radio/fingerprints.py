@@ -19,7 +19,7 @@ from radio.lines import check_file
 from radio.schema import InputError
 
 
-def fingerprint(value: Any) -> str:
+def fingerprint(value: object) -> str:
     """SHA-256 of a JSON-like value, the same on every machine; a ``Path`` counts by its content.
 
     Raises:
@@ -29,7 +29,7 @@ def fingerprint(value: Any) -> str:
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     if isinstance(value, Fingerprinted):
         return value.fingerprint()
     if isinstance(value, Path):

@@ -153,7 +153,7 @@ def read_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         yield place, row
 
 
-def kind_of(value: Any) -> str:
+def kind_of(value: object) -> str:
     return "null" if value is None else NAMES.get(type(value), type(value).__name__)
 
 

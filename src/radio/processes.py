@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import distributed
 
 from radio.schema import InputError
+
+Value = TypeVar("Value")
 
 
 def process_count() -> int:
@@ -19,7 +21,7 @@ def process_count() -> int:
     return 1
 
 
-def gathered(value: Any) -> list[Any]:
+def gathered(value: Value) -> list[Value]:
     """The value of every process, in the order of their ranks. All processes must call it."""
     if process_count() == 1:
         return [value]

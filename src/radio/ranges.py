@@ -240,7 +240,7 @@ def check(part: object, settings: Mapping[str, Any]) -> None:
                     raise InputError(f"{name}: {place}: found {value!r}, expected {allowed}")
 
 
-def _numbers(place: str, value: Any) -> Iterator[tuple[str, Any]]:
+def _numbers(place: str, value: object) -> Iterator[tuple[str, object]]:
     """The values of a setting, each with its name: those in a mapping have their key in it."""
     if isinstance(value, Mapping):
         for key, item in value.items():

@@ -17,7 +17,7 @@ class InputError(Exception):
     """Whether all processes of the run end with it, so that the first one alone need say it."""
 
 
-def _is_grade(value: Any) -> bool:
+def _is_grade(value: object) -> bool:
     """Whether a value is a number, and one that is not out of all bounds."""
     return isinstance(value, int | float) and abs(value) < 1e300
 

@@ -176,7 +176,7 @@ def test_settings_from_a_config(tiny_nli: str, tiny_bert: str) -> None:
         "max_words": 50,
         "encoder": {"class_path": "radio.encoders.Encoder", "init_args": {"model": tiny_bert}},
         "judge": {
-            "class_path": f"{place}.NLIJudge",
+            "class_path": "radio.rationales.judges.NLIJudge",
             "init_args": {"model": tiny_nli, "threshold": 0.7},
         },
     }

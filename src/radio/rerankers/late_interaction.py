@@ -172,7 +172,7 @@ class LateInteraction(Reranker):
         made = side_file(self.model, "config.json").get("architectures") or []
         return any(name == "HF_ColBERT" or name.endswith("ForRetrieval") for name in made)
 
-    def _note_new(self, network: Any) -> None:
+    def _note_new(self, network: nn.Module) -> None:
         from sentence_transformers.base.modules import Dense
 
         dense = [name for name, module in network.named_children() if isinstance(module, Dense)]

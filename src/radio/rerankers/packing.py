@@ -148,7 +148,9 @@ def sentence_embeddings(network: Any, row: Row) -> tuple[Tensor, list[Tensor]]:
     return torch.cat(embeddings), tokens_of
 
 
-def run_padded(network: Any, row: Row, padding: int) -> Iterator[tuple[Any, list[int]]]:
+def run_padded(
+    network: Callable[..., Any], row: Row, padding: int
+) -> Iterator[tuple[Any, list[int]]]:
     """As :func:`run`, for any other architecture: each chunk padded to its longest sequence."""
     for tokens, lengths in chunks(row):
         tokens["attention_mask"] = torch.ones_like(tokens["input_ids"])

@@ -8,7 +8,7 @@ TORCH ?= torch==2.13.0
 .PHONY: quickstart test test-quick lint results clean
 
 quickstart: $(VENV)/.quickstart
-	HF_HUB_OFFLINE=1 $(BIN)/radio fit --config configs/quickstart.yaml --overwrite true
+	HF_HUB_OFFLINE=1 $(BIN)/radio fit --config quickstart --overwrite true
 
 # one thread a process, a process a core: threads that compete for a core wait for each other in every operation
 PYTEST := HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile

@@ -21,23 +21,26 @@ from benchmarks.runs import interval, radio
 
 HEAD = """# Losses compared
 
-Made by `python -m benchmarks.loss_sweep --questions 800` (needs `../shared/data`; an hour on two CPU cores; it resumes,
-and `--losses` does a part, so that two processes can share the work with `OMP_NUM_THREADS=1`). Natural
-Questions, 20 BM25 candidates a question without injected gold passages; the teacher is the rationale similarity alone
-(MiniLM); the student is the question side of the same MiniLM against fixed passage embeddings, one epoch, batches of 8
-questions with all their candidates. Each loss has the settings of its overlay in `configs/losses/`; its learning rate
-was chosen among 1e-5, 3e-5 and 1e-4 on 150 held-out training questions; then it was trained with three seeds and
-evaluated on the dev questions. `published` is InfoNCE on the published shift groups. Relevant is a passage that holds
-an answer; EM and F1 are those of `SpanReader`, a heuristic without weights, on the top 3. In %, with 95 % bootstrap
-intervals over the questions, of the mean over the seeds; "- base" is the paired difference to the untrained model;
-spread is the range over the seeds.
+Made by `python -m benchmarks.loss_sweep --questions 800` (needs `../shared/data`; an hour on two
+CPU cores; it resumes, and `--losses` does a part, so that two processes can share the work with
+`OMP_NUM_THREADS=1`). Natural Questions, 20 BM25 candidates a question without injected gold
+passages; the teacher is the rationale similarity alone (MiniLM); the student is the question side
+of the same MiniLM against fixed passage embeddings, one epoch, batches of 8 questions with all
+their candidates. Each loss has the settings of its overlay in `configs/losses/`; its learning rate
+was chosen among 1e-5, 3e-5 and 1e-4 on 150 held-out training questions; then it was trained with
+three seeds and evaluated on the dev questions. `published` is InfoNCE on the published shift
+groups. Relevant is a passage that holds an answer; EM and F1 are those of `SpanReader`, a heuristic
+without weights, on the top 3. In %, with 95 % bootstrap intervals over the questions, of the mean
+over the seeds; "- base" is the paired difference to the untrained model; spread is the range over
+the seeds.
 """
 
 READING = """\
-Read from the run of November 2026 with 800 questions: the losses that compare passages with one another lie within
-each other's intervals, and each is clear of zero; nothing here ranks them. The three pointwise losses lose: they ask
-for a score near the teacher's 0 to 1 itself, while 20 times a cosine lies around 10, and an epoch goes into moving all
-scores instead of their order. EM moves for none of them.
+Read from the run of November 2026 with 800 questions: the losses that compare passages with one
+another lie within each other's intervals, and each is clear of zero; nothing here ranks them. The
+three pointwise losses lose: they ask for a score near the teacher's 0 to 1 itself, while 20 times a
+cosine lies around 10, and an epoch goes into moving all scores instead of their order. EM moves for
+none of them.
 """
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -166,7 +169,9 @@ def write(rows: list[dict[str, Any]], folders: list[Path], questions: int) -> No
         )
     count = len(rows[0]["em"])
     page = ROOT / "docs" / "losses.md"
-    facts = f"{questions - HELD_OUT} training questions, {count} dev questions, seeds {', '.join(map(str, SEEDS))}."
+    seeds = ", ".join(map(str, SEEDS))
+    trained = questions - HELD_OUT
+    facts = f"{trained} training questions, {count} dev questions, seeds {seeds}."
     page.parent.mkdir(exist_ok=True)
     page.write_text(f"{HEAD}\n{facts}\n\n" + "\n".join(lines) + f"\n\n{READING}", encoding="utf-8")
     print(f"written: {page}")

@@ -24,10 +24,10 @@ from lightning.pytorch.loggers import CSVLogger
 from torch.utils.data import DataLoader
 
 from benchmarks.groups import groups
-from radio.cli import RadioTrainer
 from radio.losses import InfoNCE
 from radio.rerankers import CrossEncoder
 from radio.schema import Group, Passage, Question
+from radio.trainer import RadioTrainer
 
 
 def rows(data: Path, count: int) -> list[Group]:

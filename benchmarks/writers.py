@@ -11,17 +11,15 @@ from __future__ import annotations
 import argparse
 import os
 import resource
-import sys
 import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
-from llm_server import KEY, serve
-
 from radio.cache import Cache
 from radio.rationales import AnthropicWriter, OpenAIWriter, Request, fill
 from radio.schema import Question
+from tests.llm_server import serve
+from tests.llm_wire import KEY
 
 
 def processor_seconds() -> float:

@@ -1,5 +1,4 @@
-"""Datasets of judged passages: those of ir_datasets by name, BEIR's among them, and folders in
-BEIR's layout."""
+"""Judged passages: datasets of ir_datasets by name, BEIR's too, and folders in BEIR's layout."""
 
 from __future__ import annotations
 
@@ -14,6 +13,9 @@ from radio.formats import read_beir, read_qrels, take_passage, take_questions
 from radio.lines import find_file
 from radio.schema import InputError, Passage, Question, Run
 from radio.teachers import GoldPassages, Teacher
+
+USUAL_SPLITS = {"train": "train", "validation": "dev", "test": "test"}
+"""What the splits are called in BEIR's layout."""
 
 
 class IRDatasetsDataModule(RationaleDataModule):
@@ -58,21 +60,17 @@ class IRDatasetsDataModule(RationaleDataModule):
         self.path = Path(path) if path else None
         named = {"train": train, "validation": validation, "test": test, "predict": predict}
         self.names = {split: name for split, name in named.items() if name}
+        """What was named for each split, or is in the folder."""
         if self.path and not self.names:
-            usual = {"train": "train", "validation": "dev", "test": "test"}
-            self.names = {
-                s: name
-                for s, name in usual.items()
-                if find_file(self.path, f"qrels/{name}.tsv").is_file()
-            }
+            for split, name in USUAL_SPLITS.items():
+                if find_file(self.path, f"qrels/{name}.tsv").is_file():
+                    self.names[split] = name
 
     def questions(self, split: str) -> Sequence[Question]:
         if not self.names:
-            found = (
-                f"{self.path} has no qrels/train.tsv, qrels/dev.tsv or qrels/test.tsv"
-                if self.path
-                else "nor a path"
-            )
+            found = "nor a path"
+            if self.path:
+                found = f"{self.path} has no qrels/train.tsv, qrels/dev.tsv or qrels/test.tsv"
             raise InputError(
                 "data.init_args: no dataset is given for train, validation, test or predict, "
                 f"{found}"
@@ -81,32 +79,36 @@ class IRDatasetsDataModule(RationaleDataModule):
             return []
         name = self.names[split]
         if split == "predict":
-            queries = self._queries(name, f"{name}.jsonl")
-            return take_questions(
-                ((p, {"id": i, "question": text}) for p, i, text in queries), need_answers=False
-            )
-        gold = {
-            query: {p: g for p, g in grades.items() if g > 0}
-            for query, grades in self._qrels(name).items()
-        }
-        questions = take_questions(
-            (
-                (place, {"id": query, "question": text, "metadata": {"gold_ids": gold[query]}})
-                for place, query, text in self._queries(name, "queries.jsonl")
-                if gold.get(query)
-            ),
-            need_answers=False,
-        )
+            return self._unjudged(name)
+        return self._judged(split, name)
+
+    def _unjudged(self, name: str) -> list[Question]:
+        """All queries, to be ranked for."""
+        rows = []
+        for place, query, text in self._queries(name, f"{name}.jsonl"):
+            rows.append((place, {"id": query, "question": text}))
+        return take_questions(rows, need_answers=False)
+
+    def _judged(self, split: str, name: str) -> list[Question]:
+        """Queries with their relevant passages; those without any are left out."""
+        gold: dict[str, dict[str, float]] = {}
+        for query, grades in self._qrels(name).items():
+            gold[query] = {passage: grade for passage, grade in grades.items() if grade > 0}
+        rows = []
+        for place, query, text in self._queries(name, "queries.jsonl"):
+            if gold.get(query):
+                metadata = {"gold_ids": gold[query]}
+                rows.append((place, {"id": query, "question": text, "metadata": metadata}))
+        questions = take_questions(rows, need_answers=False)
+
         source = find_file(self.path, f"qrels/{name}.tsv") if self.path else name
-        if lost := {query for query, grades in gold.items() if grades} - {
-            question.id for question in questions
-        }:
+        relevant = {query for query, passages in gold.items() if passages}
+        lost = relevant - {question.id for question in questions}
+        if lost:
             raise InputError(
                 f"{source}: judged, but not among the queries: {len(lost)}, such as {min(lost)!r}"
             )
-        self.leave_out(
-            split, "without a relevant passage", sum(not grades for grades in gold.values())
-        )
+        self.leave_out(split, "without a relevant passage", len(gold) - len(relevant))
         if not questions:
             raise InputError(
                 f"{source}: no query has a relevant passage, expected a judgement above 0"
@@ -116,23 +118,21 @@ class IRDatasetsDataModule(RationaleDataModule):
     def _queries(self, name: str, file: str) -> Iterator[tuple[str, str, str]]:
         """Place, id and text of each."""
         if self.path:
-            return (
-                (place, query, text)
-                for place, query, _, text in read_beir(find_file(self.path, file))
-            )
-        return (
-            (place, query.query_id, _text(query, place))
-            for place, query in _records(name, "queries")
-        )
+            for place, identifier, _, text in read_beir(find_file(self.path, file)):
+                yield place, identifier, text
+        else:
+            for place, query in _records(name, "queries"):
+                yield place, query.query_id, _text(query, place)
 
     def _qrels(self, name: str) -> Run:
         if self.path:
             return read_qrels(find_file(self.path, f"qrels/{name}.tsv"))
         run: Run = {}
-        for _, row in _records(name, "qrels"):
-            grades = run.setdefault(row.query_id, {})
+        for _, judgement in _records(name, "qrels"):
+            grades = run.setdefault(judgement.query_id, {})
             # some tracks judge a passage for each aspect of a query
-            grades[row.doc_id] = max(row.relevance, grades.get(row.doc_id, 0))
+            known = grades.get(judgement.doc_id, 0)
+            grades[judgement.doc_id] = max(judgement.relevance, known)
         return run
 
     def passages(self) -> DiskCorpus:
@@ -140,9 +140,9 @@ class IRDatasetsDataModule(RationaleDataModule):
         if self.path:
             file = find_file(self.path, "corpus.jsonl")
             return DiskCorpus.of(lambda: _beir_passages(file), str(file), ["beir", file], folder)
-        names = [name for name in self.names.values() if _load(name).has("docs")] or list(
-            self.names.values()
-        )
+        names = list(self.names.values())
+        # where none has passages, reading them says so
+        names = [name for name in names if _load(name).has("docs")] or names
         for name in names[1:]:
             if _load(name).docs_handler() != _load(names[0]).docs_handler():
                 raise InputError(
@@ -175,9 +175,9 @@ def _contents(title: str, text: str) -> str:
 
 
 def _text(record: Any, place: str) -> str:
-    text = (
-        record.default_text() if hasattr(record, "default_text") else getattr(record, "text", None)
-    )
+    text = getattr(record, "text", None)
+    if hasattr(record, "default_text"):
+        text = record.default_text()
     if not isinstance(text, str):
         raise InputError(f"{place}: found no text, only {', '.join(record._fields)}")
     return text
@@ -193,11 +193,10 @@ def _load(name: str) -> Any:
     try:
         return ir_datasets.load(name)
     except KeyError:
-        near = (
-            ", ".join(get_close_matches(name, list(ir_datasets.registry)))
-            or "see https://ir-datasets.com"
-        )
-        raise InputError(f"ir_datasets has no dataset {name!r}; close: {near}") from None
+        near = ", ".join(get_close_matches(name, list(ir_datasets.registry)))
+        raise InputError(
+            f"ir_datasets has no dataset {name!r}; close: {near or 'see https://ir-datasets.com'}"
+        ) from None
 
 
 def _records(name: str, kind: str) -> Iterator[tuple[str, Any]]:
@@ -213,9 +212,7 @@ def _records(name: str, kind: str) -> Iterator[tuple[str, Any]]:
     try:
         for number, record in enumerate(getattr(dataset, f"{kind}_iter")(), 1):
             yield f"{name}: {kind}: row {number}", record
-    except (
-        Exception
-    ) as error:  # downloads and some forty formats: there is no telling what they raise
+    except Exception as error:  # of downloads and some forty formats, whatever they raise
         what = str(error).splitlines()[0] if str(error) else ""
         raise InputError(
             f"{name}: {kind}: ir_datasets cannot read them ({type(error).__name__}: {what})"

@@ -11,13 +11,22 @@ from typing import Any, ClassVar
 
 from lightning.pytorch.utilities import rank_zero_info
 
+from data_modules.hub import (
+    HubSplit,
+    StoredSplit,
+    download,
+    state_of,
+    store,
+    stored,
+    unreachable,
+)
 from radio.corpus import DiskCorpus
 from radio.data.module import RationaleDataModule
-from radio.formats import iter_questions, read_questions
+from radio.formats import iter_questions, read_questions, take_questions
 from radio.lines import atomic_write, find_file
 from radio.rationales import RationaleWriter, Recorded
 from radio.retrievers import Precomputed, Retriever
-from radio.schema import InputError, Passage, Question
+from radio.schema import InputError, Missing, Passage, Question
 
 REPOSITORY = "RUC-NLPIR/FlashRAG_datasets"
 
@@ -27,8 +36,9 @@ class FlashRAGDataModule(RationaleDataModule):
 
     With ``path``, a local folder holds ``dataset/NAME/SPLIT.jsonl`` (or ``NAME/SPLIT.jsonl``, as a
     clone of the hub repository does), and where they are there ``candidates/NAME/*``,
-    ``rationales/NAME/train.jsonl`` and ``corpus/*``. Without, questions are streamed from the hub.
-    Retriever, rationales and corpus that are given win over what the folder has.
+    ``rationales/NAME/train.jsonl`` and ``corpus/*``. Without, questions come from the hub; as many
+    as are used are kept in the cache, and no network is needed once they are prepared. Retriever,
+    rationales and corpus that are given win over what the folder has.
 
     Args:
         path: local folder; None takes the hub.
@@ -83,9 +93,8 @@ class FlashRAGDataModule(RationaleDataModule):
         self._chosen = {split: _rows(split, name) for split, name in self.splits.items()}
         self.repository, self.revision = repository, revision
         self._corpus_given = corpus is not None
-        self._corpus_files = (
-            [corpus] if isinstance(corpus, str) else corpus or self._found("corpus/*")
-        )
+        given = [corpus] if isinstance(corpus, str) else corpus
+        self._corpus_files = given or self._found("corpus/*")
         candidates = self._found(f"candidates/{self.dataset}/*")
         recorded = self._found(f"rationales/{self.dataset}/train.jsonl")
         retriever = retriever or (Precomputed(candidates) if candidates else None)
@@ -99,18 +108,22 @@ class FlashRAGDataModule(RationaleDataModule):
         if split not in self._chosen:
             return []
         name, start, end = self._chosen[split]
-        questions = (
-            islice(self._local(name), start, end) if self.path else self._hub(name, start, end)
-        )
-        limit = self.max_questions.get(split)
+        if self.path:
+            return self._of_this_dataset(split, islice(self._local(name), start, end))
+        questions = self._hub(split, name, start, end)
+        return self._of_this_dataset(split, questions, self.max_questions.get(split))
+
+    def _of_this_dataset(
+        self, split: str, questions: Iterable[Question], limit: int | None = None
+    ) -> list[Question]:
+        """Those that are kept, the first ``limit`` of them, as this dataset asks them."""
         kept: list[Question] = []
         for question in questions:
             if not self.keep(question):
                 self.leave_out(split, "of other subjects or kinds")
                 continue
             kept.append(self.convert(question))
-            # no more is downloaded than will be used
-            if self.path is None and len(kept) == limit:
+            if len(kept) == limit:
                 break
         return kept
 
@@ -134,10 +147,14 @@ class FlashRAGDataModule(RationaleDataModule):
                 f"{self.path}: found neither dataset/{self.dataset} nor {self.dataset} in this "
                 "folder"
             )
-        files = [
-            file.name.lower() for folder in folders if folder.is_dir() for file in folder.iterdir()
-        ]
-        self._absent(split, [name.partition(".jsonl")[0] for name in files if ".jsonl" in name])
+        known = []
+        for folder in folders:
+            files = folder.iterdir() if folder.is_dir() else ()
+            for file in files:
+                name, extension, _ = file.name.lower().partition(".jsonl")
+                if extension:
+                    known.append(name)
+        self._absent(split, known)
         return []
 
     def _absent(self, name: str, found: Iterable[str]) -> None:
@@ -149,63 +166,98 @@ class FlashRAGDataModule(RationaleDataModule):
                 f"{', '.join(sorted(found)) or 'none'}"
             )
 
-    def _hub(self, name: str, start: int, end: int | None) -> Iterator[Question]:
-        from datasets import get_dataset_split_names, load_dataset
+    def _hub(self, split: str, name: str, start: int, end: int | None) -> Iterator[Question]:
+        """Questions of the hub, from the file in which they are kept or, where that is allowed,
+        from the hub itself, which fills the file.
 
+        Raises:
+            Missing: there is no such file, and the hub cannot be asked.
+            InputError: the hub has no such dataset, or it is in another format.
+        """
         place = f"{self.repository}@{self.revision}: {self.dataset}/{name}"
+        folder = self.cache.path.parent / "questions"
+        limit = self.max_questions.get(split)
         try:
-            revision = self._commit()
-            known = get_dataset_split_names(self.repository, self.dataset, revision=revision)
-            if name not in known:
-                self._absent(name, known)
-                return
-            rows = load_dataset(
-                self.repository, self.dataset, split=name, revision=revision, streaming=True
-            )
-            found: Iterator[Any] = islice(rows, start, end)
-            yield from iter_questions(
-                (f"{place}: row {number}", row) for number, row in enumerate(found, start + 1)
-            )
+            wanted = HubSplit(self.repository, self._commit(), self.dataset, name, start, end)
+            known = stored(wanted, folder)
+            if known is None or not self._suffices(known, limit):
+                known = store(self._download(wanted, place, limit), wanted, folder)
         except InputError:
             raise
         except Exception as error:  # those of the hub's client have no base in common with others
             reason = (str(error) or type(error).__name__).splitlines()[0]
-            raise InputError(f"{place}: cannot be loaded ({reason}); or give a path") from None
+            why = f"{place}: cannot be loaded ({reason}); or give a path"
+            if unreachable(error):
+                raise Missing("questions", split, why=why) from None
+            raise InputError(why) from None
+        if name not in known.splits:
+            self._absent(name, known.splits)
+        return iter_questions(known.placed(place, start))
+
+    def _suffices(self, known: StoredSplit, limit: int | None) -> bool:
+        """Whether the rows that were read are all, or as many as are used."""
+        if known.whole or limit is None:
+            return known.whole
+        kept = 0
+        for question in iter_questions(known.placed("kept", 0)):
+            kept += self.keep(question)
+        return kept >= limit
+
+    def _download(self, wanted: HubSplit, place: str, limit: int | None) -> StoredSplit:
+        self._may_ask()
+        kept = 0
+
+        def enough(row: dict[str, Any], number: int) -> bool:
+            """No more is downloaded than will be used."""
+            nonlocal kept
+            (question,) = take_questions([(f"{place}: row {number}", row)])
+            kept += self.keep(question)
+            return kept == limit
+
+        revision = self.revision if Path(self.repository).is_dir() else wanted.commit
+        return download(wanted, revision, enough)
+
+    def _may_ask(self) -> None:
+        if not self.may_fetch:
+            raise ConnectionError("not prepared, and setup asks nobody")
 
     def _commit(self) -> str:
-        """The commit that is read, noted when it is first looked up."""
-        if Path(self.repository).is_dir() or re.fullmatch("[0-9a-f]{40}", self.revision):
+        """The commit that is read, noted when it is first looked up; of a folder, its state."""
+        local = Path(self.repository).is_dir()
+        if not local and re.fullmatch("[0-9a-f]{40}", self.revision):
             return self.revision
         path = self.cache.path.parent / "revisions.json"
-        known: dict[str, str] = (
-            json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-        )
+        known: dict[str, str] = {}
+        if path.is_file():
+            known = json.loads(path.read_text(encoding="utf-8"))
         name = f"{self.repository}@{self.revision}"
-        if name not in known:
-            from huggingface_hub import HfApi
-
-            known[name] = (
-                HfApi().dataset_info(self.repository, revision=self.revision).sha or self.revision
-            )
+        if local:
+            commit = state_of(Path(self.repository))
+        elif name in known:
+            return known[name]
+        else:
+            commit = self._look_up()
+            rank_zero_info(f"{name} is commit {commit}, noted in {path}")
+        if self.may_fetch and known.get(name) != commit:
             with atomic_write(path) as file:
-                json.dump(known, file, indent=2)
-            rank_zero_info(f"{name} is commit {known[name]}, noted in {path}")
-        return known[name]
+                json.dump({**known, name: commit}, file, indent=2)
+        return commit
+
+    def _look_up(self) -> str:
+        """The commit of a tag or branch, as the hub says."""
+        self._may_ask()
+        from huggingface_hub import HfApi
+
+        about = HfApi().dataset_info(self.repository, revision=self.revision)
+        return about.sha or self.revision
 
     def passages(self) -> DiskCorpus | Iterable[Passage]:
-        given = (
-            self.retriever
-            if isinstance(self.retriever, Precomputed) and not self._corpus_given
-            else None
-        )
-        # the folder's corpus may be a large one: where the candidate files are enough, it is left
-        # alone
-        if (
-            given
-            and (passages := given.passages())
-            and (given.carries_all() or not self._corpus_files)
-        ):
-            return passages.values()
+        if isinstance(self.retriever, Precomputed) and not self._corpus_given:
+            passages = self.retriever.passages()
+            # the folder's corpus may be a large one: where the candidate files are enough, it is
+            # left alone
+            if passages and (self.retriever.carries_all() or not self._corpus_files):
+                return passages.values()
         if self._corpus_files:
             return DiskCorpus(self._corpus_files, self.cache.path.parent / "corpus")
         raise InputError(

@@ -24,7 +24,9 @@ SHARED = ROOT.parent / "shared"
 PATIENCE = 600
 """Seconds after which something hangs: far more than a loaded machine needs."""
 
-WORDS = "harbour lamp tide keeper stone signal rope gull wind tower bell chart pilot anchor fog storm".split()
+WORDS = """
+harbour lamp tide keeper stone signal rope gull wind tower bell chart pilot anchor fog storm
+""".split()
 
 # Written down, not trained: WordPieceTrainer breaks ties at random, so that each session would get
 # other tokens.

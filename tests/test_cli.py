@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import sqlite3
 import subprocess
@@ -15,71 +14,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 
-from tests import conftest
-from tests.conftest import PATIENCE, ROOT, World, make_world, read_jsonl, write_jsonl
+from tests.conftest import ROOT, World, make_world, read_jsonl
 
 Radio = Callable[..., tuple[int, str, str]]
 MODULE = [sys.executable, "-m", "radio"]
-
-
-HEAVY = """
-import sys
-from radio.__main__ import main
-try:
-    status = main()
-except SystemExit as stop:
-    status = stop.code
-found = {"torch", "lightning", "transformers"} & set(sys.modules)
-sys.exit(f"heavy import: {found}" if found else status)
-"""
-
-
-@pytest.mark.parametrize(
-    ("arguments", "status", "expected"),
-    [
-        (["--help"], 0, "radio fit --config"),
-        (["fitt"], 2, "did you mean 'fit'"),
-        (["fit", "--modle.init_args.lr", "1"], 2, "did you mean '--model'"),
-    ],
-)
-def test_help_and_plain_mistakes_are_answered_at_once(
-    arguments: list[str], status: int, expected: str
-) -> None:
-    # at once: before anything is imported that takes seconds
-    done = subprocess.run([sys.executable, "-c", HEAVY, *arguments], capture_output=True, text=True)
-    assert done.returncode == status, done.stderr
-    assert expected in done.stdout + done.stderr
-    assert status == 0 or len(done.stderr.splitlines()) == 1
-
-
-def test_annotated_passages_are_labels_and_verdicts_are_not_searched_for(
-    radio: Radio, tiny_run: list[str], tmp_path: Path
-) -> None:
-    path = tmp_path / "world/test.jsonl"
-    first, second, *_ = read_jsonl(path)
-    # one of the two annotated passages is not in the corpus: no retriever can find it
-    first["metadata"] = {"gold_ids": ["port5-0", "nowhere"]}
-    write_jsonl(path, [first, {**second, "golden_answers": ["yes"]}])
-    status, _, err = radio(
-        "fit", *tiny_run, "--model", "BiEncoder", "--data.init_args.eval_candidates", "30"
-    )
-    assert status == 0, err
-    run = tmp_path / "runs/tiny"
-    rows = {
-        r["question_id"]: r for r in read_jsonl(run / "predictions.jsonl") if r["split"] == "test"
-    }
-    tuned = rows[first["id"]]["tuned"]
-    place = tuned["passage_ids"].index("port5-0")
-    assert tuned["gold_mrr"] == tuned["mrr"] == 1 / (place + 1)
-    assert tuned["recall@5"] == float(place < 5)
-    assert tuned["gold_recall@5"] == float(place < 5) / 2
-    other = rows[second["id"]]["tuned"]
-    assert "em" in other
-    assert not {"mrr", "gold_mrr", "answer_in_context"} & other.keys()
-    metrics = json.loads((run / "metrics.json").read_text())
-    assert metrics["differences"]["test"]["tuned - base"]["gold_mrr"]["questions"] == 1
 
 
 def test_a_generator_reads_as_many_passages_as_are_asked_for(
@@ -101,55 +40,6 @@ def test_a_generator_reads_as_many_passages_as_are_asked_for(
         assert tuned["em@3"] == tuned["em"]
         assert tuned["answer_in_context@1"] == tuned["precision@1"]
         assert tuned["answer_in_context@3"] >= tuned["answer_in_context@1"]
-
-
-@pytest.mark.parametrize("kind", ["BiEncoder", "CrossEncoder"])
-def test_fit_leaves_a_complete_run_folder(
-    kind: str, radio: Radio, tiny_run: list[str], tmp_path: Path
-) -> None:
-    status, out, err = radio("fit", *tiny_run, "--model", kind)
-    assert status == 0, err
-    run = tmp_path / "runs" / "tiny"
-    metrics = json.loads((run / "metrics.json").read_text())
-    assert set(metrics["test"]) == {"retriever", "base", "tuned"}
-    for system in metrics["test"].values():
-        assert {"em", "f1", "answer_in_context", "mrr", "ndcg@5", "recall@5", "precision@1"} <= set(
-            system
-        )
-        assert all(0 <= value <= 1 for value in system.values())
-    assert "tuned - base" in metrics["differences"]["test"]
-    questions = {row["id"] for row in read_jsonl(tmp_path / "world/test.jsonl")}
-    predictions = [row for row in read_jsonl(run / "predictions.jsonl") if row["split"] == "test"]
-    assert {row["question_id"] for row in predictions} == questions
-    em = [row["tuned"]["em"] for row in predictions]
-    assert sum(em) / len(em) == pytest.approx(metrics["test"]["tuned"]["em"])
-    for system in ("retriever", "base", "tuned"):
-        lines = (run / f"test.{system}.trec").read_text().splitlines()
-        assert {line.split()[0] for line in lines} == questions
-    assert f"class_path: radio.rerankers.{kind}" in (run / "config.yaml").read_text()
-    assert {"config.json", "model.safetensors", "tokenizer.json", "README.md"} <= {
-        p.name for p in (run / "export").iterdir()
-    }
-    assert not list((run / "export").rglob("*.bin"))
-    assert "tuned - base" in out
-    checkpoint = torch.load(run / "checkpoints/best.ckpt", weights_only=True)
-    assert "hyper_parameters" not in checkpoint
-
-    # a second run does not mix with the first
-    status, _, err = radio("fit", *tiny_run, "--model", kind)
-    assert status == 2
-    assert "already holds a run" in err
-    assert "--overwrite" in err
-
-    # the untrained model and the best checkpoint are evaluated again, from their files, to the same
-    # numbers
-    best = str(run / "checkpoints/best.ckpt")
-    status, _, err = radio("test", *tiny_run, "--model", kind, "--ckpt_path", best)
-    assert status == 0, err
-    again = json.loads((run / "metrics.json").read_text())
-    for system in ("base", "tuned"):
-        assert again["test"][system] == pytest.approx(metrics["test"][system])
-    assert again["validation"] == metrics["validation"]
 
 
 def test_three_runs_with_one_seed_give_the_same_metrics(
@@ -176,28 +66,6 @@ def test_three_runs_with_one_seed_give_the_same_metrics(
     assert radio("fit", *tiny_run, *other)[0] == 0
     tuned = [(tmp_path / f"runs/{name}/test.tuned.trec").read_text() for name in ("run0", "other")]
     assert tuned[0] != tuned[1]
-
-
-def test_training_in_bf16_gives_an_fp32_export(
-    radio: Radio, tiny_run: list[str], tmp_path: Path
-) -> None:
-    from safetensors.torch import load_file
-
-    status, _, err = radio("fit", *tiny_run, "--trainer.precision", "bf16-mixed")
-    assert status == 0, err
-    weights = load_file(tmp_path / "runs/tiny/export/model.safetensors")
-    assert {w.dtype for w in weights.values() if w.is_floating_point()} == {torch.float32}
-
-
-def test_differences_are_logged_with_their_interval(
-    radio: Radio, tiny_run: list[str], tmp_path: Path
-) -> None:
-    assert radio("fit", *tiny_run)[0] == 0
-    header = (tmp_path / "runs/tiny/metrics.csv").read_text().splitlines()[0].split(",")
-    for name in ("em", "f1", "answer_in_context", "ndcg@5"):
-        for column in ("", "base/", "retriever/"):
-            assert f"validation/{column}{name}" in header
-        assert {f"test/tuned-base/{name}{end}" for end in ("", "/low", "/high")} <= set(header)
 
 
 COUNTING_WRITER = '''
@@ -290,192 +158,6 @@ def test_prepare_killed_at_any_point_repeats_no_request(
     assert bill.read_text().split() == asked
 
 
-def test_predict_needs_neither_answers_nor_rationales(
-    radio: Radio, tiny_run: list[str], tmp_path: Path
-) -> None:
-    write_jsonl(tmp_path / "new.jsonl", [{"id": "n1", "question": "Who lit the lamp at port3?"}])
-    where = tiny_run.index("--data.init_args.rationales.init_args.paths")
-    arguments = [
-        *tiny_run[:where],
-        *tiny_run[where + 2 :],
-        "--data.init_args.predict",
-        str(tmp_path / "new.jsonl"),
-    ]
-    status, _, err = radio("predict", *arguments)
-    assert status == 0, err
-    run = (tmp_path / "runs/tiny/predict.trec").read_text().splitlines()
-    assert len(run) == 6
-    assert {line.split()[0] for line in run} == {"n1"}
-    scores = [float(line.split()[4]) for line in run]
-    assert scores == sorted(scores, reverse=True)
-    (row,) = read_jsonl(tmp_path / "runs/tiny/predict.jsonl")
-    assert [c["id"] for c in row["candidates"]] == [line.split()[2] for line in run]
-    assert all(c["contents"] for c in row["candidates"])
-
-    # its own output is a candidate file, and so is the TREC run
-    for file in ("predict.jsonl", "predict.trec"):
-        candidates = json.dumps([str(tmp_path / "runs/tiny" / file)])
-        extra = [
-            "--data.init_args.retriever",
-            "Precomputed",
-            "--data.init_args.retriever.init_args.paths",
-            candidates,
-        ]
-        status, _, err = radio("predict", *arguments, *extra, "--name", "again")
-        assert status == 0, err
-        assert (tmp_path / "runs/again/predict.trec").read_text().splitlines() == run
-
-
-def break_line(name: str, line: str) -> Callable[[Path], None]:
-    def change(folder: Path) -> None:
-        path = folder / name
-        lines = path.read_text().splitlines()
-        lines[1] = line
-        path.write_text("\n".join(lines) + "\n")
-
-    return change
-
-
-def same_question(folder: Path) -> None:
-    first = read_jsonl(folder / "train.jsonl")[0]
-    rows = read_jsonl(folder / "test.jsonl")
-    write_jsonl(
-        folder / "test.jsonl",
-        [*rows, {**first, "id": "copy", "question": first["question"].upper()}],
-    )
-
-
-def strange_candidates(folder: Path) -> None:
-    rows = [
-        q
-        for split in ("train", "validation", "test")
-        for q in read_jsonl(folder / f"{split}.jsonl")
-    ]
-    write_jsonl(
-        folder / "run.jsonl",
-        [{"id": q["id"], "candidate_ids": ["port0-0", "nowhere"]} for q in rows],
-    )
-
-
-MISTAKES: dict[str, tuple[Callable[[Path], object], list[str], list[str]]] = {
-    "missing file": (lambda f: (f / "train.jsonl").unlink(), [], ["train.jsonl", "no such file"]),
-    "broken JSON": (
-        break_line("train.jsonl", '{"id": "a", '),
-        [],
-        ["train.jsonl:2", "not valid JSON"],
-    ),
-    "missing field": (
-        break_line("train.jsonl", '{"id": "a", "golden_answers": ["b"]}'),
-        [],
-        ["train.jsonl:2", "'question' is missing", "'golden_answers'"],
-    ),
-    "wrong type": (
-        break_line("train.jsonl", '{"id": "a", "question": "b?", "golden_answers": "c"}'),
-        [],
-        ["train.jsonl:2", "'golden_answers'", "found a string", "expected a list"],
-    ),
-    "empty answers": (
-        break_line("validation.jsonl", '{"id": "a", "question": "b?", "golden_answers": []}'),
-        [],
-        ["validation.jsonl:2", "'golden_answers'", "empty", "'a'"],
-    ),
-    "duplicate id": (
-        break_line("corpus.jsonl", '{"id": "port0-0", "contents": "b"}'),
-        [],
-        ["corpus.jsonl:2", "'port0-0' is a duplicate", "corpus.jsonl:1"],
-    ),
-    "empty corpus": (
-        lambda f: (f / "corpus.jsonl").write_text(""),
-        [],
-        ["corpus.jsonl", "corpus is empty"],
-    ),
-    "absent candidate": (
-        strange_candidates,
-        [
-            "--data.init_args.retriever",
-            "Precomputed",
-            "--data.init_args.retriever.init_args.paths",
-            "world/run.jsonl",
-        ],
-        ["'nowhere' is not in the corpus", "q-0-0"],
-    ),
-    "same question in two splits": (same_question, [], ["q-0-0", "copy", "two splits"]),
-    "missing rationale": (
-        lambda f: write_jsonl(f / "rationales.jsonl", read_jsonl(f / "rationales.jsonl")[1:]),
-        ["--data.init_args.missing_rationales", "error"],
-        ["rationale missing for 1 of", "q-0-0", "add their rows to", "rationales.jsonl first"],
-    ),
-    "unknown class": (
-        lambda f: None,
-        ["--model.init_args.loss", "InfoNCEE"],
-        ["'InfoNCEE'", "InfoNCE", "loss"],
-    ),
-    "unknown model class": (
-        lambda f: None,
-        ["--model", "CrosEncoder"],
-        ["'CrosEncoder'", "CrossEncoder"],
-    ),
-    "unknown option": (
-        lambda f: None,
-        ["--model.init_args.lrr", "1"],
-        ["--model.init_args.lrr", "'lr'"],
-    ),
-    "unknown trainer option": (
-        lambda f: None,
-        ["--trainer.max_epocs", "1"],
-        ["--trainer.max_epocs", "max_epochs"],
-    ),
-    "wrong option type": (lambda f: None, ["--trainer.max_epochs", "many"], ["max_epochs", "many"]),
-    "missing config": (lambda f: None, ["--config", "nowhere.yaml"], ["nowhere.yaml"]),
-    "missing model": (
-        lambda f: None,
-        ["--model.init_args.model", "./nowhere"],
-        ["./nowhere", "no such folder"],
-    ),
-    "bad value": (
-        lambda f: None,
-        ["--model.init_args.loss.init_args.teacher_temperature", "0"],
-        ["ListNet", "0.0", "above 0"],
-    ),
-    "bad metric": (
-        lambda f: None,
-        [
-            "--trainer.callbacks+",
-            "RankEvaluation",
-            "--trainer.callbacks.init_args.metrics",
-            "[ndgc@5]",
-        ],
-        ["ndgc@5", "ndcg@k"],
-    ),
-}
-
-
-@pytest.mark.parametrize("name", MISTAKES)
-def test_a_mistake_gives_one_clear_message_and_exit_status_2(
-    name: str, radio: Radio, tiny_run: list[str], tmp_path: Path
-) -> None:
-    change, extra, expected = MISTAKES[name]
-    change(tmp_path / "world")
-    status, _, err = radio("fit", *tiny_run, *extra)
-    message = err[err.rindex("radio: error:") :]
-    assert status == 2
-    assert "Traceback" not in err
-    for part in expected:
-        assert part in message, message
-    assert len(message.splitlines()) <= 8, message
-    assert re.search(r"^radio: error: ", message)
-
-
-def test_an_unknown_key_in_a_config_file_names_file_and_key(
-    radio: Radio, tiny_run: list[str], tmp_path: Path
-) -> None:
-    (tmp_path / "wrong.yaml").write_text("model:\n  init_args:\n    learning_rate: 1\n")
-    status, _, err = radio("fit", *tiny_run, "--config", "wrong.yaml")
-    assert status == 2
-    assert "learning_rate" in err
-    assert "Traceback" not in err
-
-
 @pytest.mark.slow
 def test_two_processes_train_and_evaluate_every_question(
     tiny_run: list[str], tmp_path: Path
@@ -515,46 +197,3 @@ def test_world_fixture_is_what_its_docstring_says(world: World) -> None:
     for question in read_jsonl(world.folder / "train.jsonl"):
         assert sum(question["golden_answers"][0] in row["contents"] for row in corpus) == 1
     assert ROOT.joinpath("pyproject.toml").is_file()
-
-
-def test_rationales_are_reported_and_reviewed_by_command(
-    radio: Radio, tiny_run: list[str], tmp_path: Path
-) -> None:
-    from urllib.error import HTTPError
-    from urllib.request import urlopen
-
-    assert radio("prepare", *tiny_run)[0] == 0
-    status, out, err = radio("rationales", "report", *tiny_run, "--split", "validation")
-    assert status == 0, err
-    page = tmp_path / "runs/tiny/rationales.html"
-    assert str(page.relative_to(tmp_path)) in out
-    assert "<html" in page.read_text()
-    assert len(read_jsonl(page.with_suffix(".jsonl"))) == 2
-
-    command = [*MODULE, "rationales", "review", *tiny_run, "--annotator", "ada", "--limit", "3"]
-    process = subprocess.Popen(
-        command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, preexec_fn=conftest.heed_ctrl_c
-    )
-    assert process.stdout is not None
-    line = next(line for line in process.stdout if line.startswith("review: "))
-    url = line.split()[1]
-    assert b"<!doctype html>" in urlopen(url).read()
-    with pytest.raises(HTTPError, match="403"):
-        urlopen(url.split("?")[0])
-    process.send_signal(signal.SIGINT)
-    assert "0 of 3 marked: runs/tiny/reviews/ada.jsonl" in process.stdout.read()
-    assert process.wait(PATIENCE) == 0
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["rationales"], "rationales: found nothing, expected report or review"),
-        (["rationales", "revue"], "rationales: found revue, expected report or review"),
-    ],
-)
-def test_an_unknown_command_about_rationales_is_answered(
-    arguments: list[str], message: str, radio: Radio
-) -> None:
-    status, _, err = radio(*arguments)
-    assert (status, err) == (2, f"radio: error: {message}\n")

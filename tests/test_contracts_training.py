@@ -15,12 +15,12 @@ import torch
 from torch import Tensor, nn
 
 from radio.batching import group_batch
-from radio.cli import RadioTrainer
 from radio.data.loading import BatchMaker, Groups
 from radio.losses import InfoNCE, ListNet, Loss, NoisyTeacher, WeightedSum
 from radio.rerankers import Reranker
 from radio.samplers import FullList, GroupSampler
 from radio.schema import Group, GroupBatch, InputError, Passage, Question
+from radio.trainer import RadioTrainer
 from tests.conftest import World
 from tests.data.test_module import module
 

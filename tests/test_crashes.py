@@ -153,7 +153,10 @@ def test_a_very_long_message_is_cut(capsys: Capture) -> None:
 
 
 def test_output_that_nobody_reads_is_one_message(tmp_path: Path) -> None:
-    code = "from radio.crashes import guarded\nimport sys\nsys.exit(guarded(lambda: print('a' * 100000) or 0))\n"
+    code = (
+        "from radio.crashes import guarded\nimport sys\n"
+        "sys.exit(guarded(lambda: print('a' * 100000) or 0))\n"
+    )
     read, write = os.pipe()
     os.close(read)
     done = subprocess.run(

@@ -124,13 +124,15 @@ def test_the_validation_loss_is_that_of_one_process_also_where_one_has_no_ration
     path = tmp_path / "world/rationales.jsonl"
     write_jsonl(path, [row for row in read_jsonl(path) if row["id"] != untaught])
     (tmp_path / "parts.py").write_text(PARTS)
-    losses = []
+    losses, orders = [], []
     for processes in (1, 2):
         diary = ["--trainer.callbacks+", "parts.Diary"]
         done = two("validate", "--name", f"on{processes}", *diary, processes=processes)
         assert done.returncode == 0, done.stdout + done.stderr
         (line,) = re.findall(r"validation/loss (\S+)", done.stdout)
         losses.append(float(line))
+        rows = read_jsonl(tmp_path / f"runs/on{processes}/predictions.jsonl")
+        orders.append([(row["question_id"], row["tuned"]["passage_ids"]) for row in rows])
         metrics = json.loads((tmp_path / f"runs/on{processes}/metrics.json").read_text())
         assert metrics["questions"]["validation"] == 3
         assert metrics["counts"]["validation"]["teacher_mrr"] == 2
@@ -139,6 +141,7 @@ def test_the_validation_loss_is_that_of_one_process_also_where_one_has_no_ration
             3.0,
         }
     assert losses[1] == pytest.approx(losses[0], abs=1e-5)
+    assert orders[1] == orders[0]
 
 
 @pytest.mark.parametrize("stage", ["train", "validate", "predict"])

@@ -22,13 +22,15 @@ import radio.rationales
 import radio.rerankers
 import radio.retrievers
 import radio.teachers
-from radio.cli import RadioTrainer
 from radio.fingerprints import Fingerprinted
+from radio.llm.anthropic import AnthropicModel
+from radio.llm.base import LanguageModel
 from radio.losses import Huber, InfoNCE, Loss, WeightedSum
 from radio.ranges import FREE, RANGES, Range, check
 from radio.rerankers import LoRA, PromptShape, Reranker
 from radio.samplers import GroupSampler
 from radio.schema import InputError
+from radio.trainer import RadioTrainer
 
 PLAIN = (LoRA, PromptShape)
 """Settings that are no part of a family."""
@@ -37,22 +39,25 @@ NEEDED: dict[str, dict[str, Any]] = {
     "WeightedSum": {"losses": {"a": Huber()}},
     "NoisyTeacher": {"loss": Huber()},
     "ExtractiveReader": {"model": "x", "stride": 4},
+    "TransformersModel": {"model": "x"},
     "TransformersWriter": {"model": "x"},
     "Shift": {"positive": 9},
-    "AnthropicWriter": {"prices": PRICES},
+    "AnthropicModel": {"prices": PRICES},
 }
 """What a constructor asks for besides the setting that is tried."""
 STAND_INS = {
     "Reranker": radio.rerankers.CrossEncoder,
     "_Distribution": radio.losses.ListNet,
-    "ApiWriter": radio.rationales.AnthropicWriter,
+    "LanguageModel": AnthropicModel,
+    "ApiModel": AnthropicModel,
+    "PromptWriter": radio.rationales.AnthropicWriter,
     "RationaleDataModule": data_modules.QuickstartDataModule,
     "Trainer": RadioTrainer,
 }
 """A class that inherits the constructor of one that has abstract methods, or a large one."""
 WRAPPED = {
     ("WeightedSum", "weights"): lambda value: {"a": value},
-    ("ApiWriter", "prices"): lambda value: {"claude-haiku-4-5": {"input": value, "output": 1.0}},
+    ("ApiModel", "prices"): lambda value: {"claude-haiku-4-5": {"input": value, "output": 1.0}},
     ("RationaleDataModule", "max_questions"): lambda value: {"train": value},
     ("Shift", "negatives"): lambda value: [value],
 }
@@ -72,6 +77,7 @@ def shipped() -> Iterator[type]:
         Loss,
         GroupSampler,
         Fingerprinted,
+        LanguageModel,
         L.Callback,
         data_modules.RationaleDataModule,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from benchmarks.inputs.files import TUNED
+from benchmarks.inputs.changes import TUNED
 from benchmarks.inputs.place import Input, Place
 from benchmarks.inputs.settings import unchanged
 

@@ -4,170 +4,41 @@ leave them."""
 from __future__ import annotations
 
 import json
-import zipfile
-from collections.abc import Callable
-from typing import Any
 
-from benchmarks.inputs.place import Input, Place
-
-Row = dict[str, Any]
-TUNED = r"metric .* tuned"
-"""The head of the table that a run ends with."""
-PREPARED = r"corpus: \d+ passages"
-
-
-def raw(name: str, content: str | bytes) -> Callable[[Place], list[str]]:
-    """A file of the world that holds just this."""
-
-    def make(place: Place) -> list[str]:
-        place.write(f"world/{name}.jsonl", content)
-        return place.prepare()
-
-    return make
-
-
-def row(name: str, change: Callable[[int, Row], Any], *more: str) -> Callable[[Place], list[str]]:
-    """A file of the world whose rows are changed."""
-
-    def make(place: Place) -> list[str]:
-        place.change(name, change)
-        return place.prepare(*more)
-
-    return make
-
-
-def candidates(
-    line: Callable[[str, int, str], str], *more: str, skip: str = ""
-) -> Callable[[Place], list[str]]:
-    """A candidate file, with four lines for each question: ``line(question id, rank, passage
-    id)``."""
-
-    def make(place: Place) -> list[str]:
-        lines = []
-        for split in ("train", "validation", "test"):
-            for question in place.rows(split):
-                topic = question["id"].split("-")[1]
-                if question["id"] != skip:
-                    lines += [
-                        line(question["id"], rank, f"port{topic}-{rank}") for rank in range(4)
-                    ]
-        place.write("run.trec", "".join(lines))
-        return place.prepare(*PRECOMPUTED, *more)
-
-    return make
-
-
-PRECOMPUTED = (
-    "--data.init_args.retriever",
-    "Precomputed",
-    "--data.init_args.retriever.init_args.paths",
-    "run.trec",
+from benchmarks.inputs.changes import (
+    KEY_MISSING,
+    PREPARED,
+    candidates,
+    corpus_twice,
+    cut_off,
+    first,
+    loop,
+    many_scripts,
+    not_packed,
+    numbers_as_ids,
+    one_line_list,
+    other_column,
+    pretty,
+    raw,
+    rename,
+    row,
+    same_file,
+    trec,
+    windows,
+    zipped,
 )
-KEY_MISSING = r"train\.jsonl:1: key '{}' is missing: found only the keys .*expected"
-
-
-def first(**values: Any) -> Callable[[int, Row], Row | None]:
-    """Change the first row alone."""
-    return lambda number, old: {**old, **values} if number == 0 else None
-
-
-def rename(old: str, new: str) -> Callable[[int, Row], Row]:
-    return lambda _, row: {(new if key == old else key): value for key, value in row.items()}
-
-
-def _zip(place: Place) -> list[str]:
-    with zipfile.ZipFile("corpus.zip", "w") as file:
-        file.write("world/corpus.jsonl")
-    return place.prepare("--data.init_args.corpus", "corpus.zip")
-
-
-def _loop(place: Place) -> list[str]:
-    (place.folder / "loop.jsonl").symlink_to("loop.jsonl")
-    return place.prepare("--data.init_args.corpus", "loop.jsonl")
-
-
-def _not_packed(place: Place) -> list[str]:
-    (place.folder / "world/corpus.jsonl").rename(place.folder / "world/corpus.jsonl.gz")
-    return place.prepare("--data.init_args.corpus", "world/corpus.jsonl.gz")
-
-
-def _windows(place: Place) -> list[str]:
-    for name in ("corpus", "train"):
-        path = place.folder / "world" / f"{name}.jsonl"
-        path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n") + b"\r\n \r\n")
-    return place.prepare()
-
-
-def _numbers_as_ids(place: Place) -> list[str]:
-    ids = {
-        q["id"]: n
-        for n, q in enumerate(
-            q for split in ("train", "validation", "test") for q in place.rows(split)
-        )
-    }
-    for split in ("train", "validation", "test"):
-        place.change(split, lambda _, q: {**q, "id": ids[q["id"]]})
-    place.change("rationales", lambda _, r: {**r, "id": str(ids[r["id"]])})
-    return place.prepare()
-
-
-def _same_file(place: Place) -> list[str]:
-    return place.prepare("--data.init_args.test", "world/train.jsonl")
-
-
-def _corpus_twice(place: Place) -> list[str]:
-    return place.prepare("--data.init_args.corpus", '["world/corpus.jsonl", "world/corpus.jsonl"]')
-
-
-def _other_column(place: Place) -> list[str]:
-    import pyarrow
-    import pyarrow.parquet
-
-    table = pyarrow.table({"id": ["a", "b"], "passage": ["The port0 lamp.", "The port1 rope."]})
-    pyarrow.parquet.write_table(table, "corpus.parquet")
-    return place.prepare("--data.init_args.corpus", "corpus.parquet")
-
-
-def _cut_off(place: Place) -> list[str]:
-    content = (place.folder / "world/rationales.jsonl").read_bytes()
-    place.write("world/rationales.jsonl", content[:-20])
-    return place.prepare()
-
-
-def _pretty(place: Place) -> list[str]:
-    place.write("world/train.jsonl", json.dumps(place.rows("train"), indent=2))
-    return place.prepare()
-
-
-def _one_line_list(place: Place) -> list[str]:
-    place.write("world/train.jsonl", json.dumps(place.rows("train")))
-    return place.prepare()
-
-
-def _many_scripts(number: int, old: Row) -> Row:
-    extra = (
-        "<p>fog &amp; <b>lamp</b></p>",
-        "\U0001f6a2\U0001f3f4‍☠️ ahoy",
-        "المنارة في الميناء",
-        "מגדלור‏ ליד הים",
-    )
-    return {**old, "contents": old["contents"] + "\n" + extra[number % 4]}
-
-
-def trec(question: str, rank: int, passage: str) -> str:
-    return f"{question} Q0 {passage} {rank + 1} {9.5 - rank} bm25\n"
-
+from benchmarks.inputs.place import Input
 
 INPUTS = [
     Input(
         "questions as one pretty-printed JSON array",
-        _pretty,
+        pretty,
         2,
         r"train\.jsonl:1: .*expected one JSON object a line",
     ),
     Input(
         "questions as a JSON array on one line",
-        _one_line_list,
+        one_line_list,
         2,
         r"train\.jsonl:1: found a list, expected a JSON obj",
     ),
@@ -245,7 +116,7 @@ INPUTS = [
     ),
     Input(
         "ids are numbers in the questions and strings in the rationales",
-        _numbers_as_ids,
+        numbers_as_ids,
         0,
         "train: 12 questions, 12 r",
     ),
@@ -267,7 +138,7 @@ INPUTS = [
         0,
         PREPARED,
     ),
-    Input("HTML, emojis, Arabic and Hebrew in passages", row("corpus", _many_scripts), 0, PREPARED),
+    Input("HTML, emojis, Arabic and Hebrew in passages", row("corpus", many_scripts), 0, PREPARED),
     Input(
         "NUL characters in questions and passages",
         lambda p: (
@@ -298,16 +169,16 @@ INPUTS = [
         2,
         r"jsonl:1: key '\w+' is missing",
     ),
-    Input("a name that ends in .gz of a file that is not packed", _not_packed, 0, PREPARED),
+    Input("a name that ends in .gz of a file that is not packed", not_packed, 0, PREPARED),
     Input(
         "a corpus in a zip file",
-        _zip,
+        zipped,
         2,
         r"corpus\.zip: found a zip archive, expected lines of text",
     ),
     Input(
         "a symbolic link to itself as the corpus",
-        _loop,
+        loop,
         2,
         r"loop\.jsonl: cannot be read \(Too many levels",
     ),
@@ -321,13 +192,13 @@ INPUTS = [
     ),
     Input(
         "Windows line ends, and blank lines at the end",
-        _windows,
+        windows,
         0,
         "train: 12 questions, 12 rationales",
     ),
     Input(
         "a rationale file whose copying stopped in its last line",
-        _cut_off,
+        cut_off,
         2,
         r"rationales\.jsonl:16: not valid JSON",
     ),
@@ -345,17 +216,17 @@ INPUTS = [
     ),
     Input(
         "the training file as the test file too",
-        _same_file,
+        same_file,
         2,
         r"question id 'q-0-0' stands twice, in train and in test",
     ),
     Input(
         "the same corpus file twice",
-        _corpus_twice,
+        corpus_twice,
         2,
         r"world/corpus\.jsonl: found this file twice",
     ),
-    Input("a Parquet corpus with another column", _other_column, 2, r"corpus\.parquet.*contents"),
+    Input("a Parquet corpus with another column", other_column, 2, r"corpus\.parquet.*contents"),
     Input(
         "metadata that is a list",
         row("train", first(metadata=["nq"])),

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.inputs.files import TUNED
+from benchmarks.inputs.changes import TUNED
 from benchmarks.inputs.place import Input, Place
 
 

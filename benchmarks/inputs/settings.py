@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import yaml
 
-from benchmarks.inputs.files import TUNED, Row
+from benchmarks.inputs.changes import TUNED, Row
 from benchmarks.inputs.place import Input, Place, write_jsonl
 
 
@@ -236,7 +236,9 @@ INPUTS = [
         "the generator reads more passages than there are",
         config("""
 trainer:
-  callbacks: [{class_path: RankEvaluation}, {class_path: GeneratorInTheLoop, init_args: {top_k: 1000}}]
+  callbacks:
+  - class_path: RankEvaluation
+  - {class_path: GeneratorInTheLoop, init_args: {top_k: 1000}}
 """),
         0,
         r"top_k 1000 is more than the 6 candidates",

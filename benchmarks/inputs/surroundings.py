@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 
-from benchmarks.inputs.files import TUNED
+from benchmarks.inputs.changes import TUNED
 from benchmarks.inputs.place import ROOT, Input, Place
 
 

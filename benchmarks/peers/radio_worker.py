@@ -10,11 +10,11 @@ from common import Clock, Group, arguments, read_groups
 from torch.utils.data import DataLoader
 
 from radio.callbacks import rankings_of
-from radio.cli import RadioTrainer
 from radio.losses import InfoNCE
 from radio.rerankers import CrossEncoder
 from radio.schema import Group as RadioGroup
 from radio.schema import GroupBatch, Passage, Question
+from radio.trainer import RadioTrainer
 
 EVAL_QUESTIONS = 16
 """Default of ``eval_batch_size`` in the project's data modules."""

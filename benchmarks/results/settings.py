@@ -7,7 +7,6 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared"
 DATA = SHARED / "data"
-RECIPES = ROOT / "benchmarks" / "recipes"
 WORK = ROOT / "runs" / "results"
 
 SYSTEMS = {

@@ -7,7 +7,8 @@ import shlex
 import numpy as np
 
 from benchmarks.figures import METRICS, paired, values
-from benchmarks.results.fits import common, configs, run, tried
+from benchmarks.recipes import configs
+from benchmarks.results.fits import common, run, tried
 from benchmarks.results.settings import MODULES, SEEDS, TRIALS, WORK
 from benchmarks.runs import interval
 

@@ -9,48 +9,29 @@ import sys
 from collections.abc import Sequence
 from secrets import token_hex
 
+from radio.commands import COMMANDS
 from radio.crashes import guarded, usage_error
+from radio.schema import InputError
 
-COMMANDS = {
-    "prepare": "retrieve candidates, obtain rationales, ask the teacher; fills the caches and stops",
-    "fit": "prepare, fine-tune the reranker, evaluate it before and after, export it",
-    "validate": "evaluate on the validation questions",
-    "test": "evaluate on the test questions",
-    "predict": "rerank: writes predict.trec and predict.jsonl into the run folder",
-    "rationales report": "quality of the rationales: checks, lengths, support; a table and a page with plots",
-    "rationales review": "look at rationales one by one in the browser and mark them",
-    "cache": "info, export, import, prune: look after the store of rationales and answers",
-}
-# the first part of every option of a command; deeper names are checked by the full parser
+# the first part of every option of Lightning's commands; the full parser checks deeper names
 OPTIONS = (
-    *(
-        "--config",
-        "-c",
-        "--name",
-        "--overwrite",
-        "--seed_everything",
-        "--trainer",
-        "--model",
-        "--data",
-    ),
-    *(
-        "--print_config",
-        "--help",
-        "-h",
-        "--ckpt_path",
-        "--test_after_fit",
-        "--collapse_guard",
-        "--weights_only",
-        "--verbose",
-    ),
-    *("--return_predictions",),
-    *(
-        "--split",
-        "--output",
-        "--annotator",
-        "--port",
-        "--limit",
-    ),  # of the commands about rationales
+    "--config",
+    "-c",
+    "--name",
+    "--overwrite",
+    "--seed_everything",
+    "--trainer",
+    "--model",
+    "--data",
+    "--print_config",
+    "--help",
+    "-h",
+    "--ckpt_path",
+    "--test_after_fit",
+    "--collapse_guard",
+    "--weights_only",
+    "--verbose",
+    "--return_predictions",
 )
 HELP = """usage: radio COMMAND --config FILE [--config FILE ...] [--KEY VALUE ...]
 
@@ -60,7 +41,8 @@ commands:
 {commands}
 
 options:
-  --config FILE         YAML; several are merged, the later one wins, and options on the command line win over files
+  --config FILE         YAML, or the name of a config that comes with radio (radio configs lists them); several are
+                        merged, the later one wins, and options on the command line win over files
   --name NAME           run folder runs/NAME: config, metrics.json, rankings, predictions, export, checkpoints
   --overwrite true      replace a finished run of that name
   --ckpt_path FILE      checkpoint to go on from (fit) or to evaluate; last or best: that of the run NAME, whose best
@@ -69,9 +51,9 @@ options:
   --print_config        print the merged config and stop
   --debug               show the traceback of a mistake too (or RADIO_DEBUG=1)
 
-Try: radio fit --config configs/quickstart.yaml
+Try: radio fit --config quickstart
 All keys: radio fit --help; of one class: radio fit --model.help CrossEncoder
-"""
+"""  # noqa: E501 -- as wide as the terminal may be
 
 
 def _suggest(word: str, known: Sequence[str]) -> str:
@@ -88,12 +70,7 @@ def main() -> int:
     os.environ.setdefault("RADIO_RUN", token_hex(8))
     arguments = sys.argv[1:]
     if not arguments or arguments[0] in {"-h", "--help", "help"}:
-        print(
-            HELP.format(
-                commands="\n".join(f"  {name:<19}{text}" for name, text in COMMANDS.items())
-            ),
-            end="",
-        )
+        print(_help(), end="")
         return 0
     if arguments[0] in {"-V", "--version"}:
         from radio import __version__
@@ -107,27 +84,21 @@ def main() -> int:
             f"the working folder cannot be used ({error.strerror}): was it deleted? cd into "
             "another one"
         )
-    if arguments[0] == "cache":
-        return guarded(lambda: _cache(arguments[1:]))
-    if arguments[0] == "rationales":
-        # Lightning's parser knows commands of one word
-        if arguments[1:2] not in (["report"], ["review"]):
-            return usage_error(
-                f"rationales: found {' '.join(arguments[1:2]) or 'nothing'}, expected report or "
-                "review"
-            )
-        arguments = ["rationales_" + arguments[1], *arguments[2:]]
-        sys.argv[1:] = arguments
-    command, *rest = arguments
-    if command.replace("_", " ") not in COMMANDS:
-        hint = _suggest(command, list(COMMANDS)) or f"; expected one of {', '.join(COMMANDS)}"
-        return usage_error(f"unknown command {command!r}{hint}")
+    try:
+        name, rest = _command(arguments)
+    except InputError as error:
+        return usage_error(str(error))
+    command = COMMANDS[name]
+    if command.own_parser:
+        return guarded(lambda: int(command.load()(rest)))
+    known = (*OPTIONS, *command.options())
     for argument in rest:
-        head = argument.split("=")[0].split(".")[0].rstrip("+")
-        if argument.startswith("--") and head not in OPTIONS:
-            return usage_error(
-                f"unknown option {argument.split('=')[0]!r}{_suggest(head, OPTIONS)} (radio --help)"
-            )
+        option = argument.split("=")[0]
+        head = option.split(".")[0].rstrip("+")
+        if argument.startswith("--") and head not in known:
+            return usage_error(f"unknown option {option!r}{_suggest(head, known)} (radio --help)")
+    # Lightning's parser knows commands of one word
+    sys.argv[1:] = [name.replace(" ", "_"), *rest]
     # set before the libraries that read them are imported
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -136,6 +107,32 @@ def main() -> int:
     if not sys.stderr.isatty():
         os.environ.setdefault("TQDM_MININTERVAL", "30")
     return guarded(_lightning)
+
+
+def _help() -> str:
+    lines = [f"  {name:<19}{command.about}" for name, command in COMMANDS.items()]
+    return HELP.format(commands="\n".join(lines))
+
+
+def _command(arguments: Sequence[str]) -> tuple[str, list[str]]:
+    """The name of a command, of one word or two, and the words after it.
+
+    Raises:
+        InputError: there is no such command.
+    """
+    first, *rest = arguments
+    # Lightning starts the other processes of a run with the one word that its parser knows
+    name = first.replace("_", " ")
+    if name in COMMANDS:
+        return name, rest
+    below = [name.split()[1] for name in COMMANDS if name.startswith(f"{first} ")]
+    if below:
+        second = "".join(rest[:1])
+        if second in below:
+            return f"{first} {second}", rest[1:]
+        raise InputError(f"{first}: found {second or 'nothing'}, expected {' or '.join(below)}")
+    hint = _suggest(first, list(COMMANDS)) or f"; expected one of {', '.join(COMMANDS)}"
+    raise InputError(f"unknown command {first!r}{hint}")
 
 
 def _find_own_classes() -> None:
@@ -148,12 +145,6 @@ def _find_own_classes() -> None:
     here = os.getcwd()
     if here not in sys.path and "" not in sys.path:
         sys.path.append(here)
-
-
-def _cache(arguments: Sequence[str]) -> int:
-    from radio.commands.cache import main
-
-    return main(arguments)
 
 
 def _lightning() -> int:

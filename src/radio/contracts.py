@@ -15,12 +15,11 @@ from itertools import pairwise
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from radio.schema import Candidate, Group, GroupBatch, InputError, Passage, Question, Rationale
+from radio.schema import Candidate, Group, GroupBatch, InputError, Passage, Question
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from radio.rationales.base import Failure, Request
     from radio.samplers import GroupSampler
 
 
@@ -32,13 +31,13 @@ PREFERRED = (
 """What a loss that takes its positives by itself asks of a sampler."""
 
 
-def _refuse(part: object, method: str, found: str, expected: str) -> NoReturn:
+def refuse(part: object, method: str, found: str, expected: str) -> NoReturn:
     """Refuse what a method of a part, or of a class of parts, returned."""
     kind = part if isinstance(part, type) else type(part)
     raise InputError(f"{kind.__name__}.{method}: found {found}, expected {expected}")
 
 
-def _kind(value: object) -> str:
+def described(value: object) -> str:
     return "None" if value is None else f"{type(value).__name__} ({str(value)[:60]!r})"
 
 
@@ -47,7 +46,7 @@ def _listed(part: object, method: str, found: object, expected: str) -> list[Any
     if hasattr(found, "tolist") and not isinstance(found, type):
         found = found.tolist()
     if isinstance(found, str | bytes | Mapping) or not isinstance(found, Sequence):
-        _refuse(part, method, _kind(found), expected)
+        refuse(part, method, described(found), expected)
     return list(found)
 
 
@@ -59,7 +58,7 @@ def network(reranker: object, found: object) -> nn.Module:
     from torch import nn
 
     if not isinstance(found, nn.Module):
-        _refuse(reranker, "build", _kind(found), "a torch.nn.Module")
+        refuse(reranker, "build", described(found), "a torch.nn.Module")
     return found
 
 
@@ -68,12 +67,15 @@ def batch(reranker: object, groups: Sequence[Group], found: object) -> GroupBatc
     import torch
 
     if not isinstance(found, GroupBatch):
-        _refuse(
-            reranker, "collate", _kind(found), "a GroupBatch (radio.batching.group_batch makes one)"
+        refuse(
+            reranker,
+            "collate",
+            described(found),
+            "a GroupBatch (radio.batching.group_batch makes one)",
         )
     questions = [group.question.id for group in groups]
     if found.question_ids != questions:
-        _refuse(
+        refuse(
             reranker,
             "collate",
             f"question_ids {found.question_ids[:5]}",
@@ -83,9 +85,9 @@ def batch(reranker: object, groups: Sequence[Group], found: object) -> GroupBatc
     for question, mine, theirs in zip(questions, passages, found.passage_ids, strict=False):
         if list(theirs) != mine:
             where = f"passage_ids {list(theirs)[:5]} of question {question!r}"
-            _refuse(reranker, "collate", where, f"those of its group, in their order: {mine[:5]}")
+            refuse(reranker, "collate", where, f"those of its group, in their order: {mine[:5]}")
     if len(found.passage_ids) != len(groups):
-        _refuse(
+        refuse(
             reranker,
             "collate",
             f"passage_ids of {len(found.passage_ids)} groups",
@@ -96,7 +98,7 @@ def batch(reranker: object, groups: Sequence[Group], found: object) -> GroupBatc
     mask = torch.arange(width) < lengths[:, None]
     if found.mask.shape != mask.shape or not torch.equal(found.mask.cpu().bool(), mask):
         shape = f"a mask {list(found.mask.shape)} with {int(found.mask.sum())} passages"
-        _refuse(
+        refuse(
             reranker,
             "collate",
             shape,
@@ -108,7 +110,7 @@ def batch(reranker: object, groups: Sequence[Group], found: object) -> GroupBatc
     if found.teacher.shape != mask.shape or not torch.allclose(
         found.teacher.cpu()[mask], taught, equal_nan=True
     ):
-        _refuse(
+        refuse(
             reranker,
             "collate",
             "other teacher scores than the groups have",
@@ -123,14 +125,14 @@ def scores(reranker: nn.Module, found: object, pairs: int) -> Tensor:
 
     expected = f"a tensor [{pairs}] of floats, one for each pair"
     if not isinstance(found, torch.Tensor):
-        _refuse(reranker, "score", _kind(found), expected)
+        refuse(reranker, "score", described(found), expected)
     if found.shape != (pairs,):
-        _refuse(reranker, "score", f"a tensor {list(found.shape)}", expected)
+        refuse(reranker, "score", f"a tensor {list(found.shape)}", expected)
     if not found.is_floating_point():
-        _refuse(reranker, "score", f"a tensor of {found.dtype}", expected)
+        refuse(reranker, "score", f"a tensor of {found.dtype}", expected)
     learns = reranker.training and torch.is_grad_enabled()
     if learns and not found.requires_grad and any(p.requires_grad for p in reranker.parameters()):
-        _refuse(
+        refuse(
             reranker,
             "score",
             "scores that are cut off from the weights",
@@ -145,14 +147,14 @@ def loss(part: object, found: object, of: Tensor) -> Tensor:
 
     expected = "a tensor without dimensions, the mean over the questions"
     if not isinstance(found, torch.Tensor):
-        _refuse(part, "__call__", _kind(found), expected)
+        refuse(part, "__call__", described(found), expected)
     if found.shape:
-        _refuse(part, "__call__", f"a tensor {list(found.shape)}", expected)
+        refuse(part, "__call__", f"a tensor {list(found.shape)}", expected)
     if not found.is_floating_point():
-        _refuse(part, "__call__", f"a tensor of {found.dtype}", "a float")
+        refuse(part, "__call__", f"a tensor of {found.dtype}", "a float")
     if of.requires_grad and torch.is_grad_enabled() and not found.requires_grad:
         value = "a value that is cut off from the scores"
-        _refuse(part, "__call__", value, "one with a gradient (no detach(), no item())")
+        refuse(part, "__call__", value, "one with a gradient (no detach(), no item())")
     return found
 
 
@@ -176,14 +178,14 @@ def numbers(
     expected = f"{count} numbers{where}, one for each of {of}"
     values = _listed(part, method, found, expected)
     if len(values) != count:
-        _refuse(part, method, f"{len(values)} values", expected)
+        refuse(part, method, f"{len(values)} values", expected)
     # tensors and arrays of one number too
     values = [value.item() if hasattr(value, "item") else value for value in values]
     for value in values:
         if not isinstance(value, Real):
-            _refuse(part, method, _kind(value), expected)
+            refuse(part, method, described(value), expected)
         if not math.isfinite(value) or (unit and not -1e-6 <= float(value) <= 1 + 1e-6):
-            _refuse(
+            refuse(
                 part,
                 method,
                 str(value),
@@ -193,17 +195,47 @@ def numbers(
 
 
 def teacher_scores(
-    teacher: object, question: Question, found: object, count: int, *, unit: bool = True
+    teacher: object,
+    question: Question,
+    found: object,
+    count: int,
+    *,
+    method: str = "score",
+    unit: bool = True,
 ) -> list[float]:
-    """What :meth:`radio.teachers.Teacher.score` returned."""
-    return numbers(
-        teacher,
-        "score",
-        found,
-        count,
-        f"the {count} passages of question {question.id!r}",
-        unit=unit,
-    )
+    """What :meth:`radio.teachers.Teacher.score`, or ``method``, returned for one question."""
+    of = f"the {count} passages of question {question.id!r}"
+    return numbers(teacher, method, found, count, of, unit=unit)
+
+
+def all_teacher_scores(
+    teacher: object,
+    method: str,
+    asked: Sequence[tuple[Question, int]],
+    found: object,
+    *,
+    unit: bool = True,
+) -> Iterator[list[float]]:
+    """What :meth:`radio.teachers.Teacher.score_all` yields, each as it comes.
+
+    Args:
+        teacher: who scored.
+        method: which the scores are from: ``score`` where that is what its author wrote.
+        asked: each question with the number of its passages, in the order of the scores.
+        found: what was returned.
+        unit: whether scores are to lie in [0, 1].
+    """
+    expected = f"an iterable with the scores of each of {len(asked)} questions"
+    if isinstance(found, str | Mapping) or not isinstance(found, Iterable):
+        refuse(teacher, method, described(found), expected)
+    scores = iter(found)
+    for number, (question, count) in enumerate(asked):
+        given = next(scores, ...)
+        if given is ...:
+            refuse(teacher, method, f"scores of {number} questions", expected)
+        yield teacher_scores(teacher, question, given, count, method=method, unit=unit)
+    if next(scores, ...) is not ...:
+        refuse(teacher, method, f"scores of more than {len(asked)} questions", expected)
 
 
 def selections(
@@ -226,19 +258,19 @@ def selections(
     for group in _listed(sampler, "select", found, expected):
         positions = _listed(sampler, "select", group, expected)
         if len(positions) < 2 or len(set(positions)) < len(positions):
-            _refuse(sampler, "select", f"the group {positions}", expected)
+            refuse(sampler, "select", f"the group {positions}", expected)
         for position in positions:
             if not isinstance(position, Integral) or not 0 <= int(position) < len(given):
-                _refuse(sampler, "select", f"position {position!r}", expected)
+                refuse(sampler, "select", f"position {position!r}", expected)
         groups.append([int(position) for position in positions])
         if taken and sampler.marks_positives:
             head = min(sampler.positives, len(positions) - 1)
             lowest = min(given[position] for position in positions[:head])
             if any(given[position] > lowest for position in positions[head:]):
                 order = f"the group {positions}: its first {head} are positives, "
-                _refuse(sampler, "select", f"{order}the teacher prefers another", PREFERRED)
+                refuse(sampler, "select", f"{order}the teacher prefers another", PREFERRED)
     if not groups:
-        _refuse(sampler, "select", "no group", expected)
+        refuse(sampler, "select", "no group", expected)
     return groups
 
 
@@ -248,16 +280,18 @@ def failed_checks(checks: object, found: object, ids: Iterable[str]) -> dict[str
         "a mapping from the id of each question to the list of checks that its rationale fails"
     )
     if not isinstance(found, Mapping):
-        _refuse(checks, "run", _kind(found), expected)
+        refuse(checks, "run", described(found), expected)
     for question in ids:
         if question not in found:
-            _refuse(checks, "run", f"nothing for question {question!r}", expected)
+            refuse(checks, "run", f"nothing for question {question!r}", expected)
         if isinstance(found[question], str) or not isinstance(found[question], Sequence):
-            _refuse(checks, "run", f"{_kind(found[question])} for question {question!r}", expected)
+            refuse(
+                checks, "run", f"{described(found[question])} for question {question!r}", expected
+            )
     return dict(found)
 
 
-# Retrievers, writers and generators
+# Retrievers and generators
 
 
 def candidates(
@@ -270,15 +304,15 @@ def candidates(
     """What :meth:`radio.retrievers.Retriever.search` returned: a ranking for each question."""
     expected = f"an iterable with a list of candidates for each of {len(questions)} questions"
     if isinstance(found, str | Mapping) or not isinstance(found, Iterable):
-        _refuse(retriever, "search", _kind(found), expected)
+        refuse(retriever, "search", described(found), expected)
     rankings = iter(found)
     for number, question in enumerate(questions):
         ranking = next(rankings, ...)
         if ranking is ...:
-            _refuse(retriever, "search", f"{number} lists", expected)
+            refuse(retriever, "search", f"{number} lists", expected)
         yield _ranking(retriever, question, ranking, k, corpus)
     if next(rankings, ...) is not ...:
-        _refuse(retriever, "search", f"more than {len(questions)} lists", expected)
+        refuse(retriever, "search", f"more than {len(questions)} lists", expected)
 
 
 def _ranking(
@@ -288,7 +322,7 @@ def _ranking(
     ranking = _listed(retriever, place, found, "a list of Candidate")
     for candidate in ranking:
         if not isinstance(candidate, Candidate):
-            _refuse(retriever, place, _kind(candidate), "a list of Candidate")
+            refuse(retriever, place, described(candidate), "a list of Candidate")
         if candidate.passage_id not in corpus:
             raise InputError(
                 f"{type(retriever).__name__}.{place}: candidate {candidate.passage_id!r} is not in "
@@ -297,70 +331,33 @@ def _ranking(
             )
         if not isinstance(candidate.score, Real) or not math.isfinite(candidate.score):
             name = candidate.passage_id
-            _refuse(retriever, place, f"score {candidate.score!r} of {name!r}", "a finite number")
+            refuse(retriever, place, f"score {candidate.score!r} of {name!r}", "a finite number")
     ids = [candidate.passage_id for candidate in ranking]
     if len(set(ids)) < len(ids):
         twice = next(i for i in ids if ids.count(i) > 1)
-        _refuse(retriever, place, f"candidate {twice!r} twice", "each once")
+        refuse(retriever, place, f"candidate {twice!r} twice", "each once")
     # what was put in by hand comes on top, wherever it belongs
     found_by_search = [candidate for candidate in ranking if not candidate.injected]
     if len(found_by_search) > k:
-        _refuse(retriever, place, f"{len(found_by_search)} candidates", f"at most {k}")
+        refuse(retriever, place, f"{len(found_by_search)} candidates", f"at most {k}")
     for better, worse in pairwise(found_by_search):
         if worse.score > better.score:
             first = f"{better.score:g} of {better.passage_id!r}"
             second = f"{worse.score:g} of {worse.passage_id!r}"
             wanted = "the highest score first (of a distance, its negative)"
-            _refuse(retriever, place, f"{first} before {second}", wanted)
+            refuse(retriever, place, f"{first} before {second}", wanted)
     return ranking
 
 
-def written(
-    writer: object, requests: Sequence[Request], found: Any
-) -> Iterator[Rationale | Failure]:
-    """What :meth:`radio.rationales.RationaleWriter.write` yields for these requests, each as it
-    comes."""
-    from radio.rationales.base import Failure
-
-    expected = "an iterable of Rationale and Failure"
-    if isinstance(found, str | Mapping) or not isinstance(found, Iterable):
-        _refuse(writer, "write", _kind(found), expected)
-    asked = {request.question.id for request in requests}
-    answered: set[str] = set()
-    for result in found:
-        if not isinstance(result, Rationale | Failure):
-            _refuse(writer, "write", _kind(result), expected)
-        if result.question_id not in asked:
-            some = ", ".join(sorted(asked)[:3])
-            _refuse(
-                writer,
-                "write",
-                f"question id {result.question_id!r}",
-                f"one that was asked about ({some}, ...)",
-            )
-        if result.question_id in answered:
-            _refuse(
-                writer,
-                "write",
-                f"a second result for question {result.question_id!r}",
-                "one for each",
-            )
-        if isinstance(result, Rationale) and not isinstance(result.text, str):
-            text = f"text {_kind(result.text)} for question {result.question_id!r}"
-            _refuse(writer, "write", text, "a string, or a Failure where there is none")
-        answered.add(result.question_id)
-        yield result
-
-
-def answers(generator: object, found: Any, count: int) -> list[str]:
+def answers(generator: object, found: object, count: int) -> list[str]:
     """What :meth:`radio.generators.Generator.answer` returned for so many prompts."""
     expected = f"{count} strings, one for each prompt (an empty one is no answer)"
     texts = _listed(generator, "answer", found, expected)
     if len(texts) != count:
-        _refuse(generator, "answer", f"{len(texts)} answers", expected)
+        refuse(generator, "answer", f"{len(texts)} answers", expected)
     for text in texts:
         if not isinstance(text, str):
-            _refuse(generator, "answer", _kind(text), expected)
+            refuse(generator, "answer", described(text), expected)
     return texts
 
 
@@ -371,21 +368,21 @@ def questions(data: object, split: str, found: object) -> list[Question]:
     """What :meth:`data_modules.RationaleDataModule.questions` returned."""
     expected = "a list of Question (empty if there is no such split)"
     if isinstance(found, str | Mapping) or not isinstance(found, Iterable):
-        _refuse(data, f"questions({split!r})", _kind(found), expected)
+        refuse(data, f"questions({split!r})", described(found), expected)
     kept = []
     for number, question in enumerate(found):
         place = f"questions({split!r}): number {number}"
         if not isinstance(question, Question):
-            _refuse(data, place, _kind(question), "a Question")
+            refuse(data, place, described(question), "a Question")
         _check_texts(data, place, {"id": question.id, "question": question.question})
         for name, texts in (
             ("golden_answers", question.golden_answers),
             ("choices", question.choices),
         ):
             if not all(isinstance(text, str) for text in texts):
-                _refuse(data, f"{place}: {name}", repr(texts), "strings")
+                refuse(data, f"{place}: {name}", repr(texts), "strings")
         if not isinstance(question.metadata, Mapping):
-            _refuse(data, f"{place}: metadata", _kind(question.metadata), "a mapping")
+            refuse(data, f"{place}: metadata", described(question.metadata), "a mapping")
         kept.append(question)
     return kept
 
@@ -393,11 +390,11 @@ def questions(data: object, split: str, found: object) -> list[Question]:
 def passages(data: object, found: object) -> Iterator[Passage]:
     """What :meth:`data_modules.RationaleDataModule.passages` returned."""
     if isinstance(found, str) or not isinstance(found, Iterable):
-        _refuse(data, "passages()", _kind(found), "an iterable of Passage, or a DiskCorpus")
+        refuse(data, "passages()", described(found), "an iterable of Passage, or a DiskCorpus")
     values = found.values() if isinstance(found, Mapping) else found
     for number, passage in enumerate(values):
         if not isinstance(passage, Passage):
-            _refuse(data, f"passages(): number {number}", _kind(passage), "a Passage")
+            refuse(data, f"passages(): number {number}", described(passage), "a Passage")
         _check_texts(
             data, f"passages(): number {number}", {"id": passage.id, "contents": passage.contents}
         )
@@ -407,9 +404,9 @@ def passages(data: object, found: object) -> Iterator[Passage]:
 def _check_texts(part: object, place: str, texts: Mapping[str, Any]) -> None:
     for name, text in texts.items():
         if not isinstance(text, str):
-            _refuse(part, f"{place}: {name}", _kind(text), "a string")
+            refuse(part, f"{place}: {name}", described(text), "a string")
         # a run in TREC's format is cut at white space
         if name == "id" and text.split() != [text]:
-            _refuse(part, f"{place}: id", repr(text), "a non-empty string without white space")
+            refuse(part, f"{place}: id", repr(text), "a non-empty string without white space")
         if name == "question" and not text.strip():
-            _refuse(part, f"{place}: question", repr(text), "its text")
+            refuse(part, f"{place}: question", repr(text), "its text")

@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from radio.schema import InputError
+from radio.schema import InputError, Missing
 
 LONGEST = 4000
 """Characters of a message: what a user gave may be of any length."""
@@ -103,12 +103,11 @@ def _without_worker(message: str) -> str:
 def _of_another_process(error: BaseException) -> str | None:
     """A mistake that another process found, which comes here as the text of its traceback."""
     text = str(error)
-    own = f"\n{InputError.__module__}.{InputError.__name__}: "
-    if (
-        type(error).__name__ in {"ProcessRaisedException", "RemoteTraceback", "_RemoteTraceback"}
-        and own in text
-    ):
-        return text.rpartition(own)[2].rstrip()
+    if type(error).__name__ in {"ProcessRaisedException", "RemoteTraceback", "_RemoteTraceback"}:
+        for kind in (InputError, Missing):
+            own = f"\n{kind.__module__}.{kind.__name__}: "
+            if own in text:
+                return text.rpartition(own)[2].rstrip()
     return None
 
 
@@ -127,7 +126,10 @@ def _of_the_machine(error: BaseException) -> str | None:
             return "the output was closed before the end (broken pipe)"
     if "No space left on device" in text or "database or disk is full" in text:
         return f"the disk is full ({text.splitlines()[0]}); make room and run the command again"
-    smaller = "take a smaller --data.init_args.batch_size, eval_batch_size or --model.init_args.max_length"
+    smaller = (
+        "take a smaller --data.init_args.batch_size, eval_batch_size or "
+        "--model.init_args.max_length"
+    )
     if name == "OutOfMemoryError" or "CUDA out of memory" in text:
         return f"the memory of the GPU is full ({text.split('. ')[0]}); {smaller}"
     if isinstance(error, MemoryError) or "can't allocate memory" in text:
@@ -155,7 +157,10 @@ def _of_a_library(error: BaseException) -> str | None:
     if kinds & {"lightning.MisconfigurationException"}:
         return text
     if kinds & {"wandb.UsageError", "wandb.AuthenticationError", "wandb.CommError"}:
-        return f"Weights & Biases: {text}\n  set WANDB_API_KEY, or WANDB_MODE=offline to log without an account"
+        return (
+            f"Weights & Biases: {text}\n  set WANDB_API_KEY, or WANDB_MODE=offline to log without "
+            "an account"
+        )
     if text.startswith("Error(s) in loading state_dict for"):
         lines = [line[:300] for line in text.splitlines()]
         return (

@@ -142,9 +142,9 @@ RANGES: dict[str, dict[str, Range]] = {
         "rank_discount": UNIT,
         "batch_size": count(1),
     },
-    # rationales
-    "ApiWriter": {
-        "passages": count(1),
+    # language models
+    "LanguageModel": {"max_tokens": count(1)},
+    "ApiModel": {
         "max_tokens": count(1),
         "concurrency": count(1),
         "retries": count(0),
@@ -155,13 +155,13 @@ RANGES: dict[str, dict[str, Range]] = {
         "max_cost": POSITIVE,
     },
     # the API takes no more in one batch
-    "AnthropicWriter": {"batch_size": count(1, 100_000), "poll_seconds": POSITIVE},
-    "TransformersWriter": {
-        "passages": count(1),
-        "max_tokens": count(1),
-        "max_length": TOKENS,
-        "batch_size": count(1),
-    },
+    "AnthropicModel": {"batch_size": count(1, 100_000), "poll_seconds": POSITIVE},
+    "TransformersModel": {"max_tokens": count(1), "max_length": TOKENS, "batch_size": count(1)},
+    # rationales
+    "PromptWriter": {"passages": count(1)},
+    "AnthropicWriter": {"passages": count(1)},
+    "OpenAIWriter": {"passages": count(1)},
+    "TransformersWriter": {"passages": count(1)},
     "NLIJudge": {"threshold": UNIT, "batch_size": count(1), "max_length": TOKENS},
     # a cosine
     "QualityChecks": {
@@ -215,7 +215,7 @@ RANGES: dict[str, dict[str, Range]] = {
 """By class (or command) and setting; a class has the entries of its base classes too. None is
 always allowed: where a setting may be None, that has a meaning of its own."""
 
-FREE: dict[str, tuple[str, ...]] = {"TransformersWriter": ("devices",)}
+FREE: dict[str, tuple[str, ...]] = {"TransformersModel": ("devices",)}
 """Settings with numbers in them that are not for this table: Lightning knows which devices there
 are."""
 

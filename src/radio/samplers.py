@@ -7,11 +7,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from itertools import pairwise
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from radio import contracts
 from radio.ranges import check
 from radio.schema import InputError
+
+if TYPE_CHECKING:
+    from radio.losses import Loss
 
 Selection = list[int]
 """Positions in the teacher's order (0 = best): first the positives (mostly one), then the
@@ -75,6 +78,30 @@ class GroupSampler(ABC):
         rng = random.Random(f"{seed}/{epoch}/{question_id}")
         selected = self.select(scores, rng, student if self.needs_student else None)
         return contracts.selections(self, selected, scores, taken)
+
+
+def check_groups(sampler: GroupSampler, loss: Loss) -> None:
+    """Refuse a loss that takes other positives than the sampler draws.
+
+    A loss sees teacher scores alone, so one with positives of its own takes the highest of a group.
+    Losses that follow the scores themselves go with every sampler.
+    """
+    name, kind = type(sampler).__name__, type(loss).__name__
+    for taken in sorted(loss.positives_taken) if sampler.marks_positives else ():
+        if taken != sampler.positives:
+            raise InputError(
+                f"{name} and {kind}: found {sampler.positives} positives in a group, of which the "
+                f"loss takes {taken}; expected the same number: "
+                f"--model.init_args.loss.init_args.positives {sampler.positives}, another sampler, "
+                "or a loss that follows the teacher's scores, such as ListNet"
+            )
+    if loss.positives_taken and not sampler.best_first:
+        raise InputError(
+            f"{name} and {kind}: found a negative that the teacher ranks above the positive: the "
+            "loss takes the highest teacher score of a group for the positive, and would train "
+            "that negative up; expected negatives below the positive, or a loss that follows the "
+            "teacher's scores, such as ListNet"
+        )
 
 
 def _draw(pool: Sequence[int], count: int | None, rng: random.Random) -> Selection:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,52 @@ class InputError(Exception):
 
     everywhere = False
     """Whether all processes of the run end with it, so that the first one alone need say it."""
+
+
+class Missing(InputError):  # noqa: N818 -- says what it is about, as its message does
+    """What ``prepare_data`` would have stored is not there.
+
+    Args:
+        what: is missing of each question, such as ``candidates``.
+        split: whose questions.
+        ids: of the questions that lack it; none if the questions themselves are missing.
+        total: questions of the split.
+        why: what else is known about it.
+        helps: whether ``radio prepare`` obtains it.
+        otherwise: what can be done instead.
+    """
+
+    command = "radio prepare --config YOUR.yaml"
+    """What obtains it; the command line writes the options of its own command here."""
+
+    def __init__(
+        self,
+        what: str,
+        split: str,
+        ids: Sequence[str] = (),
+        total: int = 0,
+        why: str = "",
+        helps: bool = True,
+        otherwise: str = "",
+    ) -> None:
+        # an exception that goes to another process is made again there, from these
+        super().__init__(what, split, ids, total, why, helps, otherwise)
+        self.what = what
+        self.split = split
+        self.ids = ids
+        self.total = total
+        self.why = why
+        self.helps = helps
+        self.otherwise = otherwise
+
+    def __str__(self) -> str:
+        head = f"{self.what} missing for {self.split}"
+        if self.ids:
+            shown = ", ".join(self.ids[:3]) + (", ..." if len(self.ids) > 3 else "")
+            count = f"{len(self.ids)} of {self.total}"
+            head = f"{self.what} missing for {count} {self.split} questions: {shown}"
+        remedy = f"fill them with: {self.command}" if self.helps else ""
+        return "\n  ".join(filter(None, [head, self.why, remedy, self.otherwise]))
 
 
 def _is_grade(value: object) -> bool:

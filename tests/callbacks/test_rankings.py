@@ -13,11 +13,11 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from data_modules import JsonlDataModule
 from radio.callbacks import GeneratorInTheLoop, RankEvaluation, Rankings, rankings_of
-from radio.cli import RadioTrainer
 from radio.losses import ListNet
 from radio.rerankers import BiEncoder, CrossEncoder, LateInteraction, LoRA, Reranker, YesNoLM
 from radio.samplers import FullList
 from radio.schema import GroupBatch, InputError, Run
+from radio.trainer import RadioTrainer
 from tests.conftest import World
 from tests.data.test_module import module
 from tests.rerankers.test_base import TEXTS, group

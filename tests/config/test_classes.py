@@ -26,7 +26,10 @@ FILES = {
         "Other:\n    pass\n\n\n"
         "def function():\n    pass\n"
     ),
-    "own_reranker": "from radio.rerankers import Reranker\n\n\nclass Half(Reranker):\n    def build(self): ...\n",
+    "own_reranker": (
+        "from radio.rerankers import Reranker\n\n\n"
+        "class Half(Reranker):\n    def build(self): ...\n"
+    ),
     "own_import": "import os\nimport no_such_library\n",
     "own_syntax": "x = 1\ndef f(:\n",
     "own_name": "x = 1\ny = undefined\n",

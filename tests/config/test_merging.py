@@ -49,9 +49,9 @@ def test_a_loss_that_is_named_is_the_loss_of_its_overlay(resolved: Resolved) -> 
     ("base", "place", "kind", "dropped"),
     [
         ("jsonl", "rationales", "TransformersWriter", "paths"),
-        ("nq", "rationales", "AnthropicWriter", "sampling"),
-        ("nq", "retriever", "BM25", "encoder"),
-        ("nq", "sampler", "AllNegatives", "negatives"),
+        ("published datasets/nq", "rationales", "AnthropicWriter", "sampling"),
+        ("published datasets/nq", "retriever", "BM25", "encoder"),
+        ("published datasets/nq", "sampler", "AllNegatives", "negatives"),
         ("quickstart", "teacher", "RationaleSimilarity", "weight"),
     ],
 )
@@ -61,7 +61,8 @@ def test_a_part_that_is_named_starts_from_its_own_defaults(
     extra = (
         ["--data.init_args.rationales.init_args.model", "m"] if kind == "TransformersWriter" else []
     )
-    found = resolved(*overlay(base), f"--data.init_args.{place}", kind, *extra)
+    files = [word for name in base.split() for word in overlay(name)]
+    found = resolved(*files, f"--data.init_args.{place}", kind, *extra)
     alone = resolved(
         *(
             "--data",

@@ -7,11 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import lightning as L
 import pytest
-from lightning.pytorch.callbacks import EarlyStopping
 
-from radio.config.plan import check_groups
 from radio.losses import InfoNCE, ListNet, Loss, MarginMSE, NoisyTeacher, WeightedSum
 from radio.samplers import (
     AllNegatives,
@@ -23,9 +20,10 @@ from radio.samplers import (
     Shift,
     TeacherMargin,
     TopVsRandom,
+    check_groups,
 )
 from tests.conftest import World, read_jsonl, write_jsonl
-from tests.test_contracts_training import Lengths, fit, refused
+from tests.test_contracts_training import refused
 
 Radio = Callable[..., tuple[int, str, str]]
 
@@ -180,33 +178,6 @@ def test_a_monitor_that_nothing_computes_or_in_the_wrong_direction_is_refused(
     assert kind in err
     assert all(part in err for part in expected), err
     assert not (tmp_path / ".radio_cache").exists()
-
-
-class Diary(L.Callback):
-    """A callback of the user's own, which may log anything."""
-
-    def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        pl_module.log("mood", 1.0)
-
-
-def test_what_a_callback_of_ones_own_logs_can_be_monitored(world: World) -> None:
-    fit(world, Lengths(), Diary(), EarlyStopping("mood"))
-    with refused("EarlyStopping: monitor: found 'mood'"):
-        fit(world, Lengths(), EarlyStopping("mood"))
-
-
-def test_a_trainer_of_ones_own_is_checked_before_anything_is_prepared(world: World) -> None:
-    with refused("EarlyStopping: mode: found 'max'"):
-        fit(world, Lengths(), EarlyStopping("validation/loss", mode="max"))
-    with refused("Shift and InfoNCE"):
-        fit(world, Lengths(), sampler=Shift(2, [0, 3]))
-    assert not (world.folder / "cache").exists()
-
-
-def test_a_training_without_an_end_is_refused(radio: Radio, tiny_run: list[str]) -> None:
-    status, _, err = radio("fit", *tiny_run, "--trainer.max_epochs", "-1")
-    assert status == 2
-    assert "max_epochs: found -1 without max_steps" in err
 
 
 def relabel(world: World, split: str, change: dict[str, Any]) -> None:

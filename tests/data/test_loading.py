@@ -15,11 +15,11 @@ import lightning as L
 import pytest
 import torch
 
-from radio.cli import RadioTrainer
 from radio.data.loading import Groups, ahead
 from radio.losses import ListNet
 from radio.rerankers import CrossEncoder
 from radio.samplers import HardNegatives, MultiPositive
+from radio.trainer import RadioTrainer
 from tests.conftest import PATIENCE, World, make_world, read_jsonl
 from tests.data.test_module import module
 

@@ -10,10 +10,10 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from radio.cli import RadioTrainer
 from radio.losses import ListNet
 from radio.rerankers import CrossEncoder
 from radio.samplers import FullList, GroupSampler, HardNegatives
+from radio.trainer import RadioTrainer
 from tests.conftest import World
 from tests.data.test_module import module
 

@@ -6,91 +6,20 @@ from __future__ import annotations
 import gzip
 import json
 import math
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
-from data_modules import IRDatasetsDataModule, beir
+from data_modules import IRDatasetsDataModule
 from radio.retrievers import BM25
 from radio.schema import InputError, Passage
 from radio.teachers import GoldPassages
 from tests.conftest import ROOT, World, read_jsonl, write_jsonl
+from tests.data_modules.conftest import GRADES, HEADER
 
 Radio = Callable[..., tuple[int, str, str]]
-HEADER = "query-id\tcorpus-id\tscore\n"
-GRADES = (2, 1, 0)
-"""Of the first passages about a topic; the first holds the answer."""
-
-
-def judgements(world: World, split: str) -> list[tuple[str, str, int]]:
-    ids = [row["id"] for row in read_jsonl(world.folder / f"{split}.jsonl")]
-    return [(i, f"port{i.split('-')[1]}-{n}", grade) for i in ids for n, grade in enumerate(GRADES)]
-
-
-@pytest.fixture
-def folder(world: World, tmp_path: Path) -> Path:
-    """The tiny world in BEIR's layout."""
-    folder = tmp_path / "beir"
-    (folder / "qrels").mkdir(parents=True)
-    corpus, queries = read_jsonl(world.folder / "corpus.jsonl"), []
-    for split, name in {"train": "train", "validation": "dev", "test": "test"}.items():
-        rows = judgements(world, split)
-        (folder / f"qrels/{name}.tsv").write_text(
-            HEADER + "".join(f"{q}\t{p}\t{grade}\n" for q, p, grade in rows)
-        )
-        queries += [
-            {"_id": r["id"], "text": r["question"]}
-            for r in read_jsonl(world.folder / f"{split}.jsonl")
-        ]
-    # judged by nobody
-    queries.append({"_id": "q-x", "text": "Who rang the bell?", "metadata": {}})
-    write_jsonl(folder / "queries.jsonl", queries)
-    parts = [(row["id"], *row["contents"].split("\n")) for row in corpus]
-    write_jsonl(
-        folder / "corpus.jsonl",
-        [{"_id": i, "title": title, "text": text} for i, title, text in parts],
-    )
-    return folder
-
-
-class Doc(NamedTuple):
-    doc_id: str
-    title: str
-    text: str
-
-    def default_text(self) -> str:
-        return f"{self.title} {self.text}"
-
-
-@pytest.fixture(scope="session")
-def package(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    with pytest.MonkeyPatch.context() as patch:
-        # it makes its folders when it is imported
-        patch.setenv("IR_DATASETS_HOME", str(tmp_path_factory.mktemp("ir_datasets")))
-        return pytest.importorskip("ir_datasets")
-
-
-@pytest.fixture
-def dataset(package: Any, folder: Path, world: World, tmp_path: Path) -> str:
-    """Name of a dataset with three subsets, whose parts are in three formats: JSONL, TSV, TREC."""
-    name, local, formats = f"radio-{tmp_path.name}", package.util.LocalDownload, package.formats
-    mapping = {"doc_id": "_id", "title": "title", "text": "text"}
-    docs = formats.JsonlDocs(local(folder / "corpus.jsonl"), Doc, mapping)
-    text = "".join(f"{row['_id']}\t{row['text']}\n" for row in read_jsonl(folder / "queries.jsonl"))
-    (tmp_path / "queries.tsv").write_text(text)
-    queries = formats.TsvQueries(local(tmp_path / "queries.tsv"))
-    package.registry.register(name, package.Dataset(docs, queries))
-    for split in ("train", "validation", "test"):
-        rows = judgements(world, split)
-        (tmp_path / f"{split}.qrels").write_text(
-            "".join(f"{q} 0 {p} {grade}\n" for q, p, grade in rows)
-        )
-        qrels = formats.TrecQrels(local(tmp_path / f"{split}.qrels"), {})
-        package.registry.register(f"{name}/{split}", package.Dataset(docs, queries, qrels))
-    return name
 
 
 def module(tmp_path: Path, **options: Any) -> IRDatasetsDataModule:
@@ -311,128 +240,6 @@ def test_a_judgement_that_is_corrected_is_taught_anew(folder: Path, tmp_path: Pa
         assert second.teacher is not None
         assert {p for p, score in first.teacher.items() if score == 1} == {best}
         assert {p for p, score in second.teacher.items() if score == 1} == {"port0-0"}
-
-
-# ir_datasets
-
-
-def test_the_passages_are_read_from_the_package_once(
-    dataset: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    read: list[str] = []
-    monkeypatch.setattr(
-        beir,
-        "_records",
-        lambda name, kind, real=beir._records: read.append(kind) or real(name, kind),
-    )
-    assert len(module(tmp_path, **subsets(dataset)).corpus) == 32
-    # the name of all subsets' passages is that of the dataset above them
-    again = module(tmp_path, test=f"{dataset}/test")
-    assert again.corpus["port3-0"].title == "About port3"
-    assert read == ["docs"]
-
-
-def test_a_name_that_is_not_known_or_has_no_judgements_is_met_with_those_close_to_it(
-    dataset: str, tmp_path: Path
-) -> None:
-    with pytest.raises(
-        InputError, match=r"no dataset 'beir/nfcorpus/trian'; close: beir/nfcorpus/train, "
-    ):
-        module(tmp_path, train="beir/nfcorpus/trian").prepare_data()
-    with pytest.raises(InputError, match=r"no dataset '§'; close: see https://ir-datasets\.com"):
-        module(tmp_path, train="§").prepare_data()
-    with pytest.raises(
-        InputError,
-        match=f"{dataset}: this dataset has no qrels; below it: {dataset}/train, {dataset}/v",
-    ):
-        module(tmp_path, train=dataset).prepare_data()
-    # known without a download
-    with pytest.raises(
-        InputError, match=r"beir/nfcorpus: this dataset has no qrels; below it: beir/nfcorpus/dev"
-    ):
-        module(tmp_path, train="beir/nfcorpus").prepare_data()
-
-
-def test_one_corpus_serves_all_splits(dataset: str, tmp_path: Path) -> None:
-    with pytest.raises(
-        InputError, match=f"{dataset}/train and beir/nfcorpus/test have different passages"
-    ):
-        _ = module(tmp_path, train=f"{dataset}/train", test="beir/nfcorpus/test").corpus
-    assert len(module(tmp_path, train=f"{dataset}/train", test=f"{dataset}/test").corpus) == 32
-
-
-def test_a_passage_that_is_judged_more_than_once_has_its_best_grade(
-    dataset: str, tmp_path: Path
-) -> None:
-    path = tmp_path / "train.qrels"
-    path.write_text(path.read_text() + "q-0-0 0 port0-1 3\nq-0-0 0 port0-0 1\nq-0-0 0 port0-3 -1\n")
-    assert module(tmp_path, train=f"{dataset}/train").questions("train")[0].gold == {
-        "port0-0": 2,
-        "port0-1": 3,
-    }
-
-
-@pytest.mark.parametrize(
-    ("file", "line", "message"),
-    [
-        (
-            "beir/corpus.jsonl",
-            '{"_id": "p", "title"',
-            r"/train: docs: ir_datasets cannot read them \(JSONDecodeError: ",
-        ),
-        (
-            "beir/corpus.jsonl",
-            '{"_id": "p", "text": ""}',
-            r"/train: docs: .* cannot read them \(KeyError: 'title'\)",
-        ),
-        (
-            "beir/corpus.jsonl",
-            '{"_id": "port0-0", "title": "", "text": ""}',
-            r"/train: docs: row 33: id 'port0-0' is a duplicate, first used at .*/train: docs: row 1",
-        ),
-        (
-            "queries.tsv",
-            "q9",
-            r"/train: queries: .* cannot read them \(RuntimeError: expected 2 fields, got 1\)",
-        ),
-        (
-            "queries.tsv",
-            "q-0-0\tWho?",
-            r"/train: queries: row \d+: id 'q-0-0' is a duplicate, first used at .* row 1",
-        ),
-        (
-            "train.qrels",
-            "q9 0",
-            r"/train: qrels: .* cannot read them \(RuntimeError: expected 4 columns, got 2",
-        ),
-        (
-            "train.qrels",
-            "q9 0 p1 much",
-            r"/train: qrels: .* cannot read them \(ValueError: invalid literal for int",
-        ),
-        ("train.qrels", "q9 0 p1 1", r"/train: judged, but not among the queries: 1, such as 'q9'"),
-    ],
-)
-def test_a_dataset_that_the_package_cannot_read_is_named(
-    file: str, line: str, message: str, dataset: str, tmp_path: Path
-) -> None:
-    path = tmp_path / file
-    path.write_text(f"{path.read_text()}{line}\n")
-    with pytest.raises(InputError, match=message):
-        module(tmp_path, **subsets(dataset)).prepare_data()
-
-
-def test_a_missing_package_is_named_with_what_installs_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "ir_datasets", None)
-    with pytest.raises(
-        InputError, match=r"need ir_datasets: pip install 'radio-rag\[ir\]'; or give a path"
-    ):
-        module(tmp_path, train="beir/nfcorpus/train").prepare_data()
-
-
-# The command line
 
 
 @pytest.mark.parametrize("kind", ["folder", "package"])

@@ -57,30 +57,26 @@ def module(kind: type[FlashRAGDataModule], folder: Path, **options: Any) -> Flas
     return kind(cache_dir=str(folder / "cache"), teacher=RetrievalScore(), **options)
 
 
-@pytest.fixture
-def hub(tmp_path: Path) -> str:
+def make_hub(folder: Path, rows: dict[str, list[dict[str, Any]]]) -> str:
     """A dataset repository as the hub has it: a card that lists the configurations, and a folder
-    for each."""
-    folder = tmp_path / "repository"
+    for each, with a file for each split of ``rows``."""
+    configs = []
     for name in [kind.dataset for kind in KINDS]:
         (folder / name).mkdir(parents=True)
-        for split in ("train", "test"):
-            write_jsonl(
-                folder / name / f"{split}.jsonl",
-                [{**r, "id": r["id"].replace("train", split)} for r in ROWS],
-            )
-    configs = [
-        {
-            "config_name": kind.dataset,
-            "data_files": [
-                {"split": s, "path": f"{kind.dataset}/{s}.jsonl"} for s in ("train", "test")
-            ],
-        }
-        for kind in KINDS
-    ]
+        files = []
+        for split, content in rows.items():
+            write_jsonl(folder / name / f"{split}.jsonl", content)
+            files.append({"split": split, "path": f"{name}/{split}.jsonl"})
+        configs.append({"config_name": name, "data_files": files})
     # JSON is YAML
     (folder / "README.md").write_text(f"---\n{json.dumps({'configs': configs})}\n---\n")
     return str(folder)
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> str:
+    test = [{**row, "id": row["id"].replace("train", "test")} for row in ROWS]
+    return make_hub(tmp_path / "repository", {"train": ROWS, "test": test})
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -157,8 +153,8 @@ def test_a_branch_is_pinned_to_the_commit_that_it_was_when_first_read(tmp_path: 
 from data_modules import NaturalQuestionsDataModule
 from radio.retrievers import BM25
 for revision in ("main", "v2", "{"c" * 40}"):
-    data = NaturalQuestionsDataModule(revision=revision, repository="team/questions", retriever=BM25(),
-                                      cache_dir={str(tmp_path)!r})
+    data = NaturalQuestionsDataModule(revision=revision, repository="team/questions",
+                                      retriever=BM25(), cache_dir={str(tmp_path)!r})
     print(data._commit())
 """
     environment = {

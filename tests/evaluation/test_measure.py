@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from radio.cache import Cache
-from radio.evaluation.asking import ask
 from radio.evaluation.measure import (
     answer_numbers,
     order_of,
@@ -17,7 +16,7 @@ from radio.evaluation.measure import (
     read,
     tied_tops,
 )
-from radio.generators import Generator, Prompt
+from radio.generators import Generator, Prompt, ask
 from radio.schema import Candidate, Example, Passage, Question
 
 PASSAGES = {

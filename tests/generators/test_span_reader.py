@@ -60,7 +60,10 @@ def test_it_finds_years_numbers_and_names(question: str, answer: str) -> None:
     ],
 )
 def test_the_kind_of_answer_counts_more_than_a_near_word(question: str, answer: str) -> None:
-    text = "The Skerry bridge is 600 metres long, with four towers. It opened in 1905; Ines Moreau of Lyon designed it."
+    text = (
+        "The Skerry bridge is 600 metres long, with four towers. It opened in 1905; Ines Moreau of "
+        "Lyon designed it."
+    )
     assert ask(question, Passage("p", text)) == answer
 
 

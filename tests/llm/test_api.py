@@ -1,72 +1,28 @@
-"""Writers against a server that speaks the real wire formats to the real SDKs, and fails in every
-way it can."""
+"""Models behind HTTP, against a server that speaks the real wire formats to the real SDKs, and
+fails in every way it can."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-import random
-import signal
-import sqlite3
-import subprocess
-import sys
-import time
-from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from radio.cache import Cache
-from radio.rationales import AnthropicWriter, OpenAIWriter, Request, fill
-from radio.rationales.api import HOPELESS, ApiWriter
-from radio.schema import InputError, Passage, Question
-from tests.conftest import PATIENCE, ROOT
-from tests.llm_server import KEY, serve
+from radio.llm.openai import OpenAIModel
+from radio.llm.tally import HOPELESS
+from radio.rationales import AnthropicWriter, OpenAIWriter
+from radio.schema import InputError, Question
+from tests.conftest import ROOT
+from tests.llm.asking import APIS, PRICES, ask, failures, questions, rows, spent, writer
+from tests.llm_server import serve
+from tests.llm_wire import KEY
 
 pytest.importorskip("openai", reason="the extra `openai` is not installed")
-APIS = ("anthropic", "openai")
-PRICES = {
-    "claude-test": {"input": 1.0, "output": 5.0, "batch": 0.5},
-    "gpt-test": {"input": 1.0, "output": 5.0},
-}
 
 
-@pytest.fixture(autouse=True)
-def keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-
-
-def questions(count: int) -> list[Question]:
-    return [
-        Question(f"q{n}", f"Which lamp burns in tower {n}?", (f"lamp {n}",)) for n in range(count)
-    ]
-
-
-def writer(api: str, url: str, **options: Any) -> ApiWriter:
-    if api == "anthropic":
-        return AnthropicWriter("claude-test", base_url=url, **options)
-    return OpenAIWriter("gpt-test", base_url=f"{url}/v1", **options)
-
-
-def ask(writer: ApiWriter, asked: Sequence[Question], folder: Path) -> Counter[str]:
-    requests = [Request(writer.key(q), q) for q in asked]
-    return fill(
-        writer, requests, Cache(folder / "radio.sqlite"), folder / "failures.jsonl", "rationales"
-    )
-
-
-def rows(folder: Path) -> list[dict[str, Any]]:
-    return [row for _, row in Cache(folder / "radio.sqlite").items_json("rationale")]
-
-
-def failures(folder: Path) -> dict[str, str]:
-    path = folder / "failures.jsonl"
-    lines = path.read_text().splitlines() if path.is_file() else []
-    return {row["id"]: row["error"] for row in map(json.loads, lines)}
+Radio = Callable[..., tuple[int, str, str]]
 
 
 @pytest.mark.parametrize("api", APIS)
@@ -90,7 +46,7 @@ def test_rationales_are_written_once_and_kept_with_all_that_the_server_said(
     assert (row["usage"]["input"], row["usage"]["output"]) == (100, 40)
     assert row["response"]["id"].startswith("msg_" if api == "anthropic" else "chatcmpl-")
     assert row["prompt"] == made.prompt
-    assert made._spent == pytest.approx(20 * (100 * 1 + 40 * 5) / 1e6)
+    assert spent(made) == pytest.approx(20 * (100 * 1 + 40 * 5) / 1e6)
     body = stats["bodies"][0]
     assert body["top_p"] == 0.9
     assert body["max_tokens"] == 300
@@ -200,205 +156,6 @@ def test_a_cut_answer_is_asked_for_again_only_with_a_higher_limit(api: str, tmp_
     assert [row["outcome"] for row in rows(tmp_path)] == ["truncated"]
 
 
-def test_spending_stops_before_max_cost(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    # an answer costs 100 + 5 * 40 = 300 millionths of a dollar, and may cost five times that
-    with serve(tmp_path) as server:
-        made = writer("anthropic", server.url, prices=PRICES, max_cost=0.02, concurrency=4)
-        outcomes = ask(made, questions(200), tmp_path)
-        answered = len(server.stats()["answered"])
-        assert 0 < answered < 200
-        assert answered == outcomes["written"] == len(rows(tmp_path))
-        assert 0.01 < made._spent <= 0.02
-        text = capsys.readouterr().err
-        assert "rationales: 200 of 200 missing; about" in text
-        assert "counted by the API on 20" in text
-        assert "stops before $0.02" in text
-        assert "stopped at max_cost" in text
-        assert "raise it to go on" in made.hint()
-        ask(writer("anthropic", server.url, prices=PRICES, max_cost=1.0), questions(200), tmp_path)
-        assert set(server.stats()["answered"].values()) == {1}
-    with pytest.raises(InputError, match="prices has no entry for 'claude-test'"):
-        writer("anthropic", server.url, max_cost=1.0)
-
-
-def test_the_estimate_says_how_tokens_were_counted(tmp_path: Path) -> None:
-    asked = [Request("k", question) for question in questions(3)]
-    made = OpenAIWriter("a-local-model", base_url="http://127.0.0.1:9/v1")
-    assert "3.5 characters a token, as tiktoken does not know a-local-model" in made.estimate(asked)
-    assert "no price is known for a-local-model" in made.estimate(asked)
-
-
-def test_the_budget_of_requests_a_minute_is_kept(tmp_path: Path) -> None:
-    with serve(tmp_path) as server:
-        start = time.monotonic()
-        ask(writer("openai", server.url, requests_per_minute=1200), questions(41), tmp_path)
-        assert time.monotonic() - start >= 40 * 60 / 1200
-
-
-def test_two_processes_that_start_together_pay_once(tmp_path: Path) -> None:
-    with serve(tmp_path, "--latency", "0.05") as server:
-        command = [sys.executable, __file__, "openai", server.url, str(tmp_path), "100"]
-        both = [subprocess.Popen(command) for _ in range(2)]
-        assert [process.wait(PATIENCE) for process in both] == [0, 0]
-        assert set(server.stats()["answered"].values()) == {1}
-    assert len(rows(tmp_path)) == 100
-
-
-def killed(way: str, url: str, folder: Path, count: int, longest: float) -> None:
-    """Start to write, kill -9 after at most ``longest`` seconds, 50 times over; then let it
-    finish."""
-    command = [sys.executable, __file__, way, url, str(folder), str(count), str(longest)]
-    assert subprocess.run(command, stdout=subprocess.DEVNULL).returncode == 0
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("api", APIS)
-def test_kill_9_at_fifty_moments_loses_no_answer(api: str, tmp_path: Path) -> None:
-    with serve(
-        tmp_path, "--faults", "0.3", "--kinds", "429", "500", "drop", "--latency", "0.05"
-    ) as server:
-        killed(api, server.url, tmp_path, 1500, 0.8)
-        answered = server.stats()["answered"]
-    assert {row["question"] for row in rows(tmp_path)} == set(answered)
-    assert len(answered) == 1500
-    again = Counter(answered)
-    again.subtract(dict.fromkeys(answered, 1))
-    # 16 calls were under way at each kill
-    assert again.total() <= 50 * 16
-    assert sqlite3.connect(tmp_path / "radio.sqlite").execute(
-        "PRAGMA integrity_check"
-    ).fetchone() == ("ok",)
-
-
-@pytest.mark.slow
-def test_kill_9_pays_for_no_batch_twice(tmp_path: Path) -> None:
-    options = ("--batch-seconds", "1.0", "--faults", "0.2", "--kinds", "500", "drop", "truncate")
-    with serve(tmp_path, *options) as server:
-        killed("batches", server.url, tmp_path, 1000, 0.5)
-        stats = server.stats()
-    assert set(stats["answered"].values()) == {1}
-    assert {row["question"] for row in rows(tmp_path)} == set(stats["answered"])
-    assert len(stats["answered"]) == 1000
-    assert stats["batches"] == 4
-    assert Cache(tmp_path / "radio.sqlite").items_json("batch") == []
-
-
-def batches(url: str, **options: Any) -> AnthropicWriter:
-    return AnthropicWriter(
-        "claude-test", base_url=url, mode="batches", poll_seconds=0.05, prices=PRICES, **options
-    )
-
-
-def test_batches_are_split_and_cost_half(tmp_path: Path) -> None:
-    with serve(tmp_path) as server:
-        made = batches(server.url, batch_size=30)
-        assert ask(made, questions(100), tmp_path) == {"written": 100, "cached": 0}
-        assert server.stats()["batches"] == 4
-        assert made._spent == pytest.approx(100 * (100 * 1 + 40 * 5) / 1e6 / 2)
-        plain = writer("anthropic", server.url)
-        assert ask(plain, questions(100), tmp_path) == {"cached": 100}, (
-            "the way of ordering is not part of the key"
-        )
-
-
-def test_a_batch_whose_acceptance_was_never_seen_is_found_again(tmp_path: Path) -> None:
-    with serve(tmp_path, "--batch-drop", "1.0") as server:
-        with pytest.raises(InputError, match="the next run looks whether it was accepted"):
-            ask(batches(server.url), questions(50), tmp_path)
-        assert ask(batches(server.url), questions(50), tmp_path)["written"] == 50
-        assert server.stats()["batches"] == 1
-
-
-def test_expired_and_rejected_requests_of_a_batch_are_failures_that_the_next_run_retries(
-    tmp_path: Path,
-) -> None:
-    asked = [
-        *questions(10),
-        Question("e", "Will this expire?", ("yes",)),
-        Question("l", "Is it too long?", ("yes",)),
-    ]
-    with serve(tmp_path) as server:
-        assert ask(batches(server.url), asked, tmp_path) == {
-            "written": 10,
-            "failed": 2,
-            "cached": 0,
-        }
-        assert "expired" in failures(tmp_path)["e"]
-        assert "too long" in failures(tmp_path)["l"]
-        ask(batches(server.url), asked, tmp_path)
-        assert Counter(server.stats()["answered"].values()) == {1: 10, 2: 2}
-
-
-def test_a_batch_that_is_gone_is_a_failure_and_asked_for_anew(tmp_path: Path) -> None:
-    with serve(tmp_path / "first") as server:
-        made = batches(server.url)
-        key = made.key(questions(1)[0])
-    cache = Cache(tmp_path / "radio.sqlite")
-    cache.put_json(
-        "batch", {"b": {"id": "msgbatch_gone", "keys": [key], "time": "2026-01-01T00:00:00+00:00"}}
-    )
-    with serve(tmp_path / "second") as server:
-        assert ask(batches(server.url), questions(1), tmp_path)["failed"] == 1
-        assert "msgbatch_gone is no longer at the server" in failures(tmp_path)["q0"]
-        assert ask(batches(server.url), questions(1), tmp_path)["written"] == 1
-
-
-def test_no_batch_is_submitted_that_could_exceed_max_cost(tmp_path: Path) -> None:
-    with serve(tmp_path) as server:
-        made = batches(server.url, batch_size=20, max_cost=0.03)
-        outcomes = ask(made, questions(100), tmp_path)
-        assert 0 < outcomes["written"] < 100
-        assert made._spent <= 0.03
-
-
-def test_a_long_fixed_prefix_is_marked_for_the_prompt_cache(tmp_path: Path) -> None:
-    prompt = tmp_path / "long.txt"
-    prompt.write_text(
-        "=== system\n"
-        + "Explain with care. " * 400
-        + "\n=== user\nQuestion: {question}\n{answers}\n"
-    )
-    assert "cache_control" not in AnthropicWriter().body("x")["system"][0]
-    body = AnthropicWriter(prompt=str(prompt)).body("x")
-    assert body["system"][0]["cache_control"] == {"type": "ephemeral"}
-
-
-def test_passages_are_part_of_the_key_only_if_the_prompt_shows_them() -> None:
-    question, passages = questions(1)[0], [Passage("p1", "A\nlamp"), Passage("p2", "B\ntower")]
-    made = AnthropicWriter(prompt="passages", passages=2)
-    assert made.passages_shown == 2
-    keys = {
-        made.key(question, passages),
-        made.key(question, passages[:1]),
-        made.key(question, passages[::-1]),
-    }
-    assert len(keys) == 3
-    assert AnthropicWriter().passages_shown == 0
-
-
-@pytest.mark.parametrize(
-    "change", ["model", "prompt", "sampling", "concurrency", "max_tokens", "base_url"]
-)
-def test_only_what_changes_the_answer_changes_the_key(change: str) -> None:
-    plain: dict[str, Any] = {"model": "gpt-test", "sampling": {"temperature": 0.2}}
-    other = {
-        "model": "gpt-4o",
-        "prompt": "hops",
-        "sampling": {"temperature": 0.3},
-        "concurrency": 99,
-        "max_tokens": 999,
-        "base_url": "http://127.0.0.1:9",
-    }[change]
-    question = questions(1)[0]
-    same = OpenAIWriter(**plain).key(question) == OpenAIWriter(**{**plain, change: other}).key(
-        question
-    )
-    assert same == (change in ("concurrency", "max_tokens", "base_url"))
-
-
-Radio = Callable[..., tuple[int, str, str]]
-
-
 def test_a_key_reaches_no_file(
     radio: Radio, tiny_run: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -425,32 +182,29 @@ def test_a_key_reaches_no_file(
     assert [name for name, text in texts.items() if KEY.encode() in text] == []
 
 
-def main(way: str, url: str, folder: str, count: str, longest: str = "") -> int:
-    """What the tests above run in a process of its own, and kill."""
-    os.environ.update(ANTHROPIC_API_KEY=KEY, OPENAI_API_KEY=KEY)
-
-    def work() -> None:
-        mine = (
-            batches(url, batch_size=250)
-            if way == "batches"
-            else writer(way, url, timeout=10.0, retries=20)
-        )
-        ask(mine, questions(int(count)), Path(folder))
-
-    rng = random.Random(1)
-    # a fork has all modules loaded, so that the kill falls into the work and not into the imports
-    _ = AnthropicWriter().sdk.AsyncAnthropic, OpenAIWriter().sdk.AsyncOpenAI
-    for _ in range(50 if longest else 0):
-        child = os.fork()
-        if child == 0:
-            work()
-            os._exit(0)
-        time.sleep(rng.uniform(0, float(longest)))
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-    work()
-    return 0
+# Addresses
 
 
-if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+@pytest.mark.parametrize("kind", [AnthropicWriter, OpenAIWriter], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize(
+    "found",
+    ["localhost:8000", "localhost:8000/v1", "127.0.0.1:9", "http://", "ftp://x", "http://a:b"],
+)
+def test_an_address_that_is_none_is_refused_before_anything_is_asked(kind: Any, found: str) -> None:
+    with pytest.raises(
+        InputError, match=r"base_url: found .* expected an address with http:// or https://"
+    ):
+        kind(base_url=found)
+
+
+def test_the_message_shows_the_address_as_it_should_be() -> None:
+    with pytest.raises(InputError, match=r"such as 'http://localhost:8000/v1'"):
+        OpenAIWriter("m", base_url="localhost:8000/v1")
+
+
+def test_the_address_of_the_environment_is_looked_at_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "localhost:8000")
+    with pytest.raises(InputError, match="OPENAI_BASE_URL: found 'localhost:8000'"):
+        OpenAIWriter("m")
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://localhost:8000/v1/")
+    assert OpenAIModel("m")._base_url == "http://localhost:8000/v1"

@@ -1,5 +1,4 @@
-"""TransformersWriter on tiny models: what it generates is what the model generates for each prompt
-alone."""
+"""Language models on this machine, tiny ones: a batch gives what each prompt gives alone."""
 
 from __future__ import annotations
 
@@ -9,11 +8,14 @@ from typing import Any
 import pytest
 
 from radio.cache import Cache
+from radio.llm.transformers import LoadedModel
 from radio.rationales import Failure, Request, TransformersWriter, fill
-from radio.rationales.local import _Copy
 from radio.schema import InputError, Question, Rationale
 
-CHAT = "{% for m in messages %}[{{ m.role }}] {{ m.content }} {% endfor %}{% if add_generation_prompt %}[go] {% endif %}"
+CHAT = (
+    "{% for m in messages %}[{{ m.role }}] {{ m.content }} {% endfor %}"
+    "{% if add_generation_prompt %}[go] {% endif %}"
+)
 WORDS = (
     "question correct answer rationale which lamp burns in the tower because of fog "
     + " ".join(map(str, range(30)))
@@ -111,7 +113,7 @@ def test_sampling_follows_the_settings(model: str, tmp_path: Path) -> None:
 
 def test_a_prompt_that_does_not_fit_fails_alone(model: str, tmp_path: Path) -> None:
     template = TransformersWriter(model)._template
-    copy = _Copy(model, "float32", "cpu")
+    copy = LoadedModel(model, "float32", "cpu")
     lengths = [
         len(copy.prompt(template.system, template.render(request.question)))
         for request in requests()

@@ -14,10 +14,10 @@ from safetensors.torch import load_file, save_file
 
 from radio.encoders import Encoder
 from radio.generators import ExtractiveReader, Prompt
+from radio.llm.transformers import LoadedModel
 from radio.models.limits import place
 from radio.rationales import TransformersWriter
 from radio.rationales.judges import NLIJudge
-from radio.rationales.local import _Copy
 from radio.rerankers import BiEncoder, CrossEncoder, LateInteraction, YesNoLM
 from radio.schema import InputError, Passage, Question, Rationale
 from tests.rationales.test_judges import nli
@@ -53,7 +53,7 @@ LOADERS: dict[str, Callable[[str], Any]] = {
     "Encoder": lambda model: Encoder(model, device="cpu").load(),
     "ExtractiveReader": read,
     "NLIJudge": judge,
-    "TransformersWriter": lambda model: _Copy(model, "float32", "cpu"),
+    "TransformersWriter": lambda model: LoadedModel(model, "float32", "cpu"),
 }
 
 

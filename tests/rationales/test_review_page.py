@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from radio.rationales.marks import Mark, Reviews, read_marks
-from radio.rationales.review import ReviewServer
+from radio.rationales.server import ReviewServer
 from tests.conftest import PATIENCE, read_jsonl
-from tests.rationales.test_review import ATTACK, make_items, serving
+from tests.rationales.reviewing import ATTACK, make_items, serving
 
 
 @pytest.fixture

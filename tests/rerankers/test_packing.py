@@ -287,23 +287,3 @@ def test_dropout_is_seeded_and_off_in_evaluation(tiny_bert: str) -> None:
     assert not once(1).equal(once(2))
     reranker.eval()
     assert once(1).equal(once(2))
-
-
-@pytest.mark.parametrize(
-    ("able", "expected"),
-    [({}, "32-true"), ({"avx512_bf16": True}, "bf16-mixed"), ({"amx_bf16": True}, "bf16-mixed")],
-)
-def test_precision_follows_the_instructions_that_the_cpu_has(
-    able: dict[str, bool], expected: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from radio.cli import RadioTrainer
-
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
-    quiet = {
-        "accelerator": "cpu",
-        "logger": False,
-        "enable_checkpointing": False,
-        "enable_progress_bar": False,
-    }
-    assert RadioTrainer(**quiet).precision == expected
-    assert RadioTrainer(precision="32-true", **quiet).precision == "32-true"

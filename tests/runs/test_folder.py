@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from radio.runs.folder import LOCK, MARK, WRITES, RunFolder, mark_as_own, sweep_suffix
+from radio.commands import rationales_report
 from radio.evaluation.files import read_metrics, read_predictions
+from radio.runs.folder import LOCK, MARK, WRITES, RunFolder, mark_as_own, sweep_suffix
 from radio.schema import InputError
 
 
@@ -64,7 +65,7 @@ def test_what_is_not_the_name_of_one_folder_is_refused(name: str, tmp_path: Path
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("command", [c for c in WRITES if c != "rationales_report"])
+@pytest.mark.parametrize("command", list(WRITES))
 def test_files_without_a_mark_are_left_alone_whatever_the_command(
     command: str, tmp_path: Path
 ) -> None:
@@ -283,12 +284,12 @@ def test_a_report_does_not_write_over_files_of_the_user(tmp_path: Path) -> None:
     rationales = tmp_path / "rationales.jsonl"
     rationales.write_text("paid for")
     with pytest.raises(InputError, match=r"rationales\.jsonl, but no mark"):
-        mark_as_own(tmp_path, WRITES["rationales_report"], "rationales_report")
+        mark_as_own(tmp_path, rationales_report.WRITES, "rationales_report")
     assert rationales.read_text() == "paid for"
     (tmp_path / "report").mkdir()
-    mark_as_own(tmp_path / "report", WRITES["rationales_report"], "rationales_report")
+    mark_as_own(tmp_path / "report", rationales_report.WRITES, "rationales_report")
     (tmp_path / "report/rationales.jsonl").write_text("of the report")
-    mark_as_own(tmp_path / "report", WRITES["rationales_report"], "rationales_report")
+    mark_as_own(tmp_path / "report", rationales_report.WRITES, "rationales_report")
 
 
 def test_the_points_of_a_sweep_have_folders_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -130,15 +130,12 @@ class CollapseGuard(L.Callback):
         self._groups += look.groups
         self._tied += look.groups - look.contrasts
         if not (math.isfinite(look.loss) and math.isfinite(look.largest)):
+            scores_are_finite = math.isfinite(look.largest)
             found = (
-                f"the loss is {look.loss}"
-                if math.isfinite(look.largest)
-                else "scores are NaN or infinite"
+                f"the loss is {look.loss}" if scores_are_finite else "scores are NaN or infinite"
             )
-            return self._tell(
-                "not finite",
-                f"{where}: {found}. Likely cause: {self._why_not_finite(look, trainer, module)}",
-            )
+            cause = self._why_not_finite(look, trainer, module)
+            return self._tell("not finite", f"{where}: {found}. Likely cause: {cause}")
         if not look.contrasts:
             return None
         self._first = self._first or look
@@ -147,12 +144,12 @@ class CollapseGuard(L.Callback):
         )
         if len(self._collapsed) < self.patience:
             return None
-        found = f"since step {self._collapsed[0]} the scores within a group are constant (now {look.largest:.3g} at most, "
-        found += f"differing by {look.spread:.2g})"
-        return self._tell(
-            "collapsed",
-            f"{where}: {found}. Likely cause: {self._why_collapsed(look, trainer, module)}",
+        found = (
+            f"since step {self._collapsed[0]} the scores within a group are constant "
+            f"(now {look.largest:.3g} at most, differing by {look.spread:.2g})"
         )
+        cause = self._why_collapsed(look, trainer, module)
+        return self._tell("collapsed", f"{where}: {found}. Likely cause: {cause}")
 
     def _constant(self, spread: float, look: _Look) -> bool:
         return spread <= self.min_spread * look.largest
@@ -165,22 +162,46 @@ class CollapseGuard(L.Callback):
     def _why_not_finite(self, look: _Look, trainer: L.Trainer, module: L.LightningModule) -> str:
         if not all(p.isfinite().all() for p in module.parameters()):
             clip = "" if trainer.gradient_clip_val else ", or set --trainer.gradient_clip_val 1.0"
-            return f"an exploding gradient, which has destroyed the weights; lower the learning rate{clip}"
+            return (
+                "an exploding gradient, which has destroyed the weights; lower the learning rate"
+                f"{clip}"
+            )
         if not math.isfinite(look.largest):
-            return f"an overflow in the network at precision {trainer.precision}; try bf16-mixed or 32-true"
-        return f"the loss itself (the largest score is {look.largest:.3g}): a temperature near 0, or targets out of range"
+            return (
+                f"an overflow in the network at precision {trainer.precision}; try bf16-mixed or "
+                "32-true"
+            )
+        return (
+            f"the loss itself (the largest score is {look.largest:.3g}): a temperature near 0, or "
+            "targets out of range"
+        )
 
     def _why_collapsed(self, look: _Look, trainer: L.Trainer, module: L.LightningModule) -> str:
         if self._tied > self._groups / 2:
-            return f"the teacher, which scores all candidates alike in {self._tied:.0f} of {self._groups:.0f} groups"
+            return (
+                f"the teacher, which scores all candidates alike in {self._tied:.0f} of "
+                f"{self._groups:.0f} groups"
+            )
         if not self._constant(look.span, look):
             limit = getattr(module, "max_length", "?")
-            cause = f"the scores follow the question alone: passages cut off (max_length {limit}), or too high a rate"
+            cause = (
+                "the scores follow the question alone: passages cut off "
+                f"(max_length {limit}), or too high a rate"
+            )
         elif self._first is not None and self._constant(self._first.spread, self._first):
-            cause = "a dead head (frozen, or all zero): every passage has had the same score from the first look on"
+            cause = (
+                "a dead head (frozen, or all zero): every passage has had the same score from the "
+                "first look on"
+            )
         else:
-            cause = "a learning rate too high, which has killed the head: every passage has the same score"
+            cause = (
+                "a learning rate too high, which has killed the head: every passage has the same "
+                "score"
+            )
         if str(trainer.precision).startswith("bf16") and look.spread == 0 < look.largest:
             step = torch.finfo(torch.bfloat16).eps * look.largest
-            cause += f"; or bf16 ties: such scores are rounded to multiples of about {step:.2g}, try 32-true"
+            cause += (
+                f"; or bf16 ties: such scores are rounded to multiples of about {step:.2g}, try "
+                "32-true"
+            )
         return cause

@@ -107,7 +107,7 @@ def model_card(
         gain: what :func:`radio.evaluation.results.gain_over_base` found there.
     """
     kind = type(module).__name__
-    rows = "\n".join(f"| {name} | {value:.4f} |" for name, value in sorted(figures.items()))
+    table = "\n".join(f"| {name} | {value:.4f} |" for name, value in sorted(figures.items()))
     doubt = no_better(gain)
     warning = f"\n> **Warning**: {doubt}\n" if doubt else ""
     return f"""---
@@ -118,8 +118,10 @@ tags: [reranking, retrieval-augmented-generation, rationale-distillation]
 
 # A {kind} fine-tuned by rationale distillation
 {warning}
-Made with [RADIO](https://arxiv.org/abs/2412.08519): `{module.model}` was trained to order the candidate passages of a
-question as a teacher does that has seen the answer and a rationale for it. Neither is needed for reranking.
+Made with [RADIO](https://arxiv.org/abs/2412.08519): `{module.model}` was trained to order \
+the candidate passages of a
+question as a teacher does that has seen the answer and a rationale for it. Neither is needed \
+for reranking.
 
 ```python
 {module.usage()}
@@ -132,9 +134,10 @@ question as a teacher does that has seen the answer and a rationale for it. Neit
 | steps | {step} |
 | maximum length | {module.max_length} |
 
-Figures of the validation of these weights (training and validation questions only; test figures are in the run folder):
+Figures of the validation of these weights (training and validation questions only; test figures \
+are in the run folder):
 
 | metric | value |
 |---|---|
-{rows}
+{table}
 """

@@ -12,10 +12,9 @@ import lightning as L
 
 from radio.callbacks.evaluation import Evaluation, examples_of
 from radio.data.module import datamodule_of
-from radio.evaluation.asking import ask
 from radio.evaluation.measure import ANSWER_METRICS, read
 from radio.evaluation.results import Results
-from radio.generators import Generator, Prompt, SpanReader
+from radio.generators import Generator, Prompt, SpanReader, ask
 from radio.processes import stopping_together
 from radio.ranges import check
 from radio.schema import InputError, Run

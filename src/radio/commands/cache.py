@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,9 @@ PAID = ("rationale", "answer")
 
 NUMBERS = ("embedding", "token embeddings")
 """Kinds whose values are no JSON."""
+
+PART = 1000
+"""Rows of a file that are stored at once."""
 
 OUTCOMES = ("written", "empty", "refused", "truncated")
 
@@ -41,24 +44,48 @@ _OUTCOME = (
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; returns the exit status."""
+    chosen = _parser().parse_args(arguments)
+    check("radio cache prune", vars(chosen))
+    path = Path(chosen.cache_dir) / "radio.sqlite"
+    if chosen.command != "import" and not path.is_file():
+        raise InputError(f"{path}: no such file; name the folder of the cache with --cache_dir")
+    cache = Cache(path)
+    if chosen.command == "info":
+        _info(cache)
+    elif chosen.command == "export":
+        try:
+            count = _export(cache, chosen)
+        except OSError as error:
+            reason = error.strerror or error
+            raise InputError(f"{chosen.file}: cannot be written ({reason})") from None
+        print(f"{count} entries written to {chosen.file}")
+    elif chosen.command == "import":
+        new, total = _import(cache, chosen.file)
+        print(f"{new} of {total} entries are new in {path}")
+    else:
+        _prune(cache, chosen)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument(
         "--cache_dir", default=".radio_cache", help="folder of the cache (default: .radio_cache)"
     )
-    chosen = argparse.ArgumentParser(add_help=False)
-    chosen.add_argument("--kind", help="kind of entries, for example rationale or answer")
-    chosen.add_argument("--model", help="only what this model wrote")
-    chosen.add_argument("--prompt", help="only this prompt: the beginning of its fingerprint")
-    chosen.add_argument(
+    choice = argparse.ArgumentParser(add_help=False)
+    choice.add_argument("--kind", help="kind of entries, for example rationale or answer")
+    choice.add_argument("--model", help="only what this model wrote")
+    choice.add_argument("--prompt", help="only this prompt: the beginning of its fingerprint")
+    choice.add_argument(
         "--outcome", choices=OUTCOMES, help="only rationales and answers that ended so"
     )
-    chosen.add_argument(
+    choice.add_argument(
         "--key", help="only the entry of this key, as a message about a damaged one gives it"
     )
     parser = argparse.ArgumentParser(prog="radio cache", description=(__doc__ or "").split(": ")[1])
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("info", parents=[common], help="what is in it")
-    export = commands.add_parser("export", parents=[common, chosen], help="write entries as JSONL")
+    export = commands.add_parser("export", parents=[common, choice], help="write entries as JSONL")
     export.add_argument(
         "file", type=Path, help="the file to write; rationales can be read by Recorded"
     )
@@ -67,33 +94,13 @@ def main(arguments: Sequence[str]) -> int:
     )
     load.add_argument("file", type=Path)
     prune = commands.add_parser(
-        "prune", parents=[common, chosen], help="remove entries with --yes, count them without"
+        "prune", parents=[common, choice], help="remove entries with --yes, count them without"
     )
     prune.add_argument(
         "--older_than", type=_days, metavar="DAYS", help="only entries older than this"
     )
     prune.add_argument("--yes", action="store_true", help="really remove them")
-    args = parser.parse_args(arguments)
-    check("radio cache prune", vars(args))
-    path = Path(args.cache_dir) / "radio.sqlite"
-    if args.command != "import" and not path.is_file():
-        raise InputError(f"{path}: no such file; name the folder of the cache with --cache_dir")
-    cache = Cache(path)
-    if args.command == "info":
-        _info(cache)
-    elif args.command == "export":
-        try:
-            print(f"{_export(cache, args)} entries written to {args.file}")
-        except OSError as error:
-            raise InputError(
-                f"{args.file}: cannot be written ({error.strerror or error})"
-            ) from None
-    elif args.command == "import":
-        new, total = _import(cache, args.file)
-        print(f"{new} of {total} entries are new in {path}")
-    else:
-        _prune(cache, args)
-    return 0
+    return parser
 
 
 def _days(text: str) -> float:
@@ -110,7 +117,10 @@ def _info(cache: Cache) -> None:
     table = Table(
         "kind", "entries", "MB", "first", "last", title=str(cache.path), title_justify="left"
     )
-    sql = "SELECT kind, COUNT(*), SUM(LENGTH(value)), MIN(created), MAX(created) FROM entries GROUP BY kind"
+    sql = (
+        "SELECT kind, COUNT(*), SUM(LENGTH(value)), MIN(created), MAX(created) "
+        "FROM entries GROUP BY kind"
+    )
     for kind, count, size, first, last in cache.query(sql):
         table.add_row(kind, f"{count:,}", f"{size / 1e6:,.1f}", first, last)
     console = Console()
@@ -118,55 +128,56 @@ def _info(cache: Cache) -> None:
     names = ("model", "prompt", "usage.input", "usage.output")
     model, prompt, read, written = (_FIELD.format(name) for name in names)
     sql = (
-        f"SELECT {model}, SUBSTR({prompt}, 1, 12), {_OUTCOME}, COUNT(*), SUM({read}), SUM({written}) "  # noqa: S608
+        f"SELECT {model}, SUBSTR({prompt}, 1, 12), {_OUTCOME}, "  # noqa: S608
+        f"COUNT(*), SUM({read}), SUM({written}) "
         "FROM entries WHERE kind = 'rationale' GROUP BY 1, 2, 3"
     )
     detail = Table("model", "prompt", "outcome", "rationales", "input tokens", "output tokens")
-    for row in cache.query(sql):
-        detail.add_row(*(f"{x or 0:,}" if i >= 3 else str(x or "") for i, x in enumerate(row)))
+    for *texts, count, read_tokens, written_tokens in cache.query(sql):
+        numbers = [f"{number or 0:,}" for number in (count, read_tokens, written_tokens)]
+        detail.add_row(*(str(text or "") for text in texts), *numbers)
     if detail.row_count:
         console.print(detail)
 
 
-def _where(args: argparse.Namespace) -> tuple[str, list[Any]]:
-    """SQL condition of the chosen entries."""
-    parts, values = ["1"], []
-    if args.kind:
-        parts.append("kind = ?")
-        values.append(args.kind)
-    for column, wanted in (
-        ("key", args.key),
-        (_FIELD.format("model"), args.model),
-        (_OUTCOME, args.outcome),
-    ):
+def _where(chosen: argparse.Namespace) -> tuple[str, list[str]]:
+    """SQL condition of the chosen entries, and the values of its question marks."""
+    conditions, values = ["1"], []
+    columns = {
+        "kind": chosen.kind,
+        "key": chosen.key,
+        _FIELD.format("model"): chosen.model,
+        _OUTCOME: chosen.outcome,
+    }
+    for column, wanted in columns.items():
         if wanted:
-            parts.append(f"{column} = ?")
+            conditions.append(f"{column} = ?")
             values.append(wanted)
-    if args.prompt:
-        parts.append(f"{_FIELD.format('prompt')} LIKE ?")
-        values.append(f"{args.prompt}%")
-    if getattr(args, "older_than", None) is not None:
-        parts.append("created < DATETIME('now', ?)")
-        values.append(f"-{args.older_than} days")
-    return " AND ".join(parts), values
+    if chosen.prompt:
+        conditions.append(f"{_FIELD.format('prompt')} LIKE ?")
+        values.append(f"{chosen.prompt}%")
+    if getattr(chosen, "older_than", None) is not None:
+        conditions.append("created < DATETIME('now', ?)")
+        values.append(f"-{chosen.older_than} days")
+    return " AND ".join(conditions), values
 
 
-def _export(cache: Cache, args: argparse.Namespace) -> int:
-    where, values = _where(args)
-    if not args.kind:
+def _export(cache: Cache, chosen: argparse.Namespace) -> int:
+    where, values = _where(chosen)
+    if not chosen.kind:
         where += f" AND kind IN {PAID}"
     sql = f"SELECT key, kind, created, value FROM entries WHERE {where} ORDER BY created, key"  # noqa: S608
-    ambiguous = _ambiguous_ids(row for _, _, _, row in _read(cache, sql, values))
+    ambiguous = _ambiguous_ids(value for _, _, _, value in _read(cache, sql, values))
     count = 0
-    with atomic_write(args.file) as file:
+    with atomic_write(chosen.file) as file:
         for key, kind, created, value in _read(cache, sql, values):
             row = dict(value) if isinstance(value, dict) else {"value": value}
             if row.get("id") in ambiguous:
                 # two datasets may use the same ids: those rationales join by the text of the
                 # question
                 del row["id"]
-            line = {**row, "key": key, "kind": kind, "created": created}
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+            row |= {"key": key, "kind": kind, "created": created}
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
             count += 1
     return count
 
@@ -183,47 +194,58 @@ def _read(cache: Cache, sql: str, values: Sequence[Any]) -> Iterator[tuple[str, 
             raise cache.damaged(key, str(error)) from None
 
 
-def _ambiguous_ids(values: Iterator[Any]) -> set[str]:
+def _ambiguous_ids(values: Iterable[Any]) -> set[str]:
     """Ids that stand for different questions."""
-    seen: dict[str, str] = {}
-    found = set()
+    first: dict[str, str] = {}
+    ambiguous = set()
     for value in values:
         if isinstance(value, dict) and "id" in value and "question" in value:
             text = normalise_question(value["question"])
-            if seen.setdefault(value["id"], text) != text:
-                found.add(value["id"])
-    return found
+            if first.setdefault(value["id"], text) != text:
+                ambiguous.add(value["id"])
+    return ambiguous
 
 
 def _import(cache: Cache, path: Path) -> tuple[int, int]:
     """Store the rows of a file that are not there yet; returns how many were new, and how many
     there are."""
     new = total = 0
-    part: dict[str, tuple[str, Any]] = {}
-
-    def store() -> int:
-        fresh = {key: part[key] for key in cache.missing(list(part))}
-        for kind in {kind for kind, _ in fresh.values()}:
-            cache.put_json(kind, {key: value for key, (k, value) in fresh.items() if k == kind})
-        part.clear()
-        return len(fresh)
-
+    waiting: dict[str, tuple[str, Any]] = {}
     for place, row in read_rows(path):
-        lacking = [name for name in ("key", "kind") if not isinstance(row.get(name), str)]
-        if lacking:
+        key, kind, value = _entry(place, row)
+        waiting[key] = (kind, value)
+        total += 1
+        if len(waiting) == PART:
+            new += _store(cache, waiting)
+            waiting = {}
+    return new + _store(cache, waiting), total
+
+
+def _store(cache: Cache, entries: Mapping[str, tuple[str, Any]]) -> int:
+    """Store those entries that the cache lacks; returns how many they were."""
+    lacking = cache.missing(list(entries))
+    by_kind: dict[str, dict[str, Any]] = {}
+    for key in lacking:
+        kind, value = entries[key]
+        by_kind.setdefault(kind, {})[key] = value
+    for kind, values in by_kind.items():
+        cache.put_json(kind, values)
+    return len(lacking)
+
+
+def _entry(place: str, row: dict[str, Any]) -> tuple[str, str, Any]:
+    """Key, kind and value of a row of the file."""
+    for name in ("key", "kind"):
+        if not isinstance(row.get(name), str):
             raise InputError(
-                f"{place}: key {lacking[0]!r} is missing: expected a row of 'radio cache export' "
+                f"{place}: key {name!r} is missing: expected a row of 'radio cache export' "
                 "(files of rationales alone are read by Recorded)"
             )
-        key, kind = row.pop("key"), row.pop("kind")
-        row.pop("created", None)
-        value = row["value"] if set(row) == {"value"} else row
-        _check(place, kind, value)
-        part[key] = (kind, value)
-        total += 1
-        if len(part) == 1000:
-            new += store()
-    return new + store(), total
+    key, kind = row.pop("key"), row.pop("kind")
+    row.pop("created", None)
+    value = row["value"] if set(row) == {"value"} else row
+    _check(place, kind, value)
+    return key, kind, value
 
 
 def _check(place: str, kind: str, value: Any) -> None:
@@ -240,8 +262,8 @@ def _check(place: str, kind: str, value: Any) -> None:
         raise InputError(f"{place}: found no {kind} of 'radio cache export' ({error})") from None
 
 
-def _prune(cache: Cache, args: argparse.Namespace) -> None:
-    where, values = _where(args)
+def _prune(cache: Cache, chosen: argparse.Namespace) -> None:
+    where, values = _where(chosen)
     if where == "1":
         raise InputError(
             "prune: say what to remove: --kind, --model, --prompt, --outcome, --key or --older_than"
@@ -249,7 +271,7 @@ def _prune(cache: Cache, args: argparse.Namespace) -> None:
     sql = f"SELECT kind, COUNT(*) FROM entries WHERE {where} GROUP BY kind"  # noqa: S608
     counts = dict(cache.query(sql, values))
     shown = ", ".join(f"{count:,} {kind}" for kind, count in counts.items()) or "nothing"
-    if not args.yes:
+    if not chosen.yes:
         print(f"would remove: {shown} (add --yes to do it)")
         return
     cache.execute(f"DELETE FROM entries WHERE {where}", values)  # noqa: S608

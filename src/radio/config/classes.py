@@ -80,7 +80,10 @@ def find_class(name: str, bases: Sequence[type[Any]]) -> type[Any]:
 
 
 def _one_of(bases: Sequence[type[Any]]) -> str:
-    return f", expected one of {', '.join(choices(bases))}, or the import path of your own class (module.Class)"
+    return (
+        f", expected one of {', '.join(choices(bases))}, or the import path of your own class "
+        "(module.Class)"
+    )
 
 
 def _by_short_name(name: str, bases: Sequence[type[Any]]) -> type[Any]:
@@ -190,8 +193,12 @@ def _no_module(module_name: str, wanted: str, name: str, bases: Sequence[type[An
     )
     if "." in wanted:
         parent = sys.modules.get(wanted.rpartition(".")[0])
-        return f"found {name!r}, but {_where(parent) if parent else 'its package'} has no module {wanted!r}{hint}"
-    return f"found {name!r}, but there is no module {wanted!r} in this folder ({here}) or among what is installed{hint}"
+        place = _where(parent) if parent else "its package"
+        return f"found {name!r}, but {place} has no module {wanted!r}{hint}"
+    return (
+        f"found {name!r}, but there is no module {wanted!r} in this folder ({here}) or among what "
+        f"is installed{hint}"
+    )
 
 
 def _place_of(error: BaseException, module_name: str) -> str:

@@ -13,27 +13,19 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import types
-import typing
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from enum import Enum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from jsonargparse._parameter_resolvers import get_signature_parameters
 
 from radio.config.classes import find_class
+from radio.config.files import read_config
+from radio.config.kinds import Kind, kind_of, parameters
 from radio.config.mistakes import unknown_key
-from radio.config.options import (
-    Dotted,
-    Key,
-    Raw,
-    Source,
-    is_class_like,
-    read_config,
-    read_text_value,
-)
+from radio.config.sources import Source
+from radio.config.values import Dotted, Key, Raw, is_class_like, read_text_value
 from radio.schema import InputError
 
 Given = list[tuple[Source, Any]]
@@ -42,67 +34,6 @@ Given = list[tuple[Source, Any]]
 
 class Append(list[Any]):
     """Items that ``key+`` adds to a list."""
-
-
-@dataclass(frozen=True)
-class Kind:
-    """What an annotation allows, as far as merging must know it."""
-
-    classes: tuple[type[Any], ...] = ()
-    """Base classes of the parts that fit."""
-    record: type[Any] | None = None
-    """A dataclass, whose fields are given by key."""
-    items: Any = None
-    """Annotation of the items, where a list of parts fits."""
-    entries: Any = None
-    """Annotation of the values, where a dictionary of parts fits."""
-    text: bool = False
-    nothing: bool = False
-
-
-def kind_of(annotation: Any) -> Kind:
-    """Take an annotation apart."""
-    members = _members(annotation)
-    classes, record, items, entries = [], None, None, None
-    for member in members:
-        origin, arguments = typing.get_origin(member), typing.get_args(member)
-        if inspect.isclass(member) and dataclasses.is_dataclass(member):
-            record = member
-        elif inspect.isclass(origin) and issubclass(origin, Mapping) and len(arguments) == 2:
-            entries = arguments[1] if _holds_parts(arguments[1]) else None
-        elif inspect.isclass(origin) and issubclass(origin, Iterable) and arguments:
-            items = arguments[0] if _holds_parts(arguments[0]) else None
-        elif inspect.isclass(member) and _is_part(member):
-            classes.append(member)
-    text = any(member is str or typing.get_origin(member) is typing.Literal for member in members)
-    return Kind(tuple(classes), record, items, entries, text, type(None) in members)
-
-
-def _members(annotation: Any) -> tuple[Any, ...]:
-    if typing.get_origin(annotation) is typing.Annotated:
-        annotation = typing.get_args(annotation)[0]
-    if typing.get_origin(annotation) in {typing.Union, types.UnionType}:
-        return tuple(m for part in typing.get_args(annotation) for m in _members(part))
-    return (annotation,)
-
-
-def _is_part(kind: type[Any]) -> bool:
-    plain = issubclass(kind, Enum | Path | dict | list | tuple) or kind.__module__ in {
-        "builtins",
-        "datetime",
-        "inspect",
-    }
-    return not plain and kind is not Any
-
-
-def _holds_parts(annotation: Any) -> bool:
-    kind = kind_of(annotation)
-    return bool(kind.classes or kind.record)
-
-
-def parameters(kind: type[Any]) -> dict[str, Any]:
-    """Annotations of the arguments of a class, by name."""
-    return {parameter.name: parameter.annotation for parameter in get_signature_parameters(kind)}
 
 
 class Merge:
@@ -242,56 +173,50 @@ class Merge:
 
     def _part(self, path: Key, kind: Kind, given: Given) -> Any:
         """A class and its arguments; a different class starts from its own defaults."""
-        current: type[Any] | None = None
-        result: dict[str, Any] = {}
-        arguments: dict[str, Given] = {}
-        plain: Any = None
-        switched: list[tuple[str, str, list[str], list[str]]] = []
+        part = _Part()
         for source, value in given:
-            loaded = _loaded(value)
-            if isinstance(loaded, str) and Path(loaded).suffix in {".yaml", ".yml", ".json"}:
-                loaded = read_config(str(loaded)).tree
-            if isinstance(loaded, str) and not kind.text:
-                loaded = {"class_path": str(loaded)}
+            loaded = _as_part(value, text=kind.text)
             if not isinstance(loaded, Mapping):
-                current, result, arguments, plain = None, {}, {}, loaded
+                part = _Part(plain=loaded, switches=part.switches)
                 continue
             if kind.text and not is_class_like(loaded):
-                current, result, arguments, plain = None, {}, {}, value
+                part = _Part(plain=value, switches=part.switches)
                 continue
-            name, inner, rest = self._split(path, source, loaded)
+            name, arguments, more = self._split(path, source, loaded)
             if name is not None:
                 try:
-                    new = find_class(name, kind.classes)
+                    chosen = find_class(name, kind.classes)
                 except InputError as error:
                     raise InputError(f"{source.place(path)}: {error}") from error.__cause__
-                if current not in (None, new):
-                    assert current is not None
-                    kept = self._shared(path, current, new)
-                    stay = [argument for argument in arguments if argument in kept]
-                    leave = [argument for argument in arguments if argument not in kept]
-                    switched.append((current.__name__, new.__name__, stay, leave))
-                    arguments = {argument: arguments[argument] for argument in stay}
-                    result = {}
-                current, result["class_path"] = new, name
-            _collect(arguments, source, inner)
-            if rest:
-                result["dict_kwargs"] = {**result.get("dict_kwargs", {}), **_leaf([(source, rest)])}
-        if not arguments and current is None and not result:
-            return str(plain) if isinstance(plain, str) else plain
-        if current is None:
-            current = self._only_class(path, kind, arguments)
-            result["class_path"] = f"{current.__module__}.{current.__qualname__}"
-        for old, new_name, stay, leave in switched:
-            self._note(
-                path, old, new_name, [name for name in stay if len(arguments[name]) == 1], leave
-            )
-        self._check_complete(
-            path, given[-1][0], current, arguments, bool(result.get("dict_kwargs"))
-        )
-        if arguments:
-            result["init_args"] = self._arguments(path, current, arguments)
+                self._choose(path, part, chosen, name)
+            _collect(part.arguments, source, arguments)
+            if more:
+                part.more |= _leaf([(source, more)])
+        if part.chosen is None and not part.arguments and not part.more:
+            return str(part.plain) if isinstance(part.plain, str) else part.plain
+        if part.chosen is None:
+            part.chosen = self._only_class(path, kind, part.arguments)
+            part.name = f"{part.chosen.__module__}.{part.chosen.__qualname__}"
+        self._note_switches(path, part)
+        self._check_complete(path, given[-1][0], part.chosen, part.arguments, bool(part.more))
+        result: dict[str, Any] = {"class_path": part.name}
+        if part.more:
+            result["dict_kwargs"] = part.more
+        if part.arguments:
+            result["init_args"] = self._arguments(path, part.chosen, part.arguments)
         return result
+
+    def _choose(self, path: Key, part: _Part, chosen: type[Any], name: str) -> None:
+        """Name the class of a part; one that was named before leaves what both have in common."""
+        if part.chosen not in (None, chosen):
+            assert part.chosen is not None
+            kept = self._shared(path, part.chosen, chosen)
+            stay = [argument for argument in part.arguments if argument in kept]
+            leave = [argument for argument in part.arguments if argument not in kept]
+            part.switches.append(_Switch(part.chosen.__name__, chosen.__name__, stay, leave))
+            part.arguments = {argument: part.arguments[argument] for argument in stay}
+            part.more = {}
+        part.chosen, part.name = chosen, name
 
     def _check_complete(
         self, path: Key, source: Source, kind: type[Any], arguments: Mapping[str, Given], more: bool
@@ -378,14 +303,55 @@ class Merge:
                 return set(parameters(common))
         return set()
 
-    def _note(
-        self, path: Key, old: str, new: str, stay: Sequence[str], leave: Sequence[str]
-    ) -> None:
-        if not stay and not leave:
-            return
-        parts = [f"keeps {', '.join(stay)}"] if stay else []
-        parts += [f"drops {', '.join(leave)} of {old}"] if leave else []
-        self.notes.append(f"{'.'.join(path)}: {new} takes the place of {old}: {'; '.join(parts)}")
+    def _note_switches(self, path: Key, part: _Part) -> None:
+        for switch in part.switches:
+            # an argument that was given again after the switch is no longer the old one
+            stay = [name for name in switch.stay if len(part.arguments[name]) == 1]
+            facts = [f"keeps {', '.join(stay)}"] if stay else []
+            if switch.leave:
+                facts.append(f"drops {', '.join(switch.leave)} of {switch.old}")
+            if facts:
+                self.notes.append(
+                    f"{'.'.join(path)}: {switch.new} takes the place of {switch.old}: "
+                    f"{'; '.join(facts)}"
+                )
+
+
+@dataclass
+class _Switch:
+    """A class that took the place of another one."""
+
+    old: str
+    new: str
+    stay: list[str]
+    """Arguments that the new one keeps."""
+    leave: list[str]
+
+
+@dataclass
+class _Part:
+    """A class and its arguments, as far as the sources are read."""
+
+    chosen: type[Any] | None = None
+    name: str = ""
+    """Of the class, as it was given."""
+    arguments: dict[str, Given] = field(default_factory=dict)
+    more: dict[str, Any] = field(default_factory=dict)
+    """``dict_kwargs``: arguments that the class does not name."""
+    plain: Any = None
+    """The value where no class is given, such as null."""
+    switches: list[_Switch] = field(default_factory=list)
+
+
+def _as_part(value: Any, *, text: bool) -> Any:
+    """A value in the place of a class: that of a file if it names one, and of a class if it is a
+    text where ``text`` itself does not fit."""
+    loaded = _loaded(value)
+    if isinstance(loaded, str) and Path(loaded).suffix in {".yaml", ".yml", ".json"}:
+        loaded = read_config(str(loaded)).tree
+    if isinstance(loaded, str) and not text:
+        loaded = {"class_path": str(loaded)}
+    return loaded
 
 
 def _collect(found: dict[str, Given], source: Source, tree: Mapping[str, Any]) -> None:

@@ -7,13 +7,13 @@ import difflib
 import inspect
 import re
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import lightning as L
 
 from radio.config.classes import subclasses
-from radio.config.options import Key
+from radio.config.values import Key
 from radio.data.module import RationaleDataModule
 from radio.losses import Loss
 from radio.rerankers import Reranker
@@ -94,6 +94,9 @@ def _elsewhere(name: str, here: str) -> str | None:
 Place = Callable[[Key], str | None]
 """Where a key was written, in the user's words; None where it was not."""
 
+LONGEST_VALUE, LONGEST_MESSAGE = 200, 600
+"""Characters that are shown of a value, and of a message of the parser."""
+
 
 def explain(message: str, place: Place = lambda path: None, tree: Any = None) -> str:
     """An error of jsonargparse in terms of the user's own words: full key, what was found, what was
@@ -106,49 +109,67 @@ def explain(message: str, place: Place = lambda path: None, tree: Any = None) ->
         tree: the values that were parsed.
     """
     message = re.sub(r"\x1b\[[0-9;]*m", "", message)
-    if required := re.search(r"arguments are required: (.*)", message):
-        names = " and ".join(
-            f"--{name.split('.')[-1]}" for name in sorted(required[1].split(", "), reverse=True)
-        )
-        return f"{names} missing: given neither on the command line nor in a --config file"
+    required = re.search(r"arguments are required: (.*)", message)
+    if required:
+        return _required(required[1].split(", "))
     keys = re.findall(r"Parser key \"([^\"]+)\"", message)
-    value = re.findall(r"(?:Given value|Got value): (.*)", message)
-    found = value[-1].strip() if value else ""
-    path = _full_key(tree, keys[-1], found) if keys else ()
-    where = f"{place(path) or f'key {chr(39)}{keys[-1]}{chr(39)}'}: " if keys else ""
-    choices = re.findall(r"Expected a typing\.Literal\[(.*?)\]", message)
-    if value and choices:
-        return f"{where}found {found[:200]!r}, expected one of {', '.join(choices)}"
-    members = re.findall(r"Subtypes: \[(.*)\]", message) or re.findall(
-        r"Expected a (<class '[\w.]+'>)", message
-    )
-    if value and members:
-        expected = re.sub(r"<class '(?:[\w.]+\.)?(\w+)'>", r"\1", members[-1]).replace(
-            "NoneType", "null"
-        )
-        expected = re.sub(r"\bSequence\b", "a list", expected)
-        # commas between the members of a union, not those inside of dict[str, int]
-        expected = re.sub(r", (?![^\[]*\])", " or ", expected)
-        return f"{where}found {found[:200]!r}, expected {expected}"
+    values = re.findall(r"(?:Given value|Got value): (.*)", message)
+    value = values[-1].strip() if values else ""
+    where = ""
+    if keys:
+        path = _full_key(tree, keys[-1], value)
+        where = (place(path) or f"key {keys[-1]!r}") + ": "
+    expected = _expected(message)
+    if values and expected:
+        return f"{where}found {value[:LONGEST_VALUE]!r}, expected {expected}"
     lines = [line.rstrip() for line in message.splitlines() if line.strip()]
-    return where + "\n".join(lines[1:] if keys and len(lines) > 1 else lines)[:600]
+    if keys and len(lines) > 1:
+        # the first line names the key, which stands before it already
+        del lines[0]
+    return where + "\n".join(lines)[:LONGEST_MESSAGE]
+
+
+def _required(options: Sequence[str]) -> str:
+    """The message for options without which there is no run: ``--model`` and ``--data``."""
+    names = [f"--{option.split('.')[-1]}" for option in sorted(options, reverse=True)]
+    return (
+        f"{' and '.join(names)} missing: given neither on the command line nor in a --config file"
+    )
+
+
+def _expected(message: str) -> str | None:
+    """What the parser expected, without Python's spelling of types; None where it does not say."""
+    choices = re.findall(r"Expected a typing\.Literal\[(.*?)\]", message)
+    if choices:
+        return f"one of {', '.join(choices)}"
+    unions = re.findall(r"Subtypes: \[(.*)\]", message)
+    classes = re.findall(r"Expected a (<class '[\w.]+'>)", message)
+    if not unions and not classes:
+        return None
+    expected = (unions or classes)[-1]
+    expected = re.sub(r"<class '(?:[\w.]+\.)?(\w+)'>", r"\1", expected)
+    expected = expected.replace("NoneType", "null")
+    expected = re.sub(r"\bSequence\b", "a list", expected)
+    # commas between the members of a union, not those inside of dict[str, int]
+    return re.sub(r", (?![^\[]*\])", " or ", expected)
 
 
 def _full_key(tree: Any, key: str, value: str) -> Key:
     """The path that ends with a key, where several do the one that holds the value."""
-    paths = [(path, found) for path, found in _paths(tree) if path[-1] == key.split(".")[-1]]
-    holding = [path for path, found in paths if str(found) == value]
-    return (holding or [path for path, _ in paths] or [(key,)])[0]
+    last = key.split(".")[-1]
+    ending = [(path, held) for path, held in _paths(tree) if path[-1] == last]
+    for path, held in ending:
+        if str(held) == value:
+            return path
+    return ending[0][0] if ending else (key,)
 
 
 def _paths(tree: Any, above: Key = ()) -> Iterator[tuple[Key, Any]]:
-    items = (
-        tree.items()
-        if isinstance(tree, dict)
-        else enumerate(tree)
-        if isinstance(tree, list)
-        else ()
-    )
+    items: Iterable[tuple[Any, Any]] = ()
+    if isinstance(tree, dict):
+        items = tree.items()
+    elif isinstance(tree, list):
+        items = enumerate(tree)
     for key, value in items:
         path = (*above, str(key))
         yield path, value
@@ -159,6 +180,9 @@ def constructor_error(kind: type[Any], error: Exception) -> str:
     """One message for what the constructor of a class raised, other than a mistake that it names
     itself."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if frame.name == "__init__"] or frames
+    frame = ([frame for frame in frames if frame.name == "__init__"] or list(frames))[-1]
     text = str(error).strip() or "no message"
-    return f"{kind.__name__} cannot be made: {type(error).__name__}: {text} ({own[-1].filename}:{own[-1].lineno})"
+    return (
+        f"{kind.__name__} cannot be made: {type(error).__name__}: {text} "
+        f"({frame.filename}:{frame.lineno})"
+    )

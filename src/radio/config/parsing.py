@@ -3,6 +3,7 @@ each mistake."""
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
@@ -12,7 +13,8 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 from radio.config.merging import Merge
 from radio.config.mistakes import Place, constructor_error, explain
-from radio.config.options import Words, given, is_main_process, sources
+from radio.config.sources import given
+from radio.config.words import Words, sources
 from radio.schema import InputError
 
 
@@ -58,6 +60,11 @@ def made_by(make: Callable[..., Any] | None = None) -> Callable[..., Any]:
             raise InputError(constructor_error(kind, error)) from error
 
     return instantiate
+
+
+def is_main_process() -> bool:
+    """Whether this process speaks for all."""
+    return os.environ.get("LOCAL_RANK", "0") == "0" and bool(sys.argv)
 
 
 def merged(

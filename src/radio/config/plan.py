@@ -8,22 +8,19 @@ a reader can give the answers that are asked for: that takes two parts.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
 
+import lightning as L
 from lightning.pytorch.utilities import rank_zero_warn
 
 from radio.callbacks import GeneratorInTheLoop
+from radio.data.module import RationaleDataModule
 from radio.evaluation.results import SYSTEMS
-from radio.losses import Loss
 from radio.ranges import check
 from radio.rerankers import Reranker
-from radio.samplers import GroupSampler
+from radio.samplers import check_groups
 from radio.schema import InputError, Question
 from radio.text import findable
-
-if TYPE_CHECKING:
-    import lightning as L
 
 OURS = ("radio", "data_modules", "lightning")
 """Packages whose classes log what is known here."""
@@ -32,13 +29,13 @@ STEPS = ("training_step", "validation_step", "on_validation_epoch_end", "on_trai
 """Methods in which a reranker of the user's own may log more."""
 
 
-def check_run(callbacks: Sequence[L.Callback], model: Reranker, data: Any) -> None:
+def check_run(callbacks: Sequence[L.Callback], model: Reranker, data: RationaleDataModule) -> None:
     """Refuse a training whose parts do not fit each other.
 
     Args:
         callbacks: of the trainer.
         model: the reranker.
-        data: the :class:`data_modules.RationaleDataModule`.
+        data: the data module.
 
     Raises:
         InputError: names the two parts, what was found and what is expected.
@@ -47,7 +44,9 @@ def check_run(callbacks: Sequence[L.Callback], model: Reranker, data: Any) -> No
     _check_monitors(callbacks, model)
 
 
-def check_data(callbacks: Iterable[L.Callback], data: Any, splits: Sequence[str]) -> None:
+def check_data(
+    callbacks: Sequence[L.Callback], data: RationaleDataModule, splits: Sequence[str]
+) -> None:
     """Refuse callbacks that the questions of a split give nothing to compute; reads the questions.
 
     Args:
@@ -58,14 +57,10 @@ def check_data(callbacks: Iterable[L.Callback], data: Any, splits: Sequence[str]
     Raises:
         InputError: names callback, split, what was found and what is expected.
     """
-    callbacks = list(callbacks)
+    never_validates = "train" in splits and "validation" not in splits
     for callback in callbacks:
         monitor = getattr(callback, "monitor", None)
-        if (
-            "train" in splits
-            and "validation" not in splits
-            and str(monitor).startswith("validation/")
-        ):
+        if never_validates and str(monitor).startswith("validation/"):
             rank_zero_warn(
                 f"{type(callback).__name__}: monitor {monitor!r} is never computed: found no "
                 "validation questions, so the last weights are taken, whether or not they are the "
@@ -73,8 +68,8 @@ def check_data(callbacks: Iterable[L.Callback], data: Any, splits: Sequence[str]
             )
         if isinstance(callback, GeneratorInTheLoop):
             _warn_of_all_read(callback, data.eval_candidates)
-    for split in splits:
-        if split not in ("validation", "test"):
+    for split in ("validation", "test"):
+        if split not in splits:
             continue
         questions = data.split_questions(split)
         for callback in callbacks:
@@ -92,30 +87,6 @@ def _warn_of_all_read(callback: GeneratorInTheLoop, candidates: int) -> None:
         rank_zero_warn(
             f"GeneratorInTheLoop: top_k {top} is more than the {candidates} candidates that are "
             "ranked (data.init_args.eval_candidates): it reads all of them, whatever the ranking"
-        )
-
-
-def check_groups(sampler: GroupSampler, loss: Loss) -> None:
-    """Refuse a loss that takes other positives than the sampler draws.
-
-    A loss sees teacher scores alone, so one with positives of its own takes the highest of a group.
-    Losses that follow the scores themselves go with every sampler.
-    """
-    name, kind = type(sampler).__name__, type(loss).__name__
-    for taken in sorted(loss.positives_taken) if sampler.marks_positives else ():
-        if taken != sampler.positives:
-            raise InputError(
-                f"{name} and {kind}: found {sampler.positives} positives in a group, of which the "
-                f"loss takes {taken}; expected the same number: "
-                f"--model.init_args.loss.init_args.positives {sampler.positives}, another sampler, "
-                "or a loss that follows the teacher's scores, such as ListNet"
-            )
-    if loss.positives_taken and not sampler.best_first:
-        raise InputError(
-            f"{name} and {kind}: found a negative that the teacher ranks above the positive: the "
-            "loss takes the highest teacher score of a group for the positive, and would train "
-            "that negative up; expected negatives below the positive, or a loss that follows the "
-            "teacher's scores, such as ListNet"
         )
 
 
@@ -138,15 +109,22 @@ def _check_monitors(callbacks: Sequence[L.Callback], model: Reranker) -> None:
                     f"{better!r}: {'lower' if better == 'min' else 'higher'} is better"
                 )
         elif all(_is_ours(part) for part in callbacks) and not _logs_more(model):
-            near = difflib.get_close_matches(monitor, sorted(known), n=3, cutoff=0.5)
-            own = [found for found in sorted(known) if found == f"validation/{monitor}"]
-            hint = f"; did you mean {' or '.join(map(repr, own or near))}?" if own or near else ""
-            raise InputError(
-                f"{name}: monitor: found {monitor!r}, which nothing computes in training{hint} "
-                "Expected one of: "
-                f"{', '.join(sorted(found for found in known if found.count('/') == 1))}. Further "
-                "metrics are settings of RankEvaluation and GeneratorInTheLoop"
-            )
+            raise InputError(_nothing_computes(name, monitor, sorted(known)))
+
+
+def _nothing_computes(callback: str, monitor: str, known: Sequence[str]) -> str:
+    """The message for a monitor that is not known."""
+    meant = [f"validation/{monitor}"] if f"validation/{monitor}" in known else []
+    if not meant:
+        meant = difflib.get_close_matches(monitor, known, n=3, cutoff=0.5)
+    hint = f"; did you mean {' or '.join(map(repr, meant))}?" if meant else ""
+    # of the systems, the tuned one alone: the others would fill the screen
+    plain = [name for name in known if name.count("/") == 1]
+    return (
+        f"{callback}: monitor: found {monitor!r}, which nothing computes in training{hint} "
+        f"Expected one of: {', '.join(plain)}. Further metrics are settings of RankEvaluation and "
+        "GeneratorInTheLoop"
+    )
 
 
 def _logged(callbacks: Sequence[L.Callback], model: Reranker) -> set[str]:
@@ -194,23 +172,11 @@ def _check_computed(callback: L.Callback, questions: Sequence[Question]) -> None
     monitor = getattr(callback, "monitor", None)
     if not isinstance(monitor, str) or not monitor.startswith("validation/"):
         return
-    metric = monitor.removeprefix("validation/").split("/")
-    name = metric[1] if len(metric) > 1 else metric[0]
-    if name.startswith("gold_") and not any(question.gold for question in questions):
-        lacking = "are annotated with the passages that support them (metadata gold_ids)"
-    elif name.split("@")[0] in (
-        "mrr",
-        "ndcg",
-        "recall",
-        "precision",
-        "answer_in_context",
-    ) and not any(findable(question.golden_answers) for question in questions):
-        lacking = "have an answer that a passage can contain"
-    elif name.split("@")[0] in ("em", "f1") and not any(
-        question.golden_answers for question in questions
-    ):
-        lacking = "have an answer"
-    else:
+    # validation/METRIC, or validation/SYSTEM/METRIC
+    parts = monitor.removeprefix("validation/").split("/")
+    metric = parts[1] if len(parts) > 1 else parts[0]
+    lacking = _lacking(metric, questions)
+    if lacking is None:
         return
     raise InputError(
         f"{type(callback).__name__}: monitor: found {monitor!r}, but none of the {len(questions)} "
@@ -219,4 +185,15 @@ def _check_computed(callback: L.Callback, questions: Sequence[Question]) -> None
     )
 
 
-__all__ = ["check_data", "check_groups", "check_run"]
+def _lacking(metric: str, questions: Sequence[Question]) -> str | None:
+    """What none of the questions has, though a metric needs it; None if some have it."""
+    name = metric.split("@")[0]
+    if metric.startswith("gold_"):
+        if not any(question.gold for question in questions):
+            return "are annotated with the passages that support them (metadata gold_ids)"
+    elif name in ("mrr", "ndcg", "recall", "precision", "answer_in_context"):
+        if not any(findable(question.golden_answers) for question in questions):
+            return "have an answer that a passage can contain"
+    elif name in ("em", "f1") and not any(question.golden_answers for question in questions):
+        return "have an answer"
+    return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import lightning as L
 import torch
@@ -15,12 +15,9 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from radio import contracts
 from radio.batching import group_batch
 from radio.processes import gathered, stopping_together
+from radio.rerankers import Reranker
 from radio.samplers import GroupSampler
 from radio.schema import Example, Group, GroupBatch, Passage
-
-if TYPE_CHECKING:
-    from radio.rerankers import Reranker
-
 
 StudentScores = dict[str, dict[str, float]]
 """Scores by the reranker in training: question id -> passage id -> score."""
@@ -250,7 +247,8 @@ def student_scores(loader: TrainLoader) -> StudentScores:
     from tqdm import tqdm
 
     trainer, groups = loader.trainer, loader.groups
-    module = reranker_of(trainer)
+    module = trainer.lightning_module
+    assert isinstance(module, Reranker), "the data module has looked"
     rank, ranks = processes()
     candidates = Groups(groups.examples, groups.passages, None, groups.seed)
     batches: DataLoader[list[Group]] = DataLoader(
@@ -295,16 +293,6 @@ def _share(questions: int, size: int, rank: int, ranks: int) -> list[list[tuple[
         batches.append([(0, index) for index in range(start, end)])
     filled = math.ceil(len(batches) / ranks) * ranks
     return [batches[number % len(batches)] for number in range(rank, filled, ranks)]
-
-
-def reranker_of(trainer: L.Trainer) -> Reranker:
-    """The reranker that a trainer trains or evaluates."""
-    from radio.rerankers import Reranker
-
-    module = trainer.lightning_module
-    if not isinstance(module, Reranker):
-        raise TypeError(f"expected a Reranker as the model, found {type(module).__name__}")
-    return module
 
 
 class BatchMaker:

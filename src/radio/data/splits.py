@@ -11,6 +11,9 @@ from lightning.pytorch.utilities import rank_zero_info
 from radio.schema import InputError, Question
 from radio.text import normalise_question
 
+TAUGHT = ("train", "validation", "test")
+"""Splits that need answers and have teacher scores; ``predict`` needs neither."""
+
 
 @dataclass(frozen=True)
 class SplitCounts:

@@ -145,7 +145,7 @@ def read(
         passages: by id, at least the top ones.
         depths: how many passages to read; each number is a reading of its own.
         ask: gives the answers; called once with all prompts
-            (:func:`radio.evaluation.asking.ask`).
+            (:func:`radio.generators.ask`).
 
     Returns:
         Readings by ranking, then question, then depth, in the order given.

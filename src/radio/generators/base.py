@@ -49,13 +49,6 @@ class Generator(Fingerprinted):
         return fingerprint(["answer/3", self.fingerprint(), *self.asked(prompt)])
 
 
-def as_answer(value: Any) -> str:
-    """The answer in an entry of the cache; anything else is a TypeError."""
-    if not isinstance(value["answer"], str):
-        raise TypeError("expected a text as the answer")
-    return str(value["answer"])
-
-
 def what_is_read(prompt: Prompt) -> list[Any]:
     """:meth:`Generator.asked` of a reader of texts: neither ids nor metadata nor golden answers."""
     question = prompt.question

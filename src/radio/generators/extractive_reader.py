@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from radio.cache import Cache
 from radio.fingerprints import fingerprint
@@ -17,11 +17,17 @@ from radio.models.tokenizers import check_token_ids, load_tokenizer
 from radio.ranges import check
 from radio.schema import InputError, Passage
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 Spans = list[tuple[str, float]]
 """The best spans of a passage and their logits, best first."""
 
 Pair = tuple[str, Passage]
 """A question's text and a passage."""
+
+Places = dict[tuple[int, int], float]
+"""First and last character of spans of a text, and their logits."""
 
 
 class ExtractiveReader(Generator):
@@ -100,27 +106,28 @@ class ExtractiveReader(Generator):
         """Read each passage once for a question, whatever the rankings are that it stands in."""
         unread = self._unread(prompts)
         # all settings but the discount, which only weighs what was read
-        settings = {
-            name: value for name, value in self.depends_on().items() if name != "rank_discount"
-        }
+        settings = self.depends_on()
+        settings.pop("rank_discount")
         identity = [self._code(), settings]
         keys = [fingerprint(["spans/2", *identity, *_texts(pair)]) for pair in unread]
-        known = cache.get_json(keys, _as_spans)
-        todo = [(key, pair) for key, pair in zip(keys, unread, strict=True) if key not in known]
-        if todo:
-            from tqdm import tqdm
+        pairs = dict(zip(keys, unread, strict=True))
+        stored = cache.get_json(keys, _as_spans)
+        for key, spans in stored.items():
+            self._read[_texts(pairs[key])] = spans
+        missing = [key for key in keys if key not in stored]
+        if not missing:
+            return
+        from tqdm import tqdm
 
-            size = self._batch_size * 8
-            with tqdm(total=len(todo), desc="read passages", unit="passage", leave=False) as bar:
-                for start in range(0, len(todo), size):
-                    part = todo[start : start + size]
-                    found = self._spans_of([pair for _, pair in part])
-                    new = {key: spans for (key, _), spans in zip(part, found, strict=True)}
-                    cache.put_json("spans", new)
-                    known.update(new)
-                    bar.update(len(part))
-        for key, pair in zip(keys, unread, strict=True):
-            self._read[_texts(pair)] = known[key]
+        size = self._batch_size * 8
+        with tqdm(total=len(missing), desc="read passages", unit="passage", leave=False) as bar:
+            for start in range(0, len(missing), size):
+                part = missing[start : start + size]
+                found = self._spans_of([pairs[key] for key in part])
+                cache.put_json("spans", dict(zip(part, found, strict=True)))
+                for key, spans in zip(part, found, strict=True):
+                    self._read[_texts(pairs[key])] = spans
+                bar.update(len(part))
 
     def confidence(self, prompts: Sequence[Prompt], cache: Cache) -> list[list[float]]:
         """How sure it is to have found an answer: the logit of the best span in each passage of
@@ -129,41 +136,40 @@ class ExtractiveReader(Generator):
         A passage without a span has ``-inf``. The passages shown are those of :meth:`answer`.
         """
         self.prefetch(prompts, cache)
-        read = [
-            [self._read[_texts((p.question.question, x))] for x in self._shown(p)] for p in prompts
-        ]
-        return [
-            [spans[0][1] if spans else float("-inf") for spans in passages] for passages in read
-        ]
+        return [[self._highest(pair) for pair in self._pairs(prompt)] for prompt in prompts]
+
+    def _highest(self, pair: Pair) -> float:
+        spans = self._read[_texts(pair)]
+        return spans[0][1] if spans else float("-inf")
 
     def _unread(self, prompts: Sequence[Prompt]) -> list[Pair]:
         """Questions and passages that were not read yet, each once."""
-        pairs = [
-            (prompt.question.question, passage)
-            for prompt in prompts
-            for passage in self._shown(prompt)
-        ]
-        return list(
-            {_texts(pair): pair for pair in pairs if _texts(pair) not in self._read}.values()
-        )
+        unread: dict[tuple[str, str], Pair] = {}
+        for prompt in prompts:
+            for pair in self._pairs(prompt):
+                if _texts(pair) not in self._read:
+                    unread[_texts(pair)] = pair
+        return list(unread.values())
 
-    def _shown(self, prompt: Prompt) -> Sequence[Passage]:
-        return prompt.passages[:1] if self.rank_discount == 0 else prompt.passages
+    def _pairs(self, prompt: Prompt) -> list[Pair]:
+        """The question with each passage that is read for it."""
+        shown = prompt.passages[:1] if self.rank_discount == 0 else prompt.passages
+        return [(prompt.question.question, passage) for passage in shown]
 
     def _best(self, prompt: Prompt) -> str:
         totals: dict[str, float] = {}
         texts: dict[str, str] = {}
-        for rank, passage in enumerate(self._shown(prompt)):
-            spans = self._read[_texts((prompt.question.question, passage))]
-            for (text, _), probability in zip(
-                spans, _softmax([logit for _, logit in spans]), strict=True
-            ):
-                key = normalise_answer(text)
-                if key:
-                    totals[key] = totals.get(key, 0.0) + self.rank_discount**rank * probability
-                    texts.setdefault(key, text)
+        for rank, pair in enumerate(self._pairs(prompt)):
+            spans = self._read[_texts(pair)]
+            trust = self.rank_discount**rank
+            probabilities = _softmax([logit for _, logit in spans])
+            for (text, _), probability in zip(spans, probabilities, strict=True):
+                answer = normalise_answer(text)
+                if answer:
+                    totals[answer] = totals.get(answer, 0.0) + trust * probability
+                    texts.setdefault(answer, text)
         # on a tie the one met first: the order of the passages decides
-        return texts[max(totals, key=lambda key: totals[key])] if totals else ""
+        return texts[max(totals, key=lambda answer: totals[answer])] if totals else ""
 
     def _load(self) -> tuple[Any, Any, int]:
         """Tokenizer, network and the length of a window."""
@@ -180,15 +186,25 @@ class ExtractiveReader(Generator):
         return self._loaded
 
     def _spans_of(self, pairs: Sequence[Pair]) -> list[Spans]:
-        import torch
-
         if not pairs:
             return []
-        tokenizer, network, length = self._load()
         # title and text are one line, as readers are trained; offsets point into this text
         texts = [passage.contents.replace("\n", " ") for _, passage in pairs]
-        encoded = tokenizer(
-            [self._cut(question) for question, _ in pairs],
+        windows = self._windows([question for question, _ in pairs], texts)
+        found = self._places_in(windows, len(pairs))
+        spans_of_all = []
+        for text, places in zip(texts, found, strict=True):
+            best = sorted(places.items(), key=lambda item: -item[1])[: self.spans]
+            spans = [(text[start:end].strip(), logit) for (start, end), logit in best]
+            spans_of_all.append(spans)
+        return spans_of_all
+
+    def _windows(self, questions: Sequence[str], texts: Sequence[str]) -> Any:
+        """The tokenizer's encoding of all windows; ``overflow_to_sample_mapping`` says of which
+        pair each is."""
+        tokenizer, _, length = self._load()
+        return tokenizer(
+            [self._cut(question) for question in questions],
             texts,
             truncation="only_second",
             max_length=length,
@@ -197,36 +213,42 @@ class ExtractiveReader(Generator):
             return_overflowing_tokens=True,
             return_offsets_mapping=True,
         )
-        owners = encoded["overflow_to_sample_mapping"]
-        found: list[dict[tuple[int, int], float]] = [{} for _ in pairs]
-        order = sorted(range(len(owners)), key=lambda i: len(encoded["input_ids"][i]))
-        names = [name for name in tokenizer.model_input_names if name in encoded]
-        for start in range(0, len(order), self._batch_size):
-            part = order[start : start + self._batch_size]
-            batch = tokenizer.pad(
-                {name: [encoded[name][i] for i in part] for name in names}, return_tensors="pt"
-            )
-            with torch.inference_mode():
-                output = network(
-                    **{name: tensor.to(network.device) for name, tensor in batch.items()}
-                )
-            starts, ends = output.start_logits.float().cpu(), output.end_logits.float().cpu()
-            for row, i in enumerate(part):
-                inside = torch.tensor([s == 1 for s in encoded.sequence_ids(i)])
+
+    def _places_in(self, windows: Any, count: int) -> list[Places]:
+        """The best places in each of ``count`` texts."""
+        import torch
+
+        owners = windows["overflow_to_sample_mapping"]
+        found: list[Places] = [{} for _ in range(count)]
+        # of similar length together: little padding
+        order = sorted(range(len(owners)), key=lambda window: len(windows["input_ids"][window]))
+        for first in range(0, len(order), self._batch_size):
+            batch = order[first : first + self._batch_size]
+            starts, ends = self._logits(windows, batch)
+            for row, window in enumerate(batch):
+                inside = torch.tensor([part == 1 for part in windows.sequence_ids(window)])
                 width = len(inside)
-                for left, right, score in self._best_spans(
-                    starts[row, :width], ends[row, :width], inside
-                ):
-                    offsets = encoded["offset_mapping"][i]
-                    place = (offsets[left][0], offsets[right][1])
+                offsets = windows["offset_mapping"][window]
+                places = found[owners[window]]
+                spans = self._best_spans(starts[row, :width], ends[row, :width], inside)
+                for left, right, logit in spans:
+                    span = (offsets[left][0], offsets[right][1])
                     # windows overlap: the same place may be found twice
-                    known = found[owners[i]]
-                    known[place] = max(score, known.get(place, score))
-        best = [sorted(spans.items(), key=lambda item: -item[1])[: self.spans] for spans in found]
-        return [
-            [(text[start:end].strip(), logit) for (start, end), logit in spans]
-            for text, spans in zip(texts, best, strict=True)
-        ]
+                    places[span] = max(logit, places.get(span, logit))
+        return found
+
+    def _logits(self, windows: Any, batch: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Logits of starts and ends ``[B, L]`` of some windows, on the CPU."""
+        import torch
+
+        tokenizer, network, _ = self._load()
+        names = [name for name in tokenizer.model_input_names if name in windows]
+        unpadded = {name: [windows[name][window] for window in batch] for name in names}
+        padded = tokenizer.pad(unpadded, return_tensors="pt")
+        inputs = {name: tensor.to(network.device) for name, tensor in padded.items()}
+        with torch.inference_mode():
+            output = network(**inputs)
+        return output.start_logits.float().cpu(), output.end_logits.float().cpu()
 
     def _cut(self, question: str) -> str:
         """The question, at most as long as leaves half of a window to the passage."""
@@ -235,7 +257,9 @@ class ExtractiveReader(Generator):
         tokens = tokenizer(question, add_special_tokens=False)["input_ids"]
         return question if len(tokens) <= limit else str(tokenizer.decode(tokens[:limit]))
 
-    def _best_spans(self, starts: Any, ends: Any, inside: Any) -> list[tuple[int, int, float]]:
+    def _best_spans(
+        self, starts: Tensor, ends: Tensor, inside: Tensor
+    ) -> list[tuple[int, int, float]]:
         """First and last token and score of the best spans in a window; logits ``[L]``."""
         pairs = starts[:, None] + ends[None, :]
         # from the question or padding, backwards, or too long
@@ -243,11 +267,11 @@ class ExtractiveReader(Generator):
         scores = pairs.masked_fill(~allowed, float("-inf"))
         best = scores.flatten().topk(min(self.spans, scores.numel()))
         width = len(inside)
-        return [
-            (index // width, index % width, value)
-            for value, index in zip(best.values.tolist(), best.indices.tolist(), strict=True)
-            if value != float("-inf")
-        ]
+        spans = []
+        for value, index in zip(best.values.tolist(), best.indices.tolist(), strict=True):
+            if value != float("-inf"):
+                spans.append((index // width, index % width, value))
+        return spans
 
 
 def _as_spans(value: Any) -> Spans:

@@ -10,33 +10,39 @@ from typing import Any
 
 from radio.generators.base import Generator, Prompt, what_is_read
 from radio.ranges import check
+from radio.schema import Passage
 
 _STOPWORDS = frozenset(
-    """a about above after again all also although always am among an and any are as at be because been before being
-    below between both but by can could did do does doing down during each even ever every few for from further get
-    gets give gives given had has have having he her here hers him his how however i if in into is it its itself just
-    kind like made make makes making many may me might more most much must my name no nor not now of off often on once
-    one only or other our out over own part per rather same she should since so some still such take takes than that
-    the their them then there these they thing things this those though through thus to too type under until up upon
-    us use used uses using very was we were what when where whether which while who whom whose why will with within
-    without would yet you your""".split()
+    """a about above after again all also although always am among an and any are as at be because
+    been before being below between both but by can could did do does doing down during each even
+    ever every few for from further get gets give gives given had has have having he her here hers
+    him his how however i if in into is it its itself just kind like made make makes making many may
+    me might more most much must my name no nor not now of off often on once one only or other our
+    out over own part per rather same she should since so some still such take takes than that the
+    their them then there these they thing things this those though through thus to too type under
+    until up upon us use used uses using very was we were what when where whether which while who
+    whom whose why will with within without would yet you your""".split()
 )
 _NUMBER_WORDS = frozenset(
-    """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen
-    eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million billion half
-    dozen""".split()
+    """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen
+    sixteen seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety
+    hundred thousand million billion half dozen""".split()
 )
 _UNITS = frozenset(
-    """percent degrees degree metres meters metre kilometres kilometers miles feet years year months days hours
-    minutes seconds weeks centuries people kilograms tonnes tons grams litres times""".split()
+    """percent degrees degree metres meters metre kilometres kilometers miles feet years year months
+    days hours minutes seconds weeks centuries people kilograms tonnes tons grams litres
+    times""".split()
 )
 _OPENERS = frozenset("a an the of by called named is are was were from with".split())
 _NOUN_ENDINGS = tuple("tion sion ity ness ment ance ence ism ine ide ium ase sis".split())
-_PERSON = r"""man|woman|person|king|queen|emperor|scientist|engineer|inventor|explorer|physician|doctor|surgeon|chemist|
-    physicist|astronomer|biologist|botanist|frenchman|englishman|german|american|leader|architect|painter|writer|
-    author|monk|merchant|pioneer|astronaut|nurse|geologist|mathematician|clockmaker|sailor|captain|general|politician"""
-_PLACE = r"""country|city|town|village|island|river|sea|ocean|state|nation|port|mountain|empire|lake|continent|region|
-    place|desert|volcano|kingdom|province|people"""
+_PERSON = r"""
+    man|woman|person|king|queen|emperor|scientist|engineer|inventor|explorer|physician|doctor|
+    surgeon|chemist|physicist|astronomer|biologist|botanist|frenchman|englishman|german|american|
+    leader|architect|painter|writer|author|monk|merchant|pioneer|astronaut|nurse|geologist|
+    mathematician|clockmaker|sailor|captain|general|politician"""
+_PLACE = r"""
+    country|city|town|village|island|river|sea|ocean|state|nation|port|mountain|empire|lake|
+    continent|region|place|desert|volcano|kingdom|province|people"""
 _WORD = re.compile(r"\w+(?:[-'’.,]\w+)*")
 
 
@@ -75,40 +81,34 @@ class SpanReader(Generator):
 
     def _answer(self, prompt: Prompt) -> str:
         question = prompt.question.question
-        wanted, terms = _wanted(question), {_stem(word) for word in _words(question)} - {""}
-        texts = [
-            " " + " ".join(_stem(w) or w for w in _words(p.text, keep=True)) + " "
-            for p in prompt.passages
-        ]
-        parsed = [
-            (rank, sentence, list(_WORD.finditer(sentence)))
-            for rank, passage in enumerate(prompt.passages)
-            for sentence in re.split(r"(?<=[.!?])\s+", passage.text)
-        ]
-        frequency = Counter(
-            stem for _, _, words in parsed for stem in {_stem(w.group()) for w in words}
-        )
-        rarity = {t: math.log(1 + len(parsed) / frequency[t]) for t in terms if frequency[t]}
+        wanted = _wanted(question)
+        terms = {_stem(word) for word in _words(question)} - {""}
+        texts = [f" {_stemmed(passage.text)} " for passage in prompt.passages]
+        sentences = _sentences(prompt.passages)
+        rarity = _rarity(terms, sentences)
         best: dict[str, float] = {}
         surface: dict[str, str] = {}
-        for rank, sentence, words in parsed:
-            hits = [
-                (i, rarity[stem])
-                for i, w in enumerate(words)
-                if (stem := _stem(w.group())) in rarity
-            ]
+        for rank, sentence, words in sentences:
+            # where the question's words stand, and what each of them is worth
+            hits = []
+            for position, word in enumerate(words):
+                stem = _stem(word.group())
+                if stem in rarity:
+                    hits.append((position, rarity[stem]))
             for span, start, end in self._spans(words, sentence, terms):
-                key = " ".join(_stem(w) or w for w in _words(span, keep=True))
+                key = _stemmed(span)
                 counts = [text.count(f" {key} ") for text in texts]
                 repeated = math.log(1 + counts[rank])
                 shared = sum(count > 0 for count in counts)
-                near = sum(
-                    value / (1 + min(abs(i - start), abs(i - end))) ** 0.6 for i, value in hits
+                nearness = []
+                for position, value in hits:
+                    distance = min(abs(position - start), abs(position - end))
+                    nearness.append(value / (1 + distance) ** 0.6)
+                score = (
+                    (0.8 + sum(nearness)) * self.rank_discount**rank * repeated**0.7 / shared**0.5
                 )
-                score = (0.8 + near) * self.rank_discount**rank * repeated**0.7 / shared**0.5
-                score *= _fits(span, wanted, first=start == 0) * _stands(
-                    words, sentence, start, end
-                )
+                fits = _fits(span, wanted, first=start == 0)
+                score *= fits * _stands(words, sentence, start, end)
                 if score > best.get(key, 0.0):
                     best[key], surface[key] = score, span
         return surface[max(sorted(best), key=lambda key: best[key])] if best else ""
@@ -123,19 +123,47 @@ class SpanReader(Generator):
                 continue
             for end in range(start, min(start + self.max_words, len(words))):
                 word = words[end].group()
-                if _stem(word) in terms or (
-                    end > start and sentence[words[end - 1].end() : words[end].start()] != " "
-                ):
+                is_cut = end > start and _between(sentence, words, end - 1) != " "
+                if _stem(word) in terms or is_cut:
                     break
                 if word.lower() not in _STOPWORDS:
                     yield sentence[first.start() : words[end].end()], start, end
 
 
+Sentence = tuple[int, str, list[re.Match[str]]]
+"""Rank of its passage, text and words of a sentence."""
+
+
+def _sentences(passages: Sequence[Passage]) -> list[Sentence]:
+    sentences = []
+    for rank, passage in enumerate(passages):
+        for sentence in re.split(r"(?<=[.!?])\s+", passage.text):
+            sentences.append((rank, sentence, list(_WORD.finditer(sentence))))
+    return sentences
+
+
+def _rarity(terms: set[str], sentences: Sequence[Sentence]) -> dict[str, float]:
+    """How much each of the question's words says that stands in a sentence: the fewer sentences,
+    the more."""
+    frequency: Counter[str] = Counter()
+    for _, _, words in sentences:
+        frequency.update({_stem(word.group()) for word in words})
+    rarity = {}
+    for term in terms:
+        if frequency[term]:
+            rarity[term] = math.log(1 + len(sentences) / frequency[term])
+    return rarity
+
+
 def _words(text: str, *, keep: bool = False) -> list[str]:
     """Lower-cased words, with or without the function words."""
-    return [
-        w for w in (m.group().lower() for m in _WORD.finditer(text)) if keep or w not in _STOPWORDS
-    ]
+    words = [match.group().lower() for match in _WORD.finditer(text)]
+    return [word for word in words if keep or word not in _STOPWORDS]
+
+
+def _stemmed(text: str) -> str:
+    """The stems of a text, and its function words as they are."""
+    return " ".join(_stem(word) or word for word in _words(text, keep=True))
 
 
 def _stem(word: str) -> str:
@@ -168,21 +196,27 @@ def _wanted(question: str) -> str:
 def _fits(span: str, wanted: str, *, first: bool) -> float:
     """How well a span looks like the kind of answer wanted; 1 is neutral."""
     words = span.split()
-    lowered = [w.lower().strip(".,") for w in words]
-    number = any(w[0].isdigit() for w in words) or any(
-        part in _NUMBER_WORDS for w in lowered for part in w.split("-")
-    )
-    # a capital at the start of a sentence says nothing
-    names = sum(w[0].isupper() for w in words) - (1 if first and words[0][0].isupper() else 0)
+    lowered = [word.lower().strip(".,") for word in words]
+    is_number = any(word[0].isdigit() for word in words)
+    for word in lowered:
+        # twenty-one
+        is_number = is_number or any(part in _NUMBER_WORDS for part in word.split("-"))
+    names = sum(word[0].isupper() for word in words)
+    if first and words[0][0].isupper():
+        # a capital at the start of a sentence says nothing
+        names -= 1
     if wanted == "year":
-        return 3.0 if re.fullmatch(r"1\d{3}|20\d{2}", span) else (1.0 if number else 0.1)
+        if re.fullmatch(r"1\d{3}|20\d{2}", span):
+            return 3.0
+        return 1.0 if is_number else 0.1
     if wanted == "number":
-        if not number:
+        if not is_number:
             return 0.1
-        return 2.0 if len(words) == 1 or (len(words) == 2 and lowered[-1] in _UNITS) else 0.8
+        has_unit = len(words) == 2 and lowered[-1] in _UNITS
+        return 2.0 if len(words) == 1 or has_unit else 0.8
     if wanted == "name":
         return 1.0 + 0.5 * len(words) if names == len(words) else 0.3
-    return 0.1 if number or names == len(words) else 1.0
+    return 0.1 if is_number or names == len(words) else 1.0
 
 
 def _stands(words: list[re.Match[str]], sentence: str, start: int, end: int) -> float:
@@ -191,17 +225,9 @@ def _stands(words: list[re.Match[str]], sentence: str, start: int, end: int) -> 
     before = words[start - 1].group().lower() if start else ""
     after = words[end + 1].group().lower() if end + 1 < len(words) else ""
     score = 1.0
-    if (
-        not before
-        or before in _STOPWORDS
-        or sentence[words[start - 1].end() : words[start].start()] != " "
-    ):
+    if not before or before in _STOPWORDS or _between(sentence, words, start - 1) != " ":
         score *= 1.5 if before in _OPENERS else 1.3
-    if (
-        not after
-        or after in _STOPWORDS
-        or sentence[words[end].end() : words[end + 1].start()] != " "
-    ):
+    if not after or after in _STOPWORDS or _between(sentence, words, end) != " ":
         score *= 1.1
     if words[start].group().lower().endswith("ly"):
         score *= 0.5
@@ -209,3 +235,8 @@ def _stands(words: list[re.Match[str]], sentence: str, start: int, end: int) -> 
     if last.endswith(_NOUN_ENDINGS):
         score *= 1.2
     return score * (1.5 if len(last) > 6 else 1.0)
+
+
+def _between(sentence: str, words: list[re.Match[str]], index: int) -> str:
+    """What stands between a word and the next one."""
+    return sentence[words[index].end() : words[index + 1].start()]

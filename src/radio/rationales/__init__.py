@@ -1,13 +1,14 @@
 """Rationales: why the golden answers are right; who writes them, what they are worth, and how to
 look at them."""
 
-from radio.rationales.anthropic import AnthropicWriter
-from radio.rationales.base import Failure, RationaleWriter, Recorded, Request, fill, read
+from radio.llm.base import Failure
+from radio.llm.prompts import PromptTemplate
+from radio.rationales.base import RationaleWriter, Request, read
 from radio.rationales.checks import CHECKS, QualityChecks
+from radio.rationales.filling import fill
 from radio.rationales.judges import Judge, NLIJudge
-from radio.rationales.local import TransformersWriter
-from radio.rationales.openai import OpenAIWriter
-from radio.rationales.prompts import PromptTemplate
+from radio.rationales.recorded import Recorded
+from radio.rationales.writers import AnthropicWriter, OpenAIWriter, TransformersWriter
 
 __all__ = [
     "CHECKS",

@@ -212,15 +212,12 @@ class Reviews:
 
     def everyone(self) -> dict[str, dict[Key, Mark]]:
         """The marks of all who review in the folder, by name."""
-        files = sorted(path for path in self.folder.glob("*.jsonl") if path != self.path)
-        return dict(
-            sorted(
-                {
-                    **{path.stem: read_marks(path) for path in files},
-                    self.annotator: self.marks,
-                }.items()
-            )
-        )
+        everyone = {}
+        for path in self.folder.glob("*.jsonl"):
+            if path != self.path:
+                everyone[path.stem] = read_marks(path)
+        everyone[self.annotator] = self.marks
+        return dict(sorted(everyone.items()))
 
     def close(self) -> None:
         with self._lock:
@@ -239,32 +236,43 @@ def agreement(
         both know one and the same mark only, since chance alone would agree as well);
         ``disagreements``: ``index``, ``id``, ``question``, ``marks`` by name.
     """
-    from sklearn.metrics import cohen_kappa_score  # type: ignore[import-untyped]
-
-    given = {
-        name: {
-            n: mark for n, item in enumerate(items) if (mark := marks.get(item.key, Mark()).mark)
-        }
-        for name, marks in everyone.items()
-    }
+    given = {name: _marked(items, marks) for name, marks in everyone.items()}
     pairs = []
     for first, second in combinations(given, 2):
         common = sorted(given[first].keys() & given[second].keys())
-        if not common:
-            continue
-        a, b = [given[first][n] for n in common], [given[second][n] for n in common]
-        share = sum(x == y for x, y in zip(a, b, strict=True)) / len(common)
-        kappa = float(cohen_kappa_score(a, b)) if len({*a, *b}) > 1 else None
-        pairs.append(
-            {"annotators": [first, second], "common": len(common), "agree": share, "kappa": kappa}
-        )
-    apart = []
-    for n, item in enumerate(items):
-        marks = {name: found[n] for name, found in given.items() if n in found}
+        if common:
+            ones = [given[first][index] for index in common]
+            others = [given[second][index] for index in common]
+            pairs.append({"annotators": [first, second], **_pair(ones, others)})
+    disagreements = []
+    for index, item in enumerate(items):
+        marks = {name: marked[index] for name, marked in given.items() if index in marked}
         if len(set(marks.values())) > 1:
-            apart.append({"index": n, "id": item.id, "question": item.question, "marks": marks})
+            disagreements.append(
+                {"index": index, "id": item.id, "question": item.question, "marks": marks}
+            )
     return {
-        "marked": {name: len(found) for name, found in given.items()},
+        "marked": {name: len(marked) for name, marked in given.items()},
         "pairs": pairs,
-        "disagreements": apart,
+        "disagreements": disagreements,
     }
+
+
+def _marked(items: Sequence[ReviewItem], marks: Mapping[Key, Mark]) -> dict[int, str]:
+    """Index of an item -> what one person says of it; those without a mark are left out."""
+    marked = {}
+    for index, item in enumerate(items):
+        mark = marks.get(item.key, Mark()).mark
+        if mark:
+            marked[index] = mark
+    return marked
+
+
+def _pair(ones: Sequence[str], others: Sequence[str]) -> dict[str, Any]:
+    """How far two people agree, whose marks of the same items these are."""
+    from sklearn.metrics import cohen_kappa_score  # type: ignore[import-untyped]
+
+    same = sum(one == other for one, other in zip(ones, others, strict=True))
+    # of one and the same mark only, chance alone would agree as well
+    kappa = float(cohen_kappa_score(ones, others)) if len({*ones, *others}) > 1 else None
+    return {"common": len(ones), "agree": same / len(ones), "kappa": kappa}

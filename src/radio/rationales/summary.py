@@ -1,5 +1,4 @@
-"""The rationales of a split at a glance: numbers, warnings far outside the usual, and why some are
-missing."""
+"""The rationales of a split at a glance: numbers, warnings, and why some are missing."""
 
 from __future__ import annotations
 
@@ -9,7 +8,8 @@ from dataclasses import dataclass, field
 
 import regex
 
-from radio.rationales.base import USELESS, RationaleWriter, kept_as_they_are
+from radio.llm.outcomes import USELESS, kept_as_they_are
+from radio.rationales.base import RationaleWriter
 from radio.rationales.wording import mentions_answer, words
 from radio.schema import Question, Rationale
 from radio.text import findable
@@ -47,27 +47,30 @@ class Rationales:
     @property
     def kept(self) -> dict[str, Rationale]:
         """Those that pass the filters, by question id."""
-        return {
-            question: found
-            for question, found in self.found.items()
-            if not self.failed.get(question)
-        }
+        kept = {}
+        for question, rationale in self.found.items():
+            if not self.failed.get(question):
+                kept[question] = rationale
+        return kept
 
     @property
     def missing(self) -> list[str]:
         """Ids of the questions for which there is none, or an answer that is no rationale."""
-        none = {"empty", "refusal", "truncated"}
-        return [
-            q.id
-            for q in self.questions
-            if q.id not in self.found or none & set(self.failed.get(q.id, ()))
-        ]
+        no_rationale = {"empty", "refusal", "truncated"}
+        missing = []
+        for question in self.questions:
+            failed = self.failed.get(question.id, ())
+            if question.id not in self.found or no_rationale.intersection(failed):
+                missing.append(question.id)
+        return missing
 
     @property
     def left_out(self) -> str:
         """How many fail which filter; empty if none does."""
-        counts = Counter(name for names in self.failed.values() for name in names)
-        return ", ".join(f"{count:,} {name}" for name, count in counts.most_common())
+        counts: Counter[str] = Counter()
+        for names in self.failed.values():
+            counts.update(names)
+        return _listed(counts)
 
 
 def numbers(rationales: Rationales) -> dict[str, float]:
@@ -79,90 +82,98 @@ def numbers(rationales: Rationales) -> dict[str, float]:
         and, of the first questions whose answer a text can name, as shares ``mention`` an answer
         and ``neighbour``, that of the question before or after, whichever is the higher.
     """
-    found = rationales.found
     # answers without any text are counted by the filters
-    texts = [rationale.text.strip() for rationale in found.values() if rationale.text.strip()]
-    count = len(texts)
+    texts = [found.text.strip() for found in rationales.found.values() if found.text.strip()]
     shown = {
-        "count": float(len(found)),
-        "texts": float(count),
+        "count": float(len(rationales.found)),
+        "texts": float(len(texts)),
         "questions": float(len(rationales.questions)),
+        "filtered": float(sum(bool(names) for names in rationales.failed.values())),
     }
-    shown["filtered"] = float(sum(bool(names) for names in rationales.failed.values()))
-    if not count:
+    if not texts:
         return shown
-    commonest = Counter(texts).most_common(1)[0][1]
-    shown["distinct"] = float(len(set(texts)))
-    shown["copies"] = commonest / count if commonest > 1 else 0.0
-    shown["words"] = sum(len(words(text)) for text in texts) / count
-    shown["pages"] = sum(_PAGE.search(text) is not None for text in texts) / count
-    asked = [q for q in rationales.questions if q.id in found and findable(q.golden_answers)][
-        :ENOUGH
-    ]
-    pairs = [
-        (question, found[question.id].text) for question in asked if found[question.id].text.strip()
-    ]
-    if pairs:
-        shown["mention"] = sum(mentions_answer(text, question) for question, text in pairs) / len(
-            pairs
-        )
-        shown["neighbour"] = max(_mentions_shifted(pairs, 1), _mentions_shifted(pairs, -1))
+    by_text = Counter(texts)
+    commonest = max(by_text.values())
+    shown["distinct"] = float(len(by_text))
+    shown["copies"] = commonest / len(texts) if commonest > 1 else 0.0
+    shown["words"] = sum(len(words(text)) for text in texts) / len(texts)
+    shown["pages"] = sum(_PAGE.search(text) is not None for text in texts) / len(texts)
+    telling = _that_can_name_their_answer(rationales)
+    if telling:
+        mentions = sum(mentions_answer(text, question) for question, text in telling)
+        shown["mention"] = mentions / len(telling)
+        shown["neighbour"] = max(_mentions_shifted(telling, 1), _mentions_shifted(telling, -1))
     return shown
+
+
+def _that_can_name_their_answer(rationales: Rationales) -> list[tuple[Question, str]]:
+    """Question and text of the first rationales whose answer a text can name."""
+    pairs = []
+    asked = 0
+    for question in rationales.questions:
+        if question.id not in rationales.found or not findable(question.golden_answers):
+            continue
+        asked += 1
+        text = rationales.found[question.id].text
+        if text.strip():
+            pairs.append((question, text))
+        if asked == ENOUGH:
+            break
+    return pairs
 
 
 def _mentions_shifted(pairs: Sequence[tuple[Question, str]], by: int) -> float:
     """Share of the texts that mention an answer of the question so many places further on."""
-    own = {id(question): set(question.golden_answers) for question, _ in pairs}
-    shifted = [(pairs[n + by][0], *pairs[n]) for n in range(max(0, -by), len(pairs) - max(0, by))]
-    # neighbours with an answer in common tell nothing
-    telling = [(other, text) for other, mine, text in shifted if not own[id(other)] & own[id(mine)]]
-    return (
-        sum(mentions_answer(text, other) for other, text in telling) / len(telling)
-        if telling
-        else 0.0
-    )
+    mentions = []
+    for place, (question, text) in enumerate(pairs):
+        if not 0 <= place + by < len(pairs):
+            continue
+        neighbour, _ = pairs[place + by]
+        # neighbours with an answer in common tell nothing
+        if set(neighbour.golden_answers).isdisjoint(question.golden_answers):
+            mentions.append(mentions_answer(text, neighbour))
+    return sum(mentions) / len(mentions) if mentions else 0.0
 
 
-def line(split: str, found: Mapping[str, float], left_out: str = "") -> str:
+def line(split: str, shown: Mapping[str, float], left_out: str = "") -> str:
     """The numbers for people."""
-    parts = [f"{split}: {found['count']:,.0f} rationales of {found['questions']:,.0f} questions"]
-    if "mention" in found:
-        parts.append(f"{100 * found['mention']:.1f} % mention an answer")
-    if "words" in found:
-        parts.append(
-            f"{found['distinct']:,.0f} distinct texts of {found['words']:.0f} words on average"
-        )
-    parts.append(f"{found['filtered']:,.0f} left out" + (f" ({left_out})" if left_out else ""))
+    parts = [f"{split}: {shown['count']:,.0f} rationales of {shown['questions']:,.0f} questions"]
+    if "mention" in shown:
+        parts.append(f"{100 * shown['mention']:.1f} % mention an answer")
+    if "words" in shown:
+        distinct = f"{shown['distinct']:,.0f} distinct texts"
+        parts.append(f"{distinct} of {shown['words']:.0f} words on average")
+    parts.append(f"{shown['filtered']:,.0f} left out" + (f" ({left_out})" if left_out else ""))
     return ", ".join(parts)
 
 
-def warnings(split: str, found: Mapping[str, float]) -> list[str]:
+def warnings(split: str, shown: Mapping[str, float]) -> list[str]:
     """What is far outside the usual, and what it may mean."""
-    if found["texts"] < FEW:
+    if shown["texts"] < FEW:
         return []
     said = []
-    if found["pages"] > PAGES and found["pages"] * found["texts"] > 2:
+    if shown["pages"] > PAGES and shown["pages"] * shown["texts"] > 2:
         said.append(
-            f"{100 * found['pages']:.0f} % look like web pages: an error page of a server or proxy?"
+            f"{100 * shown['pages']:.0f} % look like web pages: an error page of a server or proxy?"
         )
-    if found["copies"] > COPIES:
+    if shown["copies"] > COPIES:
         said.append(
-            f"{100 * found['copies']:.0f} % are one and the same text ({found['distinct']:,.0f} "
+            f"{100 * shown['copies']:.0f} % are one and the same text ({shown['distinct']:,.0f} "
             "distinct texts): such a teacher says the same of every question"
         )
-    if found["words"] < SHORT:
+    if shown["words"] < SHORT:
         said.append(
-            f"they have {found['words']:.1f} words on average: answers rather than reasons?"
+            f"they have {shown['words']:.1f} words on average: answers rather than reasons?"
         )
-    if "mention" in found and found["neighbour"] > found["mention"] + SHIFT:
+    if "mention" in shown and shown["neighbour"] > shown["mention"] + SHIFT:
         said.append(
-            f"{100 * found['mention']:.0f} % mention an answer of their own question, "
-            f"{100 * found['neighbour']:.0f} % one of the question before or after it: shifted by "
+            f"{100 * shown['mention']:.0f} % mention an answer of their own question, "
+            f"{100 * shown['neighbour']:.0f} % one of the question before or after it: shifted by "
             "a row?"
         )
-    elif found.get("mention", 1.0) < MENTION:
+    elif shown.get("mention", 1.0) < MENTION:
         said.append(
-            f"only {100 * found['mention']:.0f} % mention an answer of their question: of other "
+            f"only {100 * shown['mention']:.0f} % mention an answer of their question: of other "
             "questions?"
         )
     look = "; look at them: radio rationales review"
@@ -178,24 +189,25 @@ def why_missing(rationales: Rationales, writer: RationaleWriter | None) -> tuple
     filters: Counter[str] = Counter()
     unanswered = 0
     for question in rationales.questions:
-        names = rationales.failed.get(question.id, ())
-        if question.id not in rationales.found:
+        failed = rationales.failed.get(question.id, ())
+        rationale = rationales.found.get(question.id)
+        if rationale is None:
             unanswered += 1
-        elif names and rationales.found[question.id].outcome in USELESS:
-            outcomes[rationales.found[question.id].outcome] += 1
-        elif names:
-            filters[names[0]] += 1
+        elif failed and rationale.outcome in USELESS:
+            outcomes[rationale.outcome] += 1
+        elif failed:
+            filters[failed[0]] += 1
     said = []
     if unanswered:
         said.append(f"{unanswered:,} not there: {writer.hint()}")
     if outcomes and writer.asks:
         said.append(kept_as_they_are(dict(outcomes.most_common())))
     elif outcomes:
-        said.append(f"{_counts(outcomes)}: change their rows")
+        said.append(f"{_listed(outcomes)}: change their rows")
     if filters:
-        said.append(f"{_counts(filters)}: left out by data.init_args.rationale_filters")
+        said.append(f"{_listed(filters)}: left out by data.init_args.rationale_filters")
     return "\n  ".join(said), bool(unanswered) and writer.asks
 
 
-def _counts(found: Counter[str]) -> str:
-    return ", ".join(f"{count:,} {name}" for name, count in found.most_common())
+def _listed(counts: Counter[str]) -> str:
+    return ", ".join(f"{count:,} {name}" for name, count in counts.most_common())

@@ -189,28 +189,6 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
 class KeepLastWeights(L.Callback):
     """Writes a checkpoint at the end of training if no ModelCheckpoint has: what was trained is not
     lost.
@@ -230,7 +208,7 @@ class KeepLastWeights(L.Callback):
         writers = [c for c in callbacks if c.save_top_k != 0]
         # by this process, or by the one that it goes on from
         written = [c for c in writers if c._last_checkpoint_saved or _is_file(c.best_model_path)]
-        if trainer.fast_dev_run or not writers or written:  # type: ignore[attr-defined]
+        if getattr(trainer, "fast_dev_run", False) or not writers or written:
             return
         trainer.save_checkpoint(self.path)
         monitored = sorted({c.monitor for c in writers if c.monitor})
@@ -242,5 +220,3 @@ class KeepLastWeights(L.Callback):
 
 def _is_file(path: str) -> bool:
     return bool(path) and Path(path).is_file()
-
-

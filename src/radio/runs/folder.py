@@ -39,9 +39,8 @@ WRITES: dict[str, tuple[str, ...]] = {
     "validate": (*EVALUATED, RANKINGS[0]),
     "test": (*EVALUATED, RANKINGS[1]),
     "predict": ("config.yaml", *PREDICTED),
-    "rationales_report": ("rationales.json", "rationales.jsonl", "rationales.html"),
 }
-"""What each command writes; one that is not here leaves alone what it finds."""
+"""What each command of Lightning writes; one that is not here leaves alone what it finds."""
 
 LONGEST = 255
 """Bytes in the name of a file, on all common file systems."""
@@ -398,11 +397,3 @@ def looks_like_a_run(folder: Path) -> bool:
     """Whether a folder without a mark holds what a run leaves."""
     made = ("checkpoints", "metrics.json", "metrics.csv", "export")
     return (folder / "config.yaml").is_file() and any((folder / name).exists() for name in made)
-
-
-
-
-
-
-
-

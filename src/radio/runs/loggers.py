@@ -7,6 +7,7 @@ from __future__ import annotations
 import csv
 import os
 import re
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 
 from radio.lines import atomic_write
+from radio.runs.folder import RunFolder
 from radio.schema import InputError
 
 SECRET = re.compile(
@@ -88,6 +90,30 @@ class _Continued(ExperimentWriter):
         pass
 
 
+def prepare_wandb(loggers: Any, folder: RunFolder, *, first: bool, trains: bool) -> None:
+    """Give the W&B loggers of a config the name of the run, and the id under which it goes on.
+
+    Args:
+        loggers: configs of loggers, one, a list, or none.
+        folder: of the run.
+        first: this process begins the run: it checks the key, and notes the id in the folder.
+        trains: the command is ``fit``.
+
+    Raises:
+        InputError: W&B has no key, or refuses it.
+    """
+    for logger in loggers if isinstance(loggers, list) else [loggers]:
+        if not is_wandb(logger):
+            continue
+        if first:
+            check_wandb_key(logger)
+        mark = folder.mark or {}
+        identifier = os.environ.get("WANDB_RUN_ID") or mark.get("wandb") or secrets.token_hex(4)
+        name_wandb_run(logger, folder.path.name, identifier)
+        if first and mark and trains:
+            folder.note(wandb=identifier)
+
+
 def is_wandb(logger: Any) -> bool:
     """Whether the config of a logger is that of W&B."""
     return str(getattr(logger, "class_path", "")).endswith("WandbLogger")
@@ -108,8 +134,7 @@ def check_wandb_key(logger: Any) -> None:
 
     Raises:
         InputError: there is none, in the environment or where ``wandb login`` keeps it, or the
-            server refuses it or is
-            away.
+            server refuses it or is away.
     """
     mode = os.environ.get("WANDB_MODE", "online")
     if logger.init_args.get("offline") or mode in ("offline", "dryrun", "disabled"):

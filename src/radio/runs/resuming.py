@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -13,6 +12,7 @@ import lightning as L
 import torch
 from lightning.pytorch.utilities import rank_zero_warn
 
+from radio.runs.examples import data_fingerprint, examples_of
 from radio.schema import InputError
 
 KEY = "radio"
@@ -20,12 +20,17 @@ KEY = "radio"
 
 
 COMMAND_WINS = (
-    *("lr", "weight_decay", "warmup_ratio", "loss", "dropout", "max_length"),
-    *("gradient_checkpointing", "compile"),
+    "lr",
+    "weight_decay",
+    "warmup_ratio",
+    "loss",
+    "dropout",
+    "max_length",
+    "gradient_checkpointing",
+    "compile",
 )
 """Arguments of a reranker that may change between a checkpoint and the command that goes on from
-it.
-"""
+it."""
 
 
 ORDER = ("batch_size", "sampler", "seed")
@@ -33,23 +38,26 @@ ORDER = ("batch_size", "sampler", "seed")
 
 
 NO_MATTER = (
-    *(
-        "cache_dir",
-        "num_workers",
-        "eval_batch_size",
-        "eval_candidates",
-        "predict",
-        "validation",
-        "test",
-    ),
-    *("persistent_workers",),
+    "cache_dir",
+    "num_workers",
+    "persistent_workers",
+    "eval_batch_size",
+    "eval_candidates",
+    "predict",
+    "validation",
+    "test",
 )
 """Arguments of the data that do not change what is learnt."""
 
 
 TRAINING = (
-    *("max_epochs", "max_steps", "accumulate_grad_batches", "precision", "limit_train_batches"),
-    *("gradient_clip_val", "gradient_clip_algorithm"),
+    "max_epochs",
+    "max_steps",
+    "accumulate_grad_batches",
+    "precision",
+    "limit_train_batches",
+    "gradient_clip_val",
+    "gradient_clip_algorithm",
 )
 """Arguments of the trainer that do."""
 
@@ -148,8 +156,8 @@ def compare(
         raise InputError(
             f"checkpoint {path} is of another model:\n  "
             + "\n  ".join(refused)
-            + "\nGive the settings of the checkpoint; to train other ones from its weights, begin a "
-            "new run with --model.init_args.model RUN/export"
+            + "\nGive the settings of the checkpoint; to train other ones from its weights, begin "
+            "a new run with --model.init_args.model RUN/export"
         )
     if fixed:
         raise InputError(
@@ -162,20 +170,6 @@ def compare(
 def _short(value: Any) -> str:
     text = json.dumps(value) if not isinstance(value, str) else value
     return text if len(text) <= 60 else text[:57] + "..."
-
-
-def data_fingerprint(datamodule: Any) -> dict[str, Any]:
-    """What a run is trained on: the number of questions, and a digest of them, their candidates and
-    teacher scores.
-    """
-    examples = getattr(datamodule, "examples", {}).get("train", [])
-    digest = hashlib.sha256()
-    for example in examples:
-        teacher = sorted((example.teacher or {}).items())
-        digest.update(
-            json.dumps([example.question.id, example.question.question, teacher]).encode()
-        )
-    return {"questions": len(examples), "digest": digest.hexdigest()}
 
 
 class RunState(L.Callback):
@@ -208,7 +202,7 @@ class RunState(L.Callback):
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         # the optimizers are as the command has them: Lightning restores their state after this
-        self._data = data_fingerprint(trainer.datamodule)  # type: ignore[attr-defined]
+        self._data = data_fingerprint(examples_of(trainer).get("train", []))
         self._given = [
             [
                 {key: value for key, value in group.items() if key != "params"}

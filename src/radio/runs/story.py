@@ -12,6 +12,8 @@ import warnings
 import lightning as L
 from lightning.pytorch.utilities import rank_zero_only
 
+from radio.runs.examples import examples_of
+
 HINTS = (
     # said in the first lines of a run, or of no use to the person at the terminal
     r"^(\[rank: \d+\] )?Seed set to \d+$",
@@ -98,8 +100,11 @@ class Story(L.Callback):
         self._begin = time.monotonic()
         parameters = list(pl_module.parameters())
         trained = sum(p.numel() for p in parameters if p.requires_grad)
-        examples = getattr(trainer.datamodule, "examples", {})  # type: ignore[attr-defined]
-        questions = ", ".join(f"{split} {len(found)}" for split, found in examples.items() if found)
+        counts = []
+        for split, examples in examples_of(trainer).items():
+            if examples:
+                counts.append(f"{split} {len(examples)}")
+        questions = ", ".join(counts)
         steps = int(trainer.estimated_stepping_batches)
         done = f", {trainer.global_step} of them done" if trainer.global_step else ""
         say(f"questions: {questions or 'of the data module'}")

@@ -1,6 +1,6 @@
-"""Teachers: one score in [0, 1] for each candidate of a question, from which the reranker learns."""
+"""Teachers: one score in [0, 1] for each candidate, from which the reranker learns."""
 
-from radio.teachers.base import Teacher, as_scores, min_max, teacher_key
+from radio.teachers.base import Lesson, Teacher, checked_scores, min_max, teacher_key
 from radio.teachers.combined import Blend, Gated
 from radio.teachers.similarity import RationaleSimilarity, RetrievalScore
 from radio.teachers.supervised import AnswerMatch, GoldPassages
@@ -10,10 +10,11 @@ __all__ = [
     "Blend",
     "Gated",
     "GoldPassages",
+    "Lesson",
     "RationaleSimilarity",
     "RetrievalScore",
     "Teacher",
-    "as_scores",
+    "checked_scores",
     "min_max",
     "teacher_key",
 ]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 
+from radio import contracts
 from radio.cache import Cache
 from radio.ranges import check
 from radio.schema import Question, Rationale, RetrievedPassage
-from radio.teachers.base import Teacher, min_max, part_scores
+from radio.teachers.base import Lesson, Teacher, checked_scores, min_max
 from radio.teachers.similarity import RationaleSimilarity, RetrievalScore
 from radio.teachers.supervised import AnswerMatch
 
@@ -35,21 +36,23 @@ class Gated(Teacher):
         self.floor = floor
         self.needs_rationale = self.teacher.needs_rationale or self.gate.needs_rationale
 
-    def prefetch(
-        self,
-        work: Iterable[tuple[Question, Rationale | None, Sequence[RetrievedPassage]]],
-        cache: Cache,
-    ) -> None:
-        work = list(work)
-        self.teacher.prefetch(work, cache)
-        self.gate.prefetch(work, cache)
-
     def score(
         self, question: Question, rationale: Rationale | None, passages: Sequence[RetrievedPassage]
     ) -> list[float]:
-        scores = part_scores(self.teacher, question, rationale, passages)
-        gates = part_scores(self.gate, question, rationale, passages)
-        return [s * (self.floor + (1 - self.floor) * g) for s, g in zip(scores, gates, strict=True)]
+        lesson = Lesson(question, rationale, passages)
+        return self._gated(_one(self.teacher, lesson), _one(self.gate, lesson))
+
+    def score_all(self, work: Sequence[Lesson], cache: Cache) -> Iterator[list[float]]:
+        taught = checked_scores(self.teacher, work, cache)
+        gates = checked_scores(self.gate, work, cache)
+        for scores, openings in zip(taught, gates, strict=True):
+            yield self._gated(scores, openings)
+
+    def _gated(self, scores: Sequence[float], openings: Sequence[float]) -> list[float]:
+        gated = []
+        for score, opening in zip(scores, openings, strict=True):
+            gated.append(score * (self.floor + (1 - self.floor) * opening))
+        return gated
 
 
 class Blend(Teacher):
@@ -76,18 +79,30 @@ class Blend(Teacher):
         self.weight = weight
         self.needs_rationale = self.rationale.needs_rationale or self.retrieval.needs_rationale
 
-    def prefetch(
-        self,
-        work: Iterable[tuple[Question, Rationale | None, Sequence[RetrievedPassage]]],
-        cache: Cache,
-    ) -> None:
-        work = list(work)
-        self.rationale.prefetch(work, cache)
-        self.retrieval.prefetch(work, cache)
-
     def score(
         self, question: Question, rationale: Rationale | None, passages: Sequence[RetrievedPassage]
     ) -> list[float]:
-        first = min_max(part_scores(self.rationale, question, rationale, passages, unit=False))
-        second = min_max(part_scores(self.retrieval, question, rationale, passages, unit=False))
-        return [self.weight * a + (1 - self.weight) * b for a, b in zip(first, second, strict=True)]
+        lesson = Lesson(question, rationale, passages)
+        first = _one(self.rationale, lesson, unit=False)
+        second = _one(self.retrieval, lesson, unit=False)
+        return self._blended(first, second)
+
+    def score_all(self, work: Sequence[Lesson], cache: Cache) -> Iterator[list[float]]:
+        # parts may use any scale: they are normalised
+        firsts = checked_scores(self.rationale, work, cache, unit=False)
+        seconds = checked_scores(self.retrieval, work, cache, unit=False)
+        for first, second in zip(firsts, seconds, strict=True):
+            yield self._blended(first, second)
+
+    def _blended(self, first: Sequence[float], second: Sequence[float]) -> list[float]:
+        blended = []
+        for one, other in zip(min_max(first), min_max(second), strict=True):
+            blended.append(self.weight * one + (1 - self.weight) * other)
+        return blended
+
+
+def _one(teacher: Teacher, lesson: Lesson, *, unit: bool = True) -> list[float]:
+    """The scores of a part for one question, checked."""
+    scores = teacher.score(lesson.question, lesson.rationale, lesson.passages)
+    count = len(lesson.passages)
+    return contracts.teacher_scores(teacher, lesson.question, scores, count, unit=unit)

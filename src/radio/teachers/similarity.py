@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from string import Formatter
 
 from radio.cache import Cache
 from radio.encoders import Encoder
 from radio.schema import InputError, Question, Rationale, RetrievedPassage
-from radio.teachers.base import Teacher, min_max
+from radio.teachers.base import Lesson, Teacher, min_max
 
 
 class RationaleSimilarity(Teacher):
@@ -32,7 +32,6 @@ class RationaleSimilarity(Teacher):
         self.encoder = encoder or Encoder("BAAI/bge-m3")
         self.template = template
         self.separator = separator
-        self._cache: Cache | None = None
         try:
             template.format(question="", answers="", rationale="")
             fields = {field for _, field, _, _ in Formatter().parse(template) if field is not None}
@@ -56,27 +55,36 @@ class RationaleSimilarity(Teacher):
             rationale=rationale.text if rationale else "",
         )
 
-    def prefetch(
-        self,
-        work: Iterable[tuple[Question, Rationale | None, Sequence[RetrievedPassage]]],
-        cache: Cache,
-    ) -> None:
-        self._cache = cache
-        texts, passages = [], {}
-        for question, rationale, candidates in work:
-            texts.append(self.text(question, rationale))
-            passages.update({p.id: p.contents for p in candidates})
-        self.encoder.encode(list(passages.values()), cache, title="teacher: embed passages")
-        self.encoder.encode(texts, cache, query=True, title="teacher: embed rationales")
-
     def score(
         self, question: Question, rationale: Rationale | None, passages: Sequence[RetrievedPassage]
     ) -> list[float]:
-        if self._cache is None:
-            raise RuntimeError("RationaleSimilarity.prefetch(work, cache) comes before score()")
-        target = self.encoder.encode([self.text(question, rationale)], self._cache, query=True)
-        vectors = self.encoder.encode([p.contents for p in passages], self._cache)
-        return min_max([float(cosine) for cosine in vectors @ target[0]])
+        raise RuntimeError(
+            "RationaleSimilarity embeds through a cache: call score_all(work, cache), not score()"
+        )
+
+    def score_all(self, work: Sequence[Lesson], cache: Cache) -> Iterator[list[float]]:
+        self._embed(work, cache)
+        # by now the cache has all embeddings; only those of one question are in memory at a time
+        for lesson in work:
+            if not lesson.passages:
+                yield []
+                continue
+            text = self.text(lesson.question, lesson.rationale)
+            contents = [passage.contents for passage in lesson.passages]
+            (target,) = self.encoder.encode([text], cache, query=True)
+            similarities = self.encoder.encode(contents, cache) @ target
+            yield min_max(similarities.tolist())
+
+    def _embed(self, work: Sequence[Lesson], cache: Cache) -> None:
+        """Embed the texts of all lessons together, each distinct one once: texts of one length
+        share a batch, whichever question they belong to."""
+        rationales: list[str] = []
+        passages: dict[str, None] = {}
+        for lesson in work:
+            rationales.append(self.text(lesson.question, lesson.rationale))
+            passages.update(dict.fromkeys(passage.contents for passage in lesson.passages))
+        self.encoder.encode(list(passages), cache, title="teacher: embed passages")
+        self.encoder.encode(rationales, cache, query=True, title="teacher: embed rationales")
 
 
 class RetrievalScore(Teacher):

@@ -1,0 +1,118 @@
+"""Lightning's Trainer with the defaults, checks and notes of this project."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+from radio.callbacks import rankings_of
+from radio.config import plan
+from radio.data.module import RationaleDataModule, datamodule_of
+from radio.ranges import check
+from radio.rerankers import Reranker
+from radio.runs.checkpoints import WholeCheckpoints
+from radio.runs.resuming import RunState
+from radio.schema import InputError
+
+
+class RadioTrainer(L.Trainer):
+    """Lightning's Trainer with the command ``prepare`` and defaults that fit this project.
+
+    Without a ``precision`` it takes bf16-mixed on a GPU or CPU that computes in bf16, else 32-true.
+    """
+
+    callbacks: list[L.Callback]
+    fast_dev_run: bool | int
+
+    def __init__(self, *args: Any, use_distributed_sampler: bool = False, **kwargs: Any) -> None:
+        check_trainer(kwargs)
+        if kwargs.get("precision") is None:
+            kwargs["precision"] = default_precision(kwargs.get("accelerator", "auto"))
+        try:
+            # the data module splits questions over processes itself: groups must know their epoch
+            super().__init__(*args, use_distributed_sampler=use_distributed_sampler, **kwargs)
+        except (
+            MisconfigurationException,
+            ValueError,
+            TypeError,
+            RuntimeError,
+            ImportError,
+        ) as error:
+            names = ("accelerator", "devices", "strategy", "precision")
+            chosen = ", ".join(
+                f"{name} {kwargs[name]}" for name in names if kwargs.get(name) is not None
+            )
+            raise InputError(f"trainer ({chosen}): {error}") from error
+        self.run_state = RunState()
+        self.callbacks.insert(0, self.run_state)
+        # each command collects them; predict has nobody else who asks for them
+        rankings_of(self)
+        if type(self.strategy.checkpoint_io) is TorchCheckpointIO:
+            self.strategy.checkpoint_io = WholeCheckpoints(self)
+
+    def prepare(self, model: Reranker, datamodule: RationaleDataModule) -> None:
+        """Fill the caches: candidates, rationales, teacher scores. Trains nothing and loads no
+        reranker."""
+        plan.check_run(self.callbacks, model, datamodule)
+        plan.check_data(self.callbacks, datamodule, datamodule.splits_of(None))
+        datamodule.prepare_data()
+        print(datamodule.summary())
+
+    def _run(self, model: L.LightningModule, *args: Any, **kwargs: Any) -> Any:
+        """What fit, validate, test and predict have in common, from the preparation of the data on.
+
+        Of the processes, those that prepare the data check first whether the parts of the run fit
+        each other.
+        """
+        if self.local_rank == 0:
+            self._check_plan(model)
+        return super()._run(model, *args, **kwargs)
+
+    def _check_plan(self, model: L.LightningModule) -> None:
+        if not isinstance(getattr(self, "datamodule", None), RationaleDataModule):
+            return
+        datamodule, command = datamodule_of(self), self.state.fn
+        splits = datamodule.splits_of(command)
+        if command == "fit" and isinstance(model, Reranker):
+            plan.check_run(self.callbacks, model, datamodule)
+        plan.check_data(self.callbacks, datamodule, splits)
+
+
+def check_trainer(settings: Mapping[str, Any]) -> None:
+    """Refuse numbers of a trainer that make no sense (:mod:`radio.ranges`).
+
+    Raises:
+        InputError: names the setting, what was found and what is expected.
+    """
+    numbers: dict[str, float] = {}
+    for name, value in settings.items():
+        if isinstance(value, str) and re.fullmatch(r"[+-]?\d{1,9}", value.strip()):
+            numbers[name] = int(value)
+        # a list of devices holds their numbers, from 0
+        elif isinstance(value, int | float):
+            numbers[name] = value
+    check("Trainer", numbers)
+    if numbers.get("max_epochs") == -1 and numbers.get("max_steps", -1) == -1:
+        raise InputError(
+            "Trainer: max_epochs: found -1 without max_steps, expected one of them to end the "
+            "training: the learning rate falls to 0 at its end"
+        )
+
+
+def default_precision(accelerator: object) -> str:
+    """``bf16-mixed`` where the hardware has instructions for it, else fp32: elsewhere it is
+    emulated, and slower."""
+    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
+        has_bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
+    elif accelerator == "cpu" or (accelerator == "auto" and not torch.backends.mps.is_available()):
+        able = torch.cpu.get_capabilities()
+        has_bf16 = bool(able.get("avx512_bf16") or able.get("amx_bf16"))
+    else:
+        has_bf16 = False
+    return "bf16-mixed" if has_bf16 else "32-true"

@@ -1,0 +1,64 @@
+"""W&B and metrics.csv: the name and id of a run, no secrets."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.test_cli_runs import FAST, Radio
+
+WANDB = ["--trainer.logger", "WandbLogger", "--trainer.logger.init_args.project", "p"]
+
+
+def test_a_wandb_run_has_the_config_the_name_and_goes_on(
+    radio: Radio, tiny_run: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    monkeypatch.delenv("WANDB_RUN_ID", raising=False)
+    import wandb
+
+    for extra in ([], ["--ckpt_path", "last", "--trainer.max_epochs", "2"]):
+        status, _, err = radio("fit", *tiny_run, *FAST, *WANDB, *extra)
+        wandb.finish()
+        assert status == 0, err
+    identifier = json.loads((tmp_path / "runs/tiny/.radio").read_text())["wandb"]
+    records = sorted(tmp_path.glob("wandb/offline-run-*/*.wandb"))
+    assert [record.stem for record in records] == [f"run-{identifier}"] * len(records)
+    content = b"".join(record.read_bytes() for record in records)
+    assert b"tiny" in content
+    assert b"teacher_temperature" in content
+    assert b"missing_rationales" in content
+
+
+def test_wandb_without_a_key_is_one_message_before_anything_is_prepared(
+    radio: Radio, tiny_run: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("WANDB_MODE", "WANDB_API_KEY", "WANDB_RUN_ID"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "nobody"))
+    monkeypatch.setenv("NETRC", str(tmp_path / "no_netrc"))
+    status, _, err = radio("fit", *tiny_run, *WANDB)
+    assert status == 2
+    assert "W&B: no API key: set WANDB_API_KEY" in err.splitlines()[-1]
+    assert "Traceback" not in err
+    assert not (tmp_path / ".radio_cache").exists()
+    assert not (tmp_path / "runs/tiny").exists()
+
+
+def test_secrets_are_not_logged() -> None:
+    from radio.runs.loggers import plain
+
+    config = {
+        "api_key": "k",
+        "max_tokens": 5,
+        "urls": ["https://me:pw@host/x"],
+        "hf_token": "t",
+        "token": None,
+    }
+    found = plain(config)
+    assert found["api_key"] == found["hf_token"] == "(left out)"
+    assert (found["max_tokens"], found["token"]) == (5, None)
+    assert found["urls"] == ["https://(left out)@host/x"]

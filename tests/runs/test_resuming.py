@@ -1,0 +1,135 @@
+"""A checkpoint is compared with the command that goes on from it, which wins where it can."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from radio.runs.examples import data_fingerprint
+from radio.runs.resuming import RunState, apply_rates, compare, differences
+from radio.schema import InputError
+
+
+def config(**model: Any) -> dict[str, Any]:
+    loss = {"class_path": "ListNet", "init_args": {"teacher_temperature": 0.1}}
+    arguments = {"model": "m", "lr": 0.1, "loss": loss, "max_length": 8, **model}
+    return {
+        "seed_everything": 0,
+        "model": {"class_path": "BiEncoder", "init_args": arguments},
+        "data": {
+            "class_path": "Jsonl",
+            "init_args": {"batch_size": 4, "seed": None, "train": "a", "cache_dir": "c"},
+        },
+        "trainer": {"max_epochs": 1},
+    }
+
+
+def saved(before: dict[str, Any], *, half: bool = False) -> dict[str, Any]:
+    progress = {"current": {"ready": 3 if half else 0}, "is_last_batch": not half}
+    return {
+        "radio": {"config": before},
+        "loops": {"fit_loop": {"epoch_loop.batch_progress": progress}},
+    }
+
+
+def test_what_differs_is_said_and_the_command_wins_where_it_can() -> None:
+    before = config()
+    assert compare(saved(before), config(), Path("a"), trains=True) == []
+    now = config(lr=0.5, loss={"class_path": "InfoNCE", "init_args": {}})
+    now["data"]["init_args"].update(train="b", cache_dir="other", batch_size=8)
+    now["trainer"]["max_epochs"] = 2
+    assert compare(saved(before), now, Path("a"), trains=True) == [
+        "model.init_args.lr: 0.1 in the checkpoint, 0.5 in this command",
+        "model.init_args.loss.class_path: ListNet in the checkpoint, InfoNCE in this command",
+        "data.init_args.batch_size: 4 in the checkpoint, 8 in this command",
+        "data.init_args.train: a in the checkpoint, b in this command",
+        "trainer.max_epochs: 1 in the checkpoint, 2 in this command",
+    ]
+    # an evaluation trains nothing, whatever the rate
+    assert compare(saved(before), now, Path("a"), trains=False) == []
+
+
+def test_another_model_is_refused_and_another_order_within_an_epoch() -> None:
+    before = config()
+    others = [config(model="n"), config(lora={"rank": 4}) | {}, {**config(), "seed_everything": 1}]
+    before["model"]["init_args"]["lora"] = None
+    other_class = config()
+    other_class["model"]["class_path"] = "CrossEncoder"
+    for other in (*others, other_class):
+        with pytest.raises(InputError, match="is of another model"):
+            compare(saved(before), other, Path("a.ckpt"), trains=True)
+    with pytest.raises(InputError, match="class_path: BiEncoder in the checkpoint, CrossEncoder"):
+        compare(saved(before), other_class, Path("a.ckpt"), trains=False)
+    batches = config()
+    batches["data"]["init_args"]["batch_size"] = 8
+    with pytest.raises(
+        InputError,
+        match=r"in the middle of an epoch, whose order is fixed:\n  data\.init_args\.batch",
+    ):
+        compare(saved(before, half=True), batches, Path("a.ckpt"), trains=True)
+    assert compare(saved(before, half=True), config(lr=1), Path("a"), trains=True) != []
+
+
+def test_two_spellings_of_a_path_do_not_differ(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a").write_text("")
+    assert differences({"k": "./a", "l": ["a"]}, {"k": str(tmp_path / "a"), "l": ["./a"]}) == {}
+    assert differences({"k": "./a"}, {"k": "b"}) == {"k": ("./a", "b")}
+    # keys of one side alone are those of another version
+    assert differences({"k": 1, "old": 2}, {"k": 1, "new": 3}) == {}
+
+
+@pytest.mark.parametrize("kind", ["LambdaLR", "ExponentialLR"])
+def test_the_rate_of_the_command_takes_the_place_that_the_schedule_has_reached(kind: str) -> None:
+    def schedule(lr: float) -> tuple[Any, Any]:
+        optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=lr)
+        argument = (lambda step: 1 / (1 + step)) if kind == "LambdaLR" else 0.5
+        return optimizer, getattr(torch.optim.lr_scheduler, kind)(optimizer, argument)
+
+    optimizer, scheduler = schedule(1.0)
+    wanted, other = schedule(3.0)
+    for _ in range(3):
+        for one, two in ((optimizer, scheduler), (wanted, other)):
+            one.step()
+            two.step()
+    apply_rates(scheduler, [3.0])
+    for _ in range(2):
+        assert optimizer.param_groups[0]["lr"] == pytest.approx(wanted.param_groups[0]["lr"])
+        for one, two in ((optimizer, scheduler), (wanted, other)):
+            one.step()
+            two.step()
+    apply_rates(SimpleNamespace(), [1.0])
+
+
+def test_other_training_data_are_said_and_refused_within_an_epoch() -> None:
+    def state(questions: int) -> tuple[RunState, list[str]]:
+        said: list[str] = []
+        examples = [
+            SimpleNamespace(question=SimpleNamespace(id=str(i), question="q"), teacher={"p": 0.5})
+            for i in range(questions)
+        ]
+        run = RunState()
+        run.say = said.append
+        run._data = data_fingerprint(examples)  # type: ignore[arg-type]
+        return run, said
+
+    before = {"data": state(3)[0]._data, "processes": 1, "half_done": False}
+    run, said = state(3)
+    run._compare_data(before, 1)
+    assert said == []
+    run, said = state(2)
+    run._compare_data(before, 2)
+    assert [line.split(": ", 1)[1] for line in said] == [
+        "training data: 3 questions then, 2 now; this command's is used",
+        "processes: 1 then, 2 now; this command's is used",
+    ]
+    with pytest.raises(
+        InputError, match="in the middle of an epoch, and this command differs: training data"
+    ):
+        run._compare_data({**before, "half_done": True}, 1)

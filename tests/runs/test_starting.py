@@ -1,0 +1,130 @@
+"""Which weights a command starts from."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.test_cli_runs import FAST, Radio, contents
+
+
+def test_a_trained_run_is_evaluated_by_its_best_checkpoint_and_never_as_the_untrained_model(
+    radio: Radio, tiny_run: list[str], tmp_path: Path
+) -> None:
+    run = tmp_path / "runs/tiny"
+    arguments = [*tiny_run, "--model.init_args.lr", "1e-2"]
+    status, out, err = radio("fit", *arguments)
+    assert status == 0, err
+    assert "to train on: --ckpt_path last (runs/tiny/checkpoints/last.ckpt)" in out
+    before = contents(run)
+    tuned = json.loads(before["metrics.json"])["test"]
+
+    # a trial leaves no trace
+    for command in ("fit", "test", "predict"):
+        status, out, err = radio(command, *arguments, "--trainer.fast_dev_run", "true")
+        assert status == 0, err
+        assert "a trial" in out
+        assert contents(run) == before
+
+    status, out, err = radio("test", *arguments)
+    assert status == 0, err
+    assert "weights: runs/tiny/checkpoints/best.ckpt" in out
+    assert json.loads((run / "metrics.json").read_text())["test"]["tuned"] == pytest.approx(
+        tuned["tuned"]
+    )
+    assert {k: v for k, v in contents(run).items() if k in ("config.yaml", "metrics.csv")} == {
+        k: v for k, v in before.items() if k in ("config.yaml", "metrics.csv")
+    }
+    assert "weights: runs/tiny/checkpoints/best.ckpt" in radio("predict", *arguments)[1]
+    assert (
+        "weights: runs/tiny/checkpoints/last.ckpt"
+        in radio("validate", *arguments, "--ckpt_path", "last")[1]
+    )
+
+    status, out, err = radio("test", *arguments, "--name", "base")
+    assert status == 0, err
+    assert "not trained further" in out
+
+    # the checkpoint of another run
+    shutil.copytree(run, tmp_path / "runs/copy")
+    mark = (run / ".radio").read_text()
+    (run / ".radio").write_text('{"run": "another", "command": "fit"}')
+    before = contents(run)
+    status, _, err = radio("test", *arguments, "--ckpt_path", "runs/copy/checkpoints/best.ckpt")
+    assert (status, "holds another run than that of the checkpoint" in err) == (2, True), err
+    (run / ".radio").write_text(mark)
+    # none at all
+    shutil.rmtree(run / "checkpoints")
+    for command in ("test", "validate", "predict"):
+        status, _, err = radio(command, *arguments)
+        assert (status, "no checkpoint of it" in err) == (2, True), err
+    assert contents(run) == {
+        name: content for name, content in before.items() if "checkpoints" not in name
+    }
+
+
+def test_a_resumed_run_heeds_its_command_and_keeps_its_metrics(
+    radio: Radio, tiny_run: list[str], tmp_path: Path
+) -> None:
+    run = tmp_path / "runs/tiny"
+    arguments = [
+        *tiny_run,
+        *FAST,
+        "--data.init_args.batch_size",
+        "4",
+        "--trainer.log_every_n_steps",
+        "1",
+    ]
+    status, _, err = radio("fit", *arguments, "--ckpt_path", "last")
+    assert (status, "runs/tiny holds no such checkpoint" in err) == (2, True), err
+    assert not run.exists()
+    assert radio("fit", *arguments)[0] == 0
+
+    # said, where the command wins; refused, where it cannot
+    status, _, err = radio("fit", *arguments)
+    assert (status, "go on from its last checkpoint with --ckpt_path last" in err) == (2, True), err
+    on = [*arguments, "--ckpt_path", "last", "--trainer.max_epochs", "3"]
+    for other in (["--model", "CrossEncoder"], ["--seed_everything", "1"]):
+        status, _, err = radio("fit", *on, *other)
+        assert (status, "is of another model" in err) == (2, True), err
+    rate = ["--model.init_args.lr", "0.5", "--model.init_args.weight_decay", "0.2"]
+    train = tmp_path / "world/train.jsonl"
+    train.write_text("".join(train.read_text().splitlines(keepends=True)[:-1]))
+    status, out, err = radio("fit", *on, *rate, "--model.init_args.loss", "InfoNCE")
+    assert status == 0, err
+    for line in (
+        "model.init_args.lr: 3e-05 in the checkpoint, 0.5 in this command; this command's is used",
+        "model.init_args.loss.class_path: radio.losses.",
+        "training data: 12 questions then, 11 now",
+        "goes on from runs/tiny/checkpoints/last.ckpt, after step 3",
+    ):
+        assert line in out
+    groups = torch.load(run / "checkpoints/last.ckpt", weights_only=True)["optimizer_states"][0][
+        "param_groups"
+    ]
+    assert [(g["initial_lr"], g["weight_decay"]) for g in groups] == [(0.5, 0.2), (0.5, 0.0)]
+    with (run / "metrics.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    steps = [int(row["step"]) for row in rows if row["train/loss"]]
+    assert steps == list(range(9))
+    assert [int(row["epoch"]) for row in rows if row["train/loss"]] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    # a validation after each epoch, and one of the best checkpoint at the end
+    assert [int(row["step"]) for row in rows if row["validation/ndcg@5"]] == [2, 5, 8, 9]
+
+
+def test_another_run_is_not_resumed_into_a_folder_that_holds_one(
+    radio: Radio, tiny_run: list[str], tmp_path: Path
+) -> None:
+    for name in ("one", "two"):
+        assert radio("fit", *tiny_run, *FAST, "--name", name)[0] == 0
+    before = contents(tmp_path / "runs/two")
+    checkpoint = ["--ckpt_path", "runs/one/checkpoints/last.ckpt", "--trainer.max_epochs", "2"]
+    status, _, err = radio("fit", *tiny_run, *FAST, "--name", "two", *checkpoint)
+    assert (status, "holds another run than that of the checkpoint" in err) == (2, True), err
+    assert contents(tmp_path / "runs/two") == before
+    assert radio("fit", *tiny_run, *FAST, "--name", "three", *checkpoint)[0] == 0

@@ -13,14 +13,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import pairwise
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from radio.schema import Candidate, Group, GroupBatch, InputError, Passage, Question
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-
-    from radio.samplers import GroupSampler
 
 
 PREFERRED = (
@@ -238,8 +236,17 @@ def all_teacher_scores(
         refuse(teacher, method, f"scores of more than {len(asked)} questions", expected)
 
 
+class Draws(Protocol):
+    """What is asked here of a :class:`radio.samplers.GroupSampler`."""
+
+    positives: int
+
+    @property
+    def marks_positives(self) -> bool: ...
+
+
 def selections(
-    sampler: GroupSampler, found: object, given: Sequence[float], taken: AbstractSet[int]
+    sampler: Draws, found: object, given: Sequence[float], taken: AbstractSet[int]
 ) -> list[list[int]]:
     """What :meth:`radio.samplers.GroupSampler.select` returned.
 

@@ -19,7 +19,7 @@ from radio.losses import Loss
 from radio.schema import Group, GroupBatch, InputError
 
 if TYPE_CHECKING:
-    from radio.rerankers.base import Reranker
+    from radio.rerankers import Reranker
 
 ModuleKind = TypeVar("ModuleKind", bound=nn.Module)
 

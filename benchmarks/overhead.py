@@ -36,7 +36,7 @@ def rows(data: Path, count: int) -> list[Group]:
         texts: Any = row["passages"]
         passages = tuple(Passage(f"{len(made)}/{rank}", text) for rank, text in enumerate(texts))
         question = Question(str(len(made)), str(row["question"]))
-        made.append(Group(question, passages, tuple(row["teacher"]), (1, *[0] * (len(texts) - 1))))  # type: ignore[arg-type]
+        made.append(Group(question, passages, tuple(row["teacher"])))  # type: ignore[arg-type]
         if len(made) == count:
             return made
     raise SystemExit(f"{data} has {len(made)} usable questions, {count} are needed")

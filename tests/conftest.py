@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from radio.cache import Cache
+
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
 
@@ -156,6 +158,11 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+def entries(cache: Cache) -> dict[str, int]:
+    """Number of entries of each kind."""
+    return dict(cache.query("SELECT kind, COUNT(*) FROM entries GROUP BY kind ORDER BY kind"))
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from radio.fingerprints import path_fingerprint
 from radio.rationales import RationaleWriter, Request, fill
 from radio.rationales.base import read
 from radio.schema import InputError, Question, Rationale
+from tests.conftest import entries
 
 QUESTIONS = [Question(f"q{n}", f"Who lit lamp {n}?", ("Ada",)) for n in range(3)]
 
@@ -53,7 +54,7 @@ def test_on_a_full_disk_a_put_is_one_message_and_what_was_there_is_kept(tmp_path
     assert cache.get(["a", "0"]) == {"a": b"1"}
     cache._db().execute("PRAGMA max_page_count = 100000")
     cache.put("kind", {"b": b"2"})
-    assert cache.count() == {"kind": 2}
+    assert entries(cache) == {"kind": 2}
 
 
 def test_a_disk_that_fills_up_while_rationales_are_written_is_one_message(tmp_path: Path) -> None:
@@ -114,7 +115,7 @@ def test_a_filled_cache_on_a_read_only_disk_is_usable(folder: Path) -> None:
         again = Cache(folder / "radio.sqlite")
         counts = fill(writer, requests(writer), again, folder / "failures.jsonl", "rationales")
         assert counts == {"cached": 3}
-        assert again.count() == {"rationale": 3}
+        assert entries(again) == {"rationale": 3}
         again.put("nothing", {})
         with pytest.raises(
             InputError, match="cannot be written, and what this command has to store is not there"
@@ -186,7 +187,8 @@ def test_a_value_that_is_no_json_is_named_with_how_to_remove_it(
 ) -> None:
     cache = Cache(tmp_path / "radio.sqlite")
     cache.put("teacher", {"k1": value})
-    match = rf"the entry k1 \(teacher\) is damaged \(.*radio cache prune --key k1 --cache_dir {tmp_path} --yes"
+    command = f"radio cache prune --key k1 --cache_dir {tmp_path} --yes"
+    match = rf"the entry k1 \(teacher\) is damaged \(.*{command}"
     with pytest.raises(InputError, match=match) as caught:
         cache.get_json(["k1"])
     assert len(str(caught.value)) < 1000

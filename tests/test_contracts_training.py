@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from radio.batching import group_batch
-from radio.data.loading import Groups, collate
+from radio.data.loading import BatchMaker, Groups
 from radio.losses import InfoNCE, ListNet, Loss, NoisyTeacher, WeightedSum
 from radio.rerankers import Reranker
 from radio.samplers import FullList, GroupSampler
@@ -126,13 +126,10 @@ def test_what_a_reranker_may_not_return_is_named(
 
 def test_a_mask_filled_from_the_right_is_refused() -> None:
     passages = tuple(Passage(f"p{i}", "fog") for i in range(3))
-    groups = [
-        Group(Question("q", "fog?"), passages[:n], (0.5, 0.2, 0.1)[:n], (1, 0, 0)[:n])
-        for n in (3, 2)
-    ]
+    groups = [Group(Question("q", "fog?"), passages[:n], (0.5, 0.2, 0.1)[:n]) for n in (3, 2)]
     with refused("Lengths.collate: found a mask [2, 3] with 5", "filled from the left"):
-        collate(Lengths(collate=lambda batch: replace(batch, mask=batch.mask.flip(1))), [groups])
-    assert collate(Lengths(), [groups]).mask.sum() == 5
+        BatchMaker(Lengths(collate=lambda batch: replace(batch, mask=batch.mask.flip(1))))([groups])
+    assert BatchMaker(Lengths())([groups]).mask.sum() == 5
 
 
 class Wrong(Loss):
@@ -179,7 +176,9 @@ class Chosen(GroupSampler):
     def __init__(self, groups: Any) -> None:
         self.chosen = groups
 
-    def select(self, scores: Sequence[float], rng: Any) -> Any:
+    def select(
+        self, scores: Sequence[float], rng: Any, student: Sequence[float] | None = None
+    ) -> Any:
         return self.chosen
 
 

@@ -27,7 +27,7 @@ from radio.formats import (
     read_rationales,
     read_run,
 )
-from radio.lines import find_file, read_lines, read_rows
+from radio.lines import atomic_write, find_file, read_lines, read_rows, write_jsonl
 from radio.schema import InputError, Question
 from tests.conftest import PATIENCE, ROOT
 
@@ -91,7 +91,8 @@ for split in ("validation", "test"):
     results = Results()
     results.add(split, "tuned", question.id, {"em": 1.0}, answer=question.question)
     results.write(folder)
-assert (folder / "predictions.jsonl").read_text(encoding="utf-8").count("\\N{HIRAGANA LETTER GA}") == 2
+text = (folder / "predictions.jsonl").read_text(encoding="utf-8")
+assert text.count("\\N{HIRAGANA LETTER GA}") == 2
 """
 
 
@@ -232,3 +233,41 @@ def test_an_archive_in_the_place_of_text_is_named(tmp_path: Path, head: bytes, k
     path.write_bytes(head + b"\0\1\2")
     with pytest.raises(InputError, match=f"corpus.jsonl: found {kind}, expected lines of text"):
         list(read_lines(path))
+
+
+def test_jsonl_comes_back_as_it_was_written(tmp_path: Path) -> None:
+    rows = [{"id": "é", "n": [1, None]}, {"id": "line\nbreak"}]
+    write_jsonl(tmp_path / "rows.jsonl", rows)
+    text = (tmp_path / "rows.jsonl").read_text(encoding="utf-8")
+    assert [json.loads(line) for line in text.splitlines()] == rows
+    assert "é" in text
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_a_writer_that_fails_leaves_the_old_file_and_no_other(
+    error: type[BaseException], tmp_path: Path
+) -> None:
+    path = tmp_path / "run.trec"
+    path.write_text("old")
+
+    def fail() -> None:
+        with atomic_write(path) as file:
+            file.write("new" * 100_000)
+            raise error
+
+    with pytest.raises(error):
+        fail()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_file_appears_only_when_complete_with_the_usual_permissions(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "file.txt"
+    with atomic_write(path) as file:
+        file.write("text")
+        file.flush()
+        assert not path.exists()
+    assert path.read_text() == "text"
+    assert list(path.parent.iterdir()) == [path]
+    (tmp_path / "plain").touch()
+    assert path.stat().st_mode == (tmp_path / "plain").stat().st_mode

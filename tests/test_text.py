@@ -123,3 +123,18 @@ def test_has_answer_does_not_care_how_accents_are_encoded(word: str) -> None:
 )
 def test_a_verdict_cannot_be_found_in_a_passage(answers: list[str], found: bool) -> None:
     assert findable(answers) is found
+
+
+@pytest.mark.parametrize(
+    ("text", "same", "equal"),
+    [
+        ("Who wrote it?", "  who  wrote IT", True),
+        ("the ﬁrst?", "The first", True),
+        ("Café?", "cafe\u0301", True),
+        ("Who wrote it?", "Who wrote that?", False),
+    ],
+)
+def test_questions_are_the_same_but_for_case_punctuation_and_encoding(
+    text: str, same: str, equal: bool
+) -> None:
+    assert (normalise_question(text) == normalise_question(same)) is equal

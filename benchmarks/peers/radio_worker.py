@@ -34,8 +34,7 @@ class Groups(L.LightningDataModule):
             teacher = (
                 tuple(group["teacher"]) if field == "passages" else (math.nan,) * len(passages)
             )
-            labels = (1, *(0 for _ in passages[1:]))
-            rows.append(RadioGroup(Question(str(i), group["question"]), passages, teacher, labels))
+            rows.append(RadioGroup(Question(str(i), group["question"]), passages, teacher))
         return DataLoader(rows, batch_size=questions, collate_fn=self.reranker.collate)  # type: ignore[arg-type]
 
     def train_dataloader(self) -> DataLoader[GroupBatch]:

@@ -1,5 +1,4 @@
-"""A durable key -> value store for everything that costs money or minutes, and the fingerprints
-that are its keys."""
+"""A durable key -> value store for everything that costs money or minutes."""
 
 from __future__ import annotations
 
@@ -24,8 +23,7 @@ T = TypeVar("T")
 
 
 def _use_wal(db: sqlite3.Connection) -> None:
-    """Switch to WAL; SQLite's busy timeout does not cover the lock of this switch, so wait by
-    hand."""
+    """Switch to WAL, waiting by hand: the busy timeout does not cover this switch's lock."""
     deadline = time.monotonic() + 60
     while True:
         try:
@@ -38,8 +36,9 @@ def _use_wal(db: sqlite3.Connection) -> None:
 
 
 class Cache:
-    """SQLite store safe for several processes; each ``put`` is one transaction, so a kill loses
-    nothing finished.
+    """SQLite store safe for several processes; a kill loses nothing that was finished.
+
+    Each ``put`` is one transaction.
 
     A store that can only be read, on a read-only disk for example, serves what it has. Whatever
     keeps it from being read or written is an :class:`radio.schema.InputError` that names the file.
@@ -90,8 +89,7 @@ class Cache:
         return db
 
     def _open_to_read(self) -> sqlite3.Connection:
-        """A connection that needs no files beside the database, which cannot be made on a read-only
-        disk."""
+        """A connection that needs no new files beside the database, as on a read-only disk."""
         address = self.path.absolute().as_uri()
         for mode in ("mode=ro", "immutable=1"):
             db = sqlite3.connect(f"{address}?{mode}", uri=True, timeout=60, isolation_level=None)
@@ -137,12 +135,20 @@ class Cache:
     def _unusable(self, error: sqlite3.DatabaseError) -> InputError:
         other = "give another folder with --data.init_args.cache_dir"
         said = {
-            sqlite3.SQLITE_FULL: "the disk is full; what was stored before is kept: free some space, or "
-            f"{other}, and run the same command again",
-            sqlite3.SQLITE_READONLY: "cannot be written, and what this command has to store is not there yet: "
-            f"make it writable, or copy it and {other}",
-            sqlite3.SQLITE_BUSY: "another process has kept it locked for a minute; end that one, or wait for it",
-            sqlite3.SQLITE_IOERR: f"the disk could not read or write it ({error}); check the disk, or {other}",
+            sqlite3.SQLITE_FULL: (
+                "the disk is full; what was stored before is kept: free some space, or "
+                f"{other}, and run the same command again"
+            ),
+            sqlite3.SQLITE_READONLY: (
+                "cannot be written, and what this command has to store is not there yet: make it "
+                f"writable, or copy it and {other}"
+            ),
+            sqlite3.SQLITE_BUSY: (
+                "another process has kept it locked for a minute; end that one, or wait for it"
+            ),
+            sqlite3.SQLITE_IOERR: (
+                f"the disk could not read or write it ({error}); check the disk, or {other}"
+            ),
         }
         code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
         general = (
@@ -155,15 +161,16 @@ class Cache:
         wanted = list(dict.fromkeys(keys))
         found: dict[str, bytes] = {}
         with self._connected() as db:
+            # SQLite allows so many parameters, and some more
             for start in range(0, len(wanted), 500):
-                part = wanted[start : start + 500]
-                query = f"SELECT key, value FROM entries WHERE key IN ({','.join('?' * len(part))})"  # noqa: S608
-                found.update(db.execute(query, part).fetchall())
+                some = wanted[start : start + 500]
+                places = ",".join("?" * len(some))
+                query = f"SELECT key, value FROM entries WHERE key IN ({places})"  # noqa: S608
+                found.update(db.execute(query, some).fetchall())
         return found
 
     def put(self, kind: str, items: Mapping[str, bytes]) -> None:
-        """Store values, all or none; ``kind`` names what they are for people who look into the
-        file."""
+        """Store values, all or none; ``kind`` tells people who look into the file what they are."""
         rows = [(key, kind, value) for key, value in items.items()]
         if rows:
             with self._transaction() as db:
@@ -196,8 +203,7 @@ class Cache:
     def get_json(
         self, keys: Iterable[str], parse: Callable[[Any], Any] | None = None
     ) -> dict[str, Any]:
-        """Values that :meth:`put_json` has stored, or what ``parse`` makes of them; errors as in
-        :meth:`read`."""
+        """What ``parse`` makes of values that :meth:`put_json` stored; errors as :meth:`read`."""
         return self.read(
             keys, lambda value: parse(json.loads(value)) if parse else json.loads(value)
         )
@@ -225,8 +231,7 @@ class Cache:
             db.executemany("DELETE FROM entries WHERE key = ?", [(key,) for key in keys])
 
     def query(self, sql: str, arguments: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
-        """Rows of a query on ``entries (key, kind, value, created)``, for what looks after the
-        file."""
+        """Rows of a query on ``entries (key, kind, value, created)``, to look after the file."""
         with self._connected() as db:
             yield from db.execute(sql, arguments)
 
@@ -234,10 +239,6 @@ class Cache:
         """A change of ``entries``, for what looks after the file."""
         with self._connected() as db:
             db.execute(sql, arguments)
-
-    def count(self) -> dict[str, int]:
-        """Number of entries of each kind."""
-        return dict(self.query("SELECT kind, COUNT(*) FROM entries GROUP BY kind ORDER BY kind"))
 
     def __getstate__(self) -> dict[str, Any]:
         # a connection belongs to its process: data loader workers and DDP ranks open their own
@@ -257,5 +258,5 @@ WRONG = (
 """What reading a value of the wrong form raises."""
 
 
-def _to_json(value: Any) -> str:
+def _to_json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)

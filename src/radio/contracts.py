@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import pairwise
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from radio.schema import Candidate, Group, GroupBatch, InputError, Passage, Question
 
@@ -30,14 +30,16 @@ PREFERRED = (
 
 
 def refuse(part: object, method: str, found: str, expected: str) -> NoReturn:
-    raise InputError(f"{type(part).__name__}.{method}: found {found}, expected {expected}")
+    """Refuse what a method of a part, or of a class of parts, returned."""
+    kind = part if isinstance(part, type) else type(part)
+    raise InputError(f"{kind.__name__}.{method}: found {found}, expected {expected}")
 
 
 def described(value: object) -> str:
     return "None" if value is None else f"{type(value).__name__} ({str(value)[:60]!r})"
 
 
-def _listed(part: object, method: str, found: Any, expected: str) -> list[Any]:
+def _listed(part: object, method: str, found: object, expected: str) -> list[Any]:
     """A list, tuple, array or tensor of one dimension as a list."""
     if hasattr(found, "tolist") and not isinstance(found, type):
         found = found.tolist()
@@ -49,7 +51,7 @@ def _listed(part: object, method: str, found: Any, expected: str) -> list[Any]:
 # Rerankers and losses
 
 
-def network(reranker: object, found: Any) -> nn.Module:
+def network(reranker: object, found: object) -> nn.Module:
     """What :meth:`radio.rerankers.Reranker.build` returned."""
     from torch import nn
 
@@ -58,9 +60,8 @@ def network(reranker: object, found: Any) -> nn.Module:
     return found
 
 
-def batch(reranker: object, groups: Sequence[Group], found: Any) -> GroupBatch:
-    """What :meth:`radio.rerankers.Reranker.collate` made of these groups: theirs, in their
-    order."""
+def batch(reranker: object, groups: Sequence[Group], found: object) -> GroupBatch:
+    """What :meth:`radio.rerankers.Reranker.collate` made of these groups, in their order."""
     import torch
 
     if not isinstance(found, GroupBatch):
@@ -116,7 +117,7 @@ def batch(reranker: object, groups: Sequence[Group], found: Any) -> GroupBatch:
     return found
 
 
-def scores(reranker: nn.Module, found: Any, pairs: int) -> Tensor:
+def scores(reranker: nn.Module, found: object, pairs: int) -> Tensor:
     """What :meth:`radio.rerankers.Reranker.score` returned for a batch of so many pairs."""
     import torch
 
@@ -138,7 +139,7 @@ def scores(reranker: nn.Module, found: Any, pairs: int) -> Tensor:
     return found
 
 
-def loss(part: object, found: Any, of: Tensor) -> Tensor:
+def loss(part: object, found: object, of: Tensor) -> Tensor:
     """What a :class:`radio.losses.Loss` returned for these scores."""
     import torch
 
@@ -159,7 +160,7 @@ def loss(part: object, found: Any, of: Tensor) -> Tensor:
 
 
 def numbers(
-    part: object, method: str, found: Any, count: int, of: str, *, unit: bool = True
+    part: object, method: str, found: object, count: int, of: str, *, unit: bool = True
 ) -> list[float]:
     """One finite number for each of ``count`` things; with ``unit`` in [0, 1], but for rounding.
 
@@ -194,14 +195,13 @@ def numbers(
 def teacher_scores(
     teacher: object,
     question: Question,
-    found: Any,
+    found: object,
     count: int,
     *,
     method: str = "score",
     unit: bool = True,
 ) -> list[float]:
-    """What :meth:`radio.teachers.Teacher.score` returned for the passages of a question, or
-    ``method`` among others."""
+    """What :meth:`radio.teachers.Teacher.score`, or ``method``, returned for one question."""
     of = f"the {count} passages of question {question.id!r}"
     return numbers(teacher, method, found, count, of, unit=unit)
 
@@ -210,7 +210,7 @@ def all_teacher_scores(
     teacher: object,
     method: str,
     asked: Sequence[tuple[Question, int]],
-    found: Any,
+    found: object,
     *,
     unit: bool = True,
 ) -> Iterator[list[float]]:
@@ -236,8 +236,17 @@ def all_teacher_scores(
         refuse(teacher, method, f"scores of more than {len(asked)} questions", expected)
 
 
+class Draws(Protocol):
+    """What is asked here of a :class:`radio.samplers.GroupSampler`."""
+
+    positives: int
+
+    @property
+    def marks_positives(self) -> bool: ...
+
+
 def selections(
-    sampler: Any, found: Any, given: Sequence[float], taken: AbstractSet[int]
+    sampler: Draws, found: object, given: Sequence[float], taken: AbstractSet[int]
 ) -> list[list[int]]:
     """What :meth:`radio.samplers.GroupSampler.select` returned.
 
@@ -263,19 +272,15 @@ def selections(
             head = min(sampler.positives, len(positions) - 1)
             lowest = min(given[position] for position in positions[:head])
             if any(given[position] > lowest for position in positions[head:]):
-                order = (
-                    f"the group {positions}: its first {head} are positives, the teacher prefers "
-                    "another"
-                )
-                refuse(sampler, "select", order, PREFERRED)
+                order = f"the group {positions}: its first {head} are positives, "
+                refuse(sampler, "select", f"{order}the teacher prefers another", PREFERRED)
     if not groups:
         refuse(sampler, "select", "no group", expected)
     return groups
 
 
-def failed_checks(checks: object, found: Any, ids: Iterable[str]) -> dict[str, list[str]]:
-    """What :meth:`radio.rationales.QualityChecks.run` returned for the rationales of these
-    questions."""
+def failed_checks(checks: object, found: object, ids: Iterable[str]) -> dict[str, list[str]]:
+    """What :meth:`radio.rationales.QualityChecks.run` returned for these questions."""
     expected = (
         "a mapping from the id of each question to the list of checks that its rationale fails"
     )
@@ -297,12 +302,11 @@ def failed_checks(checks: object, found: Any, ids: Iterable[str]) -> dict[str, l
 def candidates(
     retriever: object,
     questions: Sequence[Question],
-    found: Any,
+    found: object,
     k: int,
     corpus: Mapping[str, Passage],
 ) -> Iterator[list[Candidate]]:
-    """What :meth:`radio.retrievers.Retriever.search` returned: a ranking for each question, in
-    their order."""
+    """What :meth:`radio.retrievers.Retriever.search` returned: a ranking for each question."""
     expected = f"an iterable with a list of candidates for each of {len(questions)} questions"
     if isinstance(found, str | Mapping) or not isinstance(found, Iterable):
         refuse(retriever, "search", described(found), expected)
@@ -317,7 +321,7 @@ def candidates(
 
 
 def _ranking(
-    retriever: object, question: Question, found: Any, k: int, corpus: Mapping[str, Passage]
+    retriever: object, question: Question, found: object, k: int, corpus: Mapping[str, Passage]
 ) -> list[Candidate]:
     place = f"search: question {question.id!r}"
     ranking = _listed(retriever, place, found, "a list of Candidate")
@@ -344,12 +348,13 @@ def _ranking(
     for better, worse in pairwise(found_by_search):
         if worse.score > better.score:
             first = f"{better.score:g} of {better.passage_id!r}"
-            order = f"{first} before {worse.score:g} of {worse.passage_id!r}"
-            refuse(retriever, place, order, "the highest score first (of a distance, its negative)")
+            second = f"{worse.score:g} of {worse.passage_id!r}"
+            wanted = "the highest score first (of a distance, its negative)"
+            refuse(retriever, place, f"{first} before {second}", wanted)
     return ranking
 
 
-def answers(generator: object, found: Any, count: int) -> list[str]:
+def answers(generator: object, found: object, count: int) -> list[str]:
     """What :meth:`radio.generators.Generator.answer` returned for so many prompts."""
     expected = f"{count} strings, one for each prompt (an empty one is no answer)"
     texts = _listed(generator, "answer", found, expected)
@@ -364,7 +369,7 @@ def answers(generator: object, found: Any, count: int) -> list[str]:
 # Data modules
 
 
-def questions(data: object, split: str, found: Any) -> list[Question]:
+def questions(data: object, split: str, found: object) -> list[Question]:
     """What :meth:`data_modules.RationaleDataModule.questions` returned."""
     expected = "a list of Question (empty if there is no such split)"
     if isinstance(found, str | Mapping) or not isinstance(found, Iterable):
@@ -387,7 +392,7 @@ def questions(data: object, split: str, found: Any) -> list[Question]:
     return kept
 
 
-def passages(data: object, found: Any) -> Iterator[Passage]:
+def passages(data: object, found: object) -> Iterator[Passage]:
     """What :meth:`data_modules.RationaleDataModule.passages` returned."""
     if isinstance(found, str) or not isinstance(found, Iterable):
         refuse(data, "passages()", described(found), "an iterable of Passage, or a DiskCorpus")

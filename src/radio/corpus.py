@@ -52,7 +52,7 @@ class DiskCorpus(Mapping[str, Passage]):
         cls,
         passages: Callable[[], Iterable[tuple[str, Passage]]],
         name: str,
-        identity: Any,
+        identity: object,
         folder: str | Path,
     ) -> DiskCorpus:
         """The same for passages that are not in such files.
@@ -80,7 +80,7 @@ class DiskCorpus(Mapping[str, Passage]):
         self,
         passages: Callable[[], Iterable[tuple[str, Passage]]],
         name: str,
-        identity: Any,
+        identity: object,
         folder: str | Path,
     ) -> None:
         home = Path(folder) / fingerprint(identity)[:16]
@@ -118,9 +118,9 @@ class DiskCorpus(Mapping[str, Passage]):
         place = int(np.searchsorted(self._hashes, wanted))
         # more than one id may have the same hash
         while place < len(self._hashes) and self._hashes[place] == wanted:
-            row = self._rows[int(self._places[place])]
-            if row["id"] == identifier:
-                return Passage(row["id"], row["contents"])
+            entry = self._rows[int(self._places[place])]
+            if entry["id"] == identifier:
+                return Passage(entry["id"], entry["contents"])
             place += 1
         raise KeyError(identifier)
 
@@ -235,8 +235,8 @@ def _build(passages: Callable[[], Iterable[tuple[str, Passage]]], name: str, hom
     home.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f".{home.name}.", dir=home.parent))
     digest = hashlib.sha256()
-    hashes: list[NDArray[np.uint64]] = []
-    part: list[int] = []
+    chunks: list[NDArray[np.uint64]] = []
+    chunk: list[int] = []
     features = Features({"id": Value("string"), "contents": Value("string")})
     try:
         with ArrowWriter(
@@ -245,13 +245,14 @@ def _build(passages: Callable[[], Iterable[tuple[str, Passage]]], name: str, hom
             for _, passage in passages():
                 writer.write({"id": passage.id, "contents": passage.contents})
                 digest.update(f"{passage.id}\0{passage.contents}\0".encode())
-                part.append(_hash(passage.id))
-                if len(part) >= BATCH:
-                    hashes.append(np.array(part, dtype=np.uint64))
-                    part.clear()
+                chunk.append(_hash(passage.id))
+                # eight bytes each, where a list of Python's numbers takes forty
+                if len(chunk) >= BATCH:
+                    chunks.append(np.array(chunk, dtype=np.uint64))
+                    chunk.clear()
             writer.finalize()
-        hashes.append(np.array(part, dtype=np.uint64))
-        table = np.concatenate(hashes)
+        chunks.append(np.array(chunk, dtype=np.uint64))
+        table = np.concatenate(chunks)
         if not len(table):
             raise InputError(f"{name}: the corpus is empty, expected at least one passage")
         order = np.argsort(table, kind="stable").astype(np.uint32)
@@ -280,13 +281,17 @@ def _refuse_duplicates(
     from datasets import Dataset
 
     ids = Dataset.from_file(str(arrow)).select_columns(["id"])
-    for place in np.flatnonzero(hashes[1:] == hashes[:-1]):
-        first, second = int(rows[place]), int(rows[place + 1])
-        if ids[first]["id"] == ids[second]["id"]:
-            known = {
-                row: place for row, (place, _) in enumerate(passages()) if row in (first, second)
-            }
-            raise InputError(
-                f"{known[second]}: id {ids[first]['id']!r} is a duplicate, first used at "
-                f"{known[first]}"
-            )
+    # the hashes are sorted: those of equal ids are neighbours
+    for neighbour in np.flatnonzero(hashes[1:] == hashes[:-1]):
+        first, second = int(rows[neighbour]), int(rows[neighbour + 1])
+        if ids[first]["id"] != ids[second]["id"]:
+            continue
+        # read once more, for the places in the files
+        place_of = {}
+        for row, (place, _) in enumerate(passages()):
+            if row in (first, second):
+                place_of[row] = place
+        raise InputError(
+            f"{place_of[second]}: id {ids[first]['id']!r} is a duplicate, first used at "
+            f"{place_of[first]}"
+        )

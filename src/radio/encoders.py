@@ -1,5 +1,4 @@
-"""Text embeddings through sentence-transformers, each distinct text encoded once and kept in the
-cache."""
+"""Text embeddings by sentence-transformers, each distinct text once, kept in the cache."""
 
 from __future__ import annotations
 
@@ -8,9 +7,10 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,16 +41,16 @@ def _passage_side(folder: Path) -> str:
 
 
 def note_passage_model(folder: Path, name: str, max_length: int) -> None:
-    """Write into a folder, whose question side was trained alone, which model it embeds passages
-    like."""
+    """Write into a folder whose question side was trained alone how it embeds passages."""
     note = {"model": name, "fingerprint": model_fingerprint(name), "max_length": max_length}
     with atomic_write(folder / PASSAGES) as file:
         json.dump({**note, "passage_side": _passage_side(folder)}, file)
 
 
 def passage_model(name: str, max_length: int) -> str:
-    """The model whose passage embeddings serve for this one too: itself, or what its question side
-    was trained against.
+    """The model whose passage embeddings serve for this one too.
+
+    That is itself, or what its question side was trained against.
 
     The latter if it is at hand, neither has changed, and ``max_length`` cuts passages alike.
     """
@@ -73,8 +73,7 @@ SETTINGS = "config_sentence_transformers.json"
 
 
 def default_prefixes(name: str, prompts: Mapping[str, str | None]) -> tuple[str, str]:
-    """Query and passage prefix of an encoder: what its folder says, else the convention of the E5
-    family, else none."""
+    """Query and passage prefix: what the folder says, else those of the E5 family, else none."""
     query = prompts.get("query") or ""
     passage = prompts.get("passage") or prompts.get("document") or ""
     # an export says all of its prefixes, also that there are none
@@ -90,20 +89,20 @@ def model_prompts(name: str) -> dict[str, str | None]:
     return dict(side_file(name, SETTINGS).get("prompts") or {})
 
 
-def model_similarity(name: str) -> str:
+def model_similarity(name: str) -> Literal["cosine", "dot"]:
     """``cosine`` or ``dot``, as the model says; those that say nothing are known by their name.
 
     Raises:
         InputError: it is a distance.
     """
-    found = side_file(name, SETTINGS).get("similarity_fn_name")
-    if found is None and not exported_class(name):
+    said = side_file(name, SETTINGS).get("similarity_fn_name")
+    if said is None and not exported_class(name):
         dot = re.search(r"-dot-v\d|[/-]ance-firstp|-tas-b|-ance-", name.lower())
         return "dot" if dot else "cosine"
     # a model of another kind says for example maxsim, and is read as one of texts
-    if found in ("euclidean", "manhattan"):
-        raise InputError(f"model {name!r}: similarity: found {found!r}, expected cosine or dot")
-    return "dot" if found == "dot" else "cosine"
+    if said in ("euclidean", "manhattan"):
+        raise InputError(f"model {name!r}: similarity: found {said!r}, expected cosine or dot")
+    return "dot" if said == "dot" else "cosine"
 
 
 def load_encoder(name: str, device: str | None = None) -> SentenceTransformer:
@@ -151,7 +150,7 @@ class Encoder(Fingerprinted):
         self.max_length = max_length
         self._batch_size = batch_size
         self._device = device
-        self._similarity: str | None = similarity
+        self._similarity = similarity
         self._loaded: SentenceTransformer | None = None
 
     def depends_on(self) -> dict[str, Any]:
@@ -165,7 +164,7 @@ class Encoder(Fingerprinted):
         return {**settings, "similarity": self.similarity}
 
     @property
-    def similarity(self) -> str:
+    def similarity(self) -> Literal["cosine", "dot"]:
         """``cosine``: embeddings have unit length; ``dot``: they keep their own."""
         # no cached_property: public attributes are part of the fingerprint
         if self._similarity is None:
@@ -174,19 +173,19 @@ class Encoder(Fingerprinted):
 
     @cached_property
     def _of_passages(self) -> Encoder:
-        """What embeds passages as this encoder does, so that no passage is embedded again for an
-        export."""
+        """What embeds passages as this does: none is embedded again for an export."""
         name = passage_model(self.model, self.max_length)
         if name == self.model:
             return self
-        settings = (
+        return Encoder(
+            name,
             self.query_prefix,
             self.passage_prefix,
             self.max_length,
             self._batch_size,
             self._device,
+            self.similarity,
         )
-        return Encoder(name, *settings, self.similarity)  # type: ignore[arg-type]
 
     def load(self) -> SentenceTransformer:
         """The model, loaded on first use."""
@@ -200,8 +199,9 @@ class Encoder(Fingerprinted):
     def encode(
         self, texts: Sequence[str], cache: Cache, *, query: bool = False, title: str = "embed"
     ) -> NDArray[np.float32]:
-        """Embeddings ``[len(texts), dim]`` whose inner product is the similarity: for ``cosine`` of
-        unit length.
+        """Embeddings ``[len(texts), dim]`` whose inner product is the similarity.
+
+        For ``cosine`` they have unit length.
 
         Only texts that the cache lacks are computed, in parts that are stored as they finish.
         """
@@ -212,86 +212,103 @@ class Encoder(Fingerprinted):
 
         unit = self.similarity == "cosine"
 
-        def compute(model: Any, chunk: list[str]) -> list[bytes]:
+        def compute(model: SentenceTransformer, chunk: list[str]) -> list[bytes]:
             # a folder may hold one model for questions and one for passages
             encode = model.encode_query if query else model.encode_document
             vectors = encode(chunk, **self._options(), normalize_embeddings=unit)
-            return [np.asarray(v, dtype=np.float32).tobytes() for v in vectors]
+            return [np.asarray(vector, dtype=np.float32).tobytes() for vector in vectors]
 
         identity = ["embedding", self.fingerprint(), query, *([] if unit else ["dot"])]
-        stored = self._stored("embedding", identity, texts, cache, compute, _vector, title, query)
-        return np.stack(stored)
+        kind = _Kind("embedding", identity, compute, _vector, query)
+        return np.stack(self._stored(kind, texts, cache, title))
 
     def encode_tokens(
         self, texts: Sequence[str], cache: Cache, *, title: str = "embed tokens"
     ) -> list[NDArray[np.float16]]:
-        """Unit-length embeddings of the tokens of passages, ``[tokens, dim]`` each, in half
-        precision."""
+        """Unit-length embeddings of passages' tokens, ``[tokens, dim]`` each, float16."""
         if self._of_passages is not self:
             return self._of_passages.encode_tokens(texts, cache, title=title)
 
-        def compute(model: Any, chunk: list[str]) -> list[bytes]:
+        def compute(model: SentenceTransformer, chunk: list[str]) -> list[bytes]:
             from torch.nn.functional import normalize
 
-            found = model.encode_document(chunk, **self._options(), output_value="token_embeddings")
-            return [
-                _to_bytes(normalize(tokens.float(), dim=1).half().cpu().numpy()) for tokens in found
-            ]
+            options = {**self._options(), "output_value": "token_embeddings"}
+            embeddings: Any = model.encode_document(chunk, **options)
+            values = []
+            for tokens in embeddings:
+                unit = normalize(tokens.float(), dim=1)
+                values.append(_to_bytes(unit.half().cpu().numpy()))
+            return values
 
-        kind = "token embeddings"
-        return self._stored(
-            kind, [kind, self.fingerprint()], texts, cache, compute, _token_vectors, title
-        )
+        name = "token embeddings"
+        kind = _Kind(name, [name, self.fingerprint()], compute, _token_vectors)
+        return self._stored(kind, texts, cache, title)
 
     def _options(self) -> dict[str, Any]:
         return {"prompt": "", "batch_size": self._batch_size, "show_progress_bar": False}
 
     def _stored(
-        self,
-        kind: str,
-        identity: list[Any],
-        texts: Sequence[str],
-        cache: Cache,
-        compute: Callable[[Any, list[str]], list[bytes]],
-        parse: Callable[[bytes], NDArray[T]],
-        title: str,
-        query: bool = False,
+        self, kind: _Kind[T], texts: Sequence[str], cache: Cache, title: str
     ) -> list[NDArray[T]]:
-        """What the cache has for each text, once what it lacks is computed, in parts that are
-        stored as they finish."""
-        keys = [fingerprint([*identity, text]) for text in texts]
+        """What the cache has for each text, once what it lacks is computed."""
+        keys = [fingerprint([*kind.identity, text]) for text in texts]
         by_key = dict(zip(keys, texts, strict=True))
-        missing = cache.missing(keys)
+        missing = {key: by_key[key] for key in cache.missing(keys)}
         if missing:
-            from tqdm import tqdm
-
-            model = self.load()
-            prefixes = default_prefixes(self.model, model.prompts)
-            chosen = self.query_prefix if query else self.passage_prefix
-            prefix = chosen if chosen is not None else prefixes[0 if query else 1]
-            # long texts together: little padding, and a kill loses one part at most
-            missing.sort(key=lambda key: len(by_key[key]))
-            part = self._batch_size * 8
-            with tqdm(total=len(missing), desc=title, unit="text") as bar:
-                for start in range(0, len(missing), part):
-                    chunk = missing[start : start + part]
-                    values = compute(model, [prefix + by_key[key] for key in chunk])
-                    try:
-                        list(map(parse, values))
-                    except ValueError as error:
-                        raise InputError(
-                            f"model {self.model!r}: an embedding is of no use: {error}"
-                        ) from None
-                    cache.put(kind, dict(zip(chunk, values, strict=True)))
-                    bar.update(len(chunk))
-        stored = cache.read(keys, parse)
-        width, _ = Counter(array.shape[-1] for array in stored.values()).most_common(1)[0]
+            self._fill(kind, missing, cache, title)
+        stored = cache.read(keys, kind.parse)
+        widths = Counter(array.shape[-1] for array in stored.values())
+        width, _ = widths.most_common(1)[0]
         for key, array in stored.items():
             if array.shape[-1] != width:
                 raise cache.damaged(
                     key, f"found {array.shape[-1]} dimensions, expected {width} as in others"
                 )
         return [stored[key] for key in keys]
+
+    def _fill(self, kind: _Kind[T], missing: Mapping[str, str], cache: Cache, title: str) -> None:
+        """Compute texts that the cache lacks, by key; some at a time, stored as they finish."""
+        from tqdm import tqdm
+
+        model = self.load()
+        prefix = self._prefix(model, kind.query)
+        # long texts together: little padding, and a kill loses one chunk at most
+        keys = sorted(missing, key=lambda key: len(missing[key]))
+        size = self._batch_size * 8
+        with tqdm(total=len(keys), desc=title, unit="text") as bar:
+            for start in range(0, len(keys), size):
+                chunk = keys[start : start + size]
+                values = kind.compute(model, [prefix + missing[key] for key in chunk])
+                for value in values:
+                    try:
+                        kind.parse(value)
+                    except ValueError as error:
+                        raise InputError(
+                            f"model {self.model!r}: an embedding is of no use: {error}"
+                        ) from None
+                cache.put(kind.name, dict(zip(chunk, values, strict=True)))
+                bar.update(len(chunk))
+
+    def _prefix(self, model: SentenceTransformer, query: bool) -> str:
+        chosen = self.query_prefix if query else self.passage_prefix
+        of_query, of_passage = default_prefixes(self.model, model.prompts)
+        if chosen is not None:
+            return chosen
+        return of_query if query else of_passage
+
+
+@dataclass(frozen=True)
+class _Kind(Generic[T]):
+    """A kind of embeddings: how they are computed, kept and read."""
+
+    name: str
+    """In the cache."""
+    identity: list[Any]
+    """All that they depend on beside the text."""
+    compute: Callable[[SentenceTransformer, list[str]], list[bytes]]
+    parse: Callable[[bytes], NDArray[T]]
+    query: bool = False
+    """Whether the texts are questions."""
 
 
 def _vector(value: bytes) -> NDArray[np.float32]:

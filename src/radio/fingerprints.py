@@ -19,9 +19,8 @@ from radio.lines import check_file
 from radio.schema import InputError
 
 
-def fingerprint(value: Any) -> str:
-    """SHA-256 of a JSON-like value, stable across runs and machines; a ``Path`` counts by the
-    content it names.
+def fingerprint(value: object) -> str:
+    """SHA-256 of a JSON-like value, the same on every machine; a ``Path`` counts by its content.
 
     Raises:
         InputError: it holds something else.
@@ -30,7 +29,7 @@ def fingerprint(value: Any) -> str:
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     if isinstance(value, Fingerprinted):
         return value.fingerprint()
     if isinstance(value, Path):
@@ -74,8 +73,7 @@ at each start."""
 
 
 def _state(path: Path) -> tuple[int, int, int]:
-    """What changes when a file does; unlike the time of modification, that of the change can not be
-    set back."""
+    """What changes when a file does: nobody can set the time of a change (ctime) back."""
     status = path.stat()
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
@@ -102,8 +100,7 @@ def _file_digest(path: Path, state: tuple[int, int, int]) -> str:
 
 
 class Fingerprinted(ABC):  # noqa: B024 -- its subclasses have abstract methods
-    """A configurable part whose results are cached: its code and its public attributes make up its
-    key.
+    """A part whose results are cached: its code and its public attributes make up its key.
 
     A subclass keeps its settings in public attributes and everything else (models, clients, tables)
     in attributes that start with an underscore.
@@ -153,8 +150,7 @@ class Fingerprinted(ABC):  # noqa: B024 -- its subclasses have abstract methods
         return [sources, cls.version, [[kind.identity, kind.version] for kind in _shipped(cls)]]
 
     def depends_on(self) -> dict[str, Any]:
-        """The settings that its results depend on: public attributes, unless a subclass says
-        otherwise."""
+        """The settings that its results depend on; public attributes, if no subclass differs."""
         return {key: value for key, value in vars(self).items() if not key.startswith("_")}
 
     def fingerprint(self) -> str:
@@ -173,8 +169,7 @@ def _shipped(kind: type) -> list[Any]:
 
 @cache
 def _source_digest(kind: type) -> str | None:
-    """SHA-256 of the file or notebook cell that a class was defined in, as it was then; None if
-    there is none."""
+    """SHA-256 of the file or notebook cell that a class was defined in then; None without one."""
     places = [getattr(sys.modules.get(kind.__module__), "__file__", None)]
     # a cell is no module, but its functions know where their lines are kept
     functions = [

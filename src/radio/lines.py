@@ -110,8 +110,7 @@ def check_file(path: Path) -> None:
 
 
 def find_file(folder: Path, name: str) -> Path:
-    """``folder/name``, or the file there that has this name in other case, or packed (``.gz``);
-    else ``folder/name``.
+    """``folder/name``, or the file there with this name in other case or packed (``.gz``).
 
     ``name`` may have folders of its own in front.
     """
@@ -154,7 +153,7 @@ def read_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         yield place, row
 
 
-def kind_of(value: Any) -> str:
+def kind_of(value: object) -> str:
     return "null" if value is None else NAMES.get(type(value), type(value).__name__)
 
 
@@ -167,8 +166,7 @@ def write_jsonl(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[IO[str]]:
-    """Write to a temporary file beside ``path`` and rename it when complete, so that no
-    half-written file is left."""
+    """Write to a temporary file and rename it when complete: none is left half-written."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")

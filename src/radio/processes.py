@@ -1,16 +1,17 @@
-"""What several processes of one run must do together, so that none of them waits for another that
-has left."""
+"""What the processes of a run do together, so that none waits for one that has left."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import distributed
 
 from radio.schema import InputError
+
+Value = TypeVar("Value")
 
 
 def process_count() -> int:
@@ -20,7 +21,7 @@ def process_count() -> int:
     return 1
 
 
-def gathered(value: Any) -> list[Any]:
+def gathered(value: Value) -> list[Value]:
     """The value of every process, in the order of their ranks. All processes must call it."""
     if process_count() == 1:
         return [value]
@@ -31,8 +32,7 @@ def gathered(value: Any) -> list[Any]:
 
 @contextmanager
 def stopping_together(device: torch.device | str) -> Iterator[None]:
-    """Turn an InputError inside into one on every process: where one stops alone, the others wait
-    for it.
+    """Turn an InputError inside into one on every process: none stops alone.
 
     All processes must enter it, and no collective may stand inside.
 

@@ -1,5 +1,4 @@
-"""Which values of a setting make sense: one table for all parts, and the check that their
-constructors call.
+"""Which values of a setting make sense: one table, and the check that constructors call.
 
 A constructor calls ``check(self, locals())`` before it does anything else. Settings that must fit
 each other (a stride and the length of its window) are compared where they meet; this table knows
@@ -241,7 +240,7 @@ def check(part: object, settings: Mapping[str, Any]) -> None:
                     raise InputError(f"{name}: {place}: found {value!r}, expected {allowed}")
 
 
-def _numbers(place: str, value: Any) -> Iterator[tuple[str, Any]]:
+def _numbers(place: str, value: object) -> Iterator[tuple[str, object]]:
     """The values of a setting, each with its name: those in a mapping have their key in it."""
     if isinstance(value, Mapping):
         for key, item in value.items():

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from radio import contracts
 from radio.ranges import check
@@ -22,13 +22,11 @@ negatives."""
 
 
 class GroupSampler(ABC):
-    """Draws the groups of one question for one epoch. A subclass implements :meth:`select`.
-
-    A sampler that sets ``needs_student`` implements ``select(scores, rng, student)`` instead:
-    ``student`` are the reranker's own scores of the same candidates, renewed before each epoch.
-    """
+    """Draws the groups of one question for one epoch. A subclass implements :meth:`select`."""
 
     needs_student: ClassVar[bool] = False
+    """Whether :meth:`select` needs the reranker's own scores, which are renewed before each
+    epoch."""
 
     positives: int = 1
     """How many positions at the head of each selection are positives; the last position never
@@ -44,12 +42,16 @@ class GroupSampler(ABC):
     settings tell."""
 
     @abstractmethod
-    def select(self, scores: Sequence[float], rng: random.Random) -> list[Selection]:
+    def select(
+        self, scores: Sequence[float], rng: random.Random, student: Sequence[float] | None = None
+    ) -> list[Selection]:
         """Groups of at least two positions.
 
         Args:
             scores: teacher scores, best first, at least two.
             rng: seeded by (seed, epoch, question id): the same on every machine and process.
+            student: the reranker's own scores of the same candidates; None unless
+                :attr:`needs_student`.
         """
 
     def groups(
@@ -62,8 +64,9 @@ class GroupSampler(ABC):
         student: Sequence[float] | None = None,
         taken: AbstractSet[int] = frozenset(),
     ) -> list[Selection]:
-        """The groups of a question in an epoch; fewer than two candidates make none (the data
-        module reports it).
+        """The groups of a question in an epoch; fewer than two candidates make none.
+
+        The data module reports it.
 
         Raises:
             InputError: :meth:`select` gave something else than groups of the candidates, or groups
@@ -73,8 +76,8 @@ class GroupSampler(ABC):
         if len(scores) < 2:
             return []
         rng = random.Random(f"{seed}/{epoch}/{question_id}")
-        given: Any = (scores, rng, student) if self.needs_student else (scores, rng)
-        return contracts.selections(self, self.select(*given), scores, taken)
+        selected = self.select(scores, rng, student if self.needs_student else None)
+        return contracts.selections(self, selected, scores, taken)
 
 
 def check_groups(sampler: GroupSampler, loss: Loss) -> None:
@@ -107,8 +110,7 @@ def _draw(pool: Sequence[int], count: int | None, rng: random.Random) -> Selecti
 
 
 class Shift(GroupSampler):
-    """The published group: positive at rank 0, negatives at fixed 0-based ranks of the teacher's
-    order.
+    """The published group: positive at rank 0, negatives at fixed 0-based ranks.
 
     When a question has too few candidates, each rank beyond the end is replaced by the lowest
     candidate that is not in the group yet; when none is left, the group is smaller.
@@ -130,7 +132,9 @@ class Shift(GroupSampler):
         self.negatives = list(negatives)
         self.best_first = positive < min(negatives)
 
-    def select(self, scores: Sequence[float], rng: random.Random) -> list[Selection]:
+    def select(
+        self, scores: Sequence[float], rng: random.Random, student: Sequence[float] | None = None
+    ) -> list[Selection]:
         size = len(scores)
         positive = min(self.positive, size - 2)
         inside = [rank for rank in self.negatives if rank < size and rank != positive]
@@ -140,8 +144,9 @@ class Shift(GroupSampler):
 
 
 class Iteration(GroupSampler):
-    """The published alternative: the order is cut into blocks; in each, every candidate but the
-    last is once the positive against those below it.
+    """The published alternative: groups within blocks of the order.
+
+    In each block every candidate but the last is once the positive against those below it.
 
     A last block of a single candidate joins the block before it, so that no candidate is lost.
 
@@ -157,14 +162,17 @@ class Iteration(GroupSampler):
         self.depth = depth
         self.per_epoch = per_epoch
 
-    def select(self, scores: Sequence[float], rng: random.Random) -> list[Selection]:
+    def select(
+        self, scores: Sequence[float], rng: random.Random, student: Sequence[float] | None = None
+    ) -> list[Selection]:
         size = min(len(scores), self.depth)
         edges = [*range(0, size, self.block), size]
         if len(edges) > 2 and edges[-1] - edges[-2] == 1:
             del edges[-2]
-        groups = [
-            list(range(i, end)) for start, end in pairwise(edges) for i in range(start, end - 1)
-        ]
+        groups = []
+        for start, end in pairwise(edges):
+            for positive in range(start, end - 1):
+                groups.append(list(range(positive, end)))
         if self.per_epoch is not None and self.per_epoch < len(groups):
             groups = rng.sample(groups, self.per_epoch)
         return groups
@@ -184,10 +192,11 @@ class FullList(GroupSampler):
         check(self, locals())
         self.size = size
 
-    def select(self, scores: Sequence[float], rng: random.Random) -> list[Selection]:
-        return [
-            [0, *_draw(range(1, len(scores)), None if self.size is None else self.size - 1, rng)]
-        ]
+    def select(
+        self, scores: Sequence[float], rng: random.Random, student: Sequence[float] | None = None
+    ) -> list[Selection]:
+        others = None if self.size is None else self.size - 1
+        return [[0, *_draw(range(1, len(scores)), others, rng)]]
 
 
 class AllNegatives(GroupSampler):
@@ -206,14 +215,15 @@ class AllNegatives(GroupSampler):
         self.skip = skip
         self.negatives = negatives
 
-    def select(self, scores: Sequence[float], rng: random.Random) -> list[Selection]:
+    def select(
+        self, scores: Sequence[float], rng: random.Random, student: Sequence[float] | None = None
+    ) -> list[Selection]:
         lowest = len(scores) - 1
         return [[0, *_draw(range(min(self.skip, lowest), lowest + 1), self.negatives, rng)]]
 
 
 class TopVsRandom(GroupSampler):
-    """A positive drawn from the top of the order against negatives drawn from below it, anew each
-    epoch.
+    """A positive from the top against negatives from below it, drawn anew each epoch.
 
     With too few candidates the top shrinks until one is below it; with fewer than ``negatives``
     below, all are taken.
@@ -228,14 +238,17 @@ class TopVsRandom(GroupSampler):
         self.top = top
         self.negatives = negatives
 
-    def select(self, scores: Sequence[float], rng: random.Random) -> list[Selection]:
+    def select(
+        self, scores: Sequence[float], rng: random.Random, student: Sequence[float] | None = None
+    ) -> list[Selection]:
         top = min(self.top, len(scores) - 1)
         return [[rng.randrange(top), *_draw(range(top, len(scores)), self.negatives, rng)]]
 
 
 class TeacherMargin(GroupSampler):
-    """The best candidate against those that the teacher scores clearly lower: a guard against false
-    negatives.
+    """The best candidate against those that the teacher scores clearly lower.
+
+    It is a guard against false negatives.
 
     A candidate within ``margin`` of the best is no negative (as the positive-aware mining of
     Moreira et al., arXiv 2407.15831, its absolute margin). When all are, the lowest candidate is
@@ -252,20 +265,20 @@ class TeacherMargin(GroupSampler):
         self.margin = margin
         self.negatives = negatives
 
-    def select(self, scores: Sequence[float], rng: random.Random) -> list[Selection]:
+    def select(
+        self, scores: Sequence[float], rng: random.Random, student: Sequence[float] | None = None
+    ) -> list[Selection]:
         return [[0, *_draw(_outside(scores, self.margin), self.negatives, rng)]]
 
 
 def _outside(scores: Sequence[float], margin: float, skip: int = 1) -> Selection:
-    """Ranks from ``skip`` on that lie more than ``margin`` below the best; the lowest one if there
-    is none."""
+    """Ranks from ``skip`` on more than ``margin`` below the best; else the lowest one."""
     ranks = [rank for rank in range(skip, len(scores)) if scores[0] - scores[rank] > margin]
     return ranks or [len(scores) - 1]
 
 
 class MultiPositive(GroupSampler):
-    """The best few candidates, all positives, against negatives drawn from below them, anew each
-    epoch.
+    """The best few candidates as positives against negatives from below, anew each epoch.
 
     With too few candidates the lowest stays a negative; with fewer than ``negatives`` below, all
     are taken.
@@ -281,14 +294,17 @@ class MultiPositive(GroupSampler):
         self.positives = positives
         self.negatives = negatives
 
-    def select(self, scores: Sequence[float], rng: random.Random) -> list[Selection]:
+    def select(
+        self, scores: Sequence[float], rng: random.Random, student: Sequence[float] | None = None
+    ) -> list[Selection]:
         best = min(self.positives, len(scores) - 1)
         return [[*range(best), *_draw(range(best, len(scores)), self.negatives, rng)]]
 
 
 class HardNegatives(GroupSampler):
-    """The best candidate against those that the reranker in training now scores highest (Xiong et
-    al., ANCE, arXiv 2007.00808), outside a guard against false negatives.
+    """The best candidate against those that the reranker in training now scores highest.
+
+    Xiong et al., ANCE, arXiv 2007.00808; with a guard against false negatives.
 
     All candidates of all training questions are scored by the current weights before each epoch,
     which costs one forward pass over them. With fewer than ``negatives`` outside the guard, all of

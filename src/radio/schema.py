@@ -11,8 +11,7 @@ if TYPE_CHECKING:
 
 
 class InputError(Exception):
-    """A mistake in what the user gave; the command line prints its message alone and exits with
-    status 2."""
+    """A mistake in what the user gave: the message alone is printed, the exit status is 2."""
 
     everywhere = False
     """Whether all processes of the run end with it, so that the first one alone need say it."""
@@ -64,7 +63,7 @@ class Missing(InputError):  # noqa: N818 -- says what it is about, as its messag
         return "\n  ".join(filter(None, [head, self.why, remedy, self.otherwise]))
 
 
-def _is_grade(value: Any) -> bool:
+def _is_grade(value: object) -> bool:
     """Whether a value is a number, and one that is not out of all bounds."""
     return isinstance(value, int | float) and abs(value) < 1e300
 
@@ -103,8 +102,9 @@ class Question:
 
     @property
     def gold(self) -> dict[str, float]:
-        """Passages annotated as supporting the answer, id -> grade: ``gold_ids`` of the metadata, a
-        list or a mapping.
+        """Grades by id of the passages that are annotated as supporting the answer.
+
+        They are ``gold_ids`` of the metadata, a list or a mapping.
 
         A grade of 0 or below says that a passage is not relevant; it is left out.
 
@@ -125,8 +125,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A passage of the corpus; ``contents`` is the title, a newline and the text (FlashRAG's
-    format)."""
+    """A passage; ``contents`` is the title, a newline and the text (FlashRAG's format)."""
 
     id: str
     contents: str
@@ -144,8 +143,7 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class RetrievedPassage(Passage):
-    """A passage as a retriever returned it for one question: 0-based ``rank``, ``score`` (higher is
-    better)."""
+    """A passage as found for one question: 0-based ``rank``, ``score`` (higher is better)."""
 
     rank: int = 0
     score: float = 0.0
@@ -164,8 +162,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Rationale:
-    """Why the golden answers of a question are right, as a language model (or a person) wrote
-    it."""
+    """Why the golden answers of a question are right, in the words of a model or a person."""
 
     question_id: str
     text: str
@@ -188,8 +185,7 @@ class Rationale:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """All that is known about a question before groups are drawn; ``teacher`` maps passage ids to
-    [0, 1]."""
+    """All that is known of a question before groups are drawn; ``teacher`` scores are in [0, 1]."""
 
     question: Question
     candidates: tuple[Candidate, ...]
@@ -200,25 +196,33 @@ class Example:
 class Group:
     """The passages of one question that enter the loss together.
 
-    ``teacher_scores`` and ``labels`` (1 = positive) are aligned with ``passages``; a question
-    without a rationale has NaN teacher scores and takes part in evaluation only.
+    ``teacher_scores`` are aligned with ``passages``; a question without a rationale has NaN teacher
+    scores and takes part in evaluation only.
     """
 
     question: Question
     passages: tuple[Passage, ...]
     teacher_scores: tuple[float, ...]
-    labels: tuple[int, ...]
 
 
 @dataclass(slots=True)
 class GroupBatch:
     """A batch of B groups of at most G passages, N in all.
 
+    A key of ``inputs`` means the same in every reranker; a class of your own may add others.
+
+    - ``pairs``: tokens of the N pairs, question and passage together.
+    - ``questions``: tokens of the Q distinct questions.
+    - ``passages``: tokens, or finished vectors, of the P distinct passages.
+    - ``places``: for each pair, int ``[N]``, where its ``question`` and its ``passage`` stand in
+      those two.
+
+    Tokens are padded tensors, by the names that the network's ``forward`` gives them, or packed
+    without padding (:data:`radio.rerankers.packing.Row`).
+
     Args:
-        inputs: tokens of the N pairs (or questions and passages), as the reranker's ``collate``
-            made them.
+        inputs: what the reranker's ``collate`` made for its ``score``, by the keys above.
         teacher: float32 ``[B, G]``, 0 where padded, NaN where unknown.
-        labels: float32 ``[B, G]``, 1 for positives.
         mask: bool ``[B, G]``, True for real passages; flat item n is the n-th True in row-major
             order.
         question_ids: B ids.
@@ -227,7 +231,6 @@ class GroupBatch:
 
     inputs: dict[str, dict[str, Any]]
     teacher: Tensor
-    labels: Tensor
     mask: Tensor
     question_ids: list[str]
     passage_ids: list[list[str]]
@@ -251,7 +254,6 @@ def add_passage(passages: dict[str, Passage], passage: Passage, place: str) -> N
 
 
 def ranked(scores: Mapping[str, float]) -> list[Candidate]:
-    """Candidates best first; equal scores in the order of their ids, which no system can profit
-    from."""
+    """Candidates best first; equal scores by id, which no system can profit from."""
     order = sorted(scores.items(), key=lambda item: (-item[1], item[0]))
     return [Candidate(identifier, rank, score) for rank, (identifier, score) in enumerate(order)]

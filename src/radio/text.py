@@ -119,15 +119,16 @@ NEVER_IN_TEXT = frozenset({"yes", "no", "true", "false", "supports", "refutes", 
 
 
 def findable(golden_answers: Sequence[str]) -> bool:
-    """Whether it can be seen from a passage that it holds an answer: there is one, and it is no
-    verdict."""
+    """Whether a passage can be seen to hold an answer: there is one, and it is no verdict."""
     answers = [" ".join(tokens(answer.replace("_", " "))) for answer in golden_answers]
     return any(answer and answer not in NEVER_IN_TEXT for answer in answers)
 
 
 def has_answer(contents: str, golden_answers: Sequence[str]) -> bool:
-    """Whether a golden answer stands in the text as a run of tokens (DPR, Karpukhin et al., EMNLP
-    2020)."""
+    """Whether a golden answer stands in the text as a run of tokens.
+
+    DPR, Karpukhin et al., EMNLP 2020.
+    """
     text = _spaced_tokens(contents)
     return any(words and f" {' '.join(words)} " in text for words in map(tokens, golden_answers))
 

@@ -13,7 +13,7 @@ from radio.cache import Cache
 from radio.rationales import Recorded, Request
 from radio.rationales.base import to_row
 from radio.schema import Question, Rationale
-from tests.conftest import read_jsonl, write_jsonl
+from tests.conftest import entries, read_jsonl, write_jsonl
 
 Radio = Callable[..., tuple[int, str, str]]
 
@@ -141,7 +141,7 @@ def test_mistakes_are_one_message(
     assert status == 2
     assert message in err
     assert len(err.splitlines()) == 1
-    assert cache.count() == {"embedding": 1, "rationale": 2}
+    assert entries(cache) == {"embedding": 1, "rationale": 2}
     assert not (tmp_path / "out.jsonl").exists()
 
 

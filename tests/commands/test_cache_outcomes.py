@@ -11,7 +11,7 @@ from radio.cache import Cache
 from radio.rationales import Recorded, Request
 from radio.rationales.base import to_row
 from radio.schema import Question, Rationale
-from tests.conftest import read_jsonl, write_jsonl
+from tests.conftest import entries, read_jsonl, write_jsonl
 
 Radio = Callable[..., tuple[int, str, str]]
 LAMP = Question("q1", "Who lit the lamp?", ("Ada",))
@@ -129,9 +129,9 @@ def test_mistakes_are_one_message(
     (tmp_path / "folder").mkdir()
     write_jsonl(tmp_path / "numbers.jsonl", [{"key": "k", "kind": "embedding", "value": [1, 2]}])
     write_jsonl(tmp_path / "other.jsonl", [{"key": "k", "kind": "rationale", "text": "why"}])
-    before = cache.count()
+    before = entries(cache)
     status, _, err = radio("cache", *arguments, "--cache_dir", "one")
     assert status == 2
     assert message in err
     assert "Traceback" not in err
-    assert cache.count() == before
+    assert entries(cache) == before

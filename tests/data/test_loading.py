@@ -87,17 +87,20 @@ def test_hard_negatives_follow_the_scores_after_the_epoch_before(
     assert watch.groups[0] != watch.groups[1] != watch.groups[2]
 
 
-def test_labels_mark_the_positives_and_never_the_last(world: World) -> None:
+def test_a_group_begins_with_the_positives_and_keeps_a_negative(world: World) -> None:
     data = module(world)
     data.prepare_data()
     data.setup("fit")
     examples = data.examples["train"]
+    targets = sorted((examples[0].teacher or {}).values(), reverse=True)
     (group,) = Groups(examples, data.corpus, MultiPositive(2, 3), 0)[0, 0]
-    assert group.labels == (1, 1, 0, 0, 0)
+    assert list(group.teacher_scores[:2]) == targets[:2]
+    assert len(group.passages) == 5
     (group,) = Groups(examples, data.corpus, MultiPositive(99, 3), 0)[0, 0]
-    assert group.labels == (1,) * (len(group.passages) - 1) + (0,)
+    assert list(group.teacher_scores) == targets
     (group,) = Groups(examples, data.corpus, None, 0)[0, 0]
-    assert sum(group.labels) == 1
+    ids = [passage.id for passage in group.passages]
+    assert ids == [candidate.passage_id for candidate in examples[0].candidates]
 
 
 DIARY = '''

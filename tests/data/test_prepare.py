@@ -20,7 +20,7 @@ from radio.rationales import Failure, RationaleWriter, Request
 from radio.retrievers import Precomputed
 from radio.schema import InputError, Missing, Rationale
 from radio.teachers import RationaleSimilarity
-from tests.conftest import ROOT, World, read_jsonl, write_jsonl
+from tests.conftest import ROOT, World, entries, read_jsonl, write_jsonl
 from tests.data.test_module import WordOverlap, module
 
 
@@ -75,7 +75,7 @@ def test_distinct_passages_are_embedded_once(world: World, tiny_bert: str) -> No
         for c in e
     }
     rationales = len(read_jsonl(world.folder / "rationales.jsonl"))
-    assert data.cache.count()["embedding"] == len(distinct) + rationales
+    assert entries(data.cache)["embedding"] == len(distinct) + rationales
 
 
 def _examples(data: RationaleDataModule, split: str) -> Iterable[Any]:

@@ -10,6 +10,7 @@ from radio.cache import Cache
 from radio.llm.base import Call, Failure, Reply
 from radio.llm.tally import HOPELESS, Tally
 from radio.schema import InputError
+from tests.conftest import entries
 from tests.llm.other_servers import APIS, ask, completion, server, writer
 
 pytest.importorskip("openai", reason="the extra `openai` is not installed")
@@ -43,7 +44,7 @@ def test_a_model_that_answers_nothing_of_use_is_not_paid_for_to_the_end(
         asked = sum(count for path, count in other.calls.items() if "count" not in path)
     assert HOPELESS <= asked <= HOPELESS + 4
     # and each of them is kept
-    assert Cache(tmp_path / "radio.sqlite").count()["rationale"] == asked
+    assert entries(Cache(tmp_path / "radio.sqlite"))["rationale"] == asked
 
 
 @pytest.mark.parametrize("api", APIS)

@@ -91,7 +91,8 @@ def at(progress: float, loss: Loss) -> Loss:
 
 def label(value: Any) -> str:
     if isinstance(value, Loss):
-        return f"{type(value).__name__}({','.join(f'{name}={label(part)}' for name, part in vars(value).items())})"
+        settings = ",".join(f"{name}={label(setting)}" for name, setting in vars(value).items())
+        return f"{type(value).__name__}({settings})"
     if isinstance(value, dict):
         return "{" + ",".join(f"{name}:{label(part)}" for name, part in value.items()) + "}"
     return str(value)

@@ -16,7 +16,10 @@ from radio.rationales.judges import Judge, NLIJudge
 from radio.schema import InputError, Passage, Question, Rationale
 
 HARBOUR = Question("q1", "Who lit the lamp at port3?", ("captain3", "the keeper"))
-GOOD = "In fog captain3 lit the lamp at port3, since the gulls had gone and no ship could see the stone tower."
+GOOD = (
+    "In fog captain3 lit the lamp at port3, since the gulls had gone and no ship could see the "
+    "stone tower."
+)
 
 
 @pytest.fixture
@@ -173,7 +176,7 @@ def test_settings_from_a_config(tiny_nli: str, tiny_bert: str) -> None:
         "max_words": 50,
         "encoder": {"class_path": "radio.encoders.Encoder", "init_args": {"model": tiny_bert}},
         "judge": {
-            "class_path": f"{place}.NLIJudge",
+            "class_path": "radio.rationales.judges.NLIJudge",
             "init_args": {"model": tiny_nli, "threshold": 0.7},
         },
     }

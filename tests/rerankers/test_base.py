@@ -35,7 +35,6 @@ def group(question: int, texts: Sequence[str]) -> Group:
         Question(str(question), QUESTIONS[question], ("x",)),
         passages,
         scores,
-        (1,) + (0,) * (len(texts) - 1),
     )
 
 
@@ -246,9 +245,7 @@ def test_question_side_alone_trains_against_fixed_passages_and_exports_both(
 
     groups = [group(0, TEXTS), group(1, TEXTS[::-1])]
     passages = {p.id: p for p in group(0, TEXTS).passages}
-    groups = [
-        Group(g.question, tuple(passages.values()), g.teacher_scores, g.labels) for g in groups
-    ]
+    groups = [Group(g.question, tuple(passages.values()), g.teacher_scores) for g in groups]
     cache = Cache(tmp_path / "cache.sqlite")
     settings = {
         "max_length": 48,

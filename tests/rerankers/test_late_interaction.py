@@ -64,7 +64,7 @@ def test_each_distinct_text_is_encoded_once(reranker: LateInteraction) -> None:
     inputs = reranker.collate([group(0, TEXTS), group(1, TEXTS), group(0, TEXTS[:2])]).inputs
     assert len(inputs["passages"]["lengths"]) == len(TEXTS)
     assert len(inputs["questions"]["input_ids"]) == 2
-    assert len(inputs["pairs"]["passage"]) == 2 * len(TEXTS) + 2
+    assert len(inputs["places"]["passage"]) == 2 * len(TEXTS) + 2
 
 
 def test_a_few_steps_learn_the_teachers_order(reranker: LateInteraction) -> None:

@@ -16,7 +16,9 @@ from radio.rerankers import BiEncoder, CrossEncoder, Reranker, packing
 from radio.rerankers.packing import attend, fast_dropout, pack
 from radio.schema import Group, Passage, Question
 
-WORDS = "the storm and wind tide harbour gull bell lamp fog captain1 rope stone anchor chart port1".split()
+WORDS = (
+    "the storm and wind tide harbour gull bell lamp fog captain1 rope stone anchor chart port1"
+).split()
 PACKED = ["bert", "roberta", "xlm-roberta", "electra", "camembert"]
 PADDED = ["distilbert", "mpnet", "albert", "modernbert"]
 
@@ -34,9 +36,7 @@ def groups() -> list[Group]:
     for q, sizes in enumerate([(1, 9, 30, 4), (17, 2), (30, 30, 5, 12, 8)]):
         passages = tuple(Passage(f"{q}-{i}", words(size)) for i, size in enumerate(sizes))
         scores = tuple(1 - i / len(sizes) for i in range(len(sizes)))
-        made.append(
-            Group(Question(str(q), words(4 + q)), passages, scores, (1,) + (0,) * (len(sizes) - 1))
-        )
+        made.append(Group(Question(str(q), words(4 + q)), passages, scores))
     return made
 
 
@@ -166,13 +166,11 @@ def test_padded_calls_go_on_working(tiny_bert: str) -> None:
 
 
 def test_pack_puts_the_longest_first_and_remembers_where_each_went() -> None:
-    row, where = pack(
-        {"input_ids": [[1], [2, 2, 2], [3, 3]], "attention_mask": [[1], [1, 1, 1], [1, 1]]}
-    )
+    row = pack({"input_ids": [[1], [2, 2, 2], [3, 3]], "attention_mask": [[1], [1, 1, 1], [1, 1]]})
     assert row["lengths"] == [3, 2, 1]
     assert row["input_ids"].tolist() == [2, 2, 2, 3, 3, 1]
-    assert where.tolist() == [2, 0, 1]
-    assert set(row) == {"input_ids", "lengths"}
+    assert row["where"].tolist() == [2, 0, 1]
+    assert set(row) == {"input_ids", "lengths", "where"}
 
 
 @pytest.mark.parametrize("limit", [1, 3, 5, 6, 100])
@@ -180,13 +178,14 @@ def test_chunks_hold_whole_sequences_and_all_of_them(
     limit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(packing, "CPU_TOKENS", limit)
-    row, _ = pack({"input_ids": [[n] * n for n in (1, 2, 3, 1, 2, 3)]})
+    row = pack({"input_ids": [[n] * n for n in (1, 2, 3, 1, 2, 3)]})
     parts = list(packing.chunks(row))
-    assert [n for part in parts for n in part["lengths"]] == row["lengths"]
-    assert torch.cat([part["input_ids"] for part in parts]).equal(row["input_ids"])
-    for part in parts:
-        assert sum(part["lengths"]) == len(part["input_ids"])
-        assert sum(part["lengths"]) <= limit or len(part["lengths"]) == 1
+    assert [length for _, lengths in parts for length in lengths] == row["lengths"]
+    assert torch.cat([tokens["input_ids"] for tokens, _ in parts]).equal(row["input_ids"])
+    for tokens, lengths in parts:
+        assert set(tokens) == {"input_ids"}
+        assert sum(lengths) == len(tokens["input_ids"])
+        assert sum(lengths) <= limit or len(lengths) == 1
 
 
 def qkv(

@@ -100,12 +100,13 @@ def reranker(request: pytest.FixtureRequest, decoders: dict[str, str]) -> YesNoL
 def prompts(reranker: Reranker, groups: list[Group]) -> list[list[int]]:
     """Token ids of each pair's prompt, in order."""
     inputs = reranker.collate(groups).inputs
-    rows = inputs["pairs"]["input_ids"].split(inputs["pairs"]["lengths"])
-    return [rows[i].tolist() for i in inputs["order"]["where"]]
+    pairs = inputs["pairs"]
+    rows = pairs["input_ids"].split(pairs["lengths"])
+    return [rows[place].tolist() for place in pairs["where"]]
 
 
 def one(question: str, passage: str) -> list[Group]:
-    return [Group(Question("q", question), (Passage("p", passage),), (0.0,), (0,))]
+    return [Group(Question("q", question), (Passage("p", passage),), (0.0,))]
 
 
 def test_scores_do_not_depend_on_batch_order_or_padding(reranker: YesNoLM) -> None:
@@ -295,7 +296,8 @@ def test_own_prompt_shapes_are_read_from_the_command_line(decoder: str) -> None:
 
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(Reranker, "model")
-    shape = '{"parts": ["{instruction}: {question} {passage}"], "positive": "yes", "instruction": "Judge"}'
+    parts = '["{instruction}: {question} {passage}"]'
+    shape = f'{{"parts": {parts}, "positive": "yes", "instruction": "Judge"}}'
     arguments = [
         "--model=YesNoLM",
         f"--model.model={decoder}",

@@ -11,7 +11,10 @@ from radio.retrievers import Precomputed
 from radio.schema import Candidate, InputError, Passage, Question
 
 RUN = "q1 Q0 b 1 0.9 x\nq1 Q0 a 2 0.8 x\nq1 Q0 c 3 0.7 x\n"
-ROWS = '{"id": "q2", "candidates": [{"id": "a", "score": 1.0, "contents": "A"}, {"id": "d", "score": 2.0}]}\n'
+ROWS = (
+    '{"id": "q2", "candidates": [{"id": "a", "score": 1.0, "contents": "A"}, '
+    '{"id": "d", "score": 2.0}]}\n'
+)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from radio.cache import Cache
 from radio.encoders import Encoder
 from radio.schema import InputError, Question, Rationale, RetrievedPassage
 from radio.teachers import Lesson, RationaleSimilarity, RetrievalScore
+from tests.conftest import entries
 from tests.teachers.cases import QUESTION, RATIONALE, SUPPORTING, TEXTS, passages
 
 
@@ -62,9 +63,9 @@ def test_each_distinct_text_is_embedded_once(encoder: Encoder, cache: Cache) -> 
     ]
     teacher = RationaleSimilarity(encoder)
     scores = list(teacher.score_all(work, cache))
-    assert cache.count() == {"embedding": len(TEXTS) + len(work)}
+    assert entries(cache) == {"embedding": len(TEXTS) + len(work)}
     assert list(RationaleSimilarity(encoder).score_all(work, cache)) == scores
-    assert cache.count() == {"embedding": len(TEXTS) + len(work)}
+    assert entries(cache) == {"embedding": len(TEXTS) + len(work)}
 
 
 def test_equal_passages_get_equal_scores(encoder: Encoder, cache: Cache) -> None:

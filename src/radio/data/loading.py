@@ -1,13 +1,11 @@
-"""Loaders: the groups of each epoch, the share of each process, and the place where a resumed run
-goes on."""
+"""Loaders: the groups of each epoch, the share of each process, where a resumed run goes on."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar, cast
 
 import lightning as L
 import torch
@@ -17,11 +15,14 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from radio import contracts
 from radio.batching import group_batch
 from radio.processes import gathered, stopping_together
+from radio.rerankers import Reranker
 from radio.samplers import GroupSampler
 from radio.schema import Example, Group, GroupBatch, Passage
 
-if TYPE_CHECKING:
-    from radio.rerankers import Reranker
+StudentScores = dict[str, dict[str, float]]
+"""Scores by the reranker in training: question id -> passage id -> score."""
+
+Batch = TypeVar("Batch")
 
 
 def processes() -> tuple[int, int]:
@@ -32,8 +33,7 @@ def processes() -> tuple[int, int]:
 
 
 class EpochSampler(Sampler[tuple[int, int]]):
-    """Yields (epoch, index), so that groups drawn in worker processes know their epoch; splits over
-    DDP ranks.
+    """Yields (epoch, index), so that worker processes know the epoch; splits over DDP ranks.
 
     Lightning calls ``set_epoch``. Every rank gets the same number of items; the first ones are
     repeated to fill up. ``start`` leaves out so many items of this rank; the length stays that of
@@ -65,10 +65,10 @@ class EpochSampler(Sampler[tuple[int, int]]):
             generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
             order = torch.randperm(self.size, generator=generator).tolist()
         total = len(self) * self.ranks
-        order = [order[i % self.size] for i in range(total)] if order else []
-        return iter(
-            [(self.epoch, index) for index in order[self.rank : total : self.ranks]][self.start :]
-        )
+        # filled up, so that every rank has the same number
+        order = [order[place % self.size] for place in range(total)] if order else []
+        own = order[self.rank : total : self.ranks]
+        return iter([(self.epoch, index) for index in own[self.start :]])
 
 
 class Groups(Dataset[list[Group]]):
@@ -85,9 +85,8 @@ class Groups(Dataset[list[Group]]):
         self.passages = passages
         self.sampler = sampler
         self.seed = seed
-        self.student: dict[str, dict[str, float]] = {}
-        """Scores by the reranker in training, question id -> passage id -> score, for samplers that
-        need them."""
+        self.student: StudentScores = {}
+        """For samplers that need them."""
         self.taken: frozenset[int] = frozenset()
         """How many positives the loss takes of a group by itself
         (:attr:`radio.losses.Loss.positives_taken`)."""
@@ -103,50 +102,54 @@ class Groups(Dataset[list[Group]]):
             )
         epoch, index = item
         example = self.examples[index]
-        # NaN marks "no teacher": such a question is ranked, and left out of the validation loss
-        scores = {
-            c.passage_id: math.nan if example.teacher is None else 0.0 for c in example.candidates
-        }
-        scores.update(example.teacher or {})
-        ids = [c.passage_id for c in example.candidates]
+        scores = _teacher_scores(example)
+        ids = [candidate.passage_id for candidate in example.candidates]
         if self.sampler is None:
             # a question without candidates is a group too: it counts 0 in every metric
-            selections = [list(range(len(ids)))]
-            positives = 1
-        else:
-            # the teacher's order; equal scores stay in the retriever's
-            ids.sort(key=lambda i: -scores[i])
-            student = self.student.get(example.question.id)
-            selections = self.sampler.groups(
-                [scores[i] for i in ids],
-                seed=self.seed,
-                epoch=epoch,
-                question_id=example.question.id,
-                student=None if student is None else [student[i] for i in ids],
-                taken=self.taken,
-            )
-            positives = self.sampler.positives
-        return [
-            Group(
-                question=example.question,
-                passages=tuple(self.passages[ids[i]] for i in selection),
-                teacher_scores=tuple(scores[ids[i]] for i in selection),
-                labels=tuple(
-                    int(place < min(positives, len(selection) - 1))
-                    for place in range(len(selection))
-                ),
-            )
-            for selection in selections
-        ]
+            return [self._group(example, ids, scores)]
+        # the teacher's order; equal scores stay in the retriever's
+        ids.sort(key=lambda passage: -scores[passage])
+        student = self.student.get(example.question.id)
+        selections = self.sampler.groups(
+            [scores[passage] for passage in ids],
+            seed=self.seed,
+            epoch=epoch,
+            question_id=example.question.id,
+            student=None if student is None else [student[passage] for passage in ids],
+            taken=self.taken,
+        )
+        groups = []
+        for selection in selections:
+            selected = [ids[place] for place in selection]
+            groups.append(self._group(example, selected, scores))
+        return groups
+
+    def _group(self, example: Example, ids: Sequence[str], scores: Mapping[str, float]) -> Group:
+        """These passages of a question, in this order."""
+        return Group(
+            question=example.question,
+            passages=tuple(self.passages[passage] for passage in ids),
+            teacher_scores=tuple(scores[passage] for passage in ids),
+        )
+
+
+def _teacher_scores(example: Example) -> dict[str, float]:
+    """The teacher's score of each candidate, by id; without a teacher NaN.
+
+    Such a question is ranked, and left out of the validation loss.
+    """
+    unscored = math.nan if example.teacher is None else 0.0
+    scores = {candidate.passage_id: unscored for candidate in example.candidates}
+    scores.update(example.teacher or {})
+    return scores
 
 
 class TrainLoader(DataLoader[list[Group]]):
-    """Training batches. A resumed run goes on after the last batch of its checkpoint, in the middle
-    of an epoch too.
+    """Training batches; a resumed run goes on after the last one of its checkpoint.
 
-    Nothing happens before the first batch of an epoch is asked for: Lightning makes iterators
-    early, when a resumed run does not know its epoch yet. Before that batch the reranker scores the
-    candidates, if the sampler wants it.
+    That may be in the middle of an epoch. Nothing happens before the first batch of an epoch is
+    asked for: Lightning makes iterators early, when a resumed run does not know its epoch yet.
+    Before that batch the reranker scores the candidates, if the sampler wants it.
 
     Args:
         trainer: of the run, with its reranker.
@@ -185,33 +188,37 @@ class TrainLoader(DataLoader[list[Group]]):
     def __iter__(self) -> Any:
         return self._epoch()
 
-    def _epoch(self) -> Iterator[Any]:
+    def _epoch(self) -> Iterator[GroupBatch]:
         self.order.start = self.done * (self.batch_size or 1)
         if self.needs_student:
-            if self.done and self.student is not None:
-                scores = iter(self.student.tolist())
-                self.groups.student = {
-                    e.question.id: {c.passage_id: next(scores) for c in e.candidates}
-                    for e in self.groups.examples
-                }
-            else:
-                self.groups.student = student_scores(
-                    self.trainer, self.groups, self.eval_batch_size, self.num_workers
-                )
+            resumed = self.student if self.done else None
+            self.groups.student = student_scores(self) if resumed is None else self._kept(resumed)
         batches = super().__iter__()
         # worker processes are ahead by themselves
         yield from batches if self.num_workers else ahead(batches)
 
+    def _kept(self, student: torch.Tensor) -> StudentScores:
+        """The scores of a checkpoint, in the places of :meth:`state_dict`."""
+        values = iter(student.tolist())
+        return {
+            example.question.id: {
+                candidate.passage_id: next(values) for candidate in example.candidates
+            }
+            for example in self.groups.examples
+        }
+
     def state_dict(self) -> dict[str, Any]:
-        """The student's scores that the rest of a half-done epoch follows; Lightning itself knows
-        the place."""
+        """The student's scores that the rest of a half-done epoch follows.
+
+        Lightning itself knows the place.
+        """
         if not self.needs_student or not 0 < self.done < self.trainer.num_training_batches:
             return {}
-        student = self.groups.student
-        rows = [
-            student[e.question.id][c.passage_id] for e in self.groups.examples for c in e.candidates
-        ]
-        return {"student": torch.tensor(rows)}
+        values = []
+        for example in self.groups.examples:
+            scores = self.groups.student[example.question.id]
+            values += [scores[candidate.passage_id] for candidate in example.candidates]
+        return {"student": torch.tensor(values)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         # the two methods tell Lightning that it need not warn. It does not call this one when a
@@ -220,20 +227,18 @@ class TrainLoader(DataLoader[list[Group]]):
         self.student = state.get("student")
 
 
-def ahead(batches: Iterator[Any]) -> Iterator[Any]:
+def ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
     """The same batches, each made in a thread while the one before is trained on."""
     end = object()
     with ThreadPoolExecutor(1, thread_name_prefix="batches") as pool:
         following = pool.submit(next, batches, end)
         while (batch := following.result()) is not end:
             following = pool.submit(next, batches, end)
-            yield batch
+            yield cast(Batch, batch)
 
 
-def student_scores(
-    trainer: L.Trainer, dataset: Groups, batch_size: int, num_workers: int = 0
-) -> dict[str, dict[str, float]]:
-    """Scores of every candidate by the reranker as it is now, question id -> passage id -> score.
+def student_scores(loader: TrainLoader) -> StudentScores:
+    """Scores of every candidate of a training loader by the reranker as it is now.
 
     Each process scores its share of the batches and gets all scores. The batches are the same for
     any number of processes, and so are the scores. The precision is that of an evaluation; dropout
@@ -241,45 +246,70 @@ def student_scores(
     """
     from tqdm import tqdm
 
-    module: Any = trainer.lightning_module
+    trainer, groups = loader.trainer, loader.groups
+    module = trainer.lightning_module
+    assert isinstance(module, Reranker), "the data module has looked"
     rank, ranks = processes()
-    batches = [
-        [(0, i) for i in range(start, min(start + batch_size, len(dataset)))]
-        for start in range(0, len(dataset), batch_size)
-    ]
-    # the same number on every process: sharded weights are gathered in step
-    share = [
-        batches[i % len(batches)]
-        for i in range(rank, math.ceil(len(batches) / ranks) * ranks, ranks)
-    ]
-    loader: Any = DataLoader(
-        Groups(dataset.examples, dataset.passages, None, dataset.seed),
-        batch_sampler=share,
-        num_workers=num_workers,
-        collate_fn=partial(collate, module),
+    candidates = Groups(groups.examples, groups.passages, None, groups.seed)
+    batches: DataLoader[list[Group]] = DataLoader(
+        candidates,
+        batch_sampler=_share(len(candidates), loader.eval_batch_size, rank, ranks),
+        num_workers=loader.num_workers,
+        multiprocessing_context=loader.multiprocessing_context,
+        # the loader itself makes no batch meanwhile
+        collate_fn=loader.collate_fn,
     )
-    found: dict[str, dict[str, float]] = {}
+    own: StudentScores = {}
     modes = {part: part.training for part in module.modules()}
     module.eval()
     with torch.no_grad(), trainer.precision_plugin.forward_context(), module.evaluating():
         for batch in tqdm(
-            loader, desc="student scores", unit="batch", leave=False, disable=rank > 0
+            batches, desc="student scores", unit="batch", leave=False, disable=rank > 0
         ):
             with stopping_together(module.device):
-                rows = module(module.transfer_batch_to_device(batch, module.device, 0)).tolist()
-            for question, passages, row in zip(
-                batch.question_ids, batch.passage_ids, rows, strict=True
+                scores = module(module.transfer_batch_to_device(batch, module.device, 0)).tolist()
+            for question, passages, values in zip(
+                batch.question_ids, batch.passage_ids, scores, strict=True
             ):
-                found[question] = dict(zip(passages, row, strict=False))
+                # the values of a shorter list end with padding
+                own[question] = dict(zip(passages, values, strict=False))
     for part, training in modes.items():
         part.training = training
-    return {question: scores for part in gathered(found) for question, scores in part.items()}
+    everyone: StudentScores = {}
+    for theirs in gathered(own):
+        everyone.update(theirs)
+    return everyone
 
 
-def collate(reranker: Reranker, items: Sequence[Sequence[Group]]) -> GroupBatch:
-    """The batch of the groups of some questions."""
-    groups = [group for groups in items for group in groups]
-    if not any(group.passages for group in groups):
-        # nothing to tokenise, which no tokenizer likes to be asked
-        return group_batch(groups, {})
-    return contracts.batch(reranker, groups, reranker.collate(groups))
+def _share(questions: int, size: int, rank: int, ranks: int) -> list[list[tuple[int, int]]]:
+    """The batches of this process, ``size`` questions each, as items of :class:`Groups`.
+
+    Every process has the same number of them, since sharded weights are gathered in step: the first
+    ones are repeated to fill up.
+    """
+    batches = []
+    for start in range(0, questions, size):
+        end = min(start + size, questions)
+        batches.append([(0, index) for index in range(start, end)])
+    filled = math.ceil(len(batches) / ranks) * ranks
+    return [batches[number % len(batches)] for number in range(rank, filled, ranks)]
+
+
+class BatchMaker:
+    """Makes the batches of one loader, in its thread or its worker processes.
+
+    It holds nothing of the reranker but what tokenises, so that processes may be started anew
+    (``spawn``, ``forkserver``), and no thread waits for another's tokenizer.
+    """
+
+    def __init__(self, reranker: Reranker) -> None:
+        self.kind = type(reranker)
+        self.collate = reranker.collator()
+
+    def __call__(self, items: Sequence[Sequence[Group]]) -> GroupBatch:
+        """The batch of the groups of some questions."""
+        groups = [group for groups in items for group in groups]
+        if not any(group.passages for group in groups):
+            # nothing to tokenise, which no tokenizer likes to be asked
+            return group_batch(groups, {})
+        return contracts.batch(self.kind, groups, self.collate(groups))

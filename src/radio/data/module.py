@@ -6,7 +6,7 @@ import os
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +18,7 @@ from radio import contracts
 from radio.cache import Cache
 from radio.corpus import DiskCorpus
 from radio.data.checking import by_id, check_gold, check_names, trainable, warn_of_no_candidate
-from radio.data.loading import EpochSampler, Groups, TrainLoader, collate
+from radio.data.loading import BatchMaker, EpochSampler, Groups, TrainLoader
 from radio.data.prepare import Preparation, Settings
 from radio.data.splits import TAUGHT, SplitCounts, apart
 from radio.ranges import check
@@ -378,7 +378,7 @@ class RationaleDataModule(L.LightningDataModule):
         return {
             "num_workers": self.num_workers,
             "persistent_workers": self.num_workers > 0,
-            "collate_fn": partial(collate, reranker),
+            "collate_fn": BatchMaker(reranker),
         }
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
@@ -12,13 +12,7 @@ from typing import Any, Literal
 from radio.formats.fields import take, take_id, take_strings
 from radio.formats.runs import read_run
 from radio.lines import kind_of, read_lines, read_rows
-from radio.schema import (
-    Candidate,
-    InputError,
-    Passage,
-    add_passage,
-    ranked,
-)
+from radio.schema import Candidate, InputError, Passage, add_passage, ranked
 
 Better = Literal["higher", "lower"]
 """Which scores of a candidate file are the better ones: ``lower`` are distances."""
@@ -27,8 +21,7 @@ Better = Literal["higher", "lower"]
 def read_candidates(
     path: str | Path, better: Better | None = None
 ) -> tuple[dict[str, list[Candidate]], dict[str, Passage]]:
-    """Read candidates from a TREC run or JSONL; returns question id -> ranked candidates, and
-    passages given inline.
+    """Ranked candidates by question id, of a TREC run or JSONL, and the passages it carries.
 
     JSONL rows are ``{"id", "candidates": [{"id", "score", ["contents"], ["from"]}]}`` or ``{"id",
     "candidate_ids", ["scores"]}``; without scores, that of a candidate is 1 / (1 + rank). A
@@ -46,80 +39,106 @@ def read_candidates(
             though higher ones are better.
     """
     path = Path(path)
-    first = next((line for _, line in read_lines(path)), "")
-    if not first:
+    first_line = next((line for _, line in read_lines(path)), "")
+    if not first_line:
         raise InputError(f"{path}: the file holds no candidate")
-    lists: dict[str, dict[str, float | None]] = {}
-    passages: dict[str, Passage] = {}
-    injected: set[tuple[str, str]] = set()
-    if first.lstrip().startswith("{"):
+    file = _File()
+    if first_line.lstrip().startswith("{"):
         for place, row in read_rows(path):
             question = take_id(row, place)
-            if question in lists:
+            if question in file.lists:
                 raise InputError(f"{place}: question id {question!r} is a duplicate")
-            lists[question] = _take_candidates(row, place, passages, injected)
+            file.lists[question] = _take_candidates(row, place, file)
     else:
-        lists.update({question: {**scores} for question, scores in read_run(path).items()})
-    scored = [[s for s in scores.values() if s is not None] for scores in lists.values()]
+        for question, scores in read_run(path).items():
+            file.lists[question] = dict(scores)
     if better is None:
-        _refuse_distances(path, scored)
+        _refuse_distances(path, file.lists.values())
     sign = -1 if better == "lower" else 1
-    result = {}
-    for question, scores in lists.items():
-        final = {
-            passage: 1 / (1 + position) if score is None else sign * score + 0.0
-            for position, (passage, score) in enumerate(scores.items())
-        }
-        result[question] = [
-            replace(c, injected=(question, c.passage_id) in injected) for c in ranked(final)
-        ]
-    return result, passages
+    return file.ranked(sign), file.passages
 
 
-def _take_candidates(
-    row: Mapping[str, Any], place: str, passages: dict[str, Passage], injected: set[tuple[str, str]]
-) -> dict[str, float | None]:
-    """Scores by passage id as a row lists them; adds its passages, and those that were put in by
-    hand."""
+Scores = dict[str, float | None]
+"""Scores by passage id in the order of the file; None where it gives none."""
+
+
+@dataclass
+class _File:
+    """What a file of candidates says, as far as it is read."""
+
+    lists: dict[str, Scores] = field(default_factory=dict)
+    """By question id."""
+    passages: dict[str, Passage] = field(default_factory=dict)
+    injected: set[tuple[str, str]] = field(default_factory=set)
+    """Question and passage id of candidates that were put in by hand."""
+
+    def ranked(self, sign: int) -> dict[str, list[Candidate]]:
+        """The candidates of each question, best first; scores are multiplied by ``sign``."""
+        rankings = {}
+        for question, given in self.lists.items():
+            scores = {}
+            for position, (passage, score) in enumerate(given.items()):
+                # + 0.0: of -1 times 0 it makes a 0 without sign
+                scores[passage] = 1 / (1 + position) if score is None else sign * score + 0.0
+            rankings[question] = [
+                replace(candidate, injected=(question, candidate.passage_id) in self.injected)
+                for candidate in ranked(scores)
+            ]
+        return rankings
+
+
+def _take_candidates(row: Mapping[str, Any], place: str, file: _File) -> Scores:
+    """The scores that a row lists; notes in ``file`` its passages and those put in by hand."""
     question = take_id(row, place)
-    if "candidate_ids" in row:
-        ids = take(row, place, "candidate_ids", list)
-        given = take(row, place, "scores", list, default=[None] * len(ids))
-        if len(ids) != len(given):
-            raise InputError(f"{place}: found {len(ids)} candidate_ids but {len(given)} scores")
-        entries = [{"id": i, "score": s} for i, s in zip(ids, given, strict=True)]
-    else:
-        entries = take(row, place, "candidates", list)
-    scores: dict[str, float | None] = {}
-    for position, entry in enumerate(entries):
-        spot = f"{place}: candidate {position + 1}"
+    scores: Scores = {}
+    for number, entry in enumerate(_entries(row, place), 1):
+        spot = f"{place}: candidate {number}"
         if not isinstance(entry, dict):
             raise InputError(
                 f"{spot}: found {kind_of(entry)}, expected an object with 'id' and 'score'"
             )
-        identifier = take_id(entry, spot)
-        if identifier in scores:
-            raise InputError(f"{spot}: passage id {identifier!r} stands twice in the list")
+        passage = take_id(entry, spot)
+        if passage in scores:
+            raise InputError(f"{spot}: passage id {passage!r} stands twice in the list")
         if "contents" in entry:
-            add_passage(passages, Passage(identifier, take(entry, spot, "contents", str)), spot)
+            contents = take(entry, spot, "contents", str)
+            add_passage(file.passages, Passage(passage, contents), spot)
         origin = take_strings(entry, spot, "from")
         if "gold" in origin and "bm25" not in origin:
-            injected.add((question, identifier))
-        score = scores[identifier] = _number(entry.get("score"), spot)
-        if position and (score is None) != (next(iter(scores.values())) is None):
-            has = (
-                "no score, but the first candidate has one"
-                if score is None
-                else "a score, but the first has none"
-            )
-            raise InputError(
-                f"{spot}: key 'score': found {has}; expected one for each candidate of a list, or "
-                "for none"
-            )
+            file.injected.add((question, passage))
+        scores[passage] = _number(entry.get("score"), spot)
+        _refuse_a_mixture(scores, passage, spot)
     return scores
 
 
-def _number(value: Any, place: str) -> float | None:
+def _entries(row: Mapping[str, Any], place: str) -> list[Any]:
+    """The candidates of a row as objects, in whichever of the two forms they are given."""
+    if "candidate_ids" not in row:
+        listed: list[Any] = take(row, place, "candidates", list)
+        return listed
+    ids = take(row, place, "candidate_ids", list)
+    scores = take(row, place, "scores", list, default=[None] * len(ids))
+    if len(ids) != len(scores):
+        raise InputError(f"{place}: found {len(ids)} candidate_ids but {len(scores)} scores")
+    return [{"id": passage, "score": score} for passage, score in zip(ids, scores, strict=True)]
+
+
+def _refuse_a_mixture(scores: Scores, passage: str, spot: str) -> None:
+    """All candidates of a list have a score, as the first one says, or none has."""
+    first = next(iter(scores.values()))
+    if (scores[passage] is None) == (first is None):
+        return
+    has = (
+        "no score, but the first candidate has one"
+        if scores[passage] is None
+        else "a score, but the first has none"
+    )
+    raise InputError(
+        f"{spot}: key 'score': found {has}; expected one for each candidate of a list, or for none"
+    )
+
+
+def _number(value: object, place: str) -> float | None:
     """A score, or None where there is none."""
     if value is None:
         return None
@@ -134,15 +153,24 @@ def _number(value: Any, place: str) -> float | None:
     return number
 
 
-def _refuse_distances(path: Path, lists: Sequence[Sequence[float]]) -> None:
+def _refuse_distances(path: Path, lists: Iterable[Scores]) -> None:
     """Lists that all begin with their lowest score are sorted, best first: by a distance."""
-    decided = [scores for scores in lists if len(set(scores)) > 1]
-    rising = [scores for scores in decided if all(a <= b for a, b in pairwise(scores))]
+    decided = 0
+    rising = 0
     # how likely it is that scores which stand in no order rise all the same: few short lists may
-    chance = -sum(math.lgamma(len(set(scores)) + 1) for scores in rising)
-    if 2 * len(rising) > len(decided) and chance < math.log(0.01):
+    chance = 0.0
+    for given in lists:
+        scores = [score for score in given.values() if score is not None]
+        different = len(set(scores))
+        if different < 2:
+            continue
+        decided += 1
+        if all(first <= second for first, second in pairwise(scores)):
+            rising += 1
+            chance -= math.lgamma(different + 1)
+    if 2 * rising > decided and chance < math.log(0.01):
         raise InputError(
-            f"{path}: in {len(rising)} of {len(decided)} lists the scores rise from the first "
+            f"{path}: in {rising} of {decided} lists the scores rise from the first "
             "candidate to the last, as distances do; a higher score would rank the last one "
             "first. Say which scores are better with --data.init_args.retriever.init_args.better "
             "lower (or higher, if they are as they should be)"

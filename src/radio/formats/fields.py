@@ -1,4 +1,4 @@
-"""Values of a row by key, checked; each error names the place, the key, what was found and what was expected."""
+"""Values of a row by key, checked; errors name place, key, what was found and expected."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from radio.lines import NAMES, kind_of
-from radio.schema import (
-    InputError,
-)
+from radio.schema import InputError
 
 
 def take(row: Mapping[str, Any], place: str, key: str, kind: type, default: Any = ...) -> Any:
@@ -30,8 +28,7 @@ def take(row: Mapping[str, Any], place: str, key: str, kind: type, default: Any 
 
 
 def check_text(value: str, place: str, key: str) -> None:
-    """Half of a surrogate pair, as a text cut at a fixed length ends, cannot be hashed or
-    written."""
+    """Refuse half of a surrogate pair, as a cut text ends: it cannot be hashed or written."""
     try:
         value.encode()
     except UnicodeEncodeError as error:

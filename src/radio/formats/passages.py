@@ -8,15 +8,11 @@ from typing import Any
 
 from radio.formats.fields import take, take_id
 from radio.lines import read_rows
-from radio.schema import (
-    InputError,
-    Passage,
-)
+from radio.schema import InputError, Passage
 
 
 def read_passages(path: str | Path) -> dict[str, Passage]:
-    """Read a corpus: JSONL ``{"id", "contents"}``, title on the first line of ``contents``; returns
-    id -> passage.
+    """Passages by id, of JSONL ``{"id", "contents"}``, a title on the first line of ``contents``.
 
     Raises:
         InputError: broken line, missing key, wrong type, duplicate id, or no passage at all.
@@ -45,8 +41,7 @@ def take_passage(row: Mapping[str, Any], place: str) -> Passage:
 
 
 def read_beir(path: str | Path) -> Iterator[tuple[str, str, str, str]]:
-    """Place, id, title and text of the rows ``{"_id", "text", ["title"]}`` of a corpus or of
-    queries, as BEIR has them.
+    """Place, id, title and text of BEIR's corpus or queries: ``{"_id", "text", ["title"]}``.
 
     Raises:
         InputError: broken line, missing key or wrong type.

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from radio.formats.fields import take, take_id, take_strings
 from radio.lines import read_rows
-from radio.schema import (
-    InputError,
-    Question,
-)
+from radio.schema import InputError, Question
 
 
 def read_questions(path: str | Path, *, need_answers: bool = True) -> list[Question]:
@@ -32,8 +29,9 @@ def take_questions(
 def iter_questions(
     rows: Iterable[tuple[str, Mapping[str, Any]]], *, need_answers: bool = True
 ) -> Iterator[Question]:
-    """Questions of rows ``{"id", "question", "golden_answers", ["choices"], ["metadata"]}``, each
-    with its place.
+    """Questions of rows, each with its place for messages.
+
+    Rows are ``{"id", "question", "golden_answers", ["choices"], ["metadata"]}``.
 
     A multiple-choice row may give its answer as the 0-based index into ``choices`` (FlashRAG's
     convention).
@@ -59,24 +57,31 @@ def _take_question(row: Mapping[str, Any], place: str, need_answers: bool) -> Qu
     if not text:
         raise InputError(f"{place}: key 'question' is empty, expected the text of the question")
     choices = take_strings(row, place, "choices")
+    answers = _take_answers(row, place, choices, need_answers)
+    if need_answers and not answers:
+        raise InputError(
+            f"{place}: key 'golden_answers' of question {identifier!r} is empty, expected at least "
+            "one answer"
+        )
+    metadata = take(row, place, "metadata", dict, default={})
+    return Question(identifier, text, answers, choices, metadata)
+
+
+def _take_answers(
+    row: Mapping[str, Any], place: str, choices: Sequence[str], needed: bool
+) -> tuple[str, ...]:
+    """The golden answers, as texts or as an index into the choices."""
     index = row.get("golden_answers")
-    index = index[0] if isinstance(index, list) and len(index) == 1 else index
+    if isinstance(index, list) and len(index) == 1:
+        index = index[0]
     if choices and isinstance(index, int) and not isinstance(index, bool):
         if not 0 <= index < len(choices):
             raise InputError(
                 f"{place}: key 'golden_answers': found index {index}, expected "
                 f"0..{len(choices) - 1}"
             )
-        answers: tuple[str, ...] = (choices[index],)
-    else:
-        if need_answers:
-            take(row, place, "golden_answers", list)
-        answers = tuple(a for a in take_strings(row, place, "golden_answers") if a.strip())
-    if need_answers and not answers:
-        raise InputError(
-            f"{place}: key 'golden_answers' of question {identifier!r} is empty, expected at least "
-            "one answer"
-        )
-    return Question(
-        identifier, text, answers, choices, take(row, place, "metadata", dict, default={})
-    )
+        return (choices[index],)
+    if needed:
+        take(row, place, "golden_answers", list)
+    answers = take_strings(row, place, "golden_answers")
+    return tuple(answer for answer in answers if answer.strip())

@@ -9,10 +9,7 @@ from typing import Any
 
 from radio.formats.fields import take, take_id
 from radio.lines import read_rows
-from radio.schema import (
-    InputError,
-    Rationale,
-)
+from radio.schema import InputError, Rationale
 from radio.text import normalise_question
 
 
@@ -34,8 +31,7 @@ def read_rationales(path: str | Path) -> tuple[dict[str, Rationale], dict[str, R
 
 @dataclass(frozen=True, slots=True)
 class RationaleRow:
-    """A rationale as a file gives it, with its place ``file:line`` and the question that it is said
-    to be of."""
+    """A rationale, its place ``file:line``, and the question that the file says it is of."""
 
     rationale: Rationale
     place: str

@@ -7,11 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from radio.lines import atomic_write, read_lines
-from radio.schema import (
-    InputError,
-    Run,
-    ranked,
-)
+from radio.schema import InputError, Run, ranked
 
 
 def read_run(path: str | Path) -> Run:

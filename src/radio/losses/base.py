@@ -26,8 +26,7 @@ class Loss(ABC):
 
     @property
     def positives_taken(self) -> frozenset[int]:
-        """How many of the highest targets the loss takes for positives, if it does; of each part
-        that does so.
+        """How many of the highest targets the loss, or a part of it, takes for positives.
 
         The sampler's own positives must be the same ones.
         """
@@ -45,8 +44,7 @@ class Loss(ABC):
 
 
 def prepare(scores: Tensor, targets: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """At least fp32, padding zeroed: bf16 would create ties, and ``0 * inf`` would poison masked
-    sums."""
+    """At least fp32, padding zeroed: bf16 would make ties, and ``0 * inf`` poison masked sums."""
     dtype = torch.promote_types(scores.dtype, torch.float32)
     zero = torch.zeros((), dtype=dtype, device=scores.device)
     return (
@@ -57,8 +55,10 @@ def prepare(scores: Tensor, targets: Tensor, mask: Tensor) -> tuple[Tensor, Tens
 
 
 def mean_per_question(values: Tensor, valid: Tensor) -> Tensor:
-    """Mean over the valid entries of each question, then over the questions that have one; ``[B,
-    ...]`` -> scalar."""
+    """Mean over each question's valid entries, then over the questions that have one.
+
+    ``[B, ...]`` -> scalar.
+    """
     counts = valid.flatten(1).sum(1, keepdim=True)
     per_entry = values.flatten(1) / counts.clamp(min=1)
     return sum_per_question(per_entry, valid.flatten(1))
@@ -71,8 +71,7 @@ def sum_per_question(values: Tensor, valid: Tensor) -> Tensor:
 
 
 def masked_log_softmax(scores: Tensor, mask: Tensor) -> Tensor:
-    """Log-softmax over the valid items (last dimension); padded entries come out as 0 and take no
-    part."""
+    """Log-softmax over the valid items (last dimension); padded ones are 0 and take no part."""
     # a large finite number: -inf would turn an all-padded row into NaN, in its gradients too
     filled = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
     return torch.where(mask, filled.log_softmax(dim=-1), torch.zeros_like(scores))
@@ -90,8 +89,7 @@ def both(mask: Tensor) -> Tensor:
 
 
 def ordered(targets: Tensor, mask: Tensor) -> Tensor:
-    """Pairs (i, j) of real items that the teacher orders, ``t_i > t_j``; ``[B, G]`` -> ``[B, G,
-    G]``."""
+    """Pairs of real items that the teacher orders, ``t_i > t_j``: ``[B, G]`` -> ``[B, G, G]``."""
     return (targets[:, :, None] > targets[:, None, :]) & both(mask)
 
 
@@ -109,15 +107,16 @@ def ranks(values: Tensor, mask: Tensor) -> Tensor:
 
 
 def soft_ranks(scores: Tensor, mask: Tensor, temperature: float) -> Tensor:
-    """Differentiable 1-based ranks ``1 + sum_j sigmoid((s_j - s_i) / T)``, ``[B, G]`` (Qin et al.
-    2010)."""
+    """Soft 1-based ranks ``1 + sum_j sigmoid((s_j - s_i) / T)``, ``[B, G]`` (Qin et al. 2010)."""
     beats = torch.sigmoid(-gaps(scores) / temperature)
     return 1.0 + torch.where(both(mask), beats, torch.zeros_like(beats)).sum(2)
 
 
 def gain_and_ideal(targets: Tensor, mask: Tensor, k: int | None = None) -> tuple[Tensor, Tensor]:
-    """Gains ``2^t - 1`` ``[B, G]`` (0 where padded) and the DCG@k of the teacher's order ``[B,
-    1]``, at least 1e-9."""
+    """Gains ``2^t - 1``, ``[B, G]``, 0 where padded, and the teacher's own DCG@k, ``[B, 1]``.
+
+    The latter is at least 1e-9.
+    """
     gains = torch.where(mask, torch.exp2(targets) - 1, torch.zeros_like(targets))
     best = gains.sort(dim=1, descending=True).values[:, :k]
     positions = torch.arange(best.shape[1], device=targets.device, dtype=targets.dtype)

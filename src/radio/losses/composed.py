@@ -81,8 +81,9 @@ class WeightedSum(Loss):
 
 
 class NoisyTeacher(Loss):
-    """Another loss, made to trust the teacher less: smoothed targets, and questions weighted by its
-    confidence.
+    """Another loss that trusts the teacher less: smoothed targets, weighted questions.
+
+    Questions are weighted by the teacher's confidence.
 
     Smoothed: ``t' = (1 - e) t + e mean(t)``, the mean over the question's candidates (label
     smoothing, Szegedy et al., arXiv 1512.00567, section 7; the order stays, so losses that see the

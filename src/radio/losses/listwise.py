@@ -1,5 +1,4 @@
-"""Listwise losses on distributions: all candidates of one question together. All are invariant to
-shifts."""
+"""Listwise losses on distributions over a question's candidates, invariant to shifts."""
 
 from __future__ import annotations
 
@@ -74,8 +73,7 @@ class _Distribution(Loss):
         self.teacher_temperature = teacher_temperature
 
     def _logs(self, scores: Tensor, targets: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Log-probabilities of student and teacher ``[B, G]``, and the items of questions with more
-        than one."""
+        """Log-probabilities of student and teacher ``[B, G]``, and items that have another."""
         scores, targets, mask = prepare(scores, targets, mask)
         student = masked_log_softmax(scores / self.temperature, mask)
         teacher = masked_log_softmax(targets / self.teacher_temperature, mask)

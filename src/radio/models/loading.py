@@ -11,12 +11,15 @@ import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from radio.models.files import check_folder, refused, resolve_model, side_file
 from radio.models.limits import place
 from radio.models.messages import explained
 from radio.models.tokenizers import can_pad, check_token_ids, check_vocabulary
+
+if TYPE_CHECKING:
+    from torch import nn
 
 NOTHING = r"(?!)"
 """A pattern that no name has."""
@@ -31,11 +34,6 @@ _PRETRAINING = (
     r"vocab_(transform|layer_norm|projector)|predictions\.|sop_classifier|pred_layer|deberta\.lm_)"
 )
 
-
-# -- what a library says --------------------------------------------------------------------------
-
-
-# -- weights --------------------------------------------------------------------------------------
 
 _PATCH = threading.RLock()
 
@@ -84,35 +82,32 @@ def _check_weights(
     Raises:
         InputError: names what is missing or left over.
     """
-    sizes = {
-        key: f"{key} ({list(found)}, expected {list(wanted)})"
-        for key, found, wanted in info["mismatched_keys"]
-    }
-    missing = {key: key for key in info["missing_keys"]} | sizes
-    missing = {key: shown for key, shown in missing.items() if not re.search(_UNUSED, key)}
     body = f"{network.base_model_prefix}."
     headless = network.base_model is network
-    if headless:
-        missing = {key: shown for key, shown in missing.items() if not re.search(_POOLER, key)}
-    head = [
-        key
-        for key in missing
-        if not headless and (not key.startswith(body) or re.search(_POOLER, key))
-    ]
-    unexpected = [
-        key
-        for key in info["unexpected_keys"]
-        if not re.search(f"{_UNUSED}|{_POOLER}|{_PRETRAINING}|{also}", key)
-    ]
+    missing = dict.fromkeys(info["missing_keys"], "")
+    for key, found, wanted in info["mismatched_keys"]:
+        missing[key] = f" ({list(found)}, expected {list(wanted)})"
+    optional = f"{_UNUSED}|{_POOLER}" if headless else _UNUSED
+    head: list[str] = []
+    lacking: list[str] = []
+    for key, sizes in missing.items():
+        if re.search(optional, key):
+            continue
+        of_head = not headless and (not key.startswith(body) or bool(re.search(_POOLER, key)))
+        if of_head:
+            head.append(key)
+        if not (new_head and of_head):
+            lacking.append(f"{key}{sizes}")
     kind = type(network).__name__
     made = ", ".join(side_file(name, "config.json").get("architectures") or ["no architecture"])
-    lacking = [shown for key, shown in missing.items() if not (new_head and key in head)]
     if lacking:
         raise refused(
             name,
             f"{_some(lacking)} of {kind} {'is' if len(lacking) == 1 else 'are'} missing or of "
             f"another size (its config.json says {made}); take a model of that kind",
         )
+    known = f"{_UNUSED}|{_POOLER}|{_PRETRAINING}|{also}"
+    unexpected = [key for key in info["unexpected_keys"] if not re.search(known, key)]
     # a head of another task is left out where a new one is made
     if head:
         unexpected = [key for key in unexpected if key.startswith(body)]
@@ -131,7 +126,7 @@ def _some(names: Sequence[str]) -> str:
     return f"{len(names)} weight{'s' if len(names) > 1 else ''} ({shown})"
 
 
-def check_finite(name: str, network: Any) -> None:
+def check_finite(name: str, network: nn.Module) -> None:
     """Refuse weights that hold NaN or infinity, whose scores would be ties.
 
     Raises:
@@ -244,6 +239,3 @@ def load_sentence_transformer(
             if tokenizer.eos_token is not None:
                 can_pad(name, tokenizer)
     return network
-
-
-# -- limits ---------------------------------------------------------------------------------------

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from radio.models.files import TOKENIZER_FILES, check_folder, refused, resolve_model
 from radio.models.messages import explained
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
-def load_tokenizer(name: str, folder: str | None = None) -> Any:
+
+def load_tokenizer(name: str, folder: str | None = None) -> PreTrainedTokenizerBase:
     """The tokenizer of a model, which can pad.
 
     Args:
@@ -26,7 +29,7 @@ def load_tokenizer(name: str, folder: str | None = None) -> Any:
     if Path(path).is_dir() and not any(any(Path(path).glob(kind)) for kind in TOKENIZER_FILES):
         raise refused(name, NO_TOKENIZER)
     with explained(name):
-        tokenizer = AutoTokenizer.from_pretrained(path)
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(path)
     check_vocabulary(name, tokenizer)
     can_pad(name, tokenizer)
     return tokenizer
@@ -37,13 +40,13 @@ NO_TOKENIZER = (
 )
 
 
-def check_vocabulary(name: str, tokenizer: Any) -> None:
+def check_vocabulary(name: str, tokenizer: PreTrainedTokenizerBase) -> None:
     """transformers makes an empty tokenizer where the folder has none."""
     if len(tokenizer) <= len(set(tokenizer.all_special_tokens)):
         raise refused(name, NO_TOKENIZER)
 
 
-def check_token_ids(name: str, tokenizer: Any, network: Any) -> None:
+def check_token_ids(name: str, tokenizer: PreTrainedTokenizerBase, network: Any) -> None:
     """The tokenizer of another model gives tokens for which the network has no vector.
 
     Tokens that were added to the tokenizer alone, as padding often is, are no part of its own
@@ -57,11 +60,10 @@ def check_token_ids(name: str, tokenizer: Any, network: Any) -> None:
     except (AttributeError, NotImplementedError):
         return
     added = tokenizer.get_added_vocab()
-    beyond = [
-        token
-        for token, number in tokenizer.get_vocab().items()
-        if number >= known and token not in added
-    ]
+    beyond = []
+    for token, number in tokenizer.get_vocab().items():
+        if number >= known and token not in added:
+            beyond.append(token)
     if beyond:
         raise refused(
             name,
@@ -71,7 +73,7 @@ def check_token_ids(name: str, tokenizer: Any, network: Any) -> None:
         )
 
 
-def can_pad(name: str, tokenizer: Any) -> None:
+def can_pad(name: str, tokenizer: PreTrainedTokenizerBase) -> None:
     """Let a tokenizer without padding, as GPT-2's, pad with its end of text, which is masked.
 
     Raises:

@@ -29,6 +29,7 @@ CHECKS = (
 )
 
 Item = tuple[Question, Rationale, Sequence[Passage]]
+Test = Callable[[Question, Rationale], bool]
 
 
 class Support(NamedTuple):
@@ -45,37 +46,47 @@ def best_passages(items: Sequence[Item], encoder: Encoder, cache: Cache) -> dict
     """
     identity = encoder.fingerprint()
     keys: dict[str, str] = {}
-    work: dict[str, tuple[str, Sequence[Passage]]] = {}
+    asked: dict[str, Pair] = {}
     for question, rationale, passages in items:
         if passages and rationale.text.strip():
             shown = [[passage.id, passage.contents] for passage in passages]
-            keys[question.id] = fingerprint(["nearest candidate", identity, rationale.text, shown])
-            work[keys[question.id]] = rationale.text, passages
-    missing = cache.missing(list(work))
-    # in parts: the embeddings of all candidates of a large split need not fit into memory
+            key = fingerprint(["nearest candidate", identity, rationale.text, shown])
+            keys[question.id] = key
+            asked[key] = rationale.text, passages
+    missing = cache.missing(list(asked))
+    # some at a time: the embeddings of all candidates of a large split need not fit into memory
     for start in range(0, len(missing), 256):
-        part = missing[start : start + 256]
-        texts = encoder.encode(
-            [work[key][0] for key in part], cache, query=True, title="checks: embed rationales"
-        )
-        rows = {
-            contents: row
-            for row, contents in enumerate({p.contents for key in part for p in work[key][1]})
-        }
-        vectors = encoder.encode(list(rows), cache, title="checks: embed passages")
-        found: dict[str, Any] = {}
-        for key, text in zip(part, texts, strict=True):
-            passages = work[key][1]
-            candidates = vectors[[rows[passage.contents] for passage in passages]]
-            cosines = candidates @ text
-            if encoder.similarity == "dot":
-                # longer than 1, and the limit is one of cosines
-                cosines = cosines / (np.linalg.norm(candidates, axis=1) * np.linalg.norm(text))
-            best = int(cosines.argmax())
-            found[key] = [passages[best].id, float(cosines[best])]
-        cache.put_json("check", found)
+        chunk = missing[start : start + 256]
+        nearest = _nearest([asked[key] for key in chunk], encoder, cache)
+        cache.put_json("check", dict(zip(chunk, nearest, strict=True)))
     stored = cache.get_json(keys.values(), _as_support)
     return {question: stored[key] for question, key in keys.items()}
+
+
+Pair = tuple[str, Sequence[Passage]]
+"""A rationale's text and its candidates."""
+
+
+def _nearest(pairs: Sequence[Pair], encoder: Encoder, cache: Cache) -> list[Support]:
+    """The candidate nearest to each rationale; of two that are equally near, the first."""
+    texts = encoder.encode(
+        [text for text, _ in pairs], cache, query=True, title="checks: embed rationales"
+    )
+    place: dict[str, int] = {}
+    for _, passages in pairs:
+        for passage in passages:
+            place.setdefault(passage.contents, len(place))
+    vectors = encoder.encode(list(place), cache, title="checks: embed passages")
+    nearest = []
+    for (_, passages), text in zip(pairs, texts, strict=True):
+        candidates = vectors[[place[passage.contents] for passage in passages]]
+        cosines = candidates @ text
+        if encoder.similarity == "dot":
+            # longer than 1, and the limit is one of cosines
+            cosines = cosines / (np.linalg.norm(candidates, axis=1) * np.linalg.norm(text))
+        best = int(cosines.argmax())
+        nearest.append(Support(passages[best].id, float(cosines[best])))
+    return nearest
 
 
 def _as_support(value: Any) -> Support:
@@ -84,8 +95,9 @@ def _as_support(value: Any) -> Support:
 
 
 class QualityChecks(Fingerprinted):
-    """Limits and models of the checks; each check is made for itself, so an empty text also lacks
-    the answer.
+    """Limits and models of the checks.
+
+    Each check is made for itself, so an empty text also lacks the answer.
 
     - ``empty``: there is no text. ``refusal``: the model declined, by its own word or by how the
       text begins. ``truncated``: the text was cut off at the limit of tokens.
@@ -144,73 +156,87 @@ class QualityChecks(Fingerprinted):
         """
         names = self.available if names is None else names
         for name in names:
-            if name not in CHECKS:
-                raise InputError(
-                    f"rationale check: found {name!r}, expected some of {', '.join(CHECKS)}"
-                )
-            if name not in self.available:
-                part, what = (
-                    ("judge", "a Judge") if name == "contradicts" else ("encoder", "an Encoder")
-                )
-                raise InputError(
-                    f"{KEY}.{part}: found null, expected {what}: the check {name!r} needs one"
-                )
-        tests: dict[str, Callable[[Question, Rationale], bool]] = {
-            "empty": lambda q, r: not r.text.strip() and r.outcome != "refused",
-            "refusal": lambda q, r: r.outcome == "refused" or refuses(r.text),
-            "truncated": lambda q, r: r.outcome == "truncated",
-            "no_answer": lambda q, r: findable(q.golden_answers) and not mentions_answer(r.text, q),
+            self._check_name(name)
+        fails = self._tests(names, items, cache)
+        failed = {}
+        for question, rationale, _ in items:
+            failed[question.id] = [name for name in names if fails[name](question, rationale)]
+        return failed
+
+    def _check_name(self, name: str) -> None:
+        if name not in CHECKS:
+            raise InputError(
+                f"rationale check: found {name!r}, expected some of {', '.join(CHECKS)}"
+            )
+        if name not in self.available:
+            part, what = (
+                ("judge", "a Judge") if name == "contradicts" else ("encoder", "an Encoder")
+            )
+            raise InputError(
+                f"{KEY}.{part}: found null, expected {what}: the check {name!r} needs one"
+            )
+
+    def _tests(self, names: Sequence[str], items: Sequence[Item], cache: Cache) -> dict[str, Test]:
+        """By name, whether a rationale fails; what needs a model is asked of it for all at once."""
+        tests: dict[str, Test] = {
+            "empty": lambda _, rationale: (
+                not rationale.text.strip() and rationale.outcome != "refused"
+            ),
+            "refusal": lambda _, rationale: (
+                rationale.outcome == "refused" or refuses(rationale.text)
+            ),
+            "truncated": lambda _, rationale: rationale.outcome == "truncated",
+            "no_answer": lambda question, rationale: (
+                findable(question.golden_answers) and not mentions_answer(rationale.text, question)
+            ),
             "repeats": self._repeats,
-            "too_long": lambda q, r: len(words(r.text)) > self.max_words,
+            "too_long": lambda _, rationale: len(words(rationale.text)) > self.max_words,
         }
-        if "contradicts" in names:
-            verdicts = self._verdicts(items, cache)
-            tests["contradicts"] = lambda q, r: (
-                q.id in verdicts and verdicts[q.id] >= self._judge.threshold
+        if "contradicts" in names and self.judge is not None:
+            threshold, verdicts = self.judge.threshold, self._verdicts(items, cache)
+            # what was not judged does not contradict
+            tests["contradicts"] = lambda question, _: (
+                question.id in verdicts and verdicts[question.id] >= threshold
             )
         if "unsupported" in names and self.encoder is not None:
             best = best_passages(items, self.encoder, cache)
-            tests["unsupported"] = lambda q, r: (
-                q.id not in best or best[q.id].similarity < self.min_similarity
+            tests["unsupported"] = lambda question, _: (
+                question.id not in best or best[question.id].similarity < self.min_similarity
             )
-        return {q.id: [name for name in names if tests[name](q, r)] for q, r, _ in items}
+        return tests
 
     def _repeats(self, question: Question, rationale: Rationale) -> bool:
         # of many aliases only those that are said: the others would only take words away
-        said = [
-            a for a in question.golden_answers if has_answer(rationale.text, [a])
-        ] or question.golden_answers
-        given = " ".join([question.question, *said])
+        answers = question.golden_answers
+        said = [answer for answer in answers if has_answer(rationale.text, [answer])]
+        given = " ".join([question.question, *(said or answers)])
         return len(content_words(rationale.text) - set(stems(given))) < self.min_new_words
 
-    @property
-    def _judge(self) -> Judge:
-        assert self.judge is not None, "run() has looked"
-        return self.judge
-
     def _verdicts(self, items: Sequence[Item], cache: Cache) -> dict[str, float]:
-        """Probability of a contradiction by question id; what has no text or no answer is not
-        judged."""
-        identity = self._judge.fingerprint()
+        """Probability of a contradiction by question id, where there is text and answer."""
+        judge = self.judge
+        assert judge is not None, "run() has looked"
+        identity = judge.fingerprint()
         keys: dict[str, str] = {}
         pairs: dict[str, tuple[Question, Rationale]] = {}
         for question, rationale, _ in items:
             if rationale.text.strip() and question.golden_answers:
                 asked = [question.content, rationale.content]
-                keys[question.id] = fingerprint(["contradicts/2", identity, *asked])
-                pairs[keys[question.id]] = question, rationale
+                key = fingerprint(["contradicts/2", identity, *asked])
+                keys[question.id] = key
+                pairs[key] = question, rationale
         missing = cache.missing(list(pairs))
         if missing:
             from tqdm import tqdm
 
             with tqdm(total=len(missing), desc="checks: judge", unit="rationale") as bar:
                 for start in range(0, len(missing), 256):
-                    part = missing[start : start + 256]
-                    found = self._judge.contradicts([pairs[key] for key in part])
+                    chunk = missing[start : start + 256]
+                    answers = judge.contradicts([pairs[key] for key in chunk])
                     found = contracts.numbers(
-                        self._judge, "contradicts", found, len(part), "the pairs"
+                        judge, "contradicts", answers, len(chunk), "the pairs"
                     )
-                    cache.put_json("check", dict(zip(part, found, strict=True)))
-                    bar.update(len(part))
+                    cache.put_json("check", dict(zip(chunk, found, strict=True)))
+                    bar.update(len(chunk))
         stored = cache.get_json(keys.values(), float)
         return {question: stored[key] for question, key in keys.items()}

@@ -20,21 +20,18 @@ KEY = "data.init_args.rationale_checks.init_args"
 
 
 class Judge(Fingerprinted):
-    """Says whether a rationale contradicts its answer. A subclass implements
-    :meth:`contradicts`."""
+    """Says whether a rationale contradicts its answer; a subclass has :meth:`contradicts`."""
 
     threshold: float = 0.5
     """Probability from which a rationale counts as contradicting."""
 
     @abstractmethod
     def contradicts(self, pairs: Sequence[tuple[Question, Rationale]]) -> list[float]:
-        """Probability in [0, 1] for each pair that the rationale contradicts the golden answers, in
-        their order."""
+        """Probability in [0, 1] for each pair that the rationale contradicts the answers."""
 
 
 class NLIJudge(Judge):
-    """A model of natural language inference: does the rationale contradict that the answer is what
-    it is?
+    """Natural language inference: does the rationale contradict that this is the answer?
 
     Args:
         model: name or folder of a sequence classifier with a label "contradiction", for example
@@ -72,23 +69,21 @@ class NLIJudge(Judge):
         return settings
 
     def hypothesis(self, question: Question, rationale: Rationale) -> str:
-        """The statement that the rationale should support; of several answers, one that it
-        mentions."""
+        """What the rationale should support; of several answers, one that it mentions."""
         answers = question.golden_answers
-        answer = next((a for a in answers if has_answer(rationale.text, [a])), answers[0])
+        said = [answer for answer in answers if has_answer(rationale.text, [answer])]
+        answer = (said or answers)[0]
         return f'The answer to the question "{question.question}" is {answer.rstrip(".")}.'
 
     def contradicts(self, pairs: Sequence[tuple[Question, Rationale]]) -> list[float]:
         import torch
 
         tokenizer, network, label = self._load()
-        found: list[float] = []
+        probabilities: list[float] = []
         for start in range(0, len(pairs), self._batch_size):
-            part = pairs[start : start + self._batch_size]
-            premises, hypotheses = (
-                [r.text for _, r in part],
-                [self.hypothesis(q, r) for q, r in part],
-            )
+            batch = pairs[start : start + self._batch_size]
+            premises = [rationale.text for _, rationale in batch]
+            hypotheses = [self.hypothesis(question, rationale) for question, rationale in batch]
             inputs = tokenizer(
                 premises,
                 hypotheses,
@@ -99,8 +94,8 @@ class NLIJudge(Judge):
             )
             with torch.inference_mode():
                 logits = network(**inputs.to(network.device)).logits
-            found += logits.float().softmax(dim=-1)[:, label].tolist()
-        return found
+            probabilities += logits.float().softmax(dim=-1)[:, label].tolist()
+        return probabilities
 
     def _load(self) -> tuple[Any, Any, int]:
         """Tokenizer, network and the number of the label, on first use."""

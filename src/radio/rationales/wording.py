@@ -61,9 +61,10 @@ _CANNOT = (
 
 
 _DO = (
-    r"(?:help(?: you| with| here|[.,;]|$)|assist|provide|verify|confirm|answer|comply|fulfil|respond|complete|write|"
-    r"give|offer|generate|produce|create|explain|justify|support|determine|find|access|browse|discuss|share|engage|"
-    r"continue|say\b|do (?:that|this|so)\b|in good conscience)"
+    r"(?:help(?: you| with| here|[.,;]|$)|assist|provide|verify|confirm|answer|comply|fulfil"
+    r"|respond|complete|write|give|offer|generate|produce|create|explain|justify|support|determine"
+    r"|find|access|browse|discuss|share|engage|continue|say\b|do (?:that|this|so)\b"
+    r"|in good conscience)"
 )
 
 
@@ -71,13 +72,15 @@ _DECLINE = (
     rf"[Ii](?: simply| really| also)? ?(?:{_CANNOT} (?:\w+ly )?{_DO}"
     r"|(?:must|have to|need to|will have to) (?:respectfully )?(?:decline|refuse)"
     r"|(?:'m| am) not (?:comfortable|allowed|permitted|in a position)"
-    r"|(?:do not|don't) (?:know|have (?:access|enough|sufficient|the ability|any information)|feel comfortable)\b)"
+    r"|(?:do not|don't) (?:know|have (?:access|enough|sufficient|the ability|any information)"
+    r"|feel comfortable)\b)"
 )
 
 
 _REFUSAL = regex.compile(
     r"[\s*_#>-]*(?:(?:Rationale|Answer|Response): *)?"
-    r"(?:As an? (?:AI|artificial intelligence|(?:large )?language model)\b[\w ]{0,30},? (?:I|it is not|it's not|my)\b"
+    r"(?:As an? (?:AI|artificial intelligence|(?:large )?language model)\b[\w ]{0,30},? "
+    r"(?:I|it is not|it's not|my)\b"
     rf"|{_SORRY}[,.]? but\b"
     rf"|(?:(?:{_SORRY}|I(?:'m| am) (?:\w+ )?afraid|Unfortunately)[,.]? (?:that )?)?{_DECLINE})"
 )
@@ -90,8 +93,7 @@ def words(text: str) -> list[str]:
 
 
 def stems(text: str) -> list[str]:
-    """Words without common English endings, small numbers as digits: "refuted" is as good as
-    "REFUTES"."""
+    """Words without English endings, small numbers as digits: "refuted" counts as "REFUTES"."""
     return [_DIGITS.get(word) or _SUFFIX.sub("", word) for word in words(text)]
 
 
@@ -101,8 +103,7 @@ def content_words(text: str) -> set[str]:
 
 
 def refuses(text: str) -> bool:
-    """Whether the text begins as models begin when they decline: "I'm sorry, but", "I can't help
-    with"."""
+    """Whether a text begins as models do when they decline: "I'm sorry, but", "I can't help"."""
     return _REFUSAL.match(text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")) is not None
 
 
@@ -114,32 +115,31 @@ def mentions_answer(text: str, question: Question) -> bool:
     letter counts too, where it is used as one ("so B is correct"). Yes, no, true and false can not
     be looked for.
     """
-    letters = {chr(ord("A") + i): choice for i, choice in enumerate(question.choices)}
+    letters = {chr(ord("A") + place): choice for place, choice in enumerate(question.choices)}
     golden = set(question.golden_answers)
-    named = [
-        letter
-        for letter, choice in letters.items()
-        if choice in golden or letter in golden - set(letters.values())
-    ]
-    answers = [answer for answer in question.golden_answers if answer not in named] + [
-        letters[n] for n in named
-    ]
-    if any(
-        regex.search(rf"(?:[\p{{Ll}},;:] \(?|\(){letter}\b|\b{letter} is\b", text)
-        for letter in named
-    ):
-        return True
+    # letters of right choices; a choice whose text is a letter is no letter
+    named = []
+    for letter, choice in letters.items():
+        if choice in golden or letter in golden - set(letters.values()):
+            named.append(letter)
+    for letter in named:
+        if regex.search(rf"(?:[\p{{Ll}},;:] \(?|\(){letter}\b|\b{letter} is\b", text):
+            return True
+    answers = [answer for answer in question.golden_answers if answer not in named]
+    answers += [letters[letter] for letter in named]
     if has_answer(text, answers):
         return True
-    said = stems(text)
-    run, found = f" {' '.join(said)} ", set(said)
     known = [answer for answer in answers if words(answer)]
-    for answer in known:
-        content = content_words(answer)
-        if set(words(answer)) <= _POLARITY or f" {' '.join(stems(answer))} " in run:
-            return True
-        if content and len(content & found) >= (
-            len(content) / 2 if len(content) > 2 else len(content)
-        ):
-            return True
-    return not known
+    # where no answer has words, there is none to look for
+    return not known or any(_says(stems(text), answer) for answer in known)
+
+
+def _says(said: list[str], answer: str) -> bool:
+    """Whether the stems of a text give an answer, in its words or in most of them."""
+    if set(words(answer)) <= _POLARITY:
+        return True
+    if f" {' '.join(stems(answer))} " in f" {' '.join(said)} ":
+        return True
+    content = content_words(answer)
+    needed = len(content) / 2 if len(content) > 2 else len(content)
+    return bool(content) and len(content & set(said)) >= needed

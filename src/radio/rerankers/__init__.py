@@ -1,5 +1,4 @@
-"""Rerankers: Lightning modules that score the passages of a question and learn from the teacher's
-scores."""
+"""Rerankers: Lightning modules that score passages and learn from the teacher's scores."""
 
 from radio.rerankers.base import Reranker
 from radio.rerankers.bi_encoder import BiEncoder

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
@@ -29,7 +29,8 @@ from radio.models.limits import capped, positions
 from radio.models.tokenizers import load_tokenizer
 from radio.processes import stopping_together
 from radio.ranges import check
-from radio.rerankers import exports, finite, optimisation, random_weights, saving
+from radio.rerankers import collating, exports, finite, optimisation, random_weights, saving
+from radio.rerankers.collating import Collator
 from radio.rerankers.tuning import LoRA
 from radio.schema import Group, GroupBatch, Passage
 
@@ -117,7 +118,19 @@ class Reranker(L.LightningModule):
 
     @abstractmethod
     def collate(self, groups: Sequence[Group]) -> GroupBatch:
-        """Tokenise the N question-passage pairs of these groups, in order, into a batch."""
+        """Tokenise the N question-passage pairs of these groups, in order, and make their batch.
+
+        Loaders call it on a copy that has no network, in threads and processes: what it needs of
+        the network ``build`` notes in an attribute.
+        """
+
+    def plain_collator(self) -> Collator | None:
+        """What ``collate`` needs as an object of its own, if the class has one."""
+        return None
+
+    def collator(self) -> Callable[[Sequence[Group]], GroupBatch]:
+        """What makes the batches of one loader as :meth:`collate` does (a new one each time)."""
+        return collating.collator(self)
 
     @abstractmethod
     def score(self, batch: GroupBatch) -> Tensor:

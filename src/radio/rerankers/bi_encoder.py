@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
+from transformers import PreTrainedTokenizerBase
 
-from radio.batching import group_batch, max_similarity, padded
+from radio.batching import group_batch
 from radio.cache import Cache
 from radio.encoders import (
     Encoder,
@@ -25,13 +29,100 @@ from radio.models.exported import exported
 from radio.models.files import modules_of, resolve_model, side_file
 from radio.ranges import check
 from radio.rerankers.base import FOLDER, Reranker
-from radio.rerankers.packing import enable, pack, run_padded, sentence_embeddings
+from radio.rerankers.collating import Collator
+from radio.rerankers.packing import Row, enable, pack, run_padded, sentence_embeddings
+from radio.rerankers.similarity import distinct, max_similarity, padded
 from radio.schema import Group, GroupBatch, InputError, Passage
 
 
+@dataclass
+class FixedPassages:
+    """Embeddings of passages that are not trained, by passage id.
+
+    Arrays, since a process that is started anew would get a file handle for each tensor.
+    """
+
+    vectors: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    """``[dim]`` each."""
+    tokens: dict[str, NDArray[np.float16]] = field(default_factory=dict)
+    """``[T, hidden]`` each, of unit length; empty where tokens are not compared."""
+
+    def batch(self, ids: Sequence[str]) -> dict[str, Tensor]:
+        """What a batch holds of these passages.
+
+        Returns:
+            ``vectors [P, dim]``; where tokens are compared, ``tokens [P, T, hidden]`` too, and
+            ``kept``, bool ``[P, T]``.
+
+        Raises:
+            InputError: one is not known.
+        """
+        for name in ids:
+            if name not in self.vectors:
+                raise InputError(
+                    f"passage {name!r} has no embedding: call index() with all passages first"
+                )
+        found = {"vectors": torch.from_numpy(np.stack([self.vectors[name] for name in ids]))}
+        if self.tokens:
+            # copies: torch wants memory that may be written to
+            found["tokens"], found["kept"] = padded(
+                [torch.tensor(self.tokens[name]) for name in ids]
+            )
+        return found
+
+
+class TextCollator(Collator):
+    """Questions and passages as texts of their own, each distinct one once in a batch.
+
+    Neighbouring questions share candidates.
+
+    Args:
+        tokenizer: of the encoder.
+        max_length: tokens after which a text is cut.
+        prefixes: of questions and of passages.
+        fixed: embeddings that take the place of the passages' tokens.
+    """
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        max_length: int,
+        prefixes: tuple[str, str],
+        fixed: FixedPassages | None = None,
+    ) -> None:
+        self.tokenizer = tokenizer
+        self.max_length = max_length
+        self.query_prefix, self.passage_prefix = prefixes
+        self.fixed = fixed
+
+    def __call__(self, groups: Sequence[Group]) -> GroupBatch:
+        asked = [group.question.query for group in groups for _ in group.passages]
+        if not asked:
+            return group_batch(groups, {})
+        read = [passage for group in groups for passage in group.passages]
+        questions, question = distinct(asked)
+        if self.fixed is None:
+            texts, passage = distinct([one.contents for one in read])
+            passages = self._tokens(self.passage_prefix, texts)
+        else:
+            ids, passage = distinct([one.id for one in read])
+            passages = self.fixed.batch(ids)
+        inputs = {
+            "questions": self._tokens(self.query_prefix, questions),
+            "passages": passages,
+            "places": {"question": question, "passage": passage},
+        }
+        return group_batch(groups, inputs)
+
+    def _tokens(self, prefix: str, texts: Sequence[str]) -> Row:
+        whole = [prefix + text for text in texts]
+        return pack(self.tokenizer(whole, truncation=True, max_length=self.max_length))
+
+
 class BiEncoder(Reranker):
-    """Question and passage embedded apart by one sentence-transformers model; score = ``scale``
-    times similarity.
+    """Question and passage embedded apart by one model; score = ``scale`` times similarity.
+
+    The model is one of sentence-transformers.
 
     The similarity of the two texts is that of the model, cosine or dot product, plus
     ``multi_vector`` times that of their tokens: the mean over the question's tokens of the largest
@@ -80,10 +171,8 @@ class BiEncoder(Reranker):
         self.train_side = train_side
         self.multi_vector = multi_vector
         self.train_tokens = train_tokens
-        self._fixed = train_side == "question"
-        """Whether passages have the embeddings of the model given, from the cache."""
-        self._vectors: dict[str, Tensor] = {}
-        self._tokens_of: dict[str, Tensor] = {}
+        self._fixed_passages = FixedPassages()
+        """With ``train_side: question``, embeddings by the model given, from the cache."""
 
     @cached_property
     def similarity(self) -> str:
@@ -128,20 +217,19 @@ class BiEncoder(Reranker):
 
     def index(self, passages: Mapping[str, Passage], cache: Cache) -> None:
         """Embed the passages once, if they are not trained."""
-        missing = {i: p.contents for i, p in passages.items() if i not in self._vectors}
-        if self._fixed and missing:
-            # with the same settings as a retriever's or teacher's encoder, its cached embeddings
-            # serve
-            prefixes = self.query_prefix, self.passage_prefix
-            encoder = Encoder(self.model, *prefixes, self.max_length, similarity=self._similarity)
-            vectors = encoder.encode(list(missing.values()), cache, title="embed passages")
-            self._vectors.update(zip(missing, torch.from_numpy(vectors), strict=True))
-            if self.multi_vector:
-                tokens = encoder.encode_tokens(list(missing.values()), cache)
-                # a copy: torch wants memory that may be written to
-                self._tokens_of.update(
-                    (i, torch.tensor(t)) for i, t in zip(missing, tokens, strict=True)
-                )
+        known = self._fixed_passages.vectors
+        missing = {name: one.contents for name, one in passages.items() if name not in known}
+        if self.train_side == "both" or not missing:
+            return
+        # with the same settings as a retriever's or teacher's encoder, its cached embeddings serve
+        prefixes = self.query_prefix, self.passage_prefix
+        encoder = Encoder(self.model, *prefixes, self.max_length, similarity=self._similarity)
+        texts = list(missing.values())
+        vectors = encoder.encode(texts, cache, title="embed passages")
+        known.update(zip(missing, vectors, strict=True))
+        if self.multi_vector:
+            tokens = encoder.encode_tokens(texts, cache)
+            self._fixed_passages.tokens.update(zip(missing, tokens, strict=True))
 
     def tokenizer_folder(self) -> str:
         folder = resolve_model(self.model)
@@ -160,49 +248,21 @@ class BiEncoder(Reranker):
             passage if self.passage_prefix is None else self.passage_prefix,
         )
 
-    def _tokens(self, texts: list[str]) -> dict[str, Any]:
-        row, where = pack(self.tokenizer(texts, truncation=True, max_length=self.max_length))
-        return {**row, "where": where}
+    def plain_collator(self) -> TextCollator:
+        fixed = self._fixed_passages if self.train_side == "question" else None
+        return TextCollator(self.tokenizer, self.max_length, self.prefixes, fixed)
 
     def collate(self, groups: Sequence[Group]) -> GroupBatch:
-        query, passage = self.prefixes
-        # neighbouring questions share candidates: each distinct text is embedded once in a batch
-        questions, question_index = _distinct(
-            [g.question.query for g in groups for _ in g.passages]
-        )
-        if not questions:
-            return group_batch(groups, {})
-        if self._fixed:
-            ids, passage_index = _distinct([p.id for g in groups for p in g.passages])
-            lacking = [i for i in ids if i not in self._vectors]
-            if lacking:
-                raise InputError(
-                    f"passage {lacking[0]!r} has no embedding: call index() with all passages first"
-                )
-            passages: dict[str, Any] = {"vectors": torch.stack([self._vectors[i] for i in ids])}
-            if self.multi_vector:
-                passages["tokens"], passages["kept"] = padded([self._tokens_of[i] for i in ids])
-        else:
-            texts, passage_index = _distinct([p.contents for g in groups for p in g.passages])
-            passages = self._tokens([passage + text for text in texts])
-        inputs = {
-            "questions": self._tokens([query + text for text in questions]),
-            "passages": passages,
-            "pairs": {"question": question_index, "passage": passage_index},
-        }
-        return group_batch(groups, inputs)
+        return self.plain_collator()(groups)
 
     def score(self, batch: GroupBatch) -> Tensor:
-        pairs, passages = batch.inputs["pairs"], batch.inputs["passages"]
-        asked, vectors = self._embed(batch.inputs["questions"]), passages
-        if "vectors" not in passages:
-            vectors = self._embed(passages)
-        question, passage = pairs["question"], pairs["passage"]
-        similarity = (asked["vectors"][question] * vectors["vectors"][passage]).sum(dim=1)
+        places, passages = batch.inputs["places"], batch.inputs["passages"]
+        asked = self._embed(batch.inputs["questions"])
+        read = passages if "vectors" in passages else self._embed(passages)
+        question, passage = places["question"], places["passage"]
+        similarity = (asked["vectors"][question] * read["vectors"][passage]).sum(dim=1)
         if self._compares_tokens:
-            best = max_similarity(
-                asked["tokens"], vectors["tokens"], vectors["kept"], question, passage
-            )
+            best = max_similarity(asked["tokens"], read["tokens"], read["kept"], question, passage)
             kept = asked["kept"].float()[question]
             similarity = similarity + self.multi_vector * (best * kept).sum(dim=1) / kept.sum(dim=1)
         result: Tensor = self.scale * similarity
@@ -212,35 +272,36 @@ class BiEncoder(Reranker):
     def _compares_tokens(self) -> bool:
         return self.multi_vector > 0 and (self.train_tokens or not self.training)
 
-    def _embed(self, tokens: dict[str, Any]) -> dict[str, Tensor]:
-        """Embeddings in fp32: ``vectors [N, dim]`` of the texts, of unit length for cosines, and
-        unit-length ``tokens [N, T, hidden]`` of their tokens with ``kept [N, T]``, if they are
-        wanted."""
-        row = {name: value for name, value in tokens.items() if name != "where"}
-        vectors, words = (
-            sentence_embeddings(self.network, row) if self._packed else self._padded(row)
-        )
-        vectors = vectors.float()[:, : self.network.truncate_dim]
-        found = {
-            "vectors": vectors
-            if self.similarity == "dot"
-            else nn.functional.normalize(vectors, dim=1)
-        }
-        if self._compares_tokens:
-            found["tokens"], found["kept"] = padded(
-                [nn.functional.normalize(w.float(), dim=1) for w in words]
-            )
-        return {name: value[tokens["where"]] for name, value in found.items()}
+    def _embed(self, tokens: Row) -> dict[str, Tensor]:
+        """Embeddings of N texts in fp32.
 
-    def _padded(self, row: dict[str, Any]) -> tuple[Tensor, list[Tensor]]:
+        Returns:
+            ``vectors [N, dim]``, of unit length for cosines; if they are compared, unit-length
+            ``tokens [N, T, hidden]`` and ``kept``, bool ``[N, T]``.
+        """
+        if self._packed:
+            vectors, tokens_of = sentence_embeddings(self.network, tokens)
+        else:
+            vectors, tokens_of = self._embed_padded(tokens)
+        vectors = vectors.float()[:, : self.network.truncate_dim]
+        if self.similarity == "cosine":
+            vectors = nn.functional.normalize(vectors, dim=1)
+        embeddings = {"vectors": vectors}
+        if self._compares_tokens:
+            unit = [nn.functional.normalize(each.float(), dim=1) for each in tokens_of]
+            embeddings["tokens"], embeddings["kept"] = padded(unit)
+        return {name: each[tokens["where"]] for name, each in embeddings.items()}
+
+    def _embed_padded(self, tokens: Row) -> tuple[Tensor, list[Tensor]]:
+        """As :func:`radio.rerankers.packing.sentence_embeddings`, for any architecture."""
         vectors: list[Tensor] = []
-        words: list[Tensor] = []
-        for features, lengths in run_padded(
-            lambda **x: self.network(x), row, self.tokenizer.pad_token_id
-        ):
+        tokens_of: list[Tensor] = []
+        padding = self.tokenizer.pad_token_id
+        for features, lengths in run_padded(lambda **x: self.network(x), tokens, padding):
             vectors.append(features["sentence_embedding"])
-            words += [t[:n] for t, n in zip(features["token_embeddings"], lengths, strict=True)]
-        return torch.cat(vectors), words
+            for embedded, length in zip(features["token_embeddings"], lengths, strict=True):
+                tokens_of.append(embedded[:length])
+        return torch.cat(vectors), tokens_of
 
     def usage(self) -> str:
         if self.multi_vector:
@@ -279,9 +340,3 @@ class BiEncoder(Reranker):
         network.save(str(folder), create_model_card=False, safe_serialization=True)
         if self.train_side == "question" and self.passage_prefix is None:
             note_passage_model(folder, passage_model(self.model, self.max_length), self.max_length)
-
-
-def _distinct(texts: Sequence[str]) -> tuple[list[str], Tensor]:
-    """Distinct texts in order of appearance, and for each text its index among them."""
-    index = {text: i for i, text in enumerate(dict.fromkeys(texts))}
-    return list(index), torch.tensor([index[text] for text in texts], dtype=torch.long)

@@ -9,12 +9,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from radio.batching import group_batch
 from radio.models.loading import load_config, load_model
 from radio.models.messages import say_once
 from radio.models.tokenizers import can_pad, check_token_ids
 from radio.rerankers.base import FOLDER, Reranker
+from radio.rerankers.collating import Collator
 from radio.rerankers.exact import ExactLinear
 from radio.rerankers.packing import enable, pack, run, run_padded
 from radio.schema import Group, GroupBatch, InputError
@@ -24,6 +26,26 @@ IRRELEVANT = r"(?i)^(not?|non|un|ir|neg|false|0)"
 
 BEFORE_LAST = r"(^|\.)(pooler(\.dense)?|classifier\.dense|pre_classifier)$"
 """Names of the layers between which and the last one there is nothing but an activation."""
+
+
+class PairCollator(Collator):
+    """Question and passage as one text, cut at ``max_length`` tokens."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, max_length: int) -> None:
+        self.tokenizer = tokenizer
+        self.max_length = max_length
+
+    def __call__(self, groups: Sequence[Group]) -> GroupBatch:
+        questions: list[str] = []
+        passages: list[str] = []
+        for group in groups:
+            for passage in group.passages:
+                questions.append(group.question.query)
+                passages.append(passage.contents)
+        if not questions:
+            return group_batch(groups, {})
+        tokens = self.tokenizer(questions, passages, truncation=True, max_length=self.max_length)
+        return group_batch(groups, {"pairs": pack(tokens)})
 
 
 class CrossEncoder(Reranker):
@@ -37,7 +59,8 @@ class CrossEncoder(Reranker):
 
     def build(self) -> nn.Module:
         config = load_config(self.model)
-        has_head = any(a.endswith("ForSequenceClassification") for a in config.architectures or [])
+        made_as = config.architectures or []
+        has_head = any(name.endswith("ForSequenceClassification") for name in made_as)
         count = config.num_labels if has_head else 1
         if count > 2:
             names = ", ".join(map(str, config.id2label.values()))
@@ -64,9 +87,8 @@ class CrossEncoder(Reranker):
         return network  # type: ignore[no-any-return]
 
     def _difference(self, network: Any, head: nn.Linear | None) -> nn.Linear:
-        """Make one logit of two: that of the relevant label minus the other one, which ranks as
-        their softmax does."""
-        names = [str(network.config.id2label[i]) for i in (0, 1)]
+        """Make one logit of two: that of the relevant label minus the other, as softmax ranks."""
+        names = [str(network.config.id2label[number]) for number in (0, 1)]
         # without names of their own the second label is the relevant one
         useless = [bool(re.search(IRRELEVANT, name)) for name in names]
         if names == ["LABEL_0", "LABEL_1"]:
@@ -105,25 +127,20 @@ class CrossEncoder(Reranker):
         if network.config.pad_token_id is None or not 0 <= network.config.pad_token_id < known:
             network.config.pad_token_id = tokenizer.pad_token_id
 
+    def plain_collator(self) -> PairCollator:
+        return PairCollator(self.tokenizer, self.max_length)
+
     def collate(self, groups: Sequence[Group]) -> GroupBatch:
-        questions = [g.question.query for g in groups for _ in g.passages]
-        passages = [p.contents for g in groups for p in g.passages]
-        if not questions:
-            return group_batch(groups, {})
-        row, where = pack(
-            self.tokenizer(questions, passages, truncation=True, max_length=self.max_length)
-        )
-        return group_batch(groups, {"pairs": row, "order": {"where": where}})
+        return self.plain_collator()(groups)
 
     def score(self, batch: GroupBatch) -> Tensor:
-        row = batch.inputs["pairs"]
-        outputs = (
-            run(self.network, row)
-            if self._packed
-            else run_padded(self.network, row, self.tokenizer.pad_token_id)
-        )
+        pairs = batch.inputs["pairs"]
+        if self._packed:
+            outputs = run(self.network, pairs)
+        else:
+            outputs = run_padded(self.network, pairs, self.tokenizer.pad_token_id)
         logits = torch.cat([output.logits.squeeze(-1).float() for output, _ in outputs])
-        return logits[batch.inputs["order"]["where"]]
+        return logits[pairs["where"]]
 
     def usage(self) -> str:
         return f"from sentence_transformers import CrossEncoder\n\nmodel = CrossEncoder({FOLDER!r})"
@@ -137,15 +154,12 @@ class CrossEncoder(Reranker):
         super().save(folder)
 
 
-def _last_layer(network: Any, outputs: int) -> nn.Linear | None:
+def _last_layer(network: PreTrainedModel, outputs: int) -> nn.Linear | None:
     """The layer of the head that gives the logits."""
     body = {id(module) for module in network.base_model.modules()}
-    found = None
+    last = None
     for module in network.modules():
-        if (
-            isinstance(module, nn.Linear)
-            and module.out_features == outputs
-            and id(module) not in body
-        ):
-            found = module
-    return found
+        in_head = id(module) not in body
+        if in_head and isinstance(module, nn.Linear) and module.out_features == outputs:
+            last = module
+    return last

@@ -1,5 +1,4 @@
-"""The layers that give scores, or the vectors that are compared, in fp32 whatever the precision of
-a run."""
+"""Layers that give scores, or compared vectors, in fp32 whatever the precision of a run."""
 
 from __future__ import annotations
 
@@ -8,8 +7,7 @@ from torch import Tensor, nn
 
 
 class ExactLinear(nn.Linear):
-    """A linear layer in fp32 whatever its weights and autocast say: 16 bits would round logits, and
-    make ties."""
+    """A linear layer in fp32 whatever its weights and autocast say: 16 bits would make ties."""
 
     def forward(self, input: Tensor) -> Tensor:
         bias = None if self.bias is None else self.bias.float()

@@ -24,8 +24,7 @@ OWN_WEIGHTS = "radio.safetensors"
 
 
 def ranking_settings(module: Reranker) -> dict[str, Any]:
-    """``max_length`` and what the class of a reranker adds to its arguments; what is None is left
-    out."""
+    """``max_length`` and what a reranker's class adds to its arguments, without what is None."""
     from radio.rerankers import Reranker
 
     names = ["max_length"]
@@ -44,7 +43,7 @@ def ranking_settings(module: Reranker) -> dict[str, Any]:
     return settings
 
 
-def _is_json(value: Any) -> bool:
+def _is_json(value: object) -> bool:
     try:
         json.dumps(value)
     except (TypeError, ValueError):
@@ -87,8 +86,7 @@ def is_own(module: Reranker) -> bool:
 
 
 def complete(folder: Path, network: nn.Module) -> None:
-    """Write the weights of a user's network that its folder does not hold, or not under their
-    names."""
+    """Write the weights of a user's network that its folder does not hold under their names."""
     from safetensors.torch import save_file
 
     held = _weights(folder)
@@ -101,18 +99,17 @@ def complete(folder: Path, network: nn.Module) -> None:
             and held[name].shape == value.shape
             and bool((held[name] == value.cpu()).all())
         )
-        if same or (place in seen and value.numel()):
-            seen.add(place)
-            continue
+        # the same memory under another name; empty tensors have none
+        shared = place in seen and value.numel() > 0
         seen.add(place)
-        lacking[name] = value.cpu().contiguous()
+        if not same and not shared:
+            lacking[name] = value.cpu().contiguous()
     if lacking:
         save_file(lacking, folder / OWN_WEIGHTS)
 
 
 def restore(name: str, network: nn.Module) -> None:
-    """Give a user's network all the weights of its export, also those of parts that its ``build``
-    draws anew.
+    """Give a user's network all weights of its export, also those that ``build`` draws anew.
 
     Raises:
         InputError: names weights that are missing, left over or of another size.
@@ -121,16 +118,21 @@ def restore(name: str, network: nn.Module) -> None:
     held = _weights(folder)
     own = _weights(folder, OWN_WEIGHTS)
     state = network.state_dict()
-    found = {value.data_ptr() for key, value in state.items() if key in held}
-    missing = [
-        key for key, value in state.items() if key not in held and value.data_ptr() not in found
-    ]
-    over = sorted(set(own or held) - set(state))
-    wrong = [key for key in state if key in held and held[key].shape != state[key].shape]
+    # weights that are shared are held under one of their names
+    shared = {value.data_ptr() for key, value in state.items() if key in held}
+    missing: list[str] = []
+    other_size: list[str] = []
+    for key, value in state.items():
+        if key not in held:
+            if value.data_ptr() not in shared:
+                missing.append(key)
+        elif held[key].shape != value.shape:
+            other_size.append(key)
+    left_over = sorted(set(own or held) - set(state))
     for names, fault in (
         (missing, "are missing"),
-        (over, "have no place"),
-        (wrong, "have another size"),
+        (left_over, "have no place"),
+        (other_size, "have another size"),
     ):
         if names:
             shown = ", ".join(names[:3])
@@ -144,16 +146,15 @@ def restore(name: str, network: nn.Module) -> None:
 def _weights(folder: Path, pattern: str = "*.safetensors") -> dict[str, Tensor]:
     from safetensors.torch import load_file
 
-    found: dict[str, Tensor] = {}
+    weights: dict[str, Tensor] = {}
     # the file of this project comes last, and has the last word
     for path in sorted(folder.glob(pattern), key=lambda path: path.name == OWN_WEIGHTS):
-        found.update(load_file(path))
-    return found
+        weights.update(load_file(path))
+    return weights
 
 
 def drawn_weights(module: Reranker) -> list[str]:
-    """Weights that a user's ``build`` draws at random: those that differ from one call to the
-    next."""
+    """Weights that a user's ``build`` draws at random: those that differ between two calls."""
     import torch
     from lightning.pytorch.utilities.seed import isolate_rng
 

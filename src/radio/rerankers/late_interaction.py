@@ -1,32 +1,81 @@
-"""Late interaction: each token of the question looks for the token of the passage that suits it
-best."""
+"""Late interaction: each token of the question looks for its best token of the passage."""
 
 from __future__ import annotations
 
+import copy
 import string
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from types import SimpleNamespace
+from typing import Any, Literal, Protocol, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
+from transformers import PreTrainedTokenizerBase
 
-from radio.batching import group_batch, max_similarity
+from radio.batching import group_batch
 from radio.models.files import modules_of, side_file
 from radio.models.loading import load_sentence_transformer
 from radio.ranges import check
 from radio.rerankers.base import FOLDER, Reranker
-from radio.rerankers.bi_encoder import _distinct
+from radio.rerankers.collating import Collator, without_weights
 from radio.rerankers.exact import ExactLinear
-from radio.rerankers.packing import enable, pack, run, run_padded
+from radio.rerankers.packing import Row, enable, pack, run, run_padded
+from radio.rerankers.similarity import distinct, max_similarity
 from radio.schema import Group, GroupBatch
 
 
+class TextReader(Protocol):
+    """The first module of a sentence-transformers model, as far as it tokenises."""
+
+    tokenizer: PreTrainedTokenizerBase
+
+    def preprocess(self, inputs: list[str], *, prompt: str, task: str) -> dict[str, Any]: ...
+
+
+class TokenCollator(Collator):
+    """Questions as the model's own code reads them, passages packed; each distinct text once.
+
+    Args:
+        reader: of the network, without its weights.
+        prompts: put before a text: ``query`` and ``document``.
+        max_length: tokens after which a passage is cut.
+    """
+
+    def __init__(self, reader: TextReader, prompts: Mapping[str, str], max_length: int) -> None:
+        self.reader = reader
+        self.tokenizer = reader.tokenizer
+        self.prompts = dict(prompts)
+        self.max_length = max_length
+
+    def apart(self) -> Self:
+        other = copy.copy(self)
+        # it holds the tokenizer in several places
+        other.reader = copy.deepcopy(self.reader)
+        other.tokenizer = other.reader.tokenizer
+        return other
+
+    def __call__(self, groups: Sequence[Group]) -> GroupBatch:
+        asked = [group.question.query for group in groups for _ in group.passages]
+        if not asked:
+            return group_batch(groups, {})
+        questions, question = distinct(asked)
+        texts, passage = distinct([one.contents for group in groups for one in group.passages])
+        query, document = self.prompts["query"], self.prompts["document"]
+        whole = [document + text for text in texts]
+        tokens = self.tokenizer(whole, truncation=True, max_length=self.max_length)
+        inputs = {
+            "questions": self.reader.preprocess(questions, prompt=query, task="query"),
+            "passages": pack(tokens),
+            "places": {"question": question, "passage": passage},
+        }
+        return group_batch(groups, inputs)
+
+
 class LateInteraction(Reranker):
-    """ColBERT: score = sum over the question's tokens of the largest cosine with a token of the
-    passage.
+    """ColBERT: score = sum over the question's tokens of the largest cosine with a passage token.
 
     Khattab and Zaharia, SIGIR 2020, eq. 3 (MaxSim). The network is a sentence-transformers
     ``MultiVectorEncoder``; it reads its own folders, those of PyLate and of Stanford's ColBERT, and
@@ -68,6 +117,8 @@ class LateInteraction(Reranker):
         self.query_tokens = query_tokens
         self.skip_punctuation = skip_punctuation
         self.similarity = similarity
+        self._collator: TokenCollator | None = None
+        """Made by ``build``, since the network says how texts are read."""
 
     def build(self) -> nn.Module:
         from sentence_transformers.base.modules import Dense, Normalize
@@ -79,15 +130,14 @@ class LateInteraction(Reranker):
         )
         if not self._has_projection():
             self._note_new(network)
-        for i, module in enumerate(network):
+        for place, module in enumerate(network):
             if isinstance(module, Dense) and self.dim not in (None, module.out_features):
-                name = module.module_input_name
-                network[i] = Dense(
+                network[place] = Dense(
                     module.in_features,
                     self.dim,
                     bias=False,
                     activation_function=None,
-                    module_input_name=name,
+                    module_input_name=module.module_input_name,
                 )
                 self._note_new(network)
         for module in network:
@@ -112,6 +162,7 @@ class LateInteraction(Reranker):
             isinstance(module, (Dense, MultiVectorMask, Normalize)) for module in list(network)[1:]
         )
         self._packed = tokenwise and enable(network[0].auto_model, first_token_only=False)
+        self._collator = TokenCollator(_reader(network[0]), network.prompts, self.max_length)
         return network  # type: ignore[no-any-return]
 
     def _has_projection(self) -> bool:
@@ -121,7 +172,7 @@ class LateInteraction(Reranker):
         made = side_file(self.model, "config.json").get("architectures") or []
         return any(name == "HF_ColBERT" or name.endswith("ForRetrieval") for name in made)
 
-    def _note_new(self, network: Any) -> None:
+    def _note_new(self, network: nn.Module) -> None:
         from sentence_transformers.base.modules import Dense
 
         dense = [name for name, module in network.named_children() if isinstance(module, Dense)]
@@ -137,80 +188,83 @@ class LateInteraction(Reranker):
         transformer.document_length = self.max_length
 
     @cached_property
-    def tokenizer(self) -> Any:
+    def tokenizer(self) -> PreTrainedTokenizerBase:
         # the network's own, in which a marker such as [unused0] is one token
+        return self.plain_collator().tokenizer
+
+    def plain_collator(self) -> TokenCollator:
         self.configure_model()
-        return self.network.tokenizer
+        assert self._collator is not None, "build makes it"
+        return self._collator
 
     def collate(self, groups: Sequence[Group]) -> GroupBatch:
-        questions, question_index = _distinct(
-            [g.question.query for g in groups for _ in g.passages]
-        )
-        texts, passage_index = _distinct([p.contents for g in groups for p in g.passages])
-        if not texts:
-            return group_batch(groups, {})
-        tokenizer, prompts = self.tokenizer, self.network.prompts
-        row, where = pack(
-            tokenizer(
-                [prompts["document"] + text for text in texts],
-                truncation=True,
-                max_length=self.max_length,
-            )
-        )
-        inputs = {
-            "questions": self.network.preprocess(questions, prompt=prompts["query"], task="query"),
-            "passages": {**row, "where": where},
-            "pairs": {"question": question_index, "passage": passage_index},
-        }
-        return group_batch(groups, inputs)
+        return self.plain_collator()(groups)
 
     def score(self, batch: GroupBatch) -> Tensor:
-        pairs = batch.inputs["pairs"]
+        places = batch.inputs["places"]
         output = self.network(dict(batch.inputs["questions"]), task="query")
-        questions, asked = output["token_embeddings"].float(), output["attention_mask"].float()
+        questions = output["token_embeddings"].float()
+        asked: Tensor = output["attention_mask"].float()
         passages, kept = self._passages(batch.inputs["passages"])
-        asked = asked[pairs["question"]]
-        best = max_similarity(questions, passages, kept, pairs["question"], pairs["passage"])
-        total: Tensor = (best * asked).sum(dim=1)
+        best = max_similarity(questions, passages, kept, places["question"], places["passage"])
+        counts = asked[places["question"]]
+        total: Tensor = (best * counts).sum(dim=1)
+        if self.network.similarity_fn_name == "meanmaxsim":
+            return total / counts.sum(dim=1)
+        return total
+
+    def _passages(self, tokens: Row) -> tuple[Tensor, Tensor]:
+        """Vectors ``[P, T, dim]`` of the passages, fp32, and which take part, ``[P, T]``."""
+        if self._packed:
+            vectors, kept = self._embed_packed(tokens)
+        else:
+            vectors, kept = self._embed_padded(tokens)
+        where = tokens["where"]
         return (
-            total / asked.sum(dim=1) if self.network.similarity_fn_name == "meanmaxsim" else total
+            pad_sequence(vectors, batch_first=True).float()[where],
+            pad_sequence(kept, batch_first=True)[where],
         )
 
-    def _passages(self, tokens: dict[str, Any]) -> tuple[Tensor, Tensor]:
-        """Vectors ``[P, T, dim]`` of the distinct passages, fp32, and which of them take part,
-        ``[P, T]``."""
-        row = {name: value for name, value in tokens.items() if name != "where"}
+    def _embed_packed(self, tokens: Row) -> tuple[list[Tensor], list[Tensor]]:
+        """For each passage the vectors ``[T, dim]`` of its tokens, and which take part, ``[T]``."""
+        body, *others = self.network
+        outputs = [output.last_hidden_state for output, _ in run(body.auto_model, tokens)]
+        ids = tokens["input_ids"][None]
+        features = {
+            "token_embeddings": torch.cat(outputs, dim=1),
+            "attention_mask": torch.ones_like(ids),
+            "input_ids": ids,
+        }
+        # projection, mask and norm work on single tokens
+        for module in others:
+            features = module(features)
+        vectors = features["token_embeddings"][0].split(tokens["lengths"])
+        kept = features["attention_mask"][0].bool().split(tokens["lengths"])
+        return list(vectors), list(kept)
+
+    def _embed_padded(self, tokens: Row) -> tuple[list[Tensor], list[Tensor]]:
+        """The same for any architecture; vectors of padding do not take part."""
         vectors: list[Tensor] = []
         kept: list[Tensor] = []
-        if self._packed:
-            hidden = torch.cat(
-                [output.last_hidden_state for output, _ in run(self.network[0].auto_model, row)],
-                dim=1,
-            )
-            ids = row["input_ids"][None]
-            features = {
-                "token_embeddings": hidden,
-                "attention_mask": torch.ones_like(ids),
-                "input_ids": ids,
-            }
-            # projection, mask and norm work on single tokens
-            for module in list(self.network)[1:]:
-                features = module(features)
-            vectors = list(features["token_embeddings"][0].split(row["lengths"]))
-            kept = list(features["attention_mask"][0].bool().split(row["lengths"]))
-        else:
-            network = self.network
-            padding = self.tokenizer.pad_token_id
-            for features, _ in run_padded(lambda **x: network(x, task="document"), row, padding):
-                vectors += list(features["token_embeddings"])
-                kept += list(features["attention_mask"].bool())
-        where = tokens["where"]
-        return pad_sequence(vectors, batch_first=True).float()[where], pad_sequence(
-            kept, batch_first=True
-        )[where]
+        network, padding = self.network, self.tokenizer.pad_token_id
+        for features, _ in run_padded(lambda **x: network(x, task="document"), tokens, padding):
+            vectors += list(features["token_embeddings"])
+            kept += list(features["attention_mask"].bool())
+        return vectors, kept
 
     def usage(self) -> str:
-        return f"from sentence_transformers import MultiVectorEncoder\n\nmodel = MultiVectorEncoder({FOLDER!r})"
+        return (
+            "from sentence_transformers import MultiVectorEncoder\n\n"
+            f"model = MultiVectorEncoder({FOLDER!r})"
+        )
 
     def save(self, folder: Path) -> None:
         self.network.save(str(folder), create_model_card=False, safe_serialization=True)
+
+
+def _reader(transformer: Any) -> Any:
+    """The first module of a network without its weights: it tokenises, and no more."""
+    reader = without_weights(transformer)
+    # it looks into the configuration for the kind of model
+    reader.__dict__["model"] = SimpleNamespace(config=transformer.auto_model.config)
+    return reader

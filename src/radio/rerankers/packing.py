@@ -1,5 +1,4 @@
-"""Padding-free passes through Hugging Face encoders: sequences stand end to end and attend only to
-themselves.
+"""Padding-free passes through Hugging Face encoders: sequences end to end, each by itself.
 
 All that works on single tokens (projections, norms, feed-forward) sees one long row without
 padding, cut into chunks that fit the processor's cache; attention sees each sequence alone. It goes
@@ -11,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import torch
@@ -26,41 +26,57 @@ CPU_TOKENS = 1500
 products."""
 
 Row = dict[str, Any]
-"""A packed batch: flat int tensors ``[T]`` such as ``input_ids``, and ``lengths``, a list of N ints
-that sum to T."""
+"""N sequences end to end, longest first: flat int tensors ``[T]`` such as ``input_ids``;
+``lengths``, a list of N ints that sum to T; and ``where``, int ``[N]``: ``results[where]`` puts
+results of the sequences into the order in which they were given."""
 
 
-def pack(tokens: Mapping[str, Sequence[Sequence[int]]]) -> tuple[Row, Tensor]:
-    """Tokenised sequences end to end, longest first, and where each went: ``sorted[where]`` is the
-    given order."""
+def pack(tokens: Mapping[str, Sequence[Sequence[int]]]) -> Row:
+    """Tokenised sequences end to end, longest first."""
     lengths = [len(ids) for ids in tokens["input_ids"]]
-    order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
-    row: Row = {
-        name: torch.tensor([value for i in order for value in values[i]], dtype=torch.long)
-        for name, values in tokens.items()
-        if name != "attention_mask"
-    }
-    row["lengths"] = [lengths[i] for i in order]
-    return row, torch.tensor(order, dtype=torch.long).argsort()
+    order = sorted(range(len(lengths)), key=lambda number: -lengths[number])
+    row: Row = {}
+    for name, sequences in tokens.items():
+        # nothing is padded, so it would be all ones
+        if name == "attention_mask":
+            continue
+        flat = chain.from_iterable(sequences[number] for number in order)
+        row[name] = torch.tensor(list(flat), dtype=torch.long)
+    row["lengths"] = [lengths[number] for number in order]
+    row["where"] = torch.tensor(order, dtype=torch.long).argsort()
+    return row
 
 
-def chunks(row: Row) -> Iterator[Row]:
-    """Parts of a packed batch, whole sequences in each: of :data:`CPU_TOKENS` on a CPU, all in one
-    on a GPU."""
-    device = row["input_ids"].device
-    start = begin = size = 0
-    for i, length in enumerate([*row["lengths"], CPU_TOKENS + 1]):
-        last = i == len(row["lengths"])
-        if size and (last or (device.type == "cpu" and size + length > CPU_TOKENS)):
-            part = {k: v[begin : begin + size] for k, v in row.items() if k != "lengths"}
-            yield part | {"lengths": row["lengths"][start:i]}
-            start, begin, size = i, begin + size, 0
-        size += length
+def chunks(row: Row) -> Iterator[tuple[dict[str, Tensor], list[int]]]:
+    """Tokens of a few whole sequences at a time, and their lengths.
+
+    On a CPU as many as :data:`CPU_TOKENS` has room for, at least one; on a GPU all of them.
+    """
+    tokens = {name: flat for name, flat in row.items() if name not in ("lengths", "where")}
+    on_cpu = tokens["input_ids"].device.type == "cpu"
+    start = 0
+    for lengths in _shares(row["lengths"], CPU_TOKENS if on_cpu else None):
+        end = start + sum(lengths)
+        yield {name: flat[start:end] for name, flat in tokens.items()}, lengths
+        start = end
+
+
+def _shares(lengths: Sequence[int], room: int | None) -> Iterator[list[int]]:
+    """The lengths in runs that sum to ``room`` at most, or of a single one that is longer."""
+    share: list[int] = []
+    for length in lengths:
+        if share and room is not None and sum(share) + length > room:
+            yield share
+            share = []
+        share.append(length)
+    if share:
+        yield share
 
 
 def enable(model: Any, *, first_token_only: bool) -> bool:
-    """Let a BERT-like model (BERT, RoBERTa, XLM-RoBERTa, ELECTRA, CamemBERT) take packed batches;
-    else return False.
+    """Let a BERT-like model take packed batches; False if it is of another architecture.
+
+    These are BERT, RoBERTa, XLM-RoBERTa, ELECTRA and CamemBERT.
 
     Padded calls go on working.
 
@@ -85,31 +101,27 @@ def enable(model: Any, *, first_token_only: bool) -> bool:
 
 
 def run(network: Any, row: Row) -> Iterator[tuple[Any, list[int]]]:
-    """The network's output for each chunk of a packed batch, and the lengths of the chunk's
-    sequences."""
+    """The network's output for each chunk of a packed batch, and its sequences' lengths."""
     # all tokens at once: the gradient of the embedding matrix is as large as the matrix, whatever
     # the chunk
     words = network.get_input_embeddings()(row["input_ids"])[None]
     first = getattr(network.base_model.embeddings.position_embeddings, "padding_idx", None)
+    # RoBERTa counts positions from its padding index on
+    offset = 0 if first is None else first + 1
     start = 0
-    for part in chunks(row):
-        lengths = part["lengths"]
-        size = sum(lengths)
-        rest = {k: v[None] for k, v in part.items() if k not in ("lengths", "input_ids")}
-        # RoBERTa counts positions from its padding index on
-        positions = torch.cat([torch.arange(n) for n in lengths]) + (
-            0 if first is None else first + 1
+    for tokens, lengths in chunks(row):
+        end = start + sum(lengths)
+        # token types, where the architecture has them
+        others = {name: flat[None] for name, flat in tokens.items() if name != "input_ids"}
+        positions = torch.cat([torch.arange(length) for length in lengths]) + offset
+        output = network(
+            inputs_embeds=words[:, start:end],
+            position_ids=positions[None].to(words.device, non_blocking=True),
+            packed_lengths=lengths,
+            **others,
         )
-        yield (
-            network(
-                inputs_embeds=words[:, start : start + size],
-                position_ids=positions[None].to(words.device, non_blocking=True),
-                packed_lengths=lengths,
-                **rest,
-            ),
-            lengths,
-        )
-        start += size
+        yield output, lengths
+        start = end
 
 
 def sentence_embeddings(network: Any, row: Row) -> tuple[Tensor, list[Tensor]]:
@@ -118,11 +130,12 @@ def sentence_embeddings(network: Any, row: Row) -> tuple[Tensor, list[Tensor]]:
     Returns:
         Those of the texts, ``[N, dim]``, and for each text those of its tokens, ``[T, hidden]``.
     """
-    parts = []
-    words: list[Tensor] = []
+    embeddings = []
+    tokens_of: list[Tensor] = []
     for output, lengths in run(network[0].auto_model, row):
         tokens = torch.split(output.last_hidden_state[0], lengths)
-        ones = [torch.ones(n, dtype=torch.long, device=tokens[0].device) for n in lengths]
+        device = tokens[0].device
+        ones = [torch.ones(length, dtype=torch.long, device=device) for length in lengths]
         features = {
             "token_embeddings": pad_sequence(list(tokens), batch_first=True),
             "attention_mask": pad_sequence(ones, batch_first=True),
@@ -130,24 +143,22 @@ def sentence_embeddings(network: Any, row: Row) -> tuple[Tensor, list[Tensor]]:
         # pooling, and what may follow it, as the model's folder says
         for module in list(network)[1:]:
             features = module(features)
-        parts.append(features["sentence_embedding"])
-        words += tokens
-    return torch.cat(parts), words
+        embeddings.append(features["sentence_embedding"])
+        tokens_of += tokens
+    return torch.cat(embeddings), tokens_of
 
 
-def run_padded(network: Any, row: Row, padding: int) -> Iterator[tuple[Any, list[int]]]:
+def run_padded(
+    network: Callable[..., Any], row: Row, padding: int
+) -> Iterator[tuple[Any, list[int]]]:
     """As :func:`run`, for any other architecture: each chunk padded to its longest sequence."""
-    for part in chunks(row):
-        lengths = part.pop("lengths")
-        part["attention_mask"] = torch.ones_like(part["input_ids"])
-        columns = {
-            name: pad_sequence(
-                list(torch.split(values, lengths)),
-                True,
-                padding_value=padding if name == "input_ids" else 0,
-            )
-            for name, values in part.items()
-        }
+    for tokens, lengths in chunks(row):
+        tokens["attention_mask"] = torch.ones_like(tokens["input_ids"])
+        columns = {}
+        for name, flat in tokens.items():
+            sequences = list(torch.split(flat, lengths))
+            filling = padding if name == "input_ids" else 0
+            columns[name] = pad_sequence(sequences, batch_first=True, padding_value=filling)
         yield network(**columns), lengths
 
 
@@ -205,8 +216,7 @@ def _padded(
     dropout: float,
     scale: float,
 ) -> Tensor:
-    """One call for all sequences, keys padded to the longest: for GPUs where :func:`_varlen` does
-    not apply."""
+    """One call for all sequences, keys padded to the longest: on GPUs without :func:`_varlen`."""
     count = torch.tensor(lengths, device=key.device)
     mask = torch.arange(int(max(lengths)), device=key.device) < count[:, None]
 
@@ -237,8 +247,7 @@ def _varlen(
     dropout: float,
     scale: float,
 ) -> Tensor:
-    """Flash attention over sequences of different lengths, without padding: CUDA, 16-bit, no
-    dropout."""
+    """Flash attention over sequences without padding: CUDA, 16-bit, no dropout."""
     from torch.nn.attention.varlen import varlen_attn
 
     ends = (
@@ -292,8 +301,7 @@ def _first_token_layer(
     packed_lengths: Sequence[int] | None = None,
     **kwargs: Any,
 ) -> Tensor:
-    """The last layer for the first token of each sequence, ``[1, T, H]`` -> ``[N, 1, H]``, which is
-    what heads read."""
+    """The last layer for what heads read, each first token: ``[1, T, H]`` -> ``[N, 1, H]``."""
     if packed_lengths is None:
         whole: Callable[..., Tensor] = type(layer).forward
         return whole(layer, hidden, *args, **kwargs)
@@ -317,8 +325,7 @@ def _first_token_layer(
 
 
 class Dropout(nn.Dropout):
-    """Dropout with a quarter of the random numbers: torch's takes most of a training step on a
-    CPU."""
+    """Dropout with a quarter of the random numbers, which take most of a step on a CPU."""
 
     def forward(self, input: Tensor) -> Tensor:
         if not self.training or not self.p or input.device.type != "cpu" or self.p >= 1:

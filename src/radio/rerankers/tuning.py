@@ -1,5 +1,4 @@
-"""What of a network is trained, and how: adapters, frozen parts, checkpointed activations,
-compilation.
+"""What of a network is trained, and how: adapters, frozen parts, activations, compilation.
 
 Each function changes a network in place and keeps its class, so that it is saved as it was loaded.
 The parts are found through transformers: a *body* is a pretrained model without its head, wherever
@@ -24,8 +23,9 @@ from radio.schema import InputError
 
 @dataclass(frozen=True)
 class LoRA:
-    """Low-rank adapters (Hu et al., ICLR 2022, eq. 3: ``W + alpha / r * B A``, with ``B = 0`` at
-    the start).
+    """Low-rank adapters: ``W + alpha / r * B A``, with ``B = 0`` at the start.
+
+    Hu et al., ICLR 2022, eq. 3.
 
     Needs ``pip install 'radio-rag[lora]'``. Linear layers of the body's blocks get adapters; linear
     layers outside them (classifier, projection, pooler) are heads and are trained whole; everything
@@ -49,29 +49,31 @@ class LoRA:
 
 
 def matching(patterns: Iterable[str], names: Sequence[str], what: str) -> set[str]:
-    """Names that contain one of the patterns as whole dotted parts: ``layer.1`` is part of
-    ``layer.1.bias`` alone.
+    """Names that hold a pattern as whole dotted parts: ``layer.1`` is in ``layer.1.bias`` alone.
 
     Raises:
         InputError: a pattern matches nothing; names the closest parts there are.
     """
-    found: set[str] = set()
+    chosen: set[str] = set()
     for pattern in patterns:
         hits = [name for name in names if fnmatchcase(f".{name}.", f"*.{pattern}.*")]
         if not hits:
-            parts = sorted(
-                {
-                    ".".join(parts[:n])
-                    for parts in (name.split(".") for name in names)
-                    for n in range(1, 6)
-                }
-            )
-            close = difflib.get_close_matches(pattern, parts, n=5, cutoff=0.0)
+            close = difflib.get_close_matches(pattern, _beginnings(names), n=5, cutoff=0.0)
             raise InputError(
                 f"{what}: {pattern!r} matches nothing; there is for example {', '.join(close)}"
             )
-        found.update(hits)
-    return found
+        chosen.update(hits)
+    return chosen
+
+
+def _beginnings(names: Iterable[str]) -> list[str]:
+    """The first one to five dotted parts of names: what somebody may have meant."""
+    beginnings = set()
+    for name in names:
+        parts = name.split(".")
+        for count in range(1, 6):
+            beginnings.add(".".join(parts[:count]))
+    return sorted(beginnings)
 
 
 def freeze(network: nn.Module, patterns: Sequence[str]) -> None:
@@ -94,19 +96,21 @@ def add_lora(network: nn.Module, lora: LoRA) -> None:
     adapted = False
     for model in pretrained(network):
         body = model.base_model
-        blocks = tuple(
-            f"{name}." for name, module in body.named_modules() if isinstance(module, nn.ModuleList)
-        )
-        linear = {
-            name: module for name, module in body.named_modules() if isinstance(module, nn.Linear)
-        }
-        inner = [name for name in linear if name.startswith(blocks)]
-        chosen = (
-            set(inner) if lora.targets is None else matching(lora.targets, inner, "lora.targets")
-        )
+        linear: dict[str, nn.Linear] = {}
+        blocks: list[str] = []
+        for name, module in body.named_modules():
+            if isinstance(module, nn.Linear):
+                linear[name] = module
+            elif isinstance(module, nn.ModuleList):
+                blocks.append(f"{name}.")
+        inner = [name for name in linear if name.startswith(tuple(blocks))]
+        chosen = set(inner)
+        if lora.targets is not None:
+            chosen = matching(lora.targets, inner, "lora.targets")
         targets = [name for name in inner if name in chosen and linear[name].weight.requires_grad]
-        heads = {name for name in linear if name not in inner}
-        trained = [p for name in heads for p in linear[name].parameters() if p.requires_grad]
+        # heads are trained whole, unless they are frozen
+        heads = [linear[name] for name in linear if name not in inner]
+        trained = [weight for head in heads for weight in head.parameters() if weight.requires_grad]
         if targets:
             config = LoraConfig(
                 r=lora.r,
@@ -122,8 +126,8 @@ def add_lora(network: nn.Module, lora: LoRA) -> None:
         output = model.get_output_embeddings()
         if output is not None:
             output.requires_grad_(False)
-        for parameter in trained:
-            parameter.requires_grad_(True)
+        for weight in trained:
+            weight.requires_grad_(True)
     if not adapted:
         raise InputError(
             "lora: the network has no trainable linear layers in the blocks of a transformers model"
@@ -131,8 +135,7 @@ def add_lora(network: nn.Module, lora: LoRA) -> None:
 
 
 def without_lora(network: nn.Module) -> nn.Module:
-    """A copy with the adapters merged into the weights, under the names of the network as it was
-    loaded."""
+    """A copy with the adapters merged into the weights, named as when it was loaded."""
     from peft.tuners.lora import LoraLayer
 
     network = copy.deepcopy(network)
@@ -145,8 +148,7 @@ def without_lora(network: nn.Module) -> nn.Module:
 
 
 def checkpoint_activations(network: nn.Module) -> None:
-    """Recompute each block's activations in the backward pass: less memory, about a third more
-    time.
+    """Recompute activations in the backward pass: less memory, about a third more time.
 
     Raises:
         InputError: the architecture does not support it.

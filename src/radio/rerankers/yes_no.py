@@ -6,16 +6,19 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedTokenizerBase
 
 from radio.batching import group_batch
 from radio.models.loading import language_model_kind, load_model
 from radio.models.tokenizers import check_token_ids
 from radio.rerankers.base import FOLDER, Reranker
+from radio.rerankers.collating import Collator
 from radio.rerankers.packing import pack, run_padded
 from radio.schema import Group, GroupBatch, InputError
 
@@ -53,6 +56,11 @@ class PromptShape:
         if text.index("{question}") > text.index("{passage}"):
             raise InputError("prompt.parts: {question} must come before {passage}")
 
+    @property
+    def words(self) -> list[str]:
+        """The words whose logits are read: the positive and, if there is one, the negative."""
+        return [self.positive] if self.negative is None else [self.positive, self.negative]
+
 
 SHAPES = {
     # model card of Qwen3-Reranker; Zhang et al., arXiv 2506.05176, section 2
@@ -72,15 +80,127 @@ SHAPES = {
         parts=("<bos>", "A: {question}", "\n", "B: {passage}", "\n", "{instruction}"),
         positive="Yes",
         negative=None,
-        instruction="Given a query A and a passage B, determine whether the passage contains an answer to the query by "
-        "providing a prediction of either 'Yes' or 'No'.",
+        instruction="Given a query A and a passage B, determine whether the passage contains an "
+        "answer to the query by providing a prediction of either 'Yes' or 'No'.",
     ),
 }
 
 
+class PromptCollator(Collator):
+    """One prompt for each pair.
+
+    The question is cut to half of the room that the prompt leaves, the passage to the rest.
+
+    Args:
+        tokenizer: of the language model.
+        max_length: tokens of a whole prompt.
+        prompt: its shape.
+        instruction: what the model is asked.
+
+    Raises:
+        InputError: the prompt alone takes all of ``max_length``.
+    """
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        max_length: int,
+        prompt: PromptShape,
+        instruction: str,
+    ) -> None:
+        self.tokenizer = tokenizer
+        self.max_length = max_length
+        self.parts = [part.replace("{instruction}", instruction) for part in prompt.parts]
+        self._control = _control_tokens(tokenizer)
+        size = sum(len(column[0]) for column in self._columns([""], [""]))
+        if max_length < size + 16:
+            raise InputError(
+                f"max_length: found {max_length}, but the prompt alone takes {size} tokens"
+            )
+        self.room = max_length - size
+        """Tokens that the prompt leaves for question and passage."""
+
+    def __call__(self, groups: Sequence[Group]) -> GroupBatch:
+        questions: list[str] = []
+        passages: list[str] = []
+        for group, question in zip(groups, self._cut_questions(groups), strict=True):
+            for passage in group.passages:
+                questions.append(question)
+                passages.append(passage.contents)
+        if not passages:
+            return group_batch(groups, {})
+        columns = self._columns(questions, passages)
+        prompts = [self._joined(pieces) for pieces in zip(*columns, strict=True)]
+        return group_batch(groups, {"pairs": pack({"input_ids": prompts})})
+
+    def _cut_questions(self, groups: Sequence[Group]) -> list[str]:
+        """The questions of the groups, those that are too long without their end."""
+        questions = [group.question.query for group in groups]
+        if not questions:
+            return []
+        longest = self.room // 2
+        for number, ids in enumerate(self._tokens(questions)):
+            if len(ids) > longest:
+                questions[number] = str(self.tokenizer.decode(ids[:longest]))
+        return questions
+
+    def _tokens(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of texts from anywhere: ``<|im_end|>`` in them is a few characters.
+
+        Otherwise a passage could end its own part of the prompt and answer the question itself. The
+        tokenizer's ``split_special_tokens`` is not enough: tokens such as ``<think>`` are added
+        ones, but not special.
+        """
+        pieces_of = [self._control.split(text) for text in texts]
+        flat = list(chain.from_iterable(pieces_of))
+        ids = iter(
+            self.tokenizer(flat, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+        )
+        joined = []
+        for pieces in pieces_of:
+            tokens: list[int] = []
+            for _ in pieces:
+                tokens += next(ids)
+            joined.append(tokens)
+        return joined
+
+    def _columns(self, questions: Sequence[str], passages: Sequence[str]) -> list[list[list[int]]]:
+        """For each part of the prompt, its token ids in each of the N prompts."""
+        columns = []
+        for part in self.parts:
+            if "{question}" in part or "{passage}" in part:
+                pairs = zip(questions, passages, strict=True)
+                texts = [_filled_in(part, question, passage) for question, passage in pairs]
+                columns.append(self._tokens(texts))
+            else:
+                ids = self.tokenizer(part, add_special_tokens=False)["input_ids"]
+                columns.append([ids] * len(questions))
+        return columns
+
+    def _joined(self, pieces: Sequence[list[int]]) -> list[int]:
+        """One prompt; the part of the passage loses its end where all would be too long."""
+        excess = max(0, sum(map(len, pieces)) - self.max_length)
+        prompt: list[int] = []
+        for part, ids in zip(self.parts, pieces, strict=True):
+            kept = max(0, len(ids) - excess) if "{passage}" in part else len(ids)
+            prompt += ids[:kept]
+        return prompt
+
+
+def _control_tokens(tokenizer: PreTrainedTokenizerBase) -> re.Pattern[str]:
+    """The places behind the first character of each control token that stands in a text."""
+    rest_of: dict[str, list[str]] = {}
+    for token in tokenizer.get_added_vocab():
+        # whitespace tokens, as Gemma has, are no more than text
+        if len(token) > 1 and not token.isspace():
+            rest_of.setdefault(token[0], []).append(re.escape(token[1:]))
+    places = [f"(?<={re.escape(first)})(?={'|'.join(rest)})" for first, rest in rest_of.items()]
+    # without control tokens a pattern that stands nowhere
+    return re.compile("|".join(places) or r"(?!)")
+
+
 class YesNoLM(Reranker):
-    """A decoder language model; score = logit of "yes" minus logit of "no" after the prompt, or
-    that of "Yes" alone.
+    """A decoder language model; score = logit of "yes" minus that of "no", or "Yes" alone.
 
     The two logits are products of the last hidden state and rows of the output layer (layers that
     cap or scale the logits afterwards are not known to it). Prompts are padded on the right, where
@@ -109,19 +229,19 @@ class YesNoLM(Reranker):
     def build(self) -> nn.Module:
         kind = language_model_kind(self.model, decoder_only=True)
         # mistakes in the prompt show before the weights are loaded
-        _ = self._answers, self._room
+        _ = self._answers, self.plain_collator()
         network: nn.Module
         network, _ = load_model(kind, self.model, dtype=torch.float32)
         check_token_ids(self.model, self.tokenizer, network)
         self._cap_length(network)
         # again, for what the model's positions leave
-        _ = self._room
+        self.plain_collator()
         return network
 
     @cached_property
     def _answers(self) -> list[int]:
         """Token ids of the positive and, if there is one, the negative word."""
-        words = [word for word in (self.prompt.positive, self.prompt.negative) if word is not None]
+        words = self.prompt.words
         ids = self.tokenizer(words, add_special_tokens=False)["input_ids"]
         for word, tokens in zip(words, ids, strict=True):
             if len(tokens) != 1:
@@ -131,96 +251,17 @@ class YesNoLM(Reranker):
                 )
         return [tokens[0] for tokens in ids]
 
-    @cached_property
-    def _prompt_size(self) -> int:
-        return sum(len(column[0]) for column in self._columns([""], [""]))
-
-    @property
-    def _room(self) -> int:
-        """Tokens that the prompt leaves for question and passage."""
-        size = self._prompt_size
-        if self.max_length < size + 16:
-            raise InputError(
-                f"max_length: found {self.max_length}, but the prompt alone takes {size} tokens"
-            )
-        return self.max_length - size
-
-    @cached_property
-    def _control(self) -> re.Pattern[str]:
-        """The places behind the first character of each control token that stands in a text."""
-        rest: dict[str, list[str]] = {}
-        for token in self.tokenizer.get_added_vocab():
-            # whitespace tokens, as Gemma has, are no more than text
-            if len(token) > 1 and not token.isspace():
-                rest.setdefault(token[0], []).append(re.escape(token[1:]))
-        return re.compile(
-            "|".join(f"(?<={re.escape(k)})(?={'|'.join(v)})" for k, v in rest.items()) or r"(?!)"
-        )
-
-    def _tokens(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of texts that may come from anywhere: ``<|im_end|>`` in them is a few
-        characters.
-
-        Otherwise a passage could end its own part of the prompt and answer the question itself. The
-        tokenizer's ``split_special_tokens`` is not enough: tokens such as ``<think>`` are added
-        ones, but not special.
-        """
-        pieces = [self._control.split(text) for text in texts]
-        flat = [piece for row in pieces for piece in row]
-        ids = iter(
-            self.tokenizer(flat, add_special_tokens=False, split_special_tokens=True)["input_ids"]
-        )
-        return [[token for _ in row for token in next(ids)] for row in pieces]
-
-    def _columns(self, questions: Sequence[str], passages: Sequence[str]) -> list[list[list[int]]]:
-        """For each part of the prompt, its token ids in each of the N prompts."""
-        columns = []
-        for part in self.prompt.parts:
-            part = part.replace("{instruction}", self.instruction)
-            if "{question}" in part or "{passage}" in part:
-                texts = [
-                    _filled_in(part, question, passage)
-                    for question, passage in zip(questions, passages, strict=True)
-                ]
-                columns.append(self._tokens(texts))
-            else:
-                columns.append(
-                    [self.tokenizer(part, add_special_tokens=False)["input_ids"]] * len(questions)
-                )
-        return columns
+    def plain_collator(self) -> PromptCollator:
+        return PromptCollator(self.tokenizer, self.max_length, self.prompt, self.instruction)
 
     def collate(self, groups: Sequence[Group]) -> GroupBatch:
-        passages = [p.contents for g in groups for p in g.passages]
-        if not passages:
-            return group_batch(groups, {})
-        questions = [g.question.query for g in groups]
-        for i, ids in enumerate(self._tokens(questions)):
-            if len(ids) > self._room // 2:
-                questions[i] = self.tokenizer.decode(ids[: self._room // 2])
-        repeated = [q for q, g in zip(questions, groups, strict=True) for _ in g.passages]
-        prompts = [
-            self._joined(parts) for parts in zip(*self._columns(repeated, passages), strict=True)
-        ]
-        row, where = pack({"input_ids": prompts})
-        return group_batch(groups, {"pairs": row, "order": {"where": where}})
-
-    def _joined(self, parts: Sequence[list[int]]) -> list[int]:
-        """One prompt; the part of the passage loses its end where all would be too long."""
-        excess = max(0, sum(map(len, parts)) - self.max_length)
-        cut = ["{passage}" in part for part in self.prompt.parts]
-        return [
-            t
-            for ids, c in zip(parts, cut, strict=True)
-            for t in (ids[: max(0, len(ids) - excess)] if c else ids)
-        ]
+        return self.plain_collator()(groups)
 
     def score(self, batch: GroupBatch) -> Tensor:
-        network = self.network
+        network, pairs = self.network, batch.inputs["pairs"]
         body = partial(network.base_model, use_cache=False)
         last = []
-        for output, lengths in run_padded(
-            body, batch.inputs["pairs"], self.tokenizer.pad_token_id or 0
-        ):
+        for output, lengths in run_padded(body, pairs, self.tokenizer.pad_token_id or 0):
             hidden = output.last_hidden_state
             ends = torch.tensor(lengths, device=hidden.device) - 1
             last.append(hidden[torch.arange(len(lengths), device=hidden.device), ends])
@@ -231,13 +272,11 @@ class YesNoLM(Reranker):
         with torch.autocast(hidden.device.type, enabled=False):
             logits = nn.functional.linear(hidden, weight, bias)
         scores = logits[:, 0] - logits[:, 1] if logits.shape[1] > 1 else logits[:, 0]
-        return scores[batch.inputs["order"]["where"]]
+        return scores[pairs["where"]]
 
     def usage(self) -> str:
         text = "".join(self.prompt.parts).replace("{instruction}", self.instruction)
-        words = [
-            repr(word) for word in (self.prompt.positive, self.prompt.negative) if word is not None
-        ]
+        words = map(repr, self.prompt.words)
         return (
             "from transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
             f"model = AutoModelForCausalLM.from_pretrained({FOLDER!r})\n"
@@ -254,7 +293,6 @@ class YesNoLM(Reranker):
 
 
 def _filled_in(part: str, question: str, passage: str) -> str:
-    """A part of the prompt; in one pass, so that a question which holds "{passage}" is not filled
-    in again."""
+    """A part of the prompt; in one pass: "{passage}" in a question is not filled in again."""
     values = {"question": question, "passage": passage}
     return re.sub(r"\{(question|passage)\}", lambda match: values[match[1]], part)

@@ -16,16 +16,16 @@ from radio.schema import Candidate, InputError, Passage, Question
 
 
 class Retriever(Fingerprinted):
-    """Finds candidates. A subclass implements :meth:`search`, and :meth:`index` when it needs
-    one."""
+    """Finds candidates. A subclass implements :meth:`search`, and :meth:`index` if it needs it."""
 
     def index(self, passages: Mapping[str, Passage], cache: Cache) -> None:
-        """Get ready to search these passages; called once, only when something is to be
-        searched."""
+        """Get ready to search these passages; called once, if anything is to be searched."""
 
     def asked(self, question: Question) -> list[Any]:
-        """What its candidates may depend on of a question beside the id, for the key: all, unless a
-        subclass knows better."""
+        """What its candidates may depend on of a question beside the id, for the key.
+
+        That is all, unless a subclass knows better.
+        """
         return question.content
 
     @abstractmethod
@@ -34,8 +34,7 @@ class Retriever(Fingerprinted):
 
 
 def top_k(scores: NDArray[np.float32], ids: Sequence[str], k: int) -> list[Candidate]:
-    """The ``k`` best of ``scores [len(ids)]``, ties by position in the corpus, so that runs repeat
-    exactly."""
+    """The ``k`` best of ``scores [len(ids)]``; ties by position, so that runs repeat exactly."""
     k = min(k, len(ids))
     floor = np.partition(scores, len(ids) - k)[len(ids) - k]
     above = np.flatnonzero(scores > floor)
@@ -49,8 +48,7 @@ def top_k(scores: NDArray[np.float32], ids: Sequence[str], k: int) -> list[Candi
 
 
 def check_passages(path: Path, found: int | None, ids: Sequence[str]) -> None:
-    """Rows of a prebuilt index are told from each other by nothing but their position in the
-    corpus."""
+    """Refuse an index of another size: its rows are known by their position in the corpus."""
     if found != len(ids):
         raise InputError(
             f"{path}: an index of {found} passages, expected {len(ids)} as in the corpus; give the "

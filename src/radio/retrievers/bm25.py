@@ -136,12 +136,10 @@ class BM25(Retriever):
         for question, tokens in zip(
             questions, self._tokens([q.query for q in questions]), strict=True
         ):
-            known = [t for t in tokens if t in self._index.vocab_dict]
-            scores = (
-                self._index.get_scores(known)
-                if known
-                else np.zeros(len(self._ids), dtype=np.float32)
-            )
+            known = [token for token in tokens if token in self._index.vocab_dict]
+            scores = np.zeros(len(self._ids), dtype=np.float32)
+            if known:
+                scores = self._index.get_scores(known)
             if not scores.any():
                 unmatched.append(question.id)
             yield top_k(scores, self._ids, k)

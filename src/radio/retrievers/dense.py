@@ -18,8 +18,7 @@ from radio.schema import Candidate, InputError, Passage, Question
 
 
 class Dense(Retriever):
-    """Dense retrieval by the encoder's similarity (published: e5-base-v2, cosine), exact by
-    default.
+    """Dense retrieval by the encoder's similarity, exact (published: e5-base-v2, cosine).
 
     Args:
         encoder: the embedding model, with its prefixes.
@@ -61,11 +60,9 @@ class Dense(Retriever):
             [p.contents for p in passages.values()], cache, title="embed corpus"
         )
         if self._faiss:
-            vectors, self._vectors = (
-                self._vectors,
-                _import_faiss().IndexFlatIP(self._vectors.shape[1]),
-            )
-            self._vectors.add(vectors)
+            index = _import_faiss().IndexFlatIP(self._vectors.shape[1])
+            index.add(self._vectors)
+            self._vectors = index
 
     def _load(self, path: Path) -> Any:
         faiss = _import_faiss()
@@ -104,8 +101,8 @@ class Dense(Retriever):
             if self._faiss:
                 yield from self._search_faiss(queries, min(k, len(self._ids)))
             else:
-                for row in queries @ self._vectors.T:
-                    yield top_k(row, self._ids, k)
+                for scores in queries @ self._vectors.T:
+                    yield top_k(scores, self._ids, k)
 
     def _search_faiss(self, queries: NDArray[np.float32], k: int) -> Iterator[list[Candidate]]:
         if queries.shape[1] != self._vectors.d:
@@ -121,9 +118,10 @@ class Dense(Retriever):
                     "from 0"
                 )
             # an approximate search that finds fewer gives -1
-            order = [i for i in np.lexsort((rows, -scores)) if rows[i] >= 0]
+            order = [place for place in np.lexsort((rows, -scores)) if rows[place] >= 0]
             yield [
-                Candidate(self._ids[int(rows[i])], n, float(scores[i])) for n, i in enumerate(order)
+                Candidate(self._ids[int(rows[place])], rank, float(scores[place]))
+                for rank, place in enumerate(order)
             ]
 
 

@@ -14,8 +14,9 @@ from radio.schema import Candidate, InputError, Passage, Question, add_passage
 
 
 class Precomputed(Retriever):
-    """Candidates from files: TREC runs or JSONL (see :func:`radio.formats.read_candidates`), joined
-    by question id.
+    """Candidates from files, TREC runs or JSONL, joined by question id.
+
+    :func:`radio.formats.read_candidates` reads them.
 
     Candidates that were put in by hand come on top of the k that are asked for; the data module
     leaves them out.
@@ -76,23 +77,21 @@ class Precomputed(Retriever):
         return self._passages
 
     def _compare(self, passages: Sequence[Passage]) -> None:
-        """Texts of the files with those of the corpus: what is searched, ranked and read is the
-        corpus."""
-        known = [
-            (passage, self._corpus[passage.id])
-            for passage in passages
-            if passage.id in self._corpus
-        ]
-        other = [
-            (mine, theirs)
-            for mine, theirs in known
-            if mine.contents.split() != theirs.contents.split()
-        ]
+        """Texts of the files with those of the corpus, which is what is ranked and read."""
+        known = 0
+        other: list[tuple[Passage, Passage]] = []
+        for mine in passages:
+            if mine.id not in self._corpus:
+                continue
+            known += 1
+            theirs = self._corpus[mine.id]
+            if mine.contents.split() != theirs.contents.split():
+                other.append((mine, theirs))
         if not other:
             return
         mine, theirs = other[0]
         message = (
-            f"{', '.join(map(str, self.paths))}: {len(other)} of {len(known)} passages have "
+            f"{', '.join(map(str, self.paths))}: {len(other)} of {known} passages have "
             f"another text in the corpus, such as {mine.id!r}: {mine.contents[:60]!r} here, "
             f"{theirs.contents[:60]!r} there"
         )
@@ -106,18 +105,25 @@ class Precomputed(Retriever):
 
     def carries_all(self) -> bool:
         """Whether the files carry the text of each candidate."""
-        return all(c.passage_id in self._passages for found in self._read().values() for c in found)
+        for candidates in self._read().values():
+            for candidate in candidates:
+                if candidate.passage_id not in self._passages:
+                    return False
+        return True
 
     def depends_on(self) -> dict[str, Any]:
-        return {**super().depends_on(), **({"better": "lower"} if self._better == "lower" else {})}
+        settings = super().depends_on()
+        return {**settings, "better": "lower"} if self._better == "lower" else settings
 
     def index(self, passages: Mapping[str, Passage], cache: Cache) -> None:
         self._corpus = passages
 
     def search(self, questions: Sequence[Question], k: int) -> Iterator[list[Candidate]]:
         table = self._read()
-        asked = dict.fromkeys(c.passage_id for q in questions for c in table.get(q.id, []))
-        self._compare([self._passages[i] for i in asked if i in self._passages])
+        asked: dict[str, None] = {}
+        for question in questions:
+            asked |= dict.fromkeys(one.passage_id for one in table.get(question.id, []))
+        self._compare([self._passages[name] for name in asked if name in self._passages])
         for question in questions:
             if question.id not in table:
                 files = ", ".join(map(str, self.paths))
@@ -125,6 +131,7 @@ class Precomputed(Retriever):
                     f"{files}: no candidates for question id {question.id!r}; found {len(table)} "
                     "questions"
                 )
-            found = table[question.id]
-            last = [c.rank for c in found if not c.injected][k - 1 : k]
-            yield found[: last[0] + 1] if last else found
+            candidates = table[question.id]
+            # those put in by hand do not count, wherever they stand
+            searched = [one.rank for one in candidates if not one.injected]
+            yield candidates[: searched[k - 1] + 1] if len(searched) >= k else candidates

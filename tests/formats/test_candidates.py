@@ -1,0 +1,71 @@
+"""Candidates are ranked by score, and carry their passages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from radio.formats import (
+    read_candidates,
+)
+from radio.schema import Candidate, Passage
+from tests.formats.readers import message
+
+
+def test_candidates_are_ranked_by_score_and_carry_their_passages(file: Callable[..., Path]) -> None:
+    path = file(
+        '{"id": "q1", "candidates": [{"id": "a", "score": 1, "contents": "T\\nA"}, {"id": 5, '
+        '"score": 2.5}]}',
+        '{"id": "q2", "candidate_ids": ["c", "d"], "scores": [1, 3]}',
+        '{"id": "q3", "candidate_ids": ["c", "d"]}',
+        '{"id": "q4", "candidates": []}',
+    )
+    candidates, passages = read_candidates(path)
+    assert candidates == {
+        "q1": [Candidate("5", 0, 2.5), Candidate("a", 1, 1.0)],
+        "q2": [Candidate("d", 0, 3.0), Candidate("c", 1, 1.0)],
+        "q3": [Candidate("c", 0, 1.0), Candidate("d", 1, 0.5)],
+        "q4": [],
+    }
+    assert passages == {"a": Passage("a", "T\nA")}
+
+
+def test_an_id_may_not_name_two_passages(file: Callable[..., Path]) -> None:
+    rows = [
+        {"id": question, "candidates": [{"id": "0", "contents": text}]}
+        for question, text in (("q1", "a"), ("q2", "b"))
+    ]
+    path = file(*map(json.dumps, rows))
+    assert message(read_candidates, path) == (
+        f"{path}:2: candidate 1: passage id '0' had another text before; ids must name one passage "
+        "each, whatever the question"
+    )
+
+
+def test_candidates_that_were_put_in_by_hand_are_marked(file: Callable[..., Path]) -> None:
+    rows = [
+        ("found", ["bm25"]),
+        ("both", ["gold", "bm25"]),
+        ("injected", ["gold"]),
+        ("unknown", []),
+    ]
+    entries = [
+        {"id": name, "score": -i, "from": o, "contents": name} for i, (name, o) in enumerate(rows)
+    ]
+    candidates, _ = read_candidates(file(json.dumps({"id": "q1", "candidates": entries})))
+    found = [(c.passage_id, c.rank, c.injected) for c in candidates["q1"]]
+    assert found == [
+        ("found", 0, False),
+        ("both", 1, False),
+        ("injected", 2, True),
+        ("unknown", 3, False),
+    ]
+
+
+def test_candidates_from_a_trec_run_equal_those_from_jsonl(file: Callable[..., Path]) -> None:
+    trec = file("q1 Q0 a 1 0.5 tag", "q1 Q0 b 2 0.9 tag", name="run.trec")
+    rows = file(
+        '{"id": "q1", "candidates": [{"id": "a", "score": 0.5}, {"id": "b", "score": 0.9}]}'
+    )
+    assert read_candidates(trec) == read_candidates(rows)

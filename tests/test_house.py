@@ -93,7 +93,11 @@ def test_no_file_is_longer_than_one_reads() -> None:
 
 
 SAME_AS = {
-    "radio.callbacks.best": "callbacks/test_export",
+    f"data_modules.{name}": "data_modules/test_flashrag"
+    for name in (
+        *("hotpot_qa", "musique", "natural_questions", "pop_qa"),
+        *("trivia_qa", "two_wiki", "web_questions"),
+    )
 }
 """Files whose tests stand beside those of another file, and where."""
 

@@ -12,7 +12,7 @@ from radio.samplers import (
 )
 from tests.config.test_plan import Radio
 from tests.conftest import World
-from tests.test_contracts_training import Lengths, fit, refused
+from tests.rerankers.test_contracts import Lengths, fit, refused
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def test_the_command_line_wins(tmp_path: Path) -> None:
     adopt_export(adopted, ["--model.init_args.max_length", "64"])
     assert adopted.model.init_args.max_length == 64
     other = export(tmp_path / "b", **{"class": "BiEncoder"})
-    with pytest.raises(InputError, match="--model: found CrossEncoder, but .*export of BiEncoder"):
+    with pytest.raises(InputError, match=r"--model: found CrossEncoder, but .*export of BiEncoder"):
         adopt_export(config(other), ["--model", "CrossEncoder"])
 
 

@@ -23,7 +23,7 @@ from radio.samplers import (
     check_groups,
 )
 from tests.conftest import World, read_jsonl, write_jsonl
-from tests.test_contracts_training import refused
+from tests.rerankers.test_contracts import refused
 
 Radio = Callable[..., tuple[int, str, str]]
 

@@ -274,38 +274,6 @@ def test_any_dataset_in_this_format_is_read_by_its_name(tmp_path: Path) -> None:
         module(FlashRAGDataModule, tmp_path, path=str(tmp_path))
 
 
-def test_choices_and_claims_are_asked_as_their_dataset_does(tmp_path: Path) -> None:
-    folder = tmp_path / "data"
-    for name in ("mmlu", "fever"):
-        (folder / name).mkdir(parents=True)
-    row = {
-        "id": "m",
-        "question": "Which gas?",
-        "golden_answers": [1],
-        "choices": ["oxygen", "carbon dioxide"],
-    }
-    other = {**row, "id": "n", "metadata": {"subject": "physics"}}
-    write_jsonl(folder / "mmlu/test.jsonl", [{**row, "metadata": {"subject": "biology"}}, other])
-    write_jsonl(
-        folder / "fever/test.jsonl",
-        [{"id": "f", "question": "Fog is dry.", "golden_answers": ["REFUTES"]}],
-    )
-    options: dict[str, Any] = {"path": str(folder), "retriever": BM25()}
-    (first, second) = module(MMLUDataModule, tmp_path, **options).questions("test")
-    assert (first.question, first.query) == ("Which gas?", "Which gas? oxygen carbon dioxide")
-    assert first.golden_answers == ("carbon dioxide",)
-    assert second.metadata["subject"] == "physics"
-    only = module(
-        MMLUDataModule, tmp_path, subjects=["physics"], choices_in_query=False, **options
-    ).questions("test")
-    assert [(q.id, q.query) for q in only] == [("n", "Which gas?")]
-    (claim,) = module(FEVERDataModule, tmp_path, **options).questions("test")
-    assert claim.query == "Fog is dry."
-    assert "Fog is dry." in claim.question
-    assert claim.choices == ("SUPPORTS", "REFUTES")
-    assert claim.golden_answers == ("REFUTES",)
-
-
 @pytest.mark.skipif(not SHARED.is_dir(), reason="needs ../shared/data")
 @pytest.mark.parametrize(
     ("kind", "sizes", "rationales"),

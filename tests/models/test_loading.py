@@ -283,10 +283,3 @@ def test_a_device_that_is_absent_is_named(
     model = TransformersModel(models["TransformersWriter"], accelerator="abacus")
     with pytest.raises(InputError, match="accelerator 'abacus' with devices 1"):
         model._places()
-
-
-def test_a_file_in_the_place_of_a_folder_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "model.gguf"
-    path.write_text("x")
-    with pytest.raises(InputError, match="found a file, expected the folder of a model"):
-        CrossEncoder(str(path)).configure_model()

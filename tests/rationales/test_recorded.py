@@ -1,5 +1,4 @@
-"""Recorded rationales join by text, or by an id if they are of its question; files do not contradict
-each other."""
+"""Recorded rationales join by text, or by an id if they are of its question."""
 
 from __future__ import annotations
 

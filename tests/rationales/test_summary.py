@@ -42,7 +42,10 @@ def test_the_line_says_how_many_what_they_mention_and_how_long_they_are() -> Non
     assert warnings("train", numbers(rationales)) == []
 
 
-PAGE = "<!DOCTYPE html><html><body><p>captain{} 502 Bad Gateway, the server could not be reached</p></body></html>"
+PAGE = (
+    "<!DOCTYPE html><html><body><p>captain{} 502 Bad Gateway, the server could not be reached</p>"
+    "</body></html>"
+)
 
 
 @pytest.mark.parametrize(

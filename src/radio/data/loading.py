@@ -12,10 +12,10 @@ import torch
 from torch import distributed
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from radio import contracts
 from radio.batching import group_batch
 from radio.processes import gathered, stopping_together
 from radio.rerankers import Reranker
+from radio.rerankers.contracts import check_batch
 from radio.samplers import GroupSampler
 from radio.schema import Example, Group, GroupBatch, Passage
 
@@ -312,4 +312,4 @@ class BatchMaker:
         if not any(group.passages for group in groups):
             # nothing to tokenise, which no tokenizer likes to be asked
             return group_batch(groups, {})
-        return contracts.batch(self.kind, groups, self.collate(groups))
+        return check_batch(self.kind, groups, self.collate(groups))

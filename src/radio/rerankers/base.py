@@ -31,6 +31,7 @@ from radio.processes import stopping_together
 from radio.ranges import check
 from radio.rerankers import collating, exports, finite, optimisation, random_weights, saving
 from radio.rerankers.collating import Collator
+from radio.rerankers.contracts import check_network, check_scores
 from radio.rerankers.tuning import LoRA
 from radio.schema import Group, GroupBatch, Passage
 
@@ -161,7 +162,7 @@ class Reranker(L.LightningModule):
         if not any(batch.passage_ids):
             return torch.zeros(batch.mask.shape, device=batch.mask.device)
         pairs = sum(map(len, batch.passage_ids))
-        scores = scatter(contracts.scores(self, self.score(batch), pairs), batch.mask)
+        scores = scatter(check_scores(self, self.score(batch), pairs), batch.mask)
         finite.check_scores(self, batch, scores)
         return scores
 
@@ -194,7 +195,7 @@ class Reranker(L.LightningModule):
             # says otherwise
             self._new_weights = []
             exports.check_class(self)
-            network = contracts.network(self, self.build()).train()
+            network = check_network(self, self.build()).train()
             if exports.is_own(self):
                 self._complete_own(network)
             self._cap_length(network)

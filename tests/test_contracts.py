@@ -23,7 +23,7 @@ from radio.schema import Candidate, Passage, Question, Rationale
 from radio.teachers import Blend, Gated, RetrievalScore, Teacher
 from tests.conftest import World
 from tests.data.test_module import WordOverlap, module
-from tests.test_contracts_training import Change, Lengths, fit, refused
+from tests.rerankers.test_contracts import Change, Lengths, fit, refused
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import make_world, read_jsonl, write_jsonl
+from tests.conftest import PATIENCE, make_world, read_jsonl, write_jsonl
 
 pytestmark = pytest.mark.slow
 
@@ -79,7 +79,7 @@ def two(tiny_run: list[str], tmp_path: Path) -> Run:
             capture_output=True,
             text=True,
             # against a hang, and no measure of speed
-            timeout=400,
+            timeout=PATIENCE,
         )
 
     return run

@@ -73,47 +73,30 @@ def batch(reranker: object, groups: Sequence[Group], found: object) -> GroupBatc
         )
     questions = [group.question.id for group in groups]
     if found.question_ids != questions:
-        refuse(
-            reranker,
-            "collate",
-            f"question_ids {found.question_ids[:5]}",
-            f"those of the groups: {questions[:5]}",
-        )
+        given = f"question_ids {found.question_ids[:5]}"
+        refuse(reranker, "collate", given, f"those of the groups: {questions[:5]}")
     passages = [[passage.id for passage in group.passages] for group in groups]
     for question, mine, theirs in zip(questions, passages, found.passage_ids, strict=False):
         if list(theirs) != mine:
-            where = f"passage_ids {list(theirs)[:5]} of question {question!r}"
-            refuse(reranker, "collate", where, f"those of its group, in their order: {mine[:5]}")
+            given = f"passage_ids {list(theirs)[:5]} of question {question!r}"
+            refuse(reranker, "collate", given, f"those of its group, in their order: {mine[:5]}")
     if len(found.passage_ids) != len(groups):
-        refuse(
-            reranker,
-            "collate",
-            f"passage_ids of {len(found.passage_ids)} groups",
-            f"those of {len(groups)}",
-        )
+        given = f"passage_ids of {len(found.passage_ids)} groups"
+        refuse(reranker, "collate", given, f"those of {len(groups)}")
     width = max(map(len, passages), default=0)
-    lengths = torch.tensor([len(row) for row in passages], dtype=torch.long)
+    lengths = torch.tensor([len(ids) for ids in passages], dtype=torch.long)
     mask = torch.arange(width) < lengths[:, None]
     if found.mask.shape != mask.shape or not torch.equal(found.mask.cpu().bool(), mask):
-        shape = f"a mask {list(found.mask.shape)} with {int(found.mask.sum())} passages"
-        refuse(
-            reranker,
-            "collate",
-            shape,
-            f"{list(mask.shape)} with {int(mask.sum())}, each row filled from the left",
-        )
-    taught = torch.tensor(
-        [score for group in groups for score in group.teacher_scores], dtype=torch.float32
-    )
+        given = f"a mask {list(found.mask.shape)} with {int(found.mask.sum())} passages"
+        wanted = f"{list(mask.shape)} with {int(mask.sum())}, each row filled from the left"
+        refuse(reranker, "collate", given, wanted)
+    scores_of = [score for group in groups for score in group.teacher_scores]
+    taught = torch.tensor(scores_of, dtype=torch.float32)
     if found.teacher.shape != mask.shape or not torch.allclose(
         found.teacher.cpu()[mask], taught, equal_nan=True
     ):
-        refuse(
-            reranker,
-            "collate",
-            "other teacher scores than the groups have",
-            "theirs, in the places of the mask",
-        )
+        given = "other teacher scores than the groups have"
+        refuse(reranker, "collate", given, "theirs, in the places of the mask")
     return found
 
 
@@ -183,12 +166,8 @@ def numbers(
         if not isinstance(value, Real):
             refuse(part, method, described(value), expected)
         if not math.isfinite(value) or (unit and not -1e-6 <= float(value) <= 1 + 1e-6):
-            refuse(
-                part,
-                method,
-                str(value),
-                f"a number{where} for each of {of}" if unit else f"finite ones for {of}",
-            )
+            wanted = f"a number{where} for each of {of}" if unit else f"finite ones for {of}"
+            refuse(part, method, str(value), wanted)
     return [float(value) for value in values]
 
 

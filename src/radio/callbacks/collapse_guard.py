@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import lightning as L
 import torch
@@ -12,7 +12,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from radio.ranges import check
-from radio.schema import InputError
+from radio.schema import GroupBatch, InputError
 
 
 class _Look(NamedTuple):
@@ -96,8 +96,8 @@ class CollapseGuard(L.Callback):
         self,
         trainer: L.Trainer,
         pl_module: L.LightningModule,
-        outputs: Any,
-        batch: Any,
+        outputs: object,
+        batch: GroupBatch,
         batch_idx: int,
     ) -> None:
         if (trainer.fit_loop.total_batch_idx + 1) % self.every_n_steps:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import lightning as L
 from torch import Tensor
@@ -104,7 +103,12 @@ class Rankings(L.Callback):
         self.results.start(split)
 
     def _collect(
-        self, trainer: L.Trainer, module: L.LightningModule, split: str, scores: Any, batch: Any
+        self,
+        trainer: L.Trainer,
+        module: L.LightningModule,
+        split: str,
+        scores: object,
+        batch: GroupBatch,
     ) -> None:
         """Keep the scores that a step returned, and rank the batch by the untrained reranker."""
         if not isinstance(module, Reranker):
@@ -146,8 +150,8 @@ class Rankings(L.Callback):
         self,
         trainer: L.Trainer,
         pl_module: L.LightningModule,
-        outputs: Any,
-        batch: Any,
+        outputs: object,
+        batch: GroupBatch,
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
@@ -157,8 +161,8 @@ class Rankings(L.Callback):
         self,
         trainer: L.Trainer,
         pl_module: L.LightningModule,
-        outputs: Any,
-        batch: Any,
+        outputs: object,
+        batch: GroupBatch,
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
@@ -168,8 +172,8 @@ class Rankings(L.Callback):
         self,
         trainer: L.Trainer,
         pl_module: L.LightningModule,
-        outputs: Any,
-        batch: Any,
+        outputs: object,
+        batch: GroupBatch,
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:

@@ -43,7 +43,7 @@ def made_by(make: Callable[..., Any] | None = None) -> Callable[..., Any]:
     """
 
     def instantiate(
-        kind: type[Any], /, *args: Any, applied_instantiation_links: Any = None, **kwargs: Any
+        kind: type[Any], /, *args: Any, applied_instantiation_links: object = None, **kwargs: Any
     ) -> Any:
         try:
             if make is not None:

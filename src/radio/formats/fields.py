@@ -9,7 +9,7 @@ from radio.lines import NAMES, kind_of
 from radio.schema import InputError
 
 
-def take(row: Mapping[str, Any], place: str, key: str, kind: type, default: Any = ...) -> Any:
+def take(row: Mapping[str, Any], place: str, key: str, kind: type, default: object = ...) -> Any:
     """Value of ``key`` after a type check; a missing key is an error unless a default is given."""
     value = row.get(key)
     if value is None:

@@ -19,6 +19,7 @@ from radio.schema import InputError, Passage
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from transformers import BatchEncoding
 
 Spans = list[tuple[str, float]]
 """The best spans of a passage and their logits, best first."""
@@ -214,7 +215,7 @@ class ExtractiveReader(Generator):
             return_offsets_mapping=True,
         )
 
-    def _places_in(self, windows: Any, count: int) -> list[Places]:
+    def _places_in(self, windows: BatchEncoding, count: int) -> list[Places]:
         """The best places in each of ``count`` texts."""
         import torch
 
@@ -237,7 +238,7 @@ class ExtractiveReader(Generator):
                     places[span] = max(logit, places.get(span, logit))
         return found
 
-    def _logits(self, windows: Any, batch: Sequence[int]) -> tuple[Tensor, Tensor]:
+    def _logits(self, windows: BatchEncoding, batch: Sequence[int]) -> tuple[Tensor, Tensor]:
         """Logits of starts and ends ``[B, L]`` of some windows, on the CPU."""
         import torch
 

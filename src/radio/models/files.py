@@ -61,7 +61,7 @@ def modules_of(name: str) -> list[dict[str, Any]]:
     return found
 
 
-def _json(name: str, file: str, absent: Any) -> Any:
+def _json(name: str, file: str, absent: object) -> Any:
     folder = Path(resolve_model(name))
     path = folder / file if folder.is_dir() else _from_hub(name, file)
     if path is None or not path.is_file():

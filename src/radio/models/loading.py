@@ -20,6 +20,7 @@ from radio.models.tokenizers import can_pad, check_token_ids, check_vocabulary
 
 if TYPE_CHECKING:
     from torch import nn
+    from transformers import PreTrainedModel
 
 NOTHING = r"(?!)"
 """A pattern that no name has."""
@@ -65,7 +66,7 @@ def _recorded() -> Iterator[list[tuple[Any, dict[str, Any]]]]:
 
 
 def _check_weights(
-    name: str, network: Any, info: dict[str, Any], *, new_head: bool, also: str
+    name: str, network: PreTrainedModel, info: dict[str, Any], *, new_head: bool, also: str
 ) -> list[str]:
     """Compare what a network needs with what its files held.
 

@@ -83,7 +83,7 @@ class Rationales(durable.Source):
 
 
 def written(
-    writer: object, requests: Sequence[Request], found: Any
+    writer: object, requests: Sequence[Request], found: object
 ) -> Iterator[Rationale | Failure]:
     """What :meth:`radio.rationales.RationaleWriter.write` yields for these requests, each as it
     comes.

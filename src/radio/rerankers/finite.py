@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from radio.schema import GroupBatch, InputError
 
@@ -83,7 +83,7 @@ RATE = (
 )
 
 
-def broken_weight(network: Any) -> str | None:
+def broken_weight(network: nn.Module) -> str | None:
     """Name of the first parameter or buffer that holds NaN or infinity, if there is one."""
     for name, weight in [*network.named_parameters(), *network.named_buffers()]:
         if _is_broken(weight):

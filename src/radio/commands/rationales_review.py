@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,8 @@ from radio.commands import Split
 
 if TYPE_CHECKING:
     from radio.data.module import RationaleDataModule
-    from radio.rationales.marks import ReviewItem
+    from radio.rationales.marks import ReviewCandidate, ReviewItem
+    from radio.schema import Candidate, Passage, Question, Rationale
 
 
 def rationales_review(
@@ -63,7 +64,6 @@ def review_items(
         InputError: a split without questions, candidates that are not in the cache, or no rationale
             there.
     """
-    from radio.rationales.marks import ReviewCandidate, ReviewItem
     from radio.schema import InputError
 
     if not datamodule.split_questions(split):
@@ -85,23 +85,43 @@ def review_items(
     teacher = preparation.scores(split, with_text)
     items = []
     for question, rationale, passages in to_check:
-        scores = teacher.get(question.id, {})
-        shown = []
-        for candidate, passage in zip(candidates[question.id][:top_k], passages, strict=False):
-            score = scores.get(passage.id)
-            shown.append(
-                ReviewCandidate(passage.id, passage.title, passage.text, candidate.score, score)
-            )
-        items.append(
-            ReviewItem(
-                id=question.id,
-                question=question.question,
-                golden_answers=question.golden_answers,
-                choices=question.choices,
-                rationale=rationale.text,
-                model=rationale.model,
-                failed=tuple(failed.get(question.id, ())),
-                candidates=tuple(shown),
-            )
-        )
+        best = list(zip(candidates[question.id], passages, strict=True))[:top_k]
+        shown = _shown_candidates(best, teacher.get(question.id, {}))
+        items.append(_item(question, rationale, failed.get(question.id, ()), shown))
     return items
+
+
+def _shown_candidates(
+    best: Sequence[tuple[Candidate, Passage]], teacher: Mapping[str, float]
+) -> list[ReviewCandidate]:
+    """Candidates as the page shows them; ``teacher`` has scores by passage id."""
+    from radio.rationales.marks import ReviewCandidate
+
+    shown = []
+    for candidate, passage in best:
+        score = teacher.get(passage.id)
+        shown.append(
+            ReviewCandidate(passage.id, passage.title, passage.text, candidate.score, score)
+        )
+    return shown
+
+
+def _item(
+    question: Question,
+    rationale: Rationale,
+    failed: Sequence[str],
+    candidates: Sequence[ReviewCandidate],
+) -> ReviewItem:
+    """What there is to see of one rationale."""
+    from radio.rationales.marks import ReviewItem
+
+    return ReviewItem(
+        id=question.id,
+        question=question.question,
+        golden_answers=question.golden_answers,
+        choices=question.choices,
+        rationale=rationale.text,
+        model=rationale.model,
+        failed=tuple(failed),
+        candidates=tuple(candidates),
+    )

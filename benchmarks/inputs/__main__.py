@@ -21,6 +21,9 @@ INPUTS: list[Input] = [
     *surroundings.INPUTS,
 ]
 
+PREFIX = "radio-inputs-"
+"""How the folder begins in which all is tried; a table has no use for it."""
+
 HEAD = """# Inputs of new users
 
 What new users bring: files, models, settings, commands, environments and numbers. Made by
@@ -44,7 +47,7 @@ def main() -> None:
     os.environ.pop("RADIO_RUN", None)
     _import_libraries()
     outcomes = {}
-    with tempfile.TemporaryDirectory(prefix="radio-inputs-") as folder:
+    with tempfile.TemporaryDirectory(prefix=PREFIX) as folder:
         make_template(Path(folder))
         for number in numbers:
             case = INPUTS[number - 1]
@@ -100,7 +103,8 @@ def _cell(line: str) -> str:
     if line.startswith("┃ metric"):
         return "the table of results"
     line = re.sub(r"^/\S*/(\S+:)\d+: UserWarning:", r"\1 UserWarning:", line)
-    line = re.sub(r"/tmp/radio-inputs-[^/]*", "", line)
+    work = re.escape(f"{tempfile.gettempdir()}/{PREFIX}")
+    line = re.sub(rf"{work}[^/]*", "", line)
     line = "".join(c if c.isprintable() else " " for c in line)
     short = line if len(line) <= 160 else f"{line[:157]}..."
     return "`` " + short.replace("|", "\\|").replace("``", "`") + " ``" if short else ""

@@ -168,9 +168,6 @@ class RationaleDataModule(L.LightningDataModule):
             ),
         )
 
-    def _candidate_keys(self, split: str) -> list[str]:
-        return self.preparation.candidate_keys(split)
-
     def prepare_data(self) -> None:
         """Retrieve, obtain rationales and teacher scores for the splits that the command needs."""
         stage = self.trainer.state.fn if self.trainer else None

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from radio.cache import Cache
@@ -18,6 +18,32 @@ class Prompt:
 
     question: Question
     passages: tuple[Passage, ...]
+    task: str = "open_qa"
+    """Name in :data:`radio.generators.tasks.TASKS`: what kind of answer is wanted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a generator replied to a prompt, as it is kept in the cache; a task parses it."""
+
+    text: str
+    """The reply as it came."""
+    outcome: str = "written"
+    """``written``, ``empty``, ``refused`` or ``truncated``, as in
+    :class:`radio.schema.Rationale`."""
+    usage: Mapping[str, int] = field(default_factory=dict)
+    """Tokens: ``input``, ``output``, ``cache_read``, ``cache_write``; empty where no model counts
+    them."""
+    seconds: float = 0.0
+    """From the request to the reply; a prompt of a batch has its share."""
+    dollars: float | None = None
+    """What it cost; None where no price is known."""
+    passages_cut: int = 0
+    """Passages that did not fit into the model's window, from the end."""
+    tokens_cut: int = 0
+    """Tokens cut from the last passage that was shown."""
+    cached: bool = False
+    """Whether it was in the cache already (not kept there)."""
 
 
 class Generator(Fingerprinted):

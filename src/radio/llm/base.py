@@ -5,10 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from radio.cache import Cache
 from radio.ranges import check
+from radio.schema import InputError
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,17 @@ class Reply:
     usage: Mapping[str, int]
     response: Mapping[str, Any] = field(default_factory=dict)
     """All that the server said; empty for a model on this machine."""
+    seconds: float = 0.0
+    """From the request to the reply; a prompt of a batch has its share."""
+
+
+class Likelihood(NamedTuple):
+    """How likely a model finds a text after a prompt."""
+
+    total: float
+    """Sum of the natural logarithms of its tokens' probabilities."""
+    tokens: int
+    """How many tokens that are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +104,35 @@ class LanguageModel(ABC):
         Raises:
             InputError: no further call can be answered, for example because the key is wrong.
         """
+
+    def log_likelihood(
+        self, calls: Sequence[Call], continuations: Sequence[str]
+    ) -> list[Likelihood]:
+        """How likely the model finds each text as the answer to its prompt, exactly.
+
+        Args:
+            calls: the prompts.
+            continuations: a text for each.
+
+        Raises:
+            InputError: this model gives no probabilities.
+        """
+        raise InputError(
+            f"{type(self).__name__} gives no probabilities of a text; take a model on this machine "
+            "(TransformersModel)"
+        )
+
+    def window(self) -> int | None:
+        """Tokens that a prompt may have; None where that is not known."""
+        return None
+
+    def prompt_tokens(self, system: str, user: str) -> int:
+        """Tokens of a prompt as the model reads it, or an estimate that is rather too high."""
+        raise NotImplementedError
+
+    def first_tokens(self, text: str, count: int) -> str:
+        """The beginning of a text that has so many tokens."""
+        raise NotImplementedError
 
     @abstractmethod
     def estimate(self, calls: Sequence[Call]) -> str:

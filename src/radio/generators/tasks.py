@@ -1,0 +1,56 @@
+"""Tasks: what is asked of a generator, how its reply is read, and what is measured.
+
+A data module says its task by name; a generator and an evaluation look here for the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from radio.schema import InputError, Question
+
+Parser = Callable[[str, Question], str | None]
+"""From a generator's reply to the answer that is judged; None where it cannot be parsed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A kind of question."""
+
+    name: str
+    prompt: str
+    """Name of the prompt that shows passages."""
+    closed_prompt: str
+    """Name of the prompt without any."""
+    parse: Parser
+    metrics: tuple[str, ...]
+    """What is measured of an answer (:mod:`radio.metrics`), in the order in which it is shown."""
+
+
+def as_it_is(reply: str, question: Question) -> str | None:
+    """The reply itself."""
+    return reply.strip()
+
+
+TASKS: dict[str, Task] = {}
+"""By name."""
+
+for _task in (
+    Task("open_qa", "open_qa", "closed_book", as_it_is, ("em", "f1")),
+    Task("multi_hop", "multi_hop", "closed_book", as_it_is, ("em", "f1")),
+    Task("multiple_choice", "multiple_choice", "closed_book", as_it_is, ("accuracy",)),
+    Task("fact_verification", "fact_verification", "closed_book", as_it_is, ("accuracy",)),
+):
+    TASKS[_task.name] = _task
+
+
+def task_of(name: str) -> Task:
+    """The task of this name.
+
+    Raises:
+        InputError: there is none.
+    """
+    if name not in TASKS:
+        raise InputError(f"task: found {name!r}, expected one of {', '.join(TASKS)}")
+    return TASKS[name]

@@ -8,6 +8,7 @@ from typing import Any
 
 import lightning as L
 import pytest
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 
 from radio.callbacks import GeneratorInTheLoop, RankEvaluation
 from radio.generators import Generator, Prompt
@@ -228,3 +229,81 @@ def test_parser_and_metrics_can_be_the_users(world: World, models: Models, tmp_p
 def test_settings_that_make_no_sense_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         GeneratorInTheLoop(Parrot(), **settings)
+
+
+class Learner(Generator):
+    """Answers as many questions rightly as its ``grades`` say for each evaluation."""
+
+    def __init__(self, grades: Sequence[int]) -> None:
+        self._grades = list(grades)
+        self._turn = -1
+
+    def asked(self, prompt: Prompt) -> list[Any]:
+        return [self._turn, prompt.question.id]
+
+    def answer(self, prompts: Sequence[Prompt]) -> list[str]:
+        known = sorted({prompt.question.id for prompt in prompts})[: self._grades[self._turn]]
+        return ["captain4" if prompt.question.id in known else "?" for prompt in prompts]
+
+
+class Turns(L.Callback):
+    """Tells a learner that the next evaluation begins."""
+
+    def __init__(self, learner: Learner) -> None:
+        self.learner = learner
+
+    def on_validation_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.learner._turn += 1
+
+
+@pytest.mark.parametrize("max_questions", [None, 1])
+def test_checkpoints_and_early_stopping_follow_the_generator(
+    max_questions: int | None, world: World, models: Models, tmp_path: Path
+) -> None:
+    learner = Learner([0, 2, 0, 0, 0, 0])
+    checkpoint = ModelCheckpoint(
+        tmp_path, filename="best-{epoch}", monitor="validation/em", mode="max"
+    )
+    callbacks = [
+        Turns(learner),
+        GeneratorInTheLoop(learner, top_k=1, max_questions=max_questions),
+        EarlyStopping("validation/em", mode="max", patience=2),
+        checkpoint,
+    ]
+    run = trainer(tmp_path, callbacks=callbacks, max_epochs=6, enable_checkpointing=True)
+    run.fit(CrossEncoder(models[CrossEncoder], max_length=48), datamodule=data(world))
+    assert Path(checkpoint.best_model_path).name == "best-epoch=1.ckpt"
+    assert checkpoint.best_model_score == 1
+    # two evaluations without a rise after the second
+    assert run.current_epoch == 4
+
+
+def test_a_checkpoint_of_every_second_epoch_goes_with_a_generator_of_every_second_epoch(
+    world: World, models: Models, tmp_path: Path
+) -> None:
+    learner = Learner([0, 1, 2, 2])
+    checkpoint = ModelCheckpoint(
+        tmp_path,
+        filename="best-{epoch}",
+        monitor="validation/em",
+        mode="max",
+        every_n_epochs=2,
+    )
+    generator = GeneratorInTheLoop(learner, top_k=1, every_n_epochs=2)
+    callbacks = [Turns(learner), RankEvaluation(), generator, checkpoint]
+    run = trainer(tmp_path, callbacks=callbacks, max_epochs=4, enable_checkpointing=True)
+    run.fit(CrossEncoder(models[CrossEncoder], max_length=48), datamodule=data(world))
+    assert Path(checkpoint.best_model_path).name == "best-epoch=3.ckpt"
+
+
+@pytest.mark.parametrize("kind", ["ModelCheckpoint", "EarlyStopping"])
+def test_a_monitor_that_not_every_validation_computes_is_refused(
+    kind: str, world: World, models: Models, tmp_path: Path
+) -> None:
+    monitor: L.Callback = EarlyStopping("validation/base/em", mode="max")
+    if kind == "ModelCheckpoint":
+        monitor = ModelCheckpoint(tmp_path, monitor="validation/em", mode="max")
+    callbacks = [RankEvaluation(), GeneratorInTheLoop(Parrot(), every_n_epochs=2), monitor]
+    run = trainer(tmp_path, callbacks=callbacks, max_epochs=4, enable_checkpointing=True)
+    with pytest.raises(InputError, match=f"{kind}: monitor: .*one of 2 epochs alone.*expected"):
+        run.fit(CrossEncoder(models[CrossEncoder], max_length=48), datamodule=data(world))

@@ -90,6 +90,12 @@ class GeneratorInTheLoop(Evaluation):
             raise InputError("GeneratorInTheLoop: top_k: found [], expected at least one number")
         _check_metrics(metrics)
         self.generator = generator or SpanReader()
+        if closed_book and self.generator.copies_spans:
+            raise InputError(
+                f"GeneratorInTheLoop: closed_book: found true with "
+                f"{type(self.generator).__name__}, which copies a span of the passages and knows "
+                "nothing without any; expected a language model, or closed_book: false"
+            )
         self.top_k = top_k
         self.every_n_epochs = every_n_epochs
         self.name = name
@@ -223,7 +229,7 @@ class GeneratorInTheLoop(Evaluation):
     def further(self, results: Results, split: str) -> dict[str, float]:
         """What it cost."""
         notes: Sequence[Mapping[str, Any]] = results.notes[split].get("generators", ())
-        place = "/".join(filter(None, [split, "generator", self.name]))
+        place = "/".join(filter(None, ["generator", self.name, split]))
         for note in notes:
             if note["name"] == self.name:
                 costs = note["total"].items()

@@ -103,7 +103,7 @@ def _check_monitors(
             continue
         name = type(callback).__name__
         if monitor in known:
-            better = "min" if monitor.endswith("/loss") else "max"
+            better = "min" if monitor.endswith("/loss") or "made_wrong" in monitor else "max"
             mode = getattr(callback, "mode", better)
             if mode != better:
                 raise InputError(
@@ -155,7 +155,7 @@ def _check_epochs(
         if getattr(callback, "_every_n_epochs", 1) % source.every_n_epochs:
             raise InputError(
                 f"{type(callback).__name__}: monitor: found {monitor!r}, which GeneratorInTheLoop "
-                f"computes in every {source.every_n_epochs}th epoch alone (every_n_epochs); "
+                f"computes in one of {source.every_n_epochs} epochs alone (every_n_epochs); "
                 "expected every_n_epochs 1 there (max_questions makes a validation cheaper), or a "
                 "monitor that each validation computes"
             )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from radio.evaluation.files import read_metrics, read_predictions
-from radio.evaluation.statistics import bootstrap_interval, paired_difference
+from radio.evaluation.statistics import all_paired_differences, bootstrap_intervals
 from radio.evaluation.systems import in_order
 from radio.lines import atomic_write, write_jsonl
 
@@ -107,12 +107,12 @@ class Results:
 
     def intervals(self, split: str) -> dict[str, dict[str, list[float]]]:
         """95 % bootstrap interval of each mean."""
-        intervals: dict[str, dict[str, list[float]]] = {}
-        for system, means in self.means(split).items():
-            intervals[system] = {}
-            for name in means:
-                values = list(self.values(split, system, name).values())
-                intervals[system][name] = list(bootstrap_interval(values))
+        means = self.means(split)
+        places = [(system, name) for system in means for name in means[system]]
+        samples = [list(self.values(split, *place).values()) for place in places]
+        intervals: dict[str, dict[str, list[float]]] = {system: {} for system in means}
+        for (system, name), interval in zip(places, bootstrap_intervals(samples), strict=True):
+            intervals[system][name] = list(interval)
         return intervals
 
     def difference(
@@ -120,9 +120,10 @@ class Results:
     ) -> dict[str, dict[str, float]]:
         """Paired difference a - b over the questions that both have: mean, 95 % interval, number of
         questions."""
+        names = self.names(split) if names is None else names
+        pairs = [(self.values(split, a, name), self.values(split, b, name)) for name in names]
         differences = {}
-        for name in self.names(split) if names is None else names:
-            paired = paired_difference(self.values(split, a, name), self.values(split, b, name))
+        for name, paired in zip(names, all_paired_differences(pairs), strict=True):
             if paired:
                 differences[name] = paired._asdict()
         return differences

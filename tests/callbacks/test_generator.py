@@ -71,7 +71,7 @@ def test_an_evaluation_holds_no_numbers_of_the_one_before(
     run.fit(CrossEncoder(models[CrossEncoder], max_length=48), datamodule=data(world))
     # the third epoch asks no generator; the answers of the second belong to other weights
     document = metrics(tmp_path)
-    assert "mrr" in document["validation"]["tuned"]
+    assert "RR@10" in document["validation"]["tuned"]
     assert "em" not in document["validation"]["tuned"]
     assert "validation" not in document["generators"]
     assert "answer" not in read_jsonl(tmp_path / "predictions.jsonl")[0]["tuned"]

@@ -152,8 +152,8 @@ def test_the_validation_loss_is_that_of_one_process_also_where_one_has_no_ration
         orders.append([(row["question_id"], row["tuned"]["passage_ids"]) for row in rows])
         metrics = json.loads((tmp_path / f"runs/on{processes}/metrics.json").read_text())
         assert metrics["questions"]["validation"] == 3
-        assert metrics["counts"]["validation"]["teacher_mrr"] == 2
-        assert set(metrics["differences"]["validation"]["tuned - base"]["mrr"].values()) == {
+        assert metrics["counts"]["validation"]["teacher_RR@10"] == 2
+        assert set(metrics["differences"]["validation"]["tuned - base"]["RR@10"].values()) == {
             0.0,
             3.0,
         }

@@ -77,7 +77,7 @@ def test_an_evaluation_holds_no_numbers_of_the_one_before(
     run.fit(CrossEncoder(models[CrossEncoder], max_length=48), datamodule=data(world))
     # the third epoch asks no generator; the answers of the second belong to other weights
     document = metrics(tmp_path)
-    assert "mrr" in document["validation"]["tuned"]
+    assert "RR@10" in document["validation"]["tuned"]
     assert "em" not in document["validation"]["tuned"]
     assert "validation" not in document["generators"]
     assert "answer" not in read_jsonl(tmp_path / "predictions.jsonl")[0]["tuned"]
@@ -121,20 +121,20 @@ def test_the_closed_book_and_any_ranking_are_systems_of_their_own(
         tmp_path,
         world,
         models,
-        RankEvaluation(["mrr"], rankings=["annotated", "tuned"]),
+        RankEvaluation(["RR"], rankings=["annotated", "tuned"]),
         GeneratorInTheLoop(knows, top_k=[1, 2], closed_book=True, rankings=rankings),
     )
     found = document["validation"]
     order = ["closed_book", "random", "retriever", "base", "tuned", "teacher", "annotated"]
     assert list(found) == order
     assert found["closed_book"]["em"] == 1
-    assert not {"em@1", "made_wrong@1", "mrr"} & set(found["closed_book"])
+    assert not {"em@1", "made_wrong@1", "RR"} & set(found["closed_book"])
     # the annotated passage ends with "captain4 lit it."
-    assert found["annotated"]["em@1"] == found["annotated"]["mrr"] == 1
+    assert found["annotated"]["em@1"] == found["annotated"]["RR"] == 1
     assert found["annotated"]["made_wrong@1"] == found["annotated"]["made_right@1"] == 0
     for system in order[1:]:
         assert found[system]["made_wrong@1"] == 1 - found[system]["em@1"]
-    assert "mrr" not in found["random"]
+    assert "RR" not in found["random"]
     for system in ("annotated", "tuned"):
         assert (tmp_path / f"validation.{system}.trec").is_file()
     # whatever puts the same passages in front is asked about once
@@ -187,7 +187,7 @@ def test_training_asks_about_a_sample_and_the_end_about_all(
     assert len(asked) == 3
     document = metrics(tmp_path)
     counts = document["counts"]["validation"]
-    assert (counts["em"], counts["mrr"]) == (3, 6)
+    assert (counts["em"], counts["RR@10"]) == (3, 6)
     assert run.callback_metrics["validation/em"] == document["validation"]["tuned"]["em"]
     run.validate(reranker, datamodule=own, verbose=False)
     assert {prompt.question.id for prompt in parrot._asked} == {row["id"] for row in rows + more}

@@ -62,7 +62,7 @@ def test_a_question_with_a_line_separator_in_it_is_kept_by_the_next_command(tmp_
     assert json.loads(lines[0])["tuned"]["question"] == "first\u2028second\x85third"
 
 
-def gains(values: Sequence[float], metric: str = "ndcg@5") -> Results:
+def gains(values: Sequence[float], metric: str = "nDCG@5") -> Results:
     """Of a tuned reranker that is better by so much."""
     found = Results()
     for number, value in enumerate(values):
@@ -74,12 +74,12 @@ def gains(values: Sequence[float], metric: str = "ndcg@5") -> Results:
 def test_a_run_is_judged_by_what_it_monitors_or_by_ndcg_or_mrr() -> None:
     found = gains([0.1, 0.2])
     for number in range(2):
-        found.add("validation", "tuned", str(number), {"em": 1.0, "mrr": 0.0})
-        found.add("validation", "base", str(number), {"em": 0.0, "mrr": 0.0})
+        found.add("validation", "tuned", str(number), {"em": 1.0, "RR@10": 0.0})
+        found.add("validation", "base", str(number), {"em": 0.0, "RR@10": 0.0})
     assert gain_over_base(found, "validation", "validation/em")["metric"] == "em"  # type: ignore[index]
     for other in (None, "validation/loss"):
-        assert gain_over_base(found, "validation", other)["metric"] == "ndcg@5"  # type: ignore[index]
-    assert gain_over_base(gains([0.1], "mrr"), "validation")["metric"] == "mrr"  # type: ignore[index]
+        assert gain_over_base(found, "validation", other)["metric"] == "nDCG@5"  # type: ignore[index]
+    assert gain_over_base(gains([0.1], "RR@10"), "validation")["metric"] == "RR@10"  # type: ignore[index]
     assert gain_over_base(Results(), "validation") is None
 
 

@@ -48,17 +48,17 @@ def test_the_table_says_what_is_not_in_fp32_and_of_how_many_questions(
         ([0.1, 0.2, 0.3, 0.2], None),
         (
             [0.0] * 4,
-            "is no better than the base (ndcg@5 +0.0 [+0.0, +0.0] points, tuned - base, on 4 "
+            "is no better than the base (nDCG@5 +0.0 [+0.0, +0.0] points, tuned - base, on 4 "
             "validation",
         ),
-        ([-0.1, 0.05] * 5, "is no better than the base (ndcg@5 -2.5 ["),
-        ([0.1, -0.05] * 5, "is not shown to be better than the base (ndcg@5 +2.5 ["),
+        ([-0.1, 0.05] * 5, "is no better than the base (nDCG@5 -2.5 ["),
+        ([0.1, -0.05] * 5, "is not shown to be better than the base (nDCG@5 +2.5 ["),
     ],
 )
 def test_what_validation_does_not_show_to_be_better_is_said(
     values: list[float], expected: str | None
 ) -> None:
-    found = no_better(gain_over_base(gains(values), "validation", "validation/ndcg@5"))
+    found = no_better(gain_over_base(gains(values), "validation", "validation/nDCG@5"))
     assert found is None if expected is None else expected in str(found)
     if expected and "not shown" in expected:
         assert "the interval includes 0" in str(found)

@@ -140,22 +140,23 @@ class RankEvaluation(Evaluation):
 
     Each metric is computed
 
-    - against the answer-bearing passages (``ndcg@5``), for questions whose answers a passage can
+    - against the answer-bearing passages (``nDCG@5``), for questions whose answers a passage can
       contain, as a name and unlike a verdict;
-    - against the annotated passages (``gold_ndcg@5``; recall counts those that no retriever found
+    - against the annotated passages (``gold_nDCG@5``; recall counts those that no retriever found
       too), for questions that have some;
-    - against the teacher's scores (``teacher_ndcg@5``; linear gain; for ``teacher_mrr`` and the
+    - against the teacher's scores (``teacher_nDCG@5``; linear gain; for ``teacher_RR@10`` and the
       like the teacher's best passage alone is relevant), for questions that the teacher has scored.
 
     Args:
-        metrics: ``mrr``, ``ndcg@k``, ``recall@k``, ``precision@k`` for any k.
+        metrics: ``RR`` and, for any k, ``RR@k``, ``nDCG@k``, ``R@k``, ``P@k``, as ir_measures names
+            them.
         rankings: names of what is evaluated: ``retriever``, ``base`` and ``tuned`` (None takes
             these three), ``teacher``, ``annotated`` (annotated passages first), ``random``.
     """
 
     def __init__(
         self,
-        metrics: Sequence[str] = ("mrr", "ndcg@5", "recall@5", "precision@1"),
+        metrics: Sequence[str] = ("RR@10", "nDCG@5", "R@5", "P@1"),
         rankings: list[str] | None = None,
     ) -> None:
         super().__init__(rankings)

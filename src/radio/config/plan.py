@@ -214,7 +214,7 @@ def _lacking(metric: str, questions: Sequence[Question]) -> str | None:
     if metric.startswith("gold_"):
         if not any(question.gold for question in questions):
             return "are annotated with the passages that support them (metadata gold_ids)"
-    elif name in ("mrr", "ndcg", "recall", "precision", "answer_in_context"):
+    elif name in ("RR", "nDCG", "R", "P", "answer_in_context"):
         if not any(findable(question.golden_answers) for question in questions):
             return "have an answer that a passage can contain"
     elif name in ("em", "f1", "accuracy") and not any(

@@ -189,13 +189,13 @@ def gain_over_base(
         results: of the run.
         split: which questions.
         monitored: what checkpoints are chosen by, ``<split>/<metric>``; where it is no metric of
-            single questions, or not given, nDCG@5 is taken, else the MRR.
+            single questions, or not given, nDCG@5 is taken, else the reciprocal rank.
 
     Returns:
         ``metric``, ``difference``, ``low``, ``high``, ``questions``; None if there is nothing to
         compare.
     """
-    wanted = [(monitored or "").removeprefix(f"{split}/"), "ndcg@5", "mrr"]
+    wanted = [(monitored or "").removeprefix(f"{split}/"), "nDCG@5", "RR@10", "RR"]
     for name, difference in results.difference(split, "tuned", "base", wanted).items():
         return {"metric": name, **difference}
     return None

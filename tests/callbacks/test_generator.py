@@ -13,6 +13,7 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from radio.callbacks import GeneratorInTheLoop, RankEvaluation
 from radio.generators import Generator, Prompt
 from radio.rerankers import CrossEncoder
+from radio.retrievers import BM25
 from radio.schema import InputError, Question
 from tests.callbacks.test_evaluation import Parrot, metrics
 from tests.callbacks.test_rankings import Models, data, trainer, whole_models
@@ -162,11 +163,18 @@ def test_the_closed_book_and_any_ranking_are_systems_of_their_own(
     ],
 )
 def test_a_ranking_that_no_question_has_is_refused_before_anything_is_asked(
-    ranking: str, message: str, world: World, models: Models, tmp_path: Path
+    ranking: str,
+    message: str,
+    world: World,
+    models: Models,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     parrot = Parrot()
     callback = GeneratorInTheLoop(parrot, rankings=["tuned", ranking])
-    with pytest.raises(InputError, match=f"GeneratorInTheLoop: rankings: .*{message}"):
+    # before anything is prepared
+    monkeypatch.setattr(BM25, "search", lambda self, questions, k: pytest.fail("searched"))
+    with pytest.raises(InputError, match=f"validation: GeneratorInTheLoop: rankings: .*{message}"):
         validated(tmp_path, world, models, callback, rationale_splits=["train"])
     assert not parrot._asked
 

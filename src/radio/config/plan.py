@@ -16,6 +16,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from radio.callbacks import GeneratorInTheLoop
 from radio.callbacks.evaluation import Evaluation
 from radio.data.module import RationaleDataModule
+from radio.evaluation.systems import nothing_to_rank
 from radio.ranges import check
 from radio.rerankers import Reranker
 from radio.samplers import check_groups
@@ -73,6 +74,8 @@ def check_data(
             continue
         questions = data.split_questions(split)
         for callback in callbacks:
+            if isinstance(callback, Evaluation):
+                _check_rankings(callback, split, questions, data)
             if isinstance(callback, GeneratorInTheLoop):
                 _check_labels(callback, split, questions)
             elif split == "validation" and questions:
@@ -88,6 +91,20 @@ def _warn_of_all_read(callback: GeneratorInTheLoop, candidates: int) -> None:
             f"GeneratorInTheLoop: top_k {top} is more than the {candidates} candidates that are "
             "ranked (data.init_args.eval_candidates): it reads all of them, whatever the ranking"
         )
+
+
+def _check_rankings(
+    callback: Evaluation, split: str, questions: Sequence[Question], data: RationaleDataModule
+) -> None:
+    """Rankings that no question of a split can have, seen before any rationale is paid for."""
+    has_teacher = split in data.rationale_splits or not data.teacher.needs_rationale
+    can_be_ranked = {
+        "teacher": has_teacher,
+        "annotated": any(question.gold for question in questions),
+    }
+    for name, possible in can_be_ranked.items():
+        if name in callback.rankings and questions and not possible:
+            raise InputError(f"{split}: {nothing_to_rank(callback, name)}")
 
 
 def _check_monitors(

@@ -158,11 +158,15 @@ def _made(
         if order is not None:
             ranking[question_id] = as_scores(order)
     if not ranking:
-        raise InputError(
-            f"{type(part).__name__}: rankings: found {name!r}, but no question has {kind.needs}; "
-            f"{kind.remedy}"
-        )
+        raise InputError(nothing_to_rank(part, name))
     return ranking
+
+
+def nothing_to_rank(part: object, name: str) -> str:
+    """The message for a ranking that no question has."""
+    kind = RANKINGS[name]
+    needs = f"but no question has {kind.needs}; {kind.remedy}"
+    return f"{type(part).__name__}: rankings: found {name!r}, {needs}"
 
 
 def as_scores(order: Sequence[str]) -> dict[str, float]:

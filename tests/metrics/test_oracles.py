@@ -20,8 +20,8 @@ from torchmetrics.functional.retrieval import (
 )
 
 from radio.metrics.answers import exact_match, f1
-from radio.metrics.ranking import ranking_metrics
-from radio.metrics.support import support_metrics
+from radio.metrics.ranking import ranking_metrics, relevance_of
+from radio.schema import ranked
 
 # -- answers: SQuAD's definition (Rajpurkar et al., 2016), which MuSiQue's answers are judged by too
 
@@ -102,32 +102,6 @@ def test_answers_are_judged_otherwise_where_the_documents_say_so(case: str) -> N
     assert official == pytest.approx(theirs)
 
 
-# -- supporting passages: MuSiQue's and HotpotQA's definition, by counts of right and wrong ones
-
-
-def official_support(read: set[str], golden: set[str]) -> tuple[float, float, float]:
-    right, wrong, missed = len(read & golden), len(read - golden), len(golden - read)
-    precision = right / (right + wrong) if right + wrong else 0.0
-    recall = right / (right + missed) if right + missed else 0.0
-    both = precision + recall
-    return precision, recall, 2 * precision * recall / both if both else 0.0
-
-
-@pytest.mark.parametrize("read", ["", "a", "ab", "abc", "cd", "dcba"])
-@pytest.mark.parametrize("golden", ["a", "ab", "abx", "x"])
-def test_supporting_passages_are_counted_as_by_musique(read: str, golden: str) -> None:
-    ours = support_metrics(list(read), set(golden))
-    three = tuple(ours[f"support_{name}"] for name in ("precision", "recall", "f1"))
-    assert three == pytest.approx(official_support(set(read), set(golden)), abs=1e-15)
-    assert ours["all_hops"] == float(set(golden) <= set(read))
-
-
-def test_a_question_without_supporting_passages_has_no_value() -> None:
-    # MuSiQue's script gives 1 where nothing is wanted and nothing is given
-    assert support_metrics([], []) == {}
-    assert support_metrics(["a"], []) == {}
-
-
 # -- rankings: gains in ranked order, and those of relevant passages that were not retrieved
 
 RANKINGS: dict[str, tuple[list[int], list[int]]] = {
@@ -191,3 +165,18 @@ def test_gains_are_linear_and_the_ideal_knows_what_was_missed() -> None:
     found = ranking_metrics([1, 3], ["nDCG@2"], [2])["nDCG@2"]
     second = 1 / math.log2(3)
     assert found == pytest.approx((1 + 3 * second) / (3 + 2 * second))
+
+
+def test_ties_and_negative_scores_are_ours() -> None:
+    tied = {"d1": 1.0, "d2": 1.0}
+    run = [ir_measures.ScoredDoc("q", name, score) for name, score in tied.items()]
+    first = ir_measures.parse_measure("P@1")
+    theirs = ir_measures.calc_aggregate([first], [ir_measures.Qrel("q", "d2", 1)], run)
+    order = [candidate.passage_id for candidate in ranked(tied)]
+    assert theirs[first] == 1.0
+    assert ranking_metrics(relevance_of(order, {"d2": 1.0}), ["P@1"]) == {"P@1": 0.0}
+    # torchmetrics takes such a passage for not retrieved
+    relevant = torch.tensor([True, False])
+    assert retrieval_reciprocal_rank(torch.tensor([-1.0, -2.0]), relevant) == 0.0
+    order = [candidate.passage_id for candidate in ranked({"d1": -1.0, "d2": -2.0})]
+    assert ranking_metrics(relevance_of(order, {"d1": 1.0}), ["RR"]) == {"RR": 1.0}

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from radio.generators import ExtractiveReader
     from radio.teachers import Teacher
 
-RANKING_METRICS = ["ndcg@5", "precision@1"]
+RANKING_METRICS = ["nDCG@5", "P@1"]
 DEPTHS = (1, 3, 5)
 """How many passages the reader is given, each in turn."""
 
@@ -55,7 +55,7 @@ def read_alike(data: RationaleDataModule, split: str, ranking: Run) -> Values:
     numbers = ranking_numbers(run, examples, data.corpus, RANKING_METRICS)
     for question_id, by_metric in numbers.items():
         for metric, value in by_metric.items():
-            # "precision@1" is "answer in top 1" by another name
+            # "P@1" is "answer in top 1" by another name
             if metric in values:
                 values[metric][question_id] = value
     readings = read(

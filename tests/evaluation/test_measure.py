@@ -48,18 +48,18 @@ class First(Generator):
 def test_a_ranking_is_measured_against_answers_annotations_and_the_teacher() -> None:
     examples = {"q1": example(NAMED, {"a": 0.1, "b": 0.4, "c": 1.0})}
     run = {"q1": {"a": 0.5, "b": 2.0, "c": 1.0}}
-    numbers = ranking_numbers(run, examples, PASSAGES, ["mrr", "ndcg@2"])["q1"]
+    numbers = ranking_numbers(run, examples, PASSAGES, ["RR@10", "nDCG@2"])["q1"]
     # the order is b, c, a: answers in c and a, gold 2 in b, and 1 in one that was not retrieved
     ideal_of_answers = 1 + 1 / math.log2(3)
     teacher = (0.4 + 1 / math.log2(3)) / (1 + 0.4 / math.log2(3))
     assert numbers == pytest.approx(
         {
-            "mrr": 1 / 2,
-            "ndcg@2": (1 / math.log2(3)) / ideal_of_answers,
-            "gold_mrr": 1.0,
-            "gold_ndcg@2": 2 / (2 + 1 / math.log2(3)),
-            "teacher_mrr": 1 / 2,
-            "teacher_ndcg@2": teacher,
+            "RR@10": 1 / 2,
+            "nDCG@2": (1 / math.log2(3)) / ideal_of_answers,
+            "gold_RR@10": 1.0,
+            "gold_nDCG@2": 2 / (2 + 1 / math.log2(3)),
+            "teacher_RR@10": 1 / 2,
+            "teacher_nDCG@2": teacher,
         }
     )
 
@@ -67,8 +67,8 @@ def test_a_ranking_is_measured_against_answers_annotations_and_the_teacher() -> 
 def test_a_question_has_the_metrics_that_it_gives_grounds_for() -> None:
     examples = {"q2": example(VERDICT), "q3": example(OPEN, {"a": 0.0})}
     scores = {"a": 1.0, "b": 0.5}
-    numbers = ranking_numbers({"q2": scores, "q3": scores}, examples, PASSAGES, ["mrr"])
-    assert numbers == {"q2": {}, "q3": {"teacher_mrr": 1.0}}
+    numbers = ranking_numbers({"q2": scores, "q3": scores}, examples, PASSAGES, ["RR@10"])
+    assert numbers == {"q2": {}, "q3": {"teacher_RR@10": 1.0}}
 
 
 def test_ties_are_ordered_by_id_and_counted_at_the_top() -> None:

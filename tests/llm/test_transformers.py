@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from radio.cache import Cache
-from radio.llm.transformers import LoadedModel
+from radio.llm.local import LoadedModel
 from radio.rationales import Failure, Request, TransformersWriter, fill
 from radio.schema import InputError, Question, Rationale
 

@@ -52,15 +52,15 @@ def ranking_numbers(
 ) -> dict[str, Numbers]:
     """Ranking metrics of each question of a run.
 
-    Each is computed against the answer-bearing passages (``ndcg@5``), the annotated ones
-    (``gold_ndcg@5``) and the teacher's scores (``teacher_ndcg@5``), where the question has them; a
+    Each is computed against the answer-bearing passages (``nDCG@5``), the annotated ones
+    (``gold_nDCG@5``) and the teacher's scores (``teacher_nDCG@5``), where the question has them; a
     question without any has an empty row.
 
     Args:
         run: the ranking.
         examples: by question id, at least those of the run.
         passages: by id, at least those of the run.
-        metrics: ``mrr``, ``ndcg@k``, ``recall@k``, ``precision@k``.
+        metrics: names of :func:`radio.metrics.ranking.ranking_metrics`.
     """
     numbers = {}
     for question_id, scores in run.items():
@@ -112,7 +112,7 @@ def against_teacher(
     best = {passage_id: float(score == highest) for passage_id, score in teacher.items()}
     numbers = {}
     for name in metrics:
-        gains = teacher if name.startswith("ndcg") else best
+        gains = teacher if name.startswith("nDCG") else best
         value = ranking_metrics(relevance_of(order, gains), [name])[name]
         numbers[f"teacher_{name}"] = value
     return numbers

@@ -8,7 +8,9 @@ from typing import Any
 
 from radio import contracts
 from radio.cache import Cache
+from radio.generators.base import Answer as Reply
 from radio.generators.base import Generator, Prompt
+from radio.llm.base import Failure
 from radio.llm.fill import Answer, Source, fill
 from radio.llm.outcomes import outcome_of
 
@@ -16,7 +18,7 @@ TOGETHER = 32
 """Prompts that a generator is given at a time; a kill loses no more answers than that."""
 
 
-def ask(generator: Generator, prompts: Sequence[Prompt], cache: Cache) -> list[str]:
+def ask(generator: Generator, prompts: Sequence[Prompt], cache: Cache) -> list[Reply | Failure]:
     """An answer for each prompt, from the cache where it is there.
 
     Warns where most of the new answers are empty.
@@ -36,7 +38,12 @@ def ask(generator: Generator, prompts: Sequence[Prompt], cache: Cache) -> list[s
             stacklevel=2,
         )
     stored = cache.get_json(keys, _as_answer)
-    return [stored[key] for key in keys]
+    found: list[Reply | Failure] = []
+    for key, prompt in zip(keys, prompts, strict=True):
+        found.append(
+            Reply(stored[key]) if key in stored else Failure(prompt.question.id, "no answer")
+        )
+    return found
 
 
 class Answers(Source):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 
 from radio.schema import InputError, Question
 
@@ -54,3 +55,20 @@ def task_of(name: str) -> Task:
     if name not in TASKS:
         raise InputError(f"task: found {name!r}, expected one of {', '.join(TASKS)}")
     return TASKS[name]
+
+
+def parser_of(name: str) -> Parser:
+    """The parser of a task, or a function of the user's own by its path."""
+    if name in TASKS:
+        return TASKS[name].parse
+    module, _, function = name.rpartition(".")
+    try:
+        found = getattr(import_module(module), function)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InputError(
+            f"parser: found {name!r}, expected one of {', '.join(TASKS)}, or the path of a "
+            f"function, module.function ({error})"
+        ) from None
+    if not callable(found):
+        raise InputError(f"parser: found {name!r}, which is no function")
+    return found  # type: ignore[no-any-return]

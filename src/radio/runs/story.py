@@ -39,7 +39,7 @@ WARNINGS = (
     r"predict returned None if it was on purpose",
     # all processes have all rankings: their numbers are the same
     r"It is recommended to use `self\.log\('(validation|test)/(retriever/|base/|tuned-base/)?"
-    r"((gold_|teacher_)?(mrr|(ndcg|recall|precision)@\d+)|(\w+_)?(em|f1|answer_in_context)|loss)"
+    r"((gold_|teacher_)?(RR|(RR|nDCG|R|P)@\d+)|(\w+_)?(em|f1|answer_in_context)|loss)"
     r"(@\d+)?(/low|/high)?'",
 )
 """Warnings that are about these libraries' insides, or do not hold here."""

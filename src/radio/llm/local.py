@@ -13,6 +13,7 @@ from radio.llm.generation import Greedy, generate
 from radio.llm.likelihood import Judged, log_likelihoods
 from radio.models.limits import computes_in_bf16
 from radio.models.loading import add_adapter, language_model_kind, load_config, load_model
+from radio.models.onednn import lay_out
 from radio.models.tokenizers import check_token_ids, load_tokenizer
 from radio.schema import InputError
 
@@ -173,6 +174,7 @@ class LoadedModel(Prompts):
         if adapter is not None:
             network = add_adapter(name, network, adapter)
         self._network = network.to(place).eval()
+        lay_out(self._network)
         self._device = torch.device(place)
         self._pad = self.tokenizer.pad_token_id
         self._network.generation_config = self._tokens_alone(network.generation_config)

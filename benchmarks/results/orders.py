@@ -42,8 +42,10 @@ def the_reader() -> ExtractiveReader:
 
 def read_alike(data: RationaleDataModule, split: str, ranking: Run) -> Values:
     """What the callbacks of the runs compute, for any ranking of the same candidates."""
-    from radio.evaluation.measure import ranking_numbers, read
-    from radio.generators import ask
+    from radio.evaluation.answers import ANSWER_METRICS, answer_numbers
+    from radio.evaluation.measure import Numbers, ranking_numbers
+    from radio.evaluation.reading import read
+    from radio.generators import Answer, Prompt, ask
 
     examples = {}
     run: Run = {}
@@ -58,12 +60,25 @@ def read_alike(data: RationaleDataModule, split: str, ranking: Run) -> Values:
             # "P@1" is "answer in top 1" by another name
             if metric in values:
                 values[metric][question_id] = value
+
+    def judge(prompt: Prompt, answer: Answer) -> tuple[str | None, Numbers]:
+        return answer.text, answer_numbers(prompt, answer.text, answer.text, ANSWER_METRICS)
+
     readings = read(
-        {"": run}, examples, data.corpus, DEPTHS, lambda prompts: ask(reader, prompts, data.cache)
+        {"": run},
+        examples,
+        data.corpus,
+        DEPTHS,
+        task="open_qa",
+        closed_book=False,
+        ask=lambda prompts: ask(reader, prompts, data.cache),
+        judge=judge,
     )
-    for reading in readings:
+    for reading in readings.read:
         for metric, value in reading.numbers.items():
-            values[f"{metric}@{reading.top_k}"][reading.prompt.question.id] = value
+            name = f"{metric}@{reading.depth}"
+            if name in values:
+                values[name][reading.prompt.question.id] = value
     return values
 
 

@@ -105,6 +105,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "accelerator": "cpu",
         "devices": 2,
         "dtype": "float32",
+        "stop": ["."],
+        "gguf_file": "a.gguf",
+        "adapter": "an-adapter",
     },
 }
 

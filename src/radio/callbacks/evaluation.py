@@ -60,7 +60,7 @@ class Evaluation(L.Callback):
         """Names under which an evaluation of this split is logged, and can be monitored."""
         found = set()
         for system, names in self.names_by_system(datamodule).items():
-            found |= {f"{_place(split, system)}/{name}" for name in names}
+            found |= {f"{place_of(split, system)}/{name}" for name in names}
             if system == "tuned" and "base" in self.rankings:
                 for name in names:
                     place = f"{split}/tuned-base/{name}"
@@ -110,7 +110,7 @@ class Evaluation(L.Callback):
         self._run(trainer, pl_module, "test")
 
 
-def _place(split: str, system: str) -> str:
+def place_of(split: str, system: str) -> str:
     """Under which the metrics of a system are logged: the tuned reranker's stand first."""
     return split if system == "tuned" else f"{split}/{system}"
 
@@ -121,7 +121,7 @@ def _logged(results: Results, split: str, names: Sequence[str]) -> dict[str, flo
     for system, means in results.means(split).items():
         for name in names:
             if name in means:
-                logged[f"{_place(split, system)}/{name}"] = means[name]
+                logged[f"{place_of(split, system)}/{name}"] = means[name]
     for name, paired in results.difference(split, "tuned", "base", names).items():
         place = f"{split}/tuned-base/{name}"
         logged[place] = paired["difference"]

@@ -11,10 +11,17 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.utilities import rank_zero_warn
 
-from radio.callbacks.evaluation import Evaluation, examples_of
+from radio.callbacks.evaluation import Evaluation, examples_of, place_of
 from radio.data.module import RationaleDataModule, datamodule_of
 from radio.evaluation import asked
-from radio.evaluation.measure import ANSWER_METRICS, Numbers, answer_numbers
+from radio.evaluation.answers import (
+    ANSWER_METRICS,
+    OVERALL_METRICS,
+    answer_numbers,
+    breakdown,
+    overall,
+)
+from radio.evaluation.measure import Numbers
 from radio.evaluation.reading import NOTHING, Reading, Readings, compared_with_memory, read, sample
 from radio.evaluation.results import Results
 from radio.evaluation.systems import CLOSED_BOOK
@@ -34,6 +41,11 @@ def _check_metrics(names: Sequence[str] | None) -> None:
         raise InputError(
             f"GeneratorInTheLoop: metrics: found {unknown[0] if unknown else []!r}, expected some "
             f"of {', '.join(ANSWER_METRICS)}"
+        )
+    if names and names[0] in OVERALL_METRICS:
+        raise InputError(
+            f"GeneratorInTheLoop: metrics: found {names[0]!r} first, expected a metric that "
+            "says of each answer whether it is right, such as accuracy"
         )
 
 
@@ -112,7 +124,7 @@ class GeneratorInTheLoop(Evaluation):
         return tuple(self.metrics or task_of(datamodule.task).metrics)
 
     def names_by_system(self, datamodule: RationaleDataModule) -> dict[str, list[str]]:
-        measured = self.measured(datamodule)
+        measured = [name for name in self.measured(datamodule) if name not in OVERALL_METRICS]
         of_a_ranking: list[str] = []
         for suffix in self._suffixes.values():
             further = AGAINST_MEMORY if self.closed_book else ()
@@ -121,6 +133,17 @@ class GeneratorInTheLoop(Evaluation):
         if self.closed_book:
             names[CLOSED_BOOK] = [self._prefix + name for name in measured]
         return names
+
+    def logged_names(self, split: str, datamodule: RationaleDataModule) -> set[str]:
+        found = super().logged_names(split, datamodule)
+        systems = [
+            (system, suffix) for system in self.rankings for suffix in self._suffixes.values()
+        ]
+        if self.closed_book:
+            systems.append((CLOSED_BOOK, ""))
+        for name in set(self.measured(datamodule)) & set(OVERALL_METRICS):
+            found |= {f"{place_of(split, s)}/{self._prefix}{name}{suffix}" for s, suffix in systems}
+        return found
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         super().setup(trainer, pl_module, stage)
@@ -160,6 +183,7 @@ class GeneratorInTheLoop(Evaluation):
         against = compared_with_memory(readings.read, right)
         for reading, compared in zip(readings.read, against, strict=True):
             names |= dict.fromkeys(self._add(results, split, reading, compared))
+        self._note_groups(results, split, readings.read, self.measured(datamodule))
         self._tell(split, readings)
         notes = {**self._identity(), "task": datamodule.task, **asked.tally(readings)}
         known = results.notes[split].get("generators", [])
@@ -180,7 +204,8 @@ class GeneratorInTheLoop(Evaluation):
     ) -> tuple[str | None, Numbers]:
         parse = self._parse or task_of(datamodule.task).parse
         parsed = "" if answer is NOTHING else parse(answer.text, prompt.question)
-        return parsed, answer_numbers(prompt, parsed or "")
+        names = self.measured(datamodule)
+        return parsed, answer_numbers(prompt, parsed, answer.text, names)
 
     def _add(self, results: Results, split: str, reading: Reading, compared: Numbers) -> list[str]:
         """Add what is known of a reading to the results; returns the names of its metrics."""
@@ -206,6 +231,22 @@ class GeneratorInTheLoop(Evaluation):
         )
         return list(numbers)
 
+    def _note_groups(
+        self, results: Results, split: str, readings: Sequence[Reading], metrics: Sequence[str]
+    ) -> None:
+        """Note what belongs to all questions of a system together, and to groups of them."""
+        parts: dict[tuple[str, int], list[Reading]] = {}
+        for reading in readings:
+            parts.setdefault((reading.system, reading.depth), []).append(reading)
+        for (system, depth), part in parts.items():
+            suffix = self._suffixes.get(depth, "")
+            for key, numbers in (
+                ("overall", overall(part, metrics)),
+                ("breakdown", breakdown(part, metrics)),
+            ):
+                named = {self._prefix + name + suffix: found for name, found in numbers.items()}
+                results.note_of_system(split, key, system, named)
+
     def _tell(self, split: str, readings: Readings) -> None:
         """Say which questions have no answer."""
         if not readings.failed:
@@ -227,14 +268,22 @@ class GeneratorInTheLoop(Evaluation):
         return trainer.strategy.broadcast(answers)
 
     def further(self, results: Results, split: str) -> dict[str, float]:
-        """What it cost."""
-        notes: Sequence[Mapping[str, Any]] = results.notes[split].get("generators", ())
+        """What belongs to all questions together, and what it cost."""
+        found = {}
+        mine = {self._prefix + name + end for name in OVERALL_METRICS for end in self._ends()}
+        for system, numbers in results.notes[split].get("overall", {}).items():
+            for name in mine & numbers.keys():
+                found[f"{place_of(split, system)}/{name}"] = numbers[name]
         place = "/".join(filter(None, ["generator", self.name, split]))
-        for note in notes:
+        for note in results.notes[split].get("generators", ()):
             if note["name"] == self.name:
                 costs = note["total"].items()
-                return {f"{place}/{key}": float(v) for key, v in costs if v is not None}
-        return {}
+                found |= {f"{place}/{key}": float(v) for key, v in costs if v is not None}
+        return found
+
+    def _ends(self) -> set[str]:
+        """What stands behind the names of metrics."""
+        return {"", *self._suffixes.values()}
 
     def _identity(self) -> dict[str, Any]:
         """Which generator made the answers, for ``metrics.json``."""

@@ -17,6 +17,7 @@ from radio.callbacks import GeneratorInTheLoop
 from radio.callbacks.evaluation import Evaluation
 from radio.data.module import RationaleDataModule
 from radio.evaluation.systems import nothing_to_rank
+from radio.metrics.support import SUPPORT_METRICS
 from radio.ranges import check
 from radio.rerankers import Reranker
 from radio.samplers import check_groups
@@ -120,7 +121,7 @@ def _check_monitors(
             continue
         name = type(callback).__name__
         if monitor in known:
-            better = "min" if monitor.endswith("/loss") or "made_wrong" in monitor else "max"
+            better = "min" if monitor.endswith("/loss") or _is_an_error(monitor) else "max"
             mode = getattr(callback, "mode", better)
             if mode != better:
                 raise InputError(
@@ -130,6 +131,11 @@ def _check_monitors(
             _check_epochs(callback, monitor, callbacks, data)
         elif all(_is_ours(part) for part in callbacks) and not _logs_more(model):
             raise InputError(_nothing_computes(name, monitor, sorted(known)))
+
+
+def _is_an_error(monitor: str) -> bool:
+    """Whether less of it is better."""
+    return "made_wrong" in monitor or "unparsed" in monitor
 
 
 def _nothing_computes(callback: str, monitor: str, known: Sequence[str]) -> str:
@@ -228,13 +234,13 @@ def _check_computed(callback: L.Callback, questions: Sequence[Question]) -> None
 def _lacking(metric: str, questions: Sequence[Question]) -> str | None:
     """What none of the questions has, though a metric needs it; None if some have it."""
     name = metric.split("@")[0]
-    if metric.startswith("gold_"):
+    if metric.startswith("gold_") or name in SUPPORT_METRICS:
         if not any(question.gold for question in questions):
             return "are annotated with the passages that support them (metadata gold_ids)"
-    elif name in ("RR", "nDCG", "R", "P", "answer_in_context"):
+    elif name in ("RR", "nDCG", "R", "P", "answer_in_output", "answer_in_context"):
         if not any(findable(question.golden_answers) for question in questions):
             return "have an answer that a passage can contain"
-    elif name in ("em", "f1", "accuracy") and not any(
+    elif name in ("em", "f1", "accuracy", "macro_f1") and not any(
         question.golden_answers for question in questions
     ):
         return "have an answer"

@@ -34,14 +34,19 @@ def as_it_is(reply: str, question: Question) -> str | None:
     return reply.strip()
 
 
+OPEN = ("em", "f1", "answer_in_output", "answer_in_context")
+SUPPORT = ("support_precision", "support_recall", "support_f1", "all_hops")
+CHOICE = ("accuracy", "unparsed", "answer_in_context")
+VERDICT = ("accuracy", "unparsed", "macro_f1")
+
 TASKS: dict[str, Task] = {}
 """By name."""
 
 for _task in (
-    Task("open_qa", "open_qa", "closed_book", as_it_is, ("em", "f1")),
-    Task("multi_hop", "multi_hop", "closed_book", as_it_is, ("em", "f1")),
-    Task("multiple_choice", "multiple_choice", "closed_book", as_it_is, ("accuracy",)),
-    Task("fact_verification", "fact_verification", "closed_book", as_it_is, ("accuracy",)),
+    Task("open_qa", "open_qa", "closed_book", as_it_is, OPEN),
+    Task("multi_hop", "multi_hop", "closed_book", as_it_is, (*OPEN, *SUPPORT)),
+    Task("multiple_choice", "multiple_choice", "closed_book_choice", as_it_is, CHOICE),
+    Task("fact_verification", "fact_verification", "closed_book_fact", as_it_is, VERDICT),
 ):
     TASKS[_task.name] = _task
 

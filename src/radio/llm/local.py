@@ -114,8 +114,8 @@ class Prompts:
             start = end
         if start is None:
             raise InputError(
-                f"model {self.name!r}: an empty prompt, and its tokenizer has neither bos_token nor "
-                "eos_token to begin with"
+                f"model {self.name!r}: an empty prompt, and its tokenizer has neither bos_token "
+                "nor eos_token to begin with"
             )
         return [start]
 
@@ -247,7 +247,8 @@ class LoadedModel(Prompts):
 
         names = [f"{name}_token_id" for name in TOKENS_OF_A_FOLDER]
         names += ["suppress_tokens", "begin_suppress_tokens"]
-        kept = {name: getattr(config, name, None) for name in names}
-        return GenerationConfig(
-            **{name: value for name, value in kept.items() if value is not None}
-        )
+        alone: Any = GenerationConfig()  # type: ignore[no-untyped-call]
+        for name in names:
+            if getattr(config, name, None) is not None:
+                setattr(alone, name, getattr(config, name))
+        return alone

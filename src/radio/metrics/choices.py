@@ -88,6 +88,14 @@ def label(text: str) -> str:
     return _squeezed(text.replace("_", " ")).casefold()
 
 
+def golden_label(answer: str | None, golden_answers: Sequence[str]) -> str:
+    """The golden label that an answer is held against: the one that it equals, else the first."""
+    for golden in golden_answers:
+        if answer is not None and label(answer) == label(golden):
+            return golden
+    return golden_answers[0] if golden_answers else ""
+
+
 def macro_f1(predicted: Sequence[str | None], golden: Sequence[str]) -> float:
     """Mean of the F1 of each label that is golden somewhere; NaN without a question.
 

@@ -22,7 +22,7 @@ from radio.metrics.choices import (
     CategoryMap,
     category_of,
     choice_accuracy,
-    label,
+    golden_label,
     label_accuracy,
     macro_f1,
 )
@@ -217,14 +217,6 @@ class LabelMacroF1(QuestionMetric):
             if "evidence" in facts:
                 groups.setdefault(facts["evidence"], []).append(facts)
         return {group: (_macro_f1(groups[group]), len(groups[group])) for group in sorted(groups)}
-
-
-def golden_label(answer: str | None, golden_answers: Sequence[str]) -> str:
-    """The golden label that an answer is held against: the one that it equals, else the first."""
-    for golden in golden_answers:
-        if answer is not None and label(answer) == label(golden):
-            return golden
-    return golden_answers[0] if golden_answers else ""
 
 
 def _macro_f1(facts: Sequence[dict[str, Any]]) -> float:

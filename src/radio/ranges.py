@@ -171,7 +171,11 @@ RANGES: dict[str, dict[str, Range]] = {
         "min_similarity": Range(-1, 1),
     },
     # callbacks
-    "GeneratorInTheLoop": {"top_k": count(1), "every_n_epochs": count(1)},
+    "GeneratorInTheLoop": {
+        "top_k": count(1),
+        "every_n_epochs": count(1),
+        "max_questions": count(1),
+    },
     "CollapseGuard": {
         "min_spread": Range(0, 1, above=True, below=True),
         "patience": count(1),

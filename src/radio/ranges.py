@@ -153,6 +153,7 @@ RANGES: dict[str, dict[str, Range]] = {
         "tokens_per_minute": count(1),
         "prices": NOT_NEGATIVE,
         "max_cost": POSITIVE,
+        "context_window": count(2),
     },
     # the API takes no more in one batch
     "AnthropicModel": {"batch_size": count(1, 100_000), "poll_seconds": POSITIVE},

@@ -35,17 +35,23 @@ from radio.schema import InputError, Run
 AGAINST_MEMORY = ("made_wrong", "made_right")
 
 
-def _check_metrics(names: Sequence[str] | None) -> None:
-    unknown = [name for name in names or () if name not in ANSWER_METRICS]
-    if names is not None and (unknown or not names):
+RIGHT = ("em", "accuracy", "answer_in_output")
+"""Metrics that are 1 where an answer is right."""
+
+
+def _check_metrics(names: Sequence[str] | None, closed_book: bool) -> None:
+    if names is None:
+        return
+    unknown = [name for name in names if name not in ANSWER_METRICS]
+    if unknown or not names:
         raise InputError(
             f"GeneratorInTheLoop: metrics: found {unknown[0] if unknown else []!r}, expected some "
             f"of {', '.join(ANSWER_METRICS)}"
         )
-    if names and names[0] in OVERALL_METRICS:
+    if closed_book and names[0] not in RIGHT:
         raise InputError(
-            f"GeneratorInTheLoop: metrics: found {names[0]!r} first, expected a metric that "
-            "says of each answer whether it is right, such as accuracy"
+            f"GeneratorInTheLoop: metrics: found {names[0]!r} as the first, expected one of "
+            f"{', '.join(RIGHT)}: with closed_book, it says which answers are right"
         )
 
 
@@ -100,7 +106,7 @@ class GeneratorInTheLoop(Evaluation):
             )
         if not self._suffixes:
             raise InputError("GeneratorInTheLoop: top_k: found [], expected at least one number")
-        _check_metrics(metrics)
+        _check_metrics(metrics, closed_book)
         self.generator = generator or SpanReader()
         if closed_book and self.generator.copies_spans:
             raise InputError(

@@ -45,8 +45,8 @@ TASKS: dict[str, Task] = {}
 for _task in (
     Task("open_qa", "open_qa", "closed_book", as_it_is, OPEN),
     Task("multi_hop", "multi_hop", "closed_book", as_it_is, (*OPEN, *SUPPORT)),
-    Task("multiple_choice", "multiple_choice", "closed_book", as_it_is, CHOICE),
-    Task("fact_verification", "fact_verification", "closed_book", as_it_is, VERDICT),
+    Task("multiple_choice", "multiple_choice", "closed_book_choice", as_it_is, CHOICE),
+    Task("fact_verification", "fact_verification", "closed_book_fact", as_it_is, VERDICT),
 ):
     TASKS[_task.name] = _task
 

@@ -13,6 +13,7 @@ from radio.llm.generation import Greedy, generate
 from radio.llm.likelihood import Judged, log_likelihoods
 from radio.models.limits import computes_in_bf16
 from radio.models.loading import add_adapter, language_model_kind, load_config, load_model
+from radio.models.onednn import lay_out
 from radio.models.tokenizers import check_token_ids, load_tokenizer
 from radio.schema import InputError
 
@@ -114,8 +115,8 @@ class Prompts:
             start = end
         if start is None:
             raise InputError(
-                f"model {self.name!r}: an empty prompt, and its tokenizer has neither bos_token nor "
-                "eos_token to begin with"
+                f"model {self.name!r}: an empty prompt, and its tokenizer has neither bos_token "
+                "nor eos_token to begin with"
             )
         return [start]
 
@@ -173,6 +174,7 @@ class LoadedModel(Prompts):
         if adapter is not None:
             network = add_adapter(name, network, adapter)
         self._network = network.to(place).eval()
+        lay_out(self._network)
         self._device = torch.device(place)
         self._pad = self.tokenizer.pad_token_id
         self._network.generation_config = self._tokens_alone(network.generation_config)
@@ -247,7 +249,8 @@ class LoadedModel(Prompts):
 
         names = [f"{name}_token_id" for name in TOKENS_OF_A_FOLDER]
         names += ["suppress_tokens", "begin_suppress_tokens"]
-        kept = {name: getattr(config, name, None) for name in names}
-        return GenerationConfig(
-            **{name: value for name, value in kept.items() if value is not None}
-        )
+        alone: Any = GenerationConfig()  # type: ignore[no-untyped-call]
+        for name in names:
+            if getattr(config, name, None) is not None:
+                setattr(alone, name, getattr(config, name))
+        return alone

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from radio.cache import Cache
@@ -24,8 +24,8 @@ PART = 64
 """Batches of a device that are sorted by length together: little padding, and no more prompts in
 memory than a part has."""
 
-I = TypeVar("I")
-R = TypeVar("R")
+Item = TypeVar("Item")
+Made = TypeVar("Made")
 
 
 class TransformersModel(LanguageModel):
@@ -134,8 +134,8 @@ class TransformersModel(LanguageModel):
             yield from results
 
     def _on_all_devices(
-        self, items: Sequence[I], work: Callable[[LoadedModel, Sequence[I]], R]
-    ) -> Iterator[R]:
+        self, items: Sequence[Item], work: Callable[[LoadedModel, Sequence[Item]], Made]
+    ) -> Iterator[Made]:
         """What comes of each batch, in order; the devices work at the same time, a batch on
         each."""
         copies, size = self._loaded(), self._batch_size
@@ -250,5 +250,7 @@ def shared_tokens(prompts: Sequence[list[int]]) -> int:
     """How many tokens all prompts begin with; each has one of its own at least."""
     if len(prompts) < 2:
         return 0
-    common = os.path.commonprefix(list(prompts))
-    return min(len(common), min(map(len, prompts)) - 1)
+    # of sorted rows the first and the last differ the earliest
+    first, last = min(prompts), max(prompts)
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
+    return min(len(list(same)), min(map(len, prompts)) - 1)

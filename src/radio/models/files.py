@@ -207,9 +207,9 @@ def model_fingerprint(name: str, gguf_file: str | None = None) -> str:
     path = Path(resolve_model(name))
     if gguf_file is not None:
         file = path / gguf_file
-        return (
-            path_fingerprint(file) if file.is_file() else f"{model_fingerprint(name)}/{gguf_file}"
-        )
+        if file.is_file():
+            return path_fingerprint(file)
+        return f"{model_fingerprint(name)}/{gguf_file}"
     return path_fingerprint(path) if path.is_dir() else f"{name}@{_hub_revision(name)}".rstrip("@")
 
 

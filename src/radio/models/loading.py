@@ -18,6 +18,7 @@ from radio.models.files import check_folder, check_gguf, refused, resolve_model,
 from radio.models.limits import place
 from radio.models.messages import explained
 from radio.models.tokenizers import can_pad, check_token_ids, check_vocabulary
+from radio.schema import InputError
 
 if TYPE_CHECKING:
     from torch import nn

@@ -40,17 +40,17 @@ def load_tokenizer(
         options["gguf_file"] = gguf_file
     else:
         check_folder(name)
-    if (
-        gguf_file is None
-        and Path(path).is_dir()
-        and not any(any(Path(path).glob(kind)) for kind in TOKENIZER_FILES)
-    ):
-        raise refused(name, NO_TOKENIZER)
+        _check_there(name, Path(path))
     with explained(name):
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(path, **options)
     check_vocabulary(name, tokenizer)
     can_pad(name, tokenizer)
     return tokenizer
+
+
+def _check_there(name: str, path: Path) -> None:
+    if path.is_dir() and not any(any(path.glob(kind)) for kind in TOKENIZER_FILES):
+        raise refused(name, NO_TOKENIZER)
 
 
 NO_TOKENIZER = (

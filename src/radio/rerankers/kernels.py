@@ -17,6 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import layer_norm, scaled_dot_product_attention
 
+from radio.models.limits import computes_in_bf16
+
 ROWS = 1500
 """Tokens for which the layout of the weights is made; others are computed too."""
 
@@ -76,7 +78,7 @@ def can_compute(layer: Any, hidden: Tensor) -> bool:
         prepared.pop(layer, None)
         return False
     dtype = _dtype(hidden)
-    known = dtype == torch.float32 or (dtype == torch.bfloat16 and computes_in_bf16())
+    known = dtype == torch.float32 or (dtype == torch.bfloat16 and computes_in_bf16("cpu"))
     onednn: Any = torch.backends.mkldnn
     return known and onednn.is_available() and _is_plain(layer)
 
@@ -115,11 +117,6 @@ def _dtype(hidden: Tensor) -> torch.dtype:
     if torch.is_autocast_enabled("cpu"):
         return torch.get_autocast_dtype("cpu")
     return hidden.dtype
-
-
-def computes_in_bf16() -> bool:
-    able: Any = torch.cpu.get_capabilities()
-    return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 
 def _is_plain(layer: Any) -> bool:

@@ -29,8 +29,8 @@ class LanguageModelGenerator(Generator):
 
     Args:
         model: who is asked.
-        prompt: name of a shipped prompt, or path of a text file (:mod:`radio.generators.prompting`);
-            None takes that of the task.
+        prompt: name of a shipped prompt, or path of a text file
+            (:mod:`radio.generators.prompting`); None takes that of the task.
     """
 
     # abstract: only a generator with an identity of its own has keys

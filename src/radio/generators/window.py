@@ -1,4 +1,4 @@
-"""How passages fit into a model's window: whole ones are cut from the end, then the last one's end."""
+"""How passages fit into a window: whole ones are cut from the end, then the end of the last one."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import forked
 from tests.conftest import PATIENCE, make_world, read_jsonl, write_jsonl
 
 pytestmark = pytest.mark.slow
@@ -72,12 +73,10 @@ def two(tiny_run: list[str], tmp_path: Path) -> Run:
         environment["PYTHONPATH"] = os.pathsep.join(
             [str(tmp_path), os.environ.get("PYTHONPATH", "")]
         )
-        return subprocess.run(
+        return forked.run(
             [sys.executable, "-m", "radio", command, *tiny_run, *devices, *arguments],
             cwd=tmp_path,
             env=environment,
-            capture_output=True,
-            text=True,
             # against a hang, and no measure of speed
             timeout=PATIENCE,
         )

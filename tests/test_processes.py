@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests import forked
 from tests.conftest import PATIENCE, make_world, read_jsonl, write_jsonl
 
 pytestmark = pytest.mark.slow
@@ -89,12 +90,10 @@ def two(tiny_run: list[str], tmp_path: Path) -> Run:
         environment["PYTHONPATH"] = os.pathsep.join(
             [str(tmp_path), os.environ.get("PYTHONPATH", "")]
         )
-        return subprocess.run(
+        return forked.run(
             [sys.executable, "-m", "radio", command, *tiny_run, *devices, *arguments],
             cwd=tmp_path,
             env=environment,
-            capture_output=True,
-            text=True,
             # against a hang, and no measure of speed
             timeout=PATIENCE,
         )

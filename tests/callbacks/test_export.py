@@ -6,7 +6,6 @@ from __future__ import annotations
 import csv
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +15,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.conftest import ROOT
+from tests import forked
+from tests.conftest import PATIENCE, ROOT
 
 Radio = Callable[..., tuple[int, str, str]]
 EARLY = ["--config", str(ROOT / "configs/callbacks/early_stopping.yaml")]
@@ -165,9 +165,7 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint_to_the_same_metrics(
             name,
         ]
         command = [sys.executable, "-m", "radio", "fit", *arguments, *killer]
-        done = subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True
-        )
+        done = forked.run(command, cwd=tmp_path, env=environment, timeout=PATIENCE)
         # 143 is what a shell expects of a process that SIGTERM has ended
         assert done.returncode == {"SIGKILL": -9, "SIGTERM": 143}[name], done.stderr
         if name == "SIGTERM":

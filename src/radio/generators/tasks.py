@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 
+from radio.generators.parsing import choice, short_answer
+from radio.generators.verdicts import verdict
 from radio.schema import InputError, Question
 
 Parser = Callable[[str, Question], str | None]
@@ -29,11 +31,6 @@ class Task:
     """What is measured of an answer (:mod:`radio.metrics`), in the order in which it is shown."""
 
 
-def as_it_is(reply: str, question: Question) -> str | None:
-    """The reply itself."""
-    return reply.strip()
-
-
 OPEN = ("em", "f1", "answer_in_output", "answer_in_context")
 SUPPORT = ("support_precision", "support_recall", "support_f1", "all_hops")
 CHOICE = ("accuracy", "unparsed", "answer_in_context")
@@ -43,10 +40,10 @@ TASKS: dict[str, Task] = {}
 """By name."""
 
 for _task in (
-    Task("open_qa", "open_qa", "closed_book", as_it_is, OPEN),
-    Task("multi_hop", "multi_hop", "closed_book", as_it_is, (*OPEN, *SUPPORT)),
-    Task("multiple_choice", "multiple_choice", "closed_book_choice", as_it_is, CHOICE),
-    Task("fact_verification", "fact_verification", "closed_book_fact", as_it_is, VERDICT),
+    Task("open_qa", "open_qa", "closed_book", short_answer, OPEN),
+    Task("multi_hop", "multi_hop", "closed_book", short_answer, (*OPEN, *SUPPORT)),
+    Task("multiple_choice", "multiple_choice", "closed_book_choice", choice, CHOICE),
+    Task("fact_verification", "fact_verification", "closed_book_fact", verdict, VERDICT),
 ):
     TASKS[_task.name] = _task
 

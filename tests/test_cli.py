@@ -39,7 +39,7 @@ def test_a_generator_reads_as_many_passages_as_are_asked_for(
         # the base config's own callback reads three
         assert tuned["answer@3"] == tuned["answer"]
         assert tuned["em@3"] == tuned["em"]
-        assert tuned["answer_in_context@1"] == tuned["precision@1"]
+        assert tuned["answer_in_context@1"] == tuned["P@1"]
         assert tuned["answer_in_context@3"] >= tuned["answer_in_context@1"]
 
 

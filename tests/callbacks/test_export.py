@@ -76,7 +76,7 @@ def test_the_exported_model_is_the_best_by_the_monitored_metric(
     assert status == 0, err
     run = tmp_path / "runs/tiny"
     # the last row is the evaluation of the best checkpoint after training
-    *during, after = column(run / "metrics.csv", "validation/ndcg@5")
+    *during, after = column(run / "metrics.csv", "validation/nDCG@5")
     assert len(during) == 4
     assert after == pytest.approx(max(during))
     best = torch.load(run / "checkpoints/best.ckpt", weights_only=True)
@@ -189,7 +189,7 @@ def test_a_reranker_that_has_learnt_nothing_is_exported_with_a_warning(
 ) -> None:
     status, out, err = radio("fit", *tiny_run, "--model.init_args.lr", "0")
     assert status == 0, err
-    warning = "the tuned reranker is no better than the base (ndcg@5 +0.0 [+0.0, +0.0] points"
+    warning = "the tuned reranker is no better than the base (nDCG@5 +0.0 [+0.0, +0.0] points"
     # behind the table, where it is read
     assert f"WARNING: {warning}" in out[out.index("run folder:") :]
     assert f"> **Warning**: {warning}" in (tmp_path / "runs/tiny/export/README.md").read_text()
@@ -213,5 +213,5 @@ def test_the_model_card_has_the_figures_of_the_weights_that_are_exported(
     card = (run / "export/README.md").read_text()
     assert f"| steps | {step} |" in card
     # the best checkpoint is validated again at the end
-    value = json.loads((run / "metrics.json").read_text())["validation"]["tuned"]["ndcg@5"]
-    assert f"| validation/ndcg@5 | {value:.4f} |" in card
+    value = json.loads((run / "metrics.json").read_text())["validation"]["tuned"]["nDCG@5"]
+    assert f"| validation/nDCG@5 | {value:.4f} |" in card

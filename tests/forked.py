@@ -71,11 +71,9 @@ class Forked:
         """The exit status: that of the process, or the negative number of the signal that ended
         it."""
         if self.returncode is None:
-            self._server.settimeout(timeout)
-            try:
-                self.returncode = int(self._replies.readline())
-            except TimeoutError:
-                raise subprocess.TimeoutExpired(self.args, timeout or 0) from None
+            if not select.select([self._server], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired(self.args, timeout or 0)
+            self.returncode = int(self._replies.readline())
             self._replies.close()
             self._server.close()
         return self.returncode

@@ -19,6 +19,7 @@ class FEVERDataModule(FlashRAGDataModule):
     """
 
     dataset = "fever"
+    task = "fact_verification"
 
     def convert(self, question: Question) -> Question:
         asked = f'Does the evidence support or refute the claim "{question.question}"?'

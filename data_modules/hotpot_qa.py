@@ -9,3 +9,4 @@ class HotpotQADataModule(FlashRAGDataModule):
     """HotpotQA (Yang et al., EMNLP 2018): questions of two hops."""
 
     dataset = "hotpotqa"
+    task = "multi_hop"

@@ -23,6 +23,7 @@ class MMLUDataModule(FlashRAGDataModule):
     """
 
     dataset = "mmlu"
+    task = "multiple_choice"
 
     def __init__(
         self, choices_in_query: bool = True, subjects: list[str] | None = None, **kwargs: Any

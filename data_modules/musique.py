@@ -9,3 +9,4 @@ class MuSiQueDataModule(FlashRAGDataModule):
     """MuSiQue (Trivedi et al., TACL 2022): questions of two to four hops."""
 
     dataset = "musique"
+    task = "multi_hop"

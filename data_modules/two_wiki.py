@@ -9,3 +9,4 @@ class TwoWikiMultihopQADataModule(FlashRAGDataModule):
     """2WikiMultihopQA (Ho et al., COLING 2020): questions of two to four hops."""
 
     dataset = "2wikimultihopqa"
+    task = "multi_hop"

@@ -10,7 +10,8 @@ from typing import Any
 import lightning as L
 import pytest
 
-from data_modules import JsonlDataModule, RationaleDataModule
+import data_modules
+from data_modules import JsonlDataModule, MMLUDataModule, RationaleDataModule
 from radio.data.loading import EpochSampler, Groups
 from radio.rationales import Recorded
 from radio.rerankers import CrossEncoder
@@ -158,3 +159,25 @@ def test_only_the_command_line_imports_data_modules() -> None:
                 names.add(node.module or "")
         imported = any(name.split(".")[0] == "data_modules" for name in names)
         assert imported == (path.name == "cli.py"), path
+
+
+def test_a_data_module_says_its_task(world: World, tmp_path: Path) -> None:
+    assert module(world).task == "open_qa"
+    assert module(world, task="multi_hop").task == "multi_hop"
+    mine = MMLUDataModule(str(tmp_path), cache_dir=str(tmp_path), retriever=BM25())
+    assert mine.task == "multiple_choice"
+    with pytest.raises(InputError, match="task: found 'choice', expected one of open_qa, "):
+        module(world, task="choice")
+
+
+def test_tasks_of_the_shipped_data_modules() -> None:
+    kinds = [getattr(data_modules, name) for name in data_modules.__all__]
+    found = {kind.dataset: kind.task for kind in kinds if getattr(kind, "dataset", "")}
+    others = {name: task for name, task in found.items() if task != "open_qa"}
+    assert others == {
+        "mmlu": "multiple_choice",
+        "fever": "fact_verification",
+        "musique": "multi_hop",
+        "hotpotqa": "multi_hop",
+        "2wikimultihopqa": "multi_hop",
+    }

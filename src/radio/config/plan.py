@@ -203,8 +203,9 @@ def _check_labels(callback: GeneratorInTheLoop, split: str, questions: Sequence[
     raise InputError(
         f"GeneratorInTheLoop: generator: found {type(callback.generator).__name__}, which copies a "
         f"span of the passages, while the answers of all {len(asked)} questions of {split} are "
-        f"labels ({first.id!r}: {first.golden_answers[0]!r}, {what}): its EM would be 0 whatever "
-        "the ranking; expected a generator that can give them, or no GeneratorInTheLoop"
+        f"labels ({first.id!r}: {first.golden_answers[0]!r}, {what}): each would be wrong whatever "
+        "the ranking; expected a generator that writes its answer, such as TransformersGenerator "
+        "(configs/generators), or no GeneratorInTheLoop"
     )
 
 

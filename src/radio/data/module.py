@@ -21,6 +21,7 @@ from radio.data.checking import by_id, check_gold, check_names, trainable, warn_
 from radio.data.loading import BatchMaker, EpochSampler, Groups, TrainLoader
 from radio.data.prepare import Preparation, Settings
 from radio.data.splits import TAUGHT, SplitCounts, apart
+from radio.generators.tasks import task_of
 from radio.ranges import check
 from radio.rationales import CHECKS, QualityChecks, RationaleWriter
 from radio.rerankers import Reranker
@@ -69,9 +70,9 @@ class RationaleDataModule(L.LightningDataModule):
             are kept.
         seed: of the order of the questions and of the groups; None is the run's seed
             (``seed_everything``).
-        unknown_gold: what to do where the corpus has none of the annotated passages of a split, so
-            that each figure against them would be 0: ``error``, or ``keep`` them. That it lacks
-            some is said in either case.
+        unknown_gold: where the corpus has none of a split's annotated passages, so that figures
+            against them would be 0: ``error``, or ``keep`` them. That some lack is said anyway.
+        task: what is asked of a generator (docs/generators.md); None takes the class's.
     """
 
     task = "open_qa"
@@ -98,6 +99,7 @@ class RationaleDataModule(L.LightningDataModule):
         cache_dir: str = ".radio_cache",
         seed: int | None = None,
         unknown_gold: Literal["error", "keep"] = "error",
+        task: str | None = None,
     ) -> None:
         super().__init__()
         check(self, locals())
@@ -120,6 +122,7 @@ class RationaleDataModule(L.LightningDataModule):
         self.tied_questions = tied_questions
         self.seed = seed
         self.unknown_gold = unknown_gold
+        self.task = task_of(task or self.task).name
         self.cache = Cache(Path(cache_dir) / "radio.sqlite")
         self.examples: dict[str, list[Example]] = {}
         """What ``setup`` has read, by split."""

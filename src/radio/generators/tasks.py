@@ -9,12 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 
-<<<<<<< HEAD
 from radio.generators.parsing import choice, short_answer, verdict
-=======
-from radio.generators.parsing import choice, short_answer
-from radio.generators.verdicts import verdict
->>>>>>> w-g19b
 from radio.schema import InputError, Question
 
 Parser = Callable[[str, Question], str | None]

@@ -51,6 +51,23 @@ def test_two_generators_have_names_and_metrics_of_their_own(
     assert (second["name"], second["fingerprint"]) == ("large", right.fingerprint())
 
 
+class Copier(Parrot):
+    copies_spans = True
+
+
+def test_a_span_is_the_answer_as_it_was_copied(
+    world: World, models: Models, tmp_path: Path
+) -> None:
+    span = '"captain4"\nof the harbour.'
+    callbacks = [GeneratorInTheLoop(Copier(span)), GeneratorInTheLoop(Parrot(span), name="writer")]
+    trainer(tmp_path, callbacks=callbacks).validate(
+        CrossEncoder(models[CrossEncoder], max_length=48), datamodule=data(world), verbose=False
+    )
+    row = read_jsonl(tmp_path / "predictions.jsonl")[0]["tuned"]
+    assert (row["answer"], row["writer_answer"]) == (span, "captain4")
+    assert row["writer_reply"] == span
+
+
 @pytest.mark.parametrize("name", [None, "a"])
 def test_two_generators_of_one_name_are_refused(
     name: str | None, world: World, models: Models, tmp_path: Path

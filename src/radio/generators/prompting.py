@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from radio.generators.parsing import LETTERS
+from radio.generators.verdicts import labels_of
 from radio.llm.prompts import PromptTemplate
 from radio.schema import InputError, Passage, Question
 
@@ -20,8 +21,8 @@ class GeneratorTemplate(PromptTemplate):
 
     Its parts are those of :class:`radio.llm.prompts.PromptTemplate`. The user's part may show
     ``{choices}`` (one a line, lettered: ``A) text``), ``{labels}`` (the choices in one line,
-    without letters) and ``{passages}``: numbered in their order and delimited, the title in a line
-    of its own, escaped.
+    without letters; FEVER's three where there are none) and ``{passages}``: numbered in their order
+    and delimited, the title in a line of its own, escaped.
 
     Args:
         name: of a shipped prompt, or the path of a file.
@@ -61,7 +62,7 @@ class GeneratorTemplate(PromptTemplate):
             shown.append(_delimited(number, passage))
         return {
             "choices": "".join(options),
-            "labels": ", ".join(choice.replace("_", " ") for choice in question.choices),
+            "labels": ", ".join(label.replace("_", " ") for label in labels_of(question)),
             "passages": "\n".join(shown),
         }
 

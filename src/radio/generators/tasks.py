@@ -9,7 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 
-from radio.generators.parsing import choice, short_answer, verdict
+from radio.generators.parsing import choice, short_answer
+from radio.generators.verdicts import verdict
 from radio.schema import InputError, Question
 
 Parser = Callable[[str, Question], str | None]

@@ -113,16 +113,22 @@ def test_the_published_setting_is_what_was_published(radio: Any) -> None:
     assert data["eval_candidates"] == 20
     (reader,) = [c for c in trainer["callbacks"] if "GeneratorInTheLoop" in c["class_path"]]
     assert reader["init_args"]["top_k"] == 5
+    generator = reader["init_args"]["generator"]
+    assert generator["class_path"].endswith(".TransformersGenerator")
+    assert generator["init_args"]["model"] == "meta-llama/Llama-3.1-8B-Instruct"
+    assert generator["init_args"]["max_length"] == 1024
 
 
 @pytest.mark.parametrize("name", DATASETS)
-def test_only_a_dataset_whose_answers_can_be_copied_has_a_reader(name: str, radio: Any) -> None:
+def test_every_dataset_is_answered_by_the_published_generator(name: str, radio: Any) -> None:
     config = merged(radio, "published", f"datasets/{name}")
     callbacks = [c["class_path"].split(".")[-1] for c in config["trainer"]["callbacks"]]
-    expected = ["RankEvaluation", "GeneratorInTheLoop", "ModelCheckpoint", "ExportHuggingFace"]
-    if name in ("mmlu", "fever"):
-        expected.remove("GeneratorInTheLoop")
-    assert callbacks == expected
+    assert callbacks == [
+        "RankEvaluation",
+        "GeneratorInTheLoop",
+        "ModelCheckpoint",
+        "ExportHuggingFace",
+    ]
 
 
 def test_the_published_setting_alone_asks_for_a_dataset(radio: Any) -> None:
@@ -199,7 +205,7 @@ def hub_of(kind: type[FlashRAGDataModule], world: World, repository: Path) -> st
 
 @pytest.mark.parametrize("name", DATASETS)
 def test_every_dataset_is_trained_on_from_its_config(
-    name: str, radio: Any, tiny_bert: str, tiny_reader: str, tmp_path: Path
+    name: str, radio: Any, tiny_bert: str, tiny_generator: str, tmp_path: Path
 ) -> None:
     """A step and an evaluation with random models, on a repository that is laid out as the
     hub's."""
@@ -210,11 +216,12 @@ def test_every_dataset_is_trained_on_from_its_config(
     callbacks = config["trainer"]["callbacks"]
     reader = [c for c in callbacks if c["class_path"].endswith("GeneratorInTheLoop")]
     for callback in reader:
-        assert callback["init_args"]["generator"]["class_path"].endswith("ExtractiveReader")
+        assert callback["init_args"]["generator"]["class_path"].endswith("TransformersGenerator")
         callback["init_args"]["generator"]["init_args"] = {
-            "model": tiny_reader,
-            "max_length": 48,
-            "stride": 8,
+            "model": tiny_generator,
+            "max_length": 200,
+            "max_tokens": 4,
+            "accelerator": "cpu",
         }
     status, _, err = radio(
         *("fit", "--config", "published", "--config", f"datasets/{name}"),

@@ -184,6 +184,8 @@ class GeneratorInTheLoop(Evaluation):
             ask=partial(self._answers, trainer),
             judge=partial(self._judge, datamodule),
         )
+        with stopping_together(trainer.strategy.root_device):
+            self._check_any(split, readings)
         names: dict[str, None] = {}
         right = self.measured(datamodule)[0]
         against = compared_with_memory(readings.read, right)
@@ -252,6 +254,16 @@ class GeneratorInTheLoop(Evaluation):
             ):
                 named = {self._prefix + name + suffix: found for name, found in numbers.items()}
                 results.note_of_system(split, key, system, named)
+
+    def _check_any(self, split: str, readings: Readings) -> None:
+        """Refuse an evaluation without a single answer: there is a reason that all have in
+        common."""
+        if readings.failed and not readings.read:
+            error = next(iter(readings.failed.values()))
+            raise InputError(
+                f"{split}: {self.name or type(self.generator).__name__} gave no answer about any "
+                f"of {len(readings.failed)} questions: {error}"
+            )
 
     def _tell(self, split: str, readings: Readings) -> None:
         """Say which questions have no answer."""

@@ -48,10 +48,11 @@ def _check_metrics(names: Sequence[str] | None, closed_book: bool) -> None:
             f"GeneratorInTheLoop: metrics: found {unknown[0] if unknown else []!r}, expected some "
             f"of {', '.join(ANSWER_METRICS)}"
         )
-    if closed_book and names[0] not in RIGHT:
+    # with the closed book answers are compared: then a share, such as f1, will not do
+    if names[0] in OVERALL_METRICS or (closed_book and names[0] not in RIGHT):
         raise InputError(
-            f"GeneratorInTheLoop: metrics: found {names[0]!r} as the first, expected one of "
-            f"{', '.join(RIGHT)}: with closed_book, it says which answers are right"
+            f"GeneratorInTheLoop: metrics: found {names[0]!r} first, expected a metric that says "
+            "of each answer whether it is right, such as accuracy or em"
         )
 
 

@@ -18,8 +18,9 @@ import torch
 from benchmarks.gpu import attention, cross_encoder, teacher, yes_no
 from benchmarks.gpu.measure import Row, Work, first_line, release
 from radio.lines import atomic_write
+from radio.models.limits import computes_in_bf16
 
-SECONDS = 660
+SECONDS = 660.0
 """For all parts; what installs and imports comes on top, within 12 minutes."""
 
 
@@ -82,13 +83,13 @@ def measure(
 def table(work: Work, rows: Sequence[Row], missing: Sequence[str]) -> str:
     """The section of the page, as markdown."""
     lines = [
-        f"`benchmarks/gpu.sh` on {time.strftime('%d %B %Y')}, {machine(work)}. bf16, models of "
-        "random weights; each side at its best of several batch sizes, in parentheses with the "
-        "GPU's memory.",
+        f"`benchmarks/gpu.sh` on {time.strftime('%d %B %Y')}, {machine(work)}. "
+        f"{'bf16' if work.on_gpu else 'fp32'}, models of random weights; each side at its best of "
+        "several batch sizes and settings, which stands in parentheses with the GPU's memory.",
         "",
     ]
     if work.tiny:
-        lines += ["A test that the script works: these figures mean nothing.", ""]
+        lines += ["A test that the script works: its speeds mean nothing, and none is judged.", ""]
     lines += [
         "| what | in | this project | peer | result | aim | met |",
         "|---|---|---|---|---|---|---|",
@@ -133,6 +134,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             "--device cpu --tiny",
             file=sys.stderr,
         )
+        return 2
+    if args.device == "cuda" and not computes_in_bf16("cuda"):
+        name = torch.cuda.get_device_name()
+        print(f"gpu.sh: {name} does not compute in bf16, expected one that does", file=sys.stderr)
         return 2
     with tempfile.TemporaryDirectory() as folder:
         work = Work(args.device, args.tiny, Path(folder), args.seconds)

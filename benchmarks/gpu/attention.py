@@ -41,10 +41,16 @@ def peak(work: Work) -> list[Row]:
 
 
 def padded_fp32(tensors: list[Tensor], lengths: list[int], single: bool, scale: float) -> Tensor:
-    """Attention of padded sequences with a mask, written out, in fp32: ``[1, T or N, heads, d]``."""
+    """Attention of padded sequences with a mask, written out, in fp32.
+
+    Returns:
+        ``[1, T or N, heads, d]``.
+    """
     query, key, value = (tensor[0].transpose(0, 1).float() for tensor in tensors)
     longest, count = max(lengths), len(lengths)
-    mask = torch.arange(longest, device=key.device) < torch.tensor(lengths, device=key.device)[:, None]
+    mask = (
+        torch.arange(longest, device=key.device) < torch.tensor(lengths, device=key.device)[:, None]
+    )
 
     def padded(flat: Tensor) -> Tensor:
         rows = flat.new_zeros(count, longest, *flat.shape[1:])
@@ -114,7 +120,7 @@ def _whole_model(work: Work) -> Row:
     from transformers import AutoModelForSequenceClassification
 
     folder = model_folder(work, "MiniLM-L6", "score")
-    given = groups(2 if work.tiny else 8, 7, tiny=work.tiny)
+    given = groups(work, 2 if work.tiny else 8, 7)
     reranker = CrossEncoder(str(folder))
     reranker.configure_model()
     reranker.to(work.device).eval()

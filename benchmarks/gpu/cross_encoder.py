@@ -22,8 +22,7 @@ from benchmarks.gpu.measure import (
     Step,
     Work,
     best,
-    halves,
-    judge,
+    compared,
     shown,
 )
 from benchmarks.gpu.shapes import forward_flops, groups, model_folder, sizes
@@ -103,10 +102,12 @@ def attentions(work: Work) -> list[str]:
     """What transformers computes attention with, on this machine."""
     from transformers.utils import is_flash_attn_2_available
 
-    return ["flash_attention_2", "sdpa"] if work.on_gpu and is_flash_attn_2_available() else ["sdpa"]
+    flash = work.on_gpu and is_flash_attn_2_available()
+    return ["flash_attention_2", "sdpa"] if flash else ["sdpa"]
 
 
-def _peer(work: Work, folder: str, attention: str, **options: Any) -> Any:
+def peer_model(work: Work, folder: str, attention: str, **options: Any) -> Any:
+    """The same weights in sentence-transformers' CrossEncoder, cut at the same length."""
     try:
         from sentence_transformers import CrossEncoder as Peer
     except ImportError:
@@ -119,7 +120,12 @@ def _peer(work: Work, folder: str, attention: str, **options: Any) -> Any:
 
 @contextmanager
 def peer_train(
-    work: Work, folder: str, dropout: float | None, attention: str, given: list[Group], questions: int
+    work: Work,
+    folder: str,
+    dropout: float | None,
+    attention: str,
+    given: list[Group],
+    questions: int,
 ) -> Iterator[Step]:
     """Steps of sentence-transformers' own loss on its own model; labels so far apart that ListNet
     is InfoNCE. All pairs of a step go through the model at once, its fastest documented way."""
@@ -127,7 +133,7 @@ def peer_train(
     if dropout is not None:
         names = ("hidden_dropout_prob", "attention_probs_dropout_prob")
         options["config_kwargs"] = dict.fromkeys(names, dropout)
-    model = _peer(work, folder, attention, **options)
+    model = peer_model(work, folder, attention, **options)
     from sentence_transformers.cross_encoder.losses import ListNetLoss
 
     model.train()
@@ -157,7 +163,7 @@ def peer_rank(
 ) -> Iterator[Step]:
     """``CrossEncoder.predict`` over all pairs in one call, which sorts them by length."""
     kwargs = {"dtype": torch.bfloat16} if work.on_gpu else {}
-    model = _peer(work, folder, attention, model_kwargs=kwargs)
+    model = peer_model(work, folder, attention, model_kwargs=kwargs)
     pairs = [(group.question.query, one.contents) for group in given for one in group.passages]
 
     def step() -> int:
@@ -172,7 +178,7 @@ def peer_rank(
 def training(work: Work, name: str, dropout: float | None) -> list[Row]:
     """Pairs a second in training, texts of ordinary length."""
     folder = str(model_folder(work, name, "score"))
-    given = groups(4 if work.tiny else 256, PASSAGES["train"], tiny=work.tiny)
+    given = groups(work, 4 if work.tiny else 256, PASSAGES["train"])
     counts = (2,) if work.tiny else (8, 32, 64)
     ours: dict[str, Setting] = {}
     for count in counts:
@@ -185,7 +191,7 @@ def training(work: Work, name: str, dropout: float | None) -> list[Row]:
             peers[f"{attention}, {count} questions"] = make
     said = "default" if dropout is None else f"{dropout:g}"
     row = Row(f"train {name}, dropout {said}, against {PEER}", "pairs/s")
-    return [judge(halves(work, ours, peers, row), FASTER)]
+    return compared(work, ours, peers, row, FASTER)
 
 
 @contextmanager
@@ -200,7 +206,7 @@ def _trained(
 def ranking(work: Work, name: str) -> list[Row]:
     """Pairs a second in ranking."""
     folder = str(model_folder(work, name, "score"))
-    given = groups(2 if work.tiny else 128, PASSAGES["rank"], tiny=work.tiny)
+    given = groups(work, 2 if work.tiny else 128, PASSAGES["rank"])
     counts = (2,) if work.tiny else (16, 64)
     ours: dict[str, Setting] = {}
     for count, whole in itertools.product(counts, (False, True) if work.on_gpu else (False,)):
@@ -212,7 +218,7 @@ def ranking(work: Work, name: str) -> list[Row]:
             make = partial(peer_rank, work, folder, attention, given, size)
             peers[f"{attention}, {size} pairs"] = make
     row = Row(f"rank with {name}, against {PEER}", "pairs/s")
-    return [judge(halves(work, ours, peers, row), FASTER)]
+    return compared(work, ours, peers, row, FASTER)
 
 
 @contextmanager
@@ -232,7 +238,7 @@ def share_of_peak(work: Work, name: str, dropout: float | None) -> list[Row]:
     """
     folder = str(model_folder(work, name, "score"))
     # longer than a pair may be: all are cut at the same length
-    given = groups(4 if work.tiny else 64, PASSAGES["train"], words=600)
+    given = groups(work, 4 if work.tiny else 64, PASSAGES["train"], words=600)
     counts = (1,) if work.tiny else (4, 8, 16)
     ours: dict[str, Setting] = {
         f"{count} questions": partial(_trained, work, folder, dropout, given, count)
@@ -245,7 +251,7 @@ def share_of_peak(work: Work, name: str, dropout: float | None) -> list[Row]:
     if found and work.peak:
         flops = 3 * forward_flops(sizes(work, name), [512]) * found.value
         row.value = f"{flops / work.peak:.1%}"
-        row.met = flops >= 0.4 * work.peak
+        row.met = None if work.tiny else flops >= 0.4 * work.peak
     elif found:
         row.notes.append("the peak was not measured")
     return [row]

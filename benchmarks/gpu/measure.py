@@ -5,8 +5,8 @@ from __future__ import annotations
 import gc
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -124,14 +124,16 @@ def release() -> None:
 
 
 def rate(work: Work, step: Step, seconds: float) -> float:
-    """Items a second of steps that follow a first one, which warms up.
+    """Items a second of steps that follow those that warm up: two on a GPU, one elsewhere.
 
     At least one is timed, and no more are begun after ``seconds``.
     """
-    step()
+    for _ in range(2 if work.on_gpu else 1):
+        step()
     work.finish()
     items, steps, start = 0, 0, work.now()
-    while steps == 0 or (steps < MOST_STEPS and work.now() - start < seconds):
+    most = 1 if work.tiny else MOST_STEPS
+    while steps == 0 or (steps < most and work.now() - start < seconds):
         items += step()
         work.finish()
         steps += 1
@@ -171,24 +173,25 @@ def best(work: Work, settings: Mapping[str, Setting], notes: list[str]) -> Rate 
     return max(found, key=lambda one: one.value, default=None)
 
 
-def halves(work: Work, ours: Mapping[str, Setting], peers: Mapping[str, Setting], row: Row) -> Row:
-    """Fill in a row: this project's best setting against the peer's, half of the time each."""
+def compared(
+    work: Work, ours: Mapping[str, Setting], peers: Mapping[str, Setting], row: Row, least: float
+) -> list[Row]:
+    """A row filled in: this project's best setting against the peer's, half of the time each."""
     seconds = work.left_of_part
     work.begin(seconds / 2)
     mine = best(work, ours, row.notes)
     work.begin(seconds / 2)
     theirs = best(work, peers, row.notes)
-    row.ours, row.peer = shown(mine), shown(theirs)
-    if mine and theirs:
-        row.value = f"{mine.value / theirs.value:.2f} times"
-    return row
+    return [judge(work, row, mine, theirs, least)]
 
 
-def judge(row: Row, least: float) -> Row:
-    """Whether a row's ratio reaches its aim."""
-    row.aim = f">= {least:g} times"
-    if row.value != "-":
-        row.met = float(row.value.split()[0]) >= least
+def judge(work: Work, row: Row, ours: Rate | None, peer: Rate | None, least: float) -> Row:
+    """Fill in both sides, and whether their ratio reaches its aim; of a test it says nothing."""
+    row.ours, row.peer, row.aim = shown(ours), shown(peer), f">= {least:g} times"
+    if ours and peer:
+        ratio = ours.value / peer.value
+        row.value = f"{ratio:.2f} times"
+        row.met = None if work.tiny else ratio >= least
     return row
 
 
@@ -204,9 +207,3 @@ def first_line(error: BaseException) -> str:
     """What an error says, short enough for a table."""
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0][:160]}" if lines else type(error).__name__
-
-
-@contextmanager
-def steps_of(step: Step) -> Iterator[Step]:
-    """A setting that needs nothing to be let go of but the step itself."""
-    yield step

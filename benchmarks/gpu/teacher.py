@@ -1,12 +1,14 @@
 """Teacher scores: RationaleSimilarity against the loop that was published with the method.
 
 The loop takes one question at a time, and encodes its text and then its 50 passages, in the order
-given, in fp16, and keeps nothing. Written from its description: the encoder is plain transformers,
+given, in fp16, and keeps nothing. This project's encoder computes in fp32. Written from its
+description: the encoder is plain transformers,
 with mean pooling here, since that is what this project takes of a folder that says nothing.
 """
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -17,11 +19,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks.gpu.measure import Row, Setting, Step, Work, best, judge, shown
-from benchmarks.gpu.shapes import MAX_LENGTH, groups, model_folder
+from benchmarks.gpu.measure import Row, Setting, Step, Work, best, judge
+from benchmarks.gpu.shapes import MAX_LENGTH, groups, model_folder, text
 from radio.cache import Cache
 from radio.encoders import Encoder
-from radio.schema import Group, RetrievedPassage
+from radio.schema import Group, Rationale, RetrievedPassage
 from radio.teachers import RationaleSimilarity
 from radio.teachers.base import Lesson, min_max
 
@@ -30,27 +32,27 @@ CANDIDATES = 50
 FASTER = 10
 
 
-def lessons_of(given: Sequence[Group], shared: int = 1) -> list[Lesson]:
-    """What a teacher is given.
+def lessons_of(work: Work, given: Sequence[Group], shared: int = 1) -> list[Lesson]:
+    """What a teacher is given, with rationales of 60 words.
 
     Args:
+        work: says which words are known.
         given: questions with their passages.
         shared: in the lists of how many questions each passage stands.
     """
-    lessons = []
+    lessons, draw = [], random.Random(1)
     for number, group in enumerate(given):
         source = given[number // shared * shared]
         found = []
         for place, passage in enumerate(source.passages):
             found.append(RetrievedPassage(passage.id, passage.contents, place, 1.0 / (place + 1)))
-        lessons.append(Lesson(group.question, None, found))
+        rationale = Rationale(group.question.id, text(work, draw, 60))
+        lessons.append(Lesson(group.question, rationale, found))
     return lessons
 
 
 def teacher_of(work: Work, folder: str, size: int) -> RationaleSimilarity:
-    # a long text stands for the rationale: without one the template would leave it out
-    encoder = Encoder(folder, batch_size=size, device=work.device)
-    return RationaleSimilarity(encoder, template="{question} {answers}")
+    return RationaleSimilarity(Encoder(folder, batch_size=size, device=work.device))
 
 
 @contextmanager
@@ -117,7 +119,7 @@ def published(work: Work, folder: str, lessons: list[Lesson], size: int) -> Iter
         count = 0
         for lesson in lessons:
             passages = [one.contents for one in lesson.passages]
-            count += len(loop.scores(teacher.text(lesson.question, None), passages))
+            count += len(loop.scores(teacher.text(lesson.question, lesson.rationale), passages))
         return count
 
     yield step
@@ -126,15 +128,16 @@ def published(work: Work, folder: str, lessons: list[Lesson], size: int) -> Iter
 def scoring(work: Work) -> list[Row]:
     """Candidates scored a second: once for each way in which candidates may come again."""
     folder = str(model_folder(work, NAME, "encode"))
-    given = groups(2 if work.tiny else 16, 4 if work.tiny else CANDIDATES, tiny=work.tiny)
-    apart, shared = lessons_of(given), lessons_of(given, shared=2)
+    given = groups(work, 2 if work.tiny else 16, 4 if work.tiny else CANDIDATES)
+    apart, shared = lessons_of(work, given), lessons_of(work, given, shared=2)
     seconds = work.left_of_part
     work.begin(0.4 * seconds)
     notes: list[str] = []
     peers: dict[str, Setting] = {}
+    kind = "fp16" if work.on_gpu else "fp32"
     # 12 is the default of the library that was used, 50 the whole list at once
     for size in (4,) if work.tiny else (12, CANDIDATES):
-        peers[f"fp16, {size} at a time"] = partial(published, work, folder, apart, size)
+        peers[f"{kind}, {size} at a time"] = partial(published, work, folder, apart, size)
     theirs = best(work, peers, notes)
     cases = {
         "no passage twice": (apart, False),
@@ -150,10 +153,7 @@ def scoring(work: Work) -> list[Row]:
         for size in (4,) if work.tiny else (64, 256):
             settings[f"{size} texts"] = partial(ours, work, folder, lessons, size, again)
         mine = best(work, settings, row.notes)
-        row.ours, row.peer = shown(mine), shown(theirs)
-        if mine and theirs:
-            row.value = f"{mine.value / theirs.value:.2f} times"
-        rows.append(judge(row, FASTER))
+        rows.append(judge(work, row, mine, theirs, FASTER))
     rows[0].notes.append(_agreement(work, folder, apart[:1]))
     return rows
 
@@ -164,6 +164,6 @@ def _agreement(work: Work, folder: str, lessons: list[Lesson]) -> str:
     with TemporaryDirectory(dir=work.folder) as place:
         (mine,) = teacher.score_all(lessons, Cache(Path(place) / "cache.sqlite"))
     passages = [one.contents for one in lessons[0].passages]
-    theirs = loop.scores(teacher.text(lessons[0].question, None), passages)
+    theirs = loop.scores(teacher.text(lessons[0].question, lessons[0].rationale), passages)
     gap = max(abs(x - y) for x, y in zip(mine, theirs, strict=True))
     return f"scores of the two differ by {gap:.1e} at most"

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.gpu.cross_encoder import FASTER, attentions, rank, train
-from benchmarks.gpu.measure import Row, Setting, Step, Work, halves, judge
+from benchmarks.gpu.measure import Row, Setting, Step, Work, compared
 from benchmarks.gpu.shapes import groups, model_folder
 from radio.losses import InfoNCE
 from radio.rerankers import YesNoLM
@@ -23,7 +23,7 @@ from radio.rerankers.tuning import LoRA
 from radio.schema import Group
 
 PEER = "transformers and peft"
-NAME = "Qwen2.5-0.5B"
+NAME = "Qwen3-Reranker-0.6B"
 PASSAGES = 7
 
 
@@ -49,7 +49,8 @@ def left_padded(prompts: Sequence[Sequence[int]], padding: int, device: str) -> 
     }
 
 
-def _peer(work: Work, folder: str, attention: str, half: bool) -> Any:
+def peer_model(work: Work, folder: str, attention: str, half: bool) -> Any:
+    """The same weights, with new adapters of the same shape, under peft."""
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
 
@@ -63,7 +64,8 @@ def _peer(work: Work, folder: str, attention: str, half: bool) -> Any:
     return get_peft_model(network, lora).to(work.device)
 
 
-def _scores(model: Any, words: Sequence[int], inputs: dict[str, Tensor]) -> Tensor:
+def peer_scores(model: Any, words: Sequence[int], inputs: dict[str, Tensor]) -> Tensor:
+    """Logit of yes minus that of no, after each prompt."""
     logits = model(**inputs, use_cache=False, logits_to_keep=1).logits[:, -1].float()
     return logits[:, words[0]] - logits[:, words[1]]
 
@@ -72,8 +74,8 @@ def _scores(model: Any, words: Sequence[int], inputs: dict[str, Tensor]) -> Tens
 def peer_train(
     work: Work, folder: str, attention: str, half: bool, prompts: list[list[int]], questions: int
 ) -> Iterator[Step]:
-    model = _peer(work, folder, attention, half).train()
-    words, padding = _words(folder)
+    model = peer_model(work, folder, attention, half).train()
+    words, padding = answers_of(folder)
     trained = [weight for weight in model.parameters() if weight.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=1e-5, fused=work.on_gpu)
     size = questions * PASSAGES
@@ -82,7 +84,7 @@ def peer_train(
     def step() -> int:
         part = next(parts)
         with work.autocast():
-            scores = _scores(model, words, left_padded(part, padding, work.device))
+            scores = peer_scores(model, words, left_padded(part, padding, work.device))
         wide = scores.view(-1, PASSAGES)
         best = torch.zeros(len(wide), dtype=torch.long, device=work.device)
         loss = torch.nn.functional.cross_entropy(wide, best)
@@ -99,21 +101,21 @@ def peer_train(
 def peer_rank(
     work: Work, folder: str, attention: str, half: bool, prompts: list[list[int]], size: int
 ) -> Iterator[Step]:
-    model = _peer(work, folder, attention, half).eval()
-    words, padding = _words(folder)
+    model = peer_model(work, folder, attention, half).eval()
+    words, padding = answers_of(folder)
 
     def step() -> int:
         scores = []
         with torch.inference_mode(), work.autocast():
             for start in range(0, len(prompts), size):
                 part = prompts[start : start + size]
-                scores.append(_scores(model, words, left_padded(part, padding, work.device)))
+                scores.append(peer_scores(model, words, left_padded(part, padding, work.device)))
         return len(torch.cat(scores).tolist())
 
     yield step
 
 
-def _words(folder: str) -> tuple[list[int], int]:
+def answers_of(folder: str) -> tuple[list[int], int]:
     """Token ids of yes and no, and of the padding."""
     tokenizer = reranker_of(folder).tokenizer
     yes, no = tokenizer.convert_tokens_to_ids(["yes", "no"])
@@ -137,7 +139,7 @@ def _ranked(
 def training(work: Work) -> list[Row]:
     """Pairs a second in training of adapters of rank 16 in all linear layers."""
     folder = str(model_folder(work, NAME, "generate"))
-    given = groups(4 if work.tiny else 64, PASSAGES, tiny=work.tiny)
+    given = groups(work, 4 if work.tiny else 64, PASSAGES)
     prompts = prompts_of(folder, given)
     counts = (2,) if work.tiny else (2, 8)
     ours: dict[str, Setting] = {
@@ -149,13 +151,13 @@ def training(work: Work) -> list[Row]:
             make = partial(peer_train, work, folder, attention, half, prompts, count)
             peers[f"{attention}, {_kind(half)}, {count} questions"] = make
     row = Row(f"train YesNoLM ({NAME}, LoRA), against {PEER}", "pairs/s")
-    return [judge(halves(work, ours, peers, row), FASTER)]
+    return compared(work, ours, peers, row, FASTER)
 
 
 def ranking(work: Work) -> list[Row]:
     """Pairs a second in ranking, with the adapters in place."""
     folder = str(model_folder(work, NAME, "generate"))
-    given = groups(2 if work.tiny else 32, PASSAGES, tiny=work.tiny)
+    given = groups(work, 2 if work.tiny else 32, PASSAGES)
     prompts = prompts_of(folder, given)
     ours: dict[str, Setting] = {}
     for count, whole in itertools.product((2,) if work.tiny else (4, 16), halves_of(work)):
@@ -167,7 +169,7 @@ def ranking(work: Work) -> list[Row]:
             make = partial(peer_rank, work, folder, attention, half, prompts, size)
             peers[f"{attention}, {_kind(half)}, {size} pairs"] = make
     row = Row(f"rank with YesNoLM ({NAME}, LoRA), against {PEER}", "pairs/s")
-    return [judge(halves(work, ours, peers, row), FASTER)]
+    return compared(work, ours, peers, row, FASTER)
 
 
 def halves_of(work: Work) -> tuple[bool, ...]:

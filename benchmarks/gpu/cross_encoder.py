@@ -100,7 +100,7 @@ def rank(
 
 def attentions(work: Work) -> list[str]:
     """What transformers computes attention with, on this machine."""
-    from transformers.utils import is_flash_attn_2_available
+    from transformers.utils.import_utils import is_flash_attn_2_available
 
     flash = work.on_gpu and is_flash_attn_2_available()
     return ["flash_attention_2", "sdpa"] if flash else ["sdpa"]

@@ -73,6 +73,8 @@ def config_of(work: Work, name: str) -> Any:
 
     kind, _ = SHAPES[name]
     values: dict[str, Any] = dict(sizes(work, name))
+    # wider than usual: with untrained weights of the usual width all pairs have nearly one score
+    values["initializer_range"] = 0.05
     if kind == "xlm-roberta":
         values |= {
             "max_position_embeddings": MAX_LENGTH + 2,

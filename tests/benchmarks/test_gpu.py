@@ -263,8 +263,9 @@ def test_a_few_parts_write_their_table(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_script_measures_every_part(tmp_path: Path) -> None:
     output = tmp_path / "gpu.md"
+    options = ["--device", "cpu", "--tiny", "--output", str(output)]
     done = subprocess.run(
-        [ROOT / "benchmarks/gpu.sh", "--device", "cpu", "--tiny", "--output", str(output)],
+        [ROOT / "benchmarks/gpu.sh", *options],
         env={**os.environ, "PYTHON": sys.executable},
         capture_output=True,
         text=True,

@@ -1,0 +1,1 @@
+"""What a machine with one NVIDIA GPU measures in one go: ``benchmarks/gpu.sh``."""

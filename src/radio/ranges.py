@@ -155,7 +155,7 @@ RANGES: dict[str, dict[str, Range]] = {
         "max_cost": POSITIVE,
         "context_window": count(2),
     },
-    "BatchModel": {"batch_size": count(1), "poll_seconds": POSITIVE},
+    "BatchModel": {"batch_size": count(1, 100_000), "poll_seconds": POSITIVE},
     # the APIs take no more in one batch
     "AnthropicModel": {"batch_size": count(1, 100_000), "poll_seconds": POSITIVE},
     "OpenAIModel": {"batch_size": count(1, 50_000), "poll_seconds": POSITIVE},

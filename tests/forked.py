@@ -28,6 +28,12 @@ from typing import Any, NoReturn
 
 ROOT = Path(__file__).parent.parent
 LONGEST = 1 << 20
+READ_AT_IMPORT = {
+    "HF_HUB_OFFLINE": "1",
+    # as radio sets them where nobody looks at progress bars
+    "TQDM_DELAY": "1",
+    "TQDM_MININTERVAL": "30",
+}
 
 
 class Forked:
@@ -65,11 +71,9 @@ class Forked:
         """The exit status: that of the process, or the negative number of the signal that ended
         it."""
         if self.returncode is None:
-            self._server.settimeout(timeout)
-            try:
-                self.returncode = int(self._replies.readline())
-            except TimeoutError:
-                raise subprocess.TimeoutExpired(self.args, timeout or 0) from None
+            if not select.select([self._server], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired(self.args, timeout or 0)
+            self.returncode = int(self._replies.readline())
             self._replies.close()
             self._server.close()
         return self.returncode
@@ -108,8 +112,7 @@ def _address() -> str:
         server = subprocess.Popen(
             [sys.executable, "-m", "tests.forked"],
             cwd=ROOT,
-            # both are read at import; radio sets the second where nobody looks at the bars
-            env={**os.environ, "HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1"},
+            env={**os.environ, **READ_AT_IMPORT},
             # closed with this process, by which the server knows that it has gone
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -48,6 +48,11 @@ def _check_metrics(names: Sequence[str] | None, closed_book: bool) -> None:
             f"GeneratorInTheLoop: metrics: found {unknown[0] if unknown else []!r}, expected some "
             f"of {', '.join(ANSWER_METRICS)}"
         )
+    if set(names) <= set(OVERALL_METRICS):
+        raise InputError(
+            f"GeneratorInTheLoop: metrics: found {names[0]!r} alone, a number of all questions "
+            "together; expected one of single answers too, such as accuracy"
+        )
     if closed_book and names[0] not in RIGHT:
         raise InputError(
             f"GeneratorInTheLoop: metrics: found {names[0]!r} as the first, expected one of "

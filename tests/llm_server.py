@@ -26,6 +26,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from tests import llm_files
 from tests.llm_wire import KEY, MODELS, completion, error, message
 
 ROOT = Path(__file__).parents[1]
@@ -293,6 +294,7 @@ def application(provider: Provider) -> Any:
 
     app = web.Application(client_max_size=256 * 2**20)
     app.add_routes(routes)
+    app.add_routes(llm_files.routes(provider, refused))
     return app
 
 

@@ -50,6 +50,7 @@ STAND_INS = {
     "_Distribution": radio.losses.ListNet,
     "LanguageModel": AnthropicModel,
     "ApiModel": AnthropicModel,
+    "BatchModel": AnthropicModel,
     "PromptWriter": radio.rationales.AnthropicWriter,
     "RationaleDataModule": data_modules.QuickstartDataModule,
     "Trainer": RadioTrainer,

@@ -155,8 +155,10 @@ RANGES: dict[str, dict[str, Range]] = {
         "max_cost": POSITIVE,
         "context_window": count(2),
     },
-    # the API takes no more in one batch
+    "BatchModel": {"batch_size": count(1, 100_000), "poll_seconds": POSITIVE},
+    # the APIs take no more in one batch
     "AnthropicModel": {"batch_size": count(1, 100_000), "poll_seconds": POSITIVE},
+    "OpenAIModel": {"batch_size": count(1, 50_000), "poll_seconds": POSITIVE},
     "TransformersModel": {"max_tokens": count(1), "max_length": TOKENS, "batch_size": count(1)},
     # rationales
     "PromptWriter": {"passages": count(1)},

@@ -27,7 +27,7 @@ from tests.llm_wire import KEY
 APIS = ("anthropic", "openai")
 PRICES = {
     "claude-test": {"input": 1.0, "output": 5.0, "batch": 0.5},
-    "gpt-test": {"input": 1.0, "output": 5.0},
+    "gpt-test": {"input": 1.0, "output": 5.0, "batch": 0.5},
 }
 
 
@@ -47,6 +47,20 @@ def batches(url: str, **options: Any) -> AnthropicWriter:
     return AnthropicWriter(
         "claude-test", base_url=url, mode="batches", poll_seconds=0.05, prices=PRICES, **options
     )
+
+
+def file_batches(url: str, **options: Any) -> OpenAIWriter:
+    return OpenAIWriter(
+        "gpt-test",
+        base_url=f"{url}/v1",
+        mode="batches",
+        poll_seconds=0.05,
+        prices=PRICES,
+        **options,
+    )
+
+
+WAYS = {"batches": batches, "file batches": file_batches}
 
 
 def ask(writer: PromptWriter, asked: Sequence[Question], folder: Path) -> Counter[str]:
@@ -91,11 +105,10 @@ def main(way: str, url: str, folder: str, count: str, longest: str = "") -> int:
     os.environ.update(ANTHROPIC_API_KEY=KEY, OPENAI_API_KEY=KEY)
 
     def work() -> None:
-        mine = (
-            batches(url, batch_size=250)
-            if way == "batches"
-            else writer(way, url, timeout=10.0, retries=20)
-        )
+        if way in WAYS:
+            mine: PromptWriter = WAYS[way](url, batch_size=250)
+        else:
+            mine = writer(way, url, timeout=10.0, retries=20)
         ask(mine, questions(int(count)), Path(folder))
 
     rng = random.Random(1)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from types import ModuleType
 from typing import Any, Literal, TypeVar
 
-from radio.cache import Cache
-from radio.llm.api import ApiModel
-from radio.llm.base import Call, Reply, Result
-from radio.llm.batches import Batch, Batches, GoneError
+from radio.llm.base import Call, Reply
+from radio.llm.batches import BatchApi, Orders, State
+from radio.llm.ordering import BatchModel
 from radio.llm.problems import read_reply
 from radio.ranges import check
 from radio.schema import InputError
@@ -29,7 +27,7 @@ OUTCOMES = {
 """By what the API says why an answer ended; ``written`` for all else."""
 
 
-class AnthropicModel(ApiModel):
+class AnthropicModel(BatchModel):
     """Asks Claude through the official SDK; the key comes from ``ANTHROPIC_API_KEY``.
 
     With ``mode: batches`` requests go to the Message Batches API, which answers within a day. A
@@ -55,11 +53,8 @@ class AnthropicModel(ApiModel):
         **kwargs: Any,
     ) -> None:
         check(self, locals())
-        super().__init__(model=model, **kwargs)
-        self._in_batches = mode == "batches"
-        self._batch_size = batch_size
-        self._poll_seconds = poll_seconds
-        self._progress = ""
+        in_batches = mode == "batches"
+        super().__init__(model, in_batches, batch_size, poll_seconds, **kwargs)
 
     @property
     def sdk(self) -> ModuleType:
@@ -120,89 +115,48 @@ class AnthropicModel(ApiModel):
             return [round(self.tokens(call)) for call in calls], how
         return counts, f"counted by the API on {len(calls)}"
 
-    def status(self) -> str:
-        return super().status() + self._progress
+    def batch_api(self) -> BatchApi:
+        return MessageBatches(self._client(self.sdk.Anthropic))
 
-    # Batches
 
-    def complete(self, calls: Sequence[Call], cache: Cache) -> Iterator[Result]:
-        if self._in_batches:
-            return self._complete_in_batches(calls, cache)
-        return super().complete(calls, cache)
+class MessageBatches(BatchApi):
+    """The Message Batches API.
 
-    def _complete_in_batches(self, calls: Sequence[Call], cache: Cache) -> Iterator[Result]:
-        """Collect the batches in flight, submit what is in none of them, wait for all."""
-        client = self._client(self.sdk.Anthropic)
-        batches = Batches(
-            client, cache, self.problems, self._tally, self._retries, self._poll_seconds
-        )
-        wanted = {call.key: call for call in calls}
-        waiting = batches.in_flight(wanted.keys())
-        covered = {key for batch in waiting for key in batch.keys}
-        left = [call for call in calls if call.key not in covered]
-        for start in range(0, len(left), self._batch_size):
-            part = [call.written_out() for call in left[start : start + self._batch_size]]
-            affordable = self._affordable(part)
-            if affordable:
-                orders = {call.key: {**self.body(call), **self.sampling} for call in affordable}
-                waiting.append(batches.submit(self.model, orders))
-            if self._money.stopped:
-                break
-        total = len(waiting)
-        while waiting:
-            for batch in list(waiting):
-                number = total - len(waiting) + 1
-                results = self._look(batches, batch, wanted, f"batch {number} of {total}")
-                if results is not None:
-                    yield from results
-                    batches.forget(batch)
-                    waiting.remove(batch)
-            if waiting:
-                time.sleep(self._poll_seconds)
-        self._progress = ""
+    Args:
+        client: the SDK's synchronous one, which itself tries nothing again.
+    """
 
-    def _affordable(self, calls: list[Call]) -> list[Call]:
-        """As many of these calls as ``max_cost`` allows."""
-        for number, call in enumerate(calls):
-            if not self._money.reserve(self.most(call)):
-                return calls[:number]
-        return calls
+    most_bytes = 256 * 10**6
 
-    def _look(
-        self, batches: Batches, batch: Batch, wanted: dict[str, Call], title: str
-    ) -> Iterator[Result] | None:
-        """The results of a batch; None while it is under way."""
-        try:
-            state = batches.state(batch)
-        except GoneError:
-            # results are kept for some weeks only; the next run asks anew
-            return self._all_lost(batch, wanted)
-        counts = state.request_counts
-        done = counts.succeeded + counts.errored + counts.canceled + counts.expired
-        self._progress = f", {title}: {done:,} of {len(batch.keys):,}"
-        if state.processing_status != "ended":
-            return None
-        return self._collect(batches, batch, wanted)
+    def __init__(self, client: Any) -> None:
+        self._api = client.messages.batches
 
-    def _all_lost(self, batch: Batch, wanted: dict[str, Call]) -> Iterator[Result]:
-        for key in batch.keys:
-            if call := wanted.get(key):
-                message = f"batch {batch.id} is no longer at the server"
-                yield call, self._tally.lost(call, message)
+    def create(self, orders: Orders, file: str | None) -> str:
+        # the key is a valid custom_id: 64 characters
+        requests = [{"custom_id": key, "params": body} for key, body in orders.items()]
+        return str(read_reply(self._api.create(requests=requests), "id"))
 
-    def _collect(self, batches: Batches, batch: Batch, wanted: dict[str, Call]) -> Iterator[Result]:
-        """Results of a finished batch, those that were stored before left out."""
-        for order in batches.results(batch):
-            call = wanted.get(order.custom_id)
-            if call is None:
-                continue
+    def state(self, identifier: str) -> State:
+        return _state(self._api.retrieve(identifier))
+
+    def newest(self) -> Iterator[State]:
+        return map(_state, self._api.list(limit=100))
+
+    def results(self, identifier: str) -> Iterator[tuple[str, Reply | str]]:
+        for order in self._api.results(identifier):
             if order.result.type == "succeeded":
-                yield call, self.paid(reply_of(order.result.message))
+                yield order.custom_id, reply_of(order.result.message)
                 continue
             error = getattr(getattr(order.result, "error", None), "error", None)
-            said = self.problems.clean(getattr(error, "message", "")) or "no answer"
-            message = f"batch {batch.id}: {order.result.type}: {said}"
-            yield call, self._tally.lost(call, message)
+            said = getattr(error, "message", "") or "no answer"
+            yield order.custom_id, f"{order.result.type}: {said}"
+
+
+def _state(batch: Any) -> State:
+    counts = read_reply(batch, "request_counts")
+    done = counts.succeeded + counts.errored + counts.canceled + counts.expired
+    is_over = batch.processing_status == "ended"
+    return State(batch.id, counts.processing + done, done, batch.created_at, is_over)
 
 
 def reply_of(message: Any) -> Reply:

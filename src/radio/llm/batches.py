@@ -1,9 +1,10 @@
-"""Batches at Anthropic: submitted once, found again after a crash, read to the end."""
+"""Batches at a provider: submitted once, found again after a crash, read to the end."""
 
 from __future__ import annotations
 
 import time
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,8 @@ from itertools import takewhile
 from typing import Any, TypeVar
 
 from radio.cache import Cache
-from radio.llm.problems import Problems, read_reply
+from radio.llm.base import Reply
+from radio.llm.problems import Problems
 from radio.llm.tally import Tally
 from radio.llm.tries import Tries
 from radio.schema import InputError
@@ -21,6 +23,9 @@ T = TypeVar("T")
 
 KIND = "batch"
 """The kind of the cache's entries that stand for batches in flight."""
+
+Orders = Mapping[str, Mapping[str, Any]]
+"""Bodies of requests by cache key, which is the name of the request in the batch."""
 
 
 class GoneError(Exception):
@@ -40,13 +45,61 @@ class Batch:
     model: str
     time: str
     """When it was about to be submitted, in ISO format."""
+    file: str | None = None
+    """Id of the file that holds its requests, where the interface has such files."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a server says of a batch."""
+
+    id: str
+    size: int
+    """Requests in it."""
+    done: int
+    """How many of them are over, with or without an answer."""
+    created: datetime
+    is_over: bool
+    file: str | None = None
+    """Id of the file that holds its requests."""
+    refused: str = ""
+    """Why the server began none of its requests."""
+
+
+class BatchApi(ABC):
+    """A provider's interface for batches. Its methods raise what the SDK raises."""
+
+    most_bytes: int
+    """Limit of the requests of one batch."""
+
+    def upload(self, orders: Orders) -> str | None:
+        """Send the requests in a file, which costs nothing yet; its id, or None where
+        :meth:`create` sends them."""
+        return None
+
+    @abstractmethod
+    def create(self, orders: Orders, file: str | None) -> str:
+        """Submit a batch; its id."""
+
+    @abstractmethod
+    def state(self, identifier: str) -> State:
+        """How a batch is doing."""
+
+    @abstractmethod
+    def newest(self) -> Iterator[State]:
+        """All batches of the account, the newest first."""
+
+    @abstractmethod
+    def results(self, identifier: str) -> Iterator[tuple[str, Reply | str]]:
+        """Each request's key with its reply, or with what went wrong, in any order; a request
+        that was not begun may be missing."""
 
 
 class Batches:
     """The batches of a cache at a server.
 
     Args:
-        client: the SDK's synchronous one, which itself tries nothing again.
+        api: the provider's interface.
         cache: where batches in flight are noted.
         problems: who reads the exceptions of the SDK.
         tally: where further tries are counted.
@@ -56,14 +109,14 @@ class Batches:
 
     def __init__(
         self,
-        client: Any,
+        api: BatchApi,
         cache: Cache,
         problems: Problems,
         tally: Tally,
         retries: int,
         poll_seconds: float,
     ) -> None:
-        self._api = client.messages.batches
+        self._api = api
         self._cache = cache
         self._problems = problems
         self._tally = tally
@@ -76,54 +129,73 @@ class Batches:
     def _noted(self) -> list[Batch]:
         batches = []
         for name, row in self._cache.items_json(KIND):
-            batch = Batch(name, row["id"], row["keys"], row.get("model", ""), row["time"])
-            batches.append(batch)
+            model, file = row.get("model", ""), row.get("file")
+            batches.append(Batch(name, row["id"], row["keys"], model, row["time"], file))
         return batches
 
     def _note(self, batch: Batch) -> None:
         row = {"id": batch.id, "keys": batch.keys, "model": batch.model, "time": batch.time}
+        if batch.file is not None:
+            row["file"] = batch.file
         self._cache.put_json(KIND, {batch.name: row})
 
+    def settle(self, batch: Batch, wanted: Set[str]) -> None:
+        """Remove the note, as all wanted results are stored; what only another run asks for stays
+        in it, since it is paid for."""
+        others = self._cache.missing([key for key in batch.keys if key not in wanted])
+        if others:
+            batch.keys = others
+            self._note(batch)
+        else:
+            self.forget(batch)
+
     def forget(self, batch: Batch) -> None:
-        """Remove the note: all results are stored."""
+        """Remove the note: there is nothing to come."""
         self._cache.delete([batch.name])
 
     # Requests
 
-    def submit(self, model: str, orders: Mapping[str, Mapping[str, Any]]) -> Batch:
-        """Submit a batch of bodies by cache key. Noted beforehand too: killed in between, the next
-        run finds it at the server."""
+    def submit(self, model: str, orders: Orders) -> Batch:
+        """Submit a batch. Noted beforehand too: killed in between, the next run finds it at the
+        server.
+
+        Raises:
+            InputError: the server does not take it, or it is not known whether it did.
+        """
+        file = self._patiently(partial(self._api.upload, orders))
         now = datetime.now(UTC).isoformat()
-        batch = Batch(f"batch-{uuid.uuid4().hex}", None, list(orders), model, now)
+        batch = Batch(f"batch-{uuid.uuid4().hex}", None, list(orders), model, now, file)
         self._note(batch)
-        # the key is a valid custom_id: 64 characters
-        requests = [{"custom_id": key, "params": body} for key, body in orders.items()]
-        batch.id = self._patiently(
-            lambda: read_reply(self._api.create(requests=requests), "id"), paid=True
-        )
+        batch.id = self._patiently(partial(self._api.create, orders, file), paid=True)
         self._note(batch)
         return batch
 
-    def state(self, batch: Batch) -> Any:
-        """What the server says of a batch.
+    def state(self, batch: Batch) -> State:
+        """What the server says of a batch that it took.
 
         Raises:
             GoneError: it knows no such batch.
         """
-        return self._patiently(partial(self._retrieve, batch.id))
+        return self._known(partial(self._api.state, str(batch.id)))
 
-    def results(self, batch: Batch) -> Iterator[Any]:
-        """Results of a finished batch, each once, however often the connection breaks."""
+    def results(self, batch: Batch) -> Iterator[tuple[str, Reply | str]]:
+        """Results of a finished batch, each once, however often the connection breaks.
+
+        Raises:
+            GoneError: the server keeps them no longer.
+        """
         seen: set[str] = set()
         tries = Tries(self._retries)
         while True:
             try:
-                for result in self._api.results(batch.id):
-                    if result.custom_id not in seen:
-                        seen.add(result.custom_id)
-                        yield result
+                for key, result in self._api.results(str(batch.id)):
+                    if key not in seen:
+                        seen.add(key)
+                        yield key, result
                 return
             except self._expected as error:
+                if self._problems.is_missing(error):
+                    raise GoneError from None
                 problem = self._problems.read(error)
             # a page of something else has no result at all
             self._wait(tries.wait(problem, reached=bool(seen)))
@@ -153,37 +225,32 @@ class Batches:
         """The id of a batch that the server took just before this process was killed; None if it
         did not."""
         known = {batch.id for batch in self._noted()}
-        # clocks differ; the number of requests and, once they are there, the results say whether it
-        # is the one
+        # clocks differ; the file of the requests says whether it is the one, or else their number
+        # and, once they are there, the results
         earliest = datetime.fromisoformat(lost.time) - timedelta(minutes=5)
-        for found in self._patiently(lambda: self._since(earliest)):
-            counts = found.request_counts
-            done = counts.succeeded + counts.errored + counts.canceled + counts.expired
-            if found.id in known or counts.processing + done != len(lost.keys):
+        for found in self._patiently(partial(self._since, earliest)):
+            if found.id in known:
                 continue
-            try:
-                while found.processing_status != "ended":
-                    time.sleep(self._poll_seconds)
-                    found = self._patiently(partial(self._retrieve, found.id))
-                first = self._patiently(partial(self._first_result, found.id))
-            except GoneError:
-                continue
-            if first.custom_id in lost.keys:
-                return str(found.id)
+            if lost.file is not None:
+                if found.file == lost.file:
+                    return found.id
+            elif found.size == len(lost.keys) and self._first_key(found) in lost.keys:
+                return found.id
         return None
 
-    def _since(self, earliest: datetime) -> list[Any]:
-        """The batches at the server that were made after a time; it lists the newest first."""
-        listed = self._api.list(limit=100)
-        return list(takewhile(lambda batch: batch.created_at >= earliest, listed))
+    def _since(self, earliest: datetime) -> list[State]:
+        """The batches at the server that were made after a time."""
+        return list(takewhile(lambda state: state.created >= earliest, self._api.newest()))
 
-    def _retrieve(self, identifier: str | None) -> Any:
-        batch = self._api.retrieve(identifier)
-        read_reply(batch, "request_counts")
-        return batch
-
-    def _first_result(self, identifier: str) -> Any:
-        return next(iter(self._api.results(identifier)))
+    def _first_key(self, state: State) -> str | None:
+        """The key of the first result of a batch, once there is one; None if it is gone."""
+        try:
+            while not state.is_over:
+                time.sleep(self._poll_seconds)
+                state = self._known(partial(self._api.state, state.id))
+            return self._known(lambda: next(iter(self._api.results(state.id)))[0])
+        except GoneError:
+            return None
 
     # Patience
 
@@ -199,12 +266,28 @@ class Batches:
         self._tally.retried += 1
         time.sleep(seconds)
 
+    def _known(self, request: Callable[[], T]) -> T:
+        """The result of a request about a batch, after as many tries as it takes.
+
+        Raises:
+            GoneError: the server knows no such batch.
+        """
+
+        def asked() -> T:
+            try:
+                return request()
+            except self._expected as error:
+                if self._problems.is_missing(error):
+                    raise GoneError from None
+                raise
+
+        return self._patiently(asked)
+
     def _patiently(self, request: Callable[[], T], *, paid: bool = False) -> T:
         """The result of a request, after as many tries as it takes; one that is ``paid`` is not
         repeated if it may have been accepted.
 
         Raises:
-            GoneError: the server knows no such batch.
             InputError: there is no result.
         """
         tries = Tries(self._retries)
@@ -214,8 +297,6 @@ class Batches:
                 self._reached = True
                 return result
             except self._expected as error:
-                if self._problems.is_missing(error) and not paid:
-                    raise GoneError from None
                 problem = self._problems.read(error)
                 may_be_accepted = not self._problems.is_refusal(error) and not problem.unreachable
             if paid and may_be_accepted:

@@ -37,6 +37,13 @@ def load_tokenizer(
     path = folder or resolve_model(name)
     if gguf_file is not None:
         check_gguf(name, gguf_file)
+        # transformers would mix the two, and take the special tokens of neither
+        if Path(path, "tokenizer.json").is_file():
+            raise refused(
+                name,
+                f"tokenizer.json lies beside {gguf_file}, which has a tokenizer of its own; move "
+                "the GGUF file to a folder of its own",
+            )
         options["gguf_file"] = gguf_file
     else:
         check_folder(name)

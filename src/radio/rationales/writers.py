@@ -134,7 +134,8 @@ class OpenAIWriter(PromptWriter):
     """Asks OpenAI, or a server that speaks its interface (:class:`radio.llm.openai.OpenAIModel`).
 
     Needs ``pip install 'radio-rag[openai]'``. The key comes from ``OPENAI_API_KEY``; with a
-    ``base_url`` it may be missing, as local servers need none.
+    ``base_url`` it may be missing, as local servers need none. With ``mode: batches`` requests go
+    to OpenAI's Batch API, at half the price within a day.
 
     Args:
         model: its name at the provider.

@@ -64,7 +64,7 @@ def main() -> None:
     args, clock = arguments(), Clock()
     warmup, timed = read_groups(args)
     # ranking in the precision that is compared: without, evaluations are in fp32
-    settings = {"max_length": args.max_length, "evaluation_precision": "trainer"}
+    settings = {"max_length": args.max_length, "evaluation_precision": "trainer"} | args.settings
     reranker = CrossEncoder(args.model, loss=InfoNCE(), lr=1e-5, **settings)
     trainer = RadioTrainer(
         accelerator="cpu",

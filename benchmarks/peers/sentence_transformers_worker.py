@@ -1,4 +1,4 @@
-"""sentence-transformers: CrossEncoderTrainer with ListNetLoss; CrossEncoder.predict.
+"""sentence-transformers: CrossEncoderTrainer with ListNetLoss.
 
 The labels of the list are so far apart that the softmax of ListNetLoss makes the positive 1 and the
 others 0, which is InfoNCE over the group. The loss tokenises, and takes all pairs of a step at
@@ -11,8 +11,7 @@ from __future__ import annotations
 import tempfile
 from typing import Any
 
-import torch
-from common import Clock, arguments, pairs, read_groups
+from common import Clock, arguments, read_groups
 from datasets import Dataset
 from hugging_face import Timer, training_arguments
 from sentence_transformers import CrossEncoder
@@ -32,20 +31,6 @@ def in_order(dataset: Any, batch_size: int, drop_last: bool, **kwargs: Any) -> D
 def main() -> None:
     args, clock = arguments(), Clock()
     warmup, timed = read_groups(args)
-    if args.task == "rank":
-        kwargs = {"dtype": torch.bfloat16} if args.dtype == "bf16" else {}
-        model = CrossEncoder(
-            args.model, max_length=args.max_length, device="cpu", model_kwargs=kwargs
-        )
-        clock.start()
-        model.predict(pairs(warmup), activation_fn=torch.nn.Identity(), show_progress_bar=False)
-        clock.tick()
-        scores = model.predict(
-            pairs(timed), activation_fn=torch.nn.Identity(), show_progress_bar=False
-        )
-        clock.tick()
-        clock.report(args, "sentence-transformers", scores.tolist())
-        return
     groups = warmup + timed
     model = CrossEncoder(args.model, num_labels=1, max_length=args.max_length, device="cpu")
     data = {

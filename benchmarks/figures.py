@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from benchmarks.runs import interval
 
 METRICS = {
-    "ndcg@5": "nDCG@5",
+    "nDCG@5": "nDCG@5",
     "answer_in_context@1": "answer in top 1",
     "answer_in_context@3": "in top 3",
     "answer_in_context@5": "in top 5",
@@ -22,18 +22,18 @@ METRICS = {
     "f1@3": "F1, reads 3",
     "f1@5": "F1, reads 5",
     # against the annotated passages
-    "gold_ndcg@5": "gold nDCG@5",
-    "gold_precision@1": "gold in top 1",
+    "gold_nDCG@5": "gold nDCG@5",
+    "gold_P@1": "gold in top 1",
 }
 COMPARED = [
-    "ndcg@5",
+    "nDCG@5",
     "answer_in_context@1",
     "em@1",
     "f1@1",
     "em@3",
     "em@5",
-    "gold_ndcg@5",
-    "gold_precision@1",
+    "gold_nDCG@5",
+    "gold_P@1",
 ]
 
 Values = dict[str, dict[str, float]]

@@ -134,36 +134,36 @@ def main() -> None:
     folders: list[Path] = []
     for loss in losses:
         tried = {
-            rate: summary([fit(loss, files, "held_out", rate, 0)], "tuned", "ndcg@5")[0].mean()
+            rate: summary([fit(loss, files, "held_out", rate, 0)], "tuned", "nDCG@5")[0].mean()
             for rate in RATES
         }
         rate = max(tried, key=lambda r: tried[r])
         folders = [fit(loss, files, "dev", rate, seed) for seed in SEEDS]
         row: dict[str, Any] = {"loss": loss, "rate": rate}
-        for metric in ("ndcg@5", "precision@1", "em", "f1"):
+        for metric in ("nDCG@5", "P@1", "em", "f1"):
             tuned, seeds = summary(folders, "tuned", metric)
             row[metric] = tuned
             row[f"{metric}/difference"] = tuned - summary(folders, "base", metric)[0]
             row[f"{metric}/spread"] = max(seeds) - min(seeds)
         rows.append(row)
-        print(loss, rate, interval(row["ndcg@5"]), interval(row["ndcg@5/difference"]), flush=True)
+        print(loss, rate, interval(row["nDCG@5"]), interval(row["nDCG@5/difference"]), flush=True)
     write(rows, folders, options.questions)
 
 
 def write(rows: list[dict[str, Any]], folders: list[Path], questions: int) -> None:
     """The page, best difference first."""
-    rows.sort(key=lambda row: -row["ndcg@5/difference"].mean())
+    rows.sort(key=lambda row: -row["nDCG@5/difference"].mean())
     lines = [
         "| loss | lr | nDCG@5 | - base | spread | EM | - base | F1 - base |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for name in ("retriever", "base"):
-        ndcg, em = (summary(folders[:1], name, metric)[0] for metric in ("ndcg@5", "em"))
+        ndcg, em = (summary(folders[:1], name, metric)[0] for metric in ("nDCG@5", "em"))
         lines.append(f"| *{name}* | | {interval(ndcg)} | | | {interval(em)} | | |")
     for row in rows:
         lines.append(
-            f"| {row['loss']} | {row['rate']:g} | {interval(row['ndcg@5'])} | "
-            f"{interval(row['ndcg@5/difference'])} | {100 * row['ndcg@5/spread']:.1f} | "
+            f"| {row['loss']} | {row['rate']:g} | {interval(row['nDCG@5'])} | "
+            f"{interval(row['nDCG@5/difference'])} | {100 * row['nDCG@5/spread']:.1f} | "
             f"{interval(row['em'])} | {interval(row['em/difference'])} | "
             f"{interval(row['f1/difference'])} |"
         )

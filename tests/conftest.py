@@ -228,6 +228,59 @@ def tiny_reader(tiny_bert: str, tmp_path_factory: pytest.TempPathFactory) -> str
     return str(folder)
 
 
+@pytest.fixture(scope="session")
+def tiny_generator(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Folder of a random causal model."""
+    return make_tiny_generator(tmp_path_factory.mktemp("generator"), "causal")
+
+
+@pytest.fixture(scope="session")
+def tiny_t5(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Folder of a random encoder-decoder."""
+    return make_tiny_generator(tmp_path_factory.mktemp("t5"), "t5")
+
+
+def make_tiny_generator(folder: Path, kind: str) -> str:
+    """A random language model whose words are answers to the tasks, so that some of its replies can
+    be read; returns its folder."""
+    import torch
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import (
+        LlamaConfig,
+        LlamaForCausalLM,
+        PreTrainedModel,
+        PreTrainedTokenizerFast,
+        T5Config,
+        T5ForConditionalGeneration,
+    )
+
+    words = ["<pad>", "</s>", "<unk>", *"A B C D SUPPORTS REFUTES yes no".split(), *WORDS]
+    words += [f"captain{number}" for number in range(8)]
+    vocabulary = {word: number for number, word in enumerate(words)}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
+    )
+    fast.save_pretrained(folder)
+    torch.manual_seed(5)
+    size = {"vocab_size": len(words), "pad_token_id": 0, "eos_token_id": 1}
+    network: PreTrainedModel
+    if kind == "t5":
+        shape = {"d_model": 32, "d_kv": 8, "d_ff": 64, "num_layers": 2, "num_heads": 4}
+        network = T5ForConditionalGeneration(T5Config(decoder_start_token_id=0, **shape, **size))
+    else:
+        shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
+        shape |= {"num_attention_heads": 4, "max_position_embeddings": 4096}
+        network = LlamaForCausalLM(LlamaConfig(**shape, **size))
+    # larger weights: a random model of the usual scale says the same to every prompt
+    for name, parameter in network.named_parameters():
+        if parameter.dim() > 1 and "embed" not in name and "shared" not in name:
+            parameter.data *= 20 if kind == "causal" else 6
+    network.save_pretrained(folder)
+    return str(folder)
+
+
 @pytest.fixture
 def radio(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]

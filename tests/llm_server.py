@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import hashlib
 import itertools
 import json
 import random
@@ -29,6 +30,10 @@ from tests.llm_wire import KEY, MODELS, completion, error, message
 
 ROOT = Path(__file__).parents[1]
 FAULTS = ("429", "500", "529", "drop", "stall", "truncate", "refusal")
+PAID = ("refusal", "empty", "cut")
+"""Faults of an answer that is sent in full: it is of no use, and charged for."""
+ON_DEMAND = (*FAULTS, "html", "empty", "cut")
+PAGE = "<!doctype html><html><head><title>502</title></head><body>Bad gateway</body></html>"
 
 
 class Provider:
@@ -38,6 +43,7 @@ class Provider:
         self.args = args
         self.rng = random.Random(args.seed)
         self.answered: Counter[str] = Counter()
+        self.paid: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
         self.calls: Counter[str] = Counter()
         self.in_flight = self.most_in_flight = 0
@@ -111,7 +117,7 @@ def application(provider: Provider) -> Any:
         fault = provider.fault()
         if "too long" in question:
             return error(400, "invalid_request_error", "prompt is too long", api)
-        if fault and fault != "refusal":
+        if fault and fault not in PAID:
             provider.faults[fault] += 1
         if args.latency:
             await asyncio.sleep(args.latency * (0.5 + random.random()))
@@ -128,8 +134,15 @@ def application(provider: Provider) -> Any:
             await asyncio.sleep(args.stall)
             request.transport.close()
             return web.Response()
+        if fault == "html":
+            # what a proxy says of a server that is away
+            return web.Response(text=PAGE, content_type="text/html")
+        found = re.search(args.find, body["messages"][-1]["content"]) if args.find else None
+        text = found[0] if found else None
+        text = "" if fault == "empty" else text
+        kind = {"refusal": "refused", "cut": "cut"}.get(fault or "")
         data = json.dumps(
-            make(body, next(provider.numbers), refuse=fault == "refusal", question=question)
+            make(body, next(provider.numbers), kind=kind, question=question, text=text)
         ).encode()
         if fault == "truncate":
             # half of them say that more was to come, half are complete HTTP with half of the JSON
@@ -146,7 +159,10 @@ def application(provider: Provider) -> Any:
         await response.write(data)
         await response.write_eof()
         provider.answered[question] += 1
-        provider.faults["refusal"] += fault == "refusal"
+        asked = json.dumps([body.get("system"), body["messages"]])
+        provider.paid[hashlib.sha256(asked.encode()).hexdigest()] += 1
+        if fault in PAID:
+            provider.faults[fault] += 1
         return response
 
     @routes.post("/v1/messages")
@@ -216,7 +232,7 @@ def application(provider: Provider) -> Any:
                 number = next(provider.numbers)
                 result = {
                     "type": "succeeded",
-                    "message": message(params, number, refuse=False, question=question),
+                    "message": message(params, number, question=question),
                 }
             results.append({"custom_id": order["custom_id"], "result": result})
         provider.rng.shuffle(results)
@@ -266,6 +282,7 @@ def application(provider: Provider) -> Any:
         return web.json_response(
             {
                 "answered": dict(provider.answered),
+                "paid": dict(provider.paid),
                 "faults": dict(provider.faults),
                 "calls": dict(provider.calls),
                 "most_in_flight": provider.most_in_flight,
@@ -286,7 +303,10 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port-file", type=Path, required=True)
     parser.add_argument("--faults", type=float, default=0.0, help="share of the requests that fail")
-    parser.add_argument("--kinds", nargs="*", choices=FAULTS)
+    parser.add_argument("--kinds", nargs="*", choices=ON_DEMAND)
+    parser.add_argument(
+        "--find", help="reply with what this expression finds in the prompt, if anything"
+    )
     parser.add_argument("--latency", type=float, default=0.0, help="seconds, times 0.5 to 1.5")
     parser.add_argument("--retry-after", type=float, default=0.05)
     parser.add_argument("--stall", type=float, default=30.0)

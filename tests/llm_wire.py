@@ -31,10 +31,18 @@ def rationale(body: dict[str, Any], question: str) -> str:
     return f"Because of the facts, the answer to {question!r}{answer} is right."
 
 
-def message(body: dict[str, Any], number: int, *, refuse: bool, question: str) -> dict[str, Any]:
-    """A response of the Messages API."""
-    cut = "cut me" in question
-    text = "" if refuse else rationale(body, question)
+def message(
+    body: dict[str, Any],
+    number: int,
+    *,
+    question: str,
+    kind: str | None = None,
+    text: str | None = None,
+) -> dict[str, Any]:
+    """A response of the Messages API: whole, ``refused`` or ``cut``; with this text, or else with a
+    rationale."""
+    cut, refuse = kind == "cut" or "cut me" in question, kind == "refused"
+    text = "" if refuse else rationale(body, question) if text is None else text
     return {
         "id": f"msg_{number:06}",
         "type": "message",
@@ -52,10 +60,18 @@ def message(body: dict[str, Any], number: int, *, refuse: bool, question: str) -
     }
 
 
-def completion(body: dict[str, Any], number: int, *, refuse: bool, question: str) -> dict[str, Any]:
-    """A response of the chat completions API."""
-    cut = "cut me" in question
-    text = rationale(body, question)
+def completion(
+    body: dict[str, Any],
+    number: int,
+    *,
+    question: str,
+    kind: str | None = None,
+    text: str | None = None,
+) -> dict[str, Any]:
+    """A response of the chat completions API: whole, ``refused`` or ``cut``; with this text, or
+    else with a rationale."""
+    cut, refuse = kind == "cut" or "cut me" in question, kind == "refused"
+    text = rationale(body, question) if text is None else text
     answer = {
         "role": "assistant",
         "content": None if refuse else text,

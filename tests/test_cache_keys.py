@@ -21,7 +21,15 @@ import radio
 from radio.cache import Cache
 from radio.encoders import Encoder
 from radio.fingerprints import Fingerprinted, fingerprint, path_fingerprint
-from radio.generators import ExtractiveReader, Generator, Prompt, SpanReader
+from radio.generators import (
+    AnthropicGenerator,
+    ExtractiveReader,
+    Generator,
+    OpenAIGenerator,
+    Prompt,
+    SpanReader,
+    TransformersGenerator,
+)
 from radio.models import files as model_files
 from radio.models import model_fingerprint
 from radio.rationales import (
@@ -73,6 +81,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 PARTS: dict[str, tuple[Callable[[], Fingerprinted], str]] = {
     "AnswerMatch": (AnswerMatch, "c6f2a924a9f181e6"),
+    "AnthropicGenerator": (AnthropicGenerator, "985e5f33cd1e6fe8"),
     "AnthropicWriter": (AnthropicWriter, "16d238fab6a638c2"),
     "BM25": (BM25, "e1caeda4a9f663a3"),
     "Blend": (Blend, "c90eaaf4d30cd90b"),
@@ -82,6 +91,7 @@ PARTS: dict[str, tuple[Callable[[], Fingerprinted], str]] = {
     "Gated": (Gated, "de5afd5d069bdc5d"),
     "GoldPassages": (GoldPassages, "bd8e6d08f8b55241"),
     "NLIJudge": (NLIJudge, "dd192294ebebb350"),
+    "OpenAIGenerator": (lambda: OpenAIGenerator("gpt-4o-mini"), "a38c0d77afa5b2ec"),
     "OpenAIWriter": (lambda: OpenAIWriter("gpt-4o-mini"), "48ae240b978a76b0"),
     "Precomputed": (lambda: Precomputed("run.trec"), "f08f688b261881ce"),
     "QualityChecks": (QualityChecks, "2c3f8af4b5bff301"),
@@ -89,6 +99,7 @@ PARTS: dict[str, tuple[Callable[[], Fingerprinted], str]] = {
     "Recorded": (lambda: Recorded("rationales.jsonl"), "37a197aa4150dae3"),
     "RetrievalScore": (RetrievalScore, "f799517c41fd3f41"),
     "SpanReader": (SpanReader, "510dd3cd6d924f0e"),
+    "TransformersGenerator": (lambda: TransformersGenerator("m"), "f98bf846edaa22f2"),
     "TransformersWriter": (lambda: TransformersWriter("m"), "14ff86725b060ff7"),
 }
 
@@ -242,7 +253,7 @@ def test_a_shipped_class_without_an_identity_is_refused(monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize(
     "make",
-    [Encoder, ExtractiveReader, NLIJudge, TransformersWriter],
+    [Encoder, ExtractiveReader, NLIJudge, TransformersGenerator, TransformersWriter],
     ids=lambda kind: kind.__name__,
 )
 def test_how_a_path_is_spelt_changes_no_key_and_what_is_in_the_folder_does(
@@ -259,7 +270,7 @@ def test_how_a_path_is_spelt_changes_no_key_and_what_is_in_the_folder_does(
 
 @pytest.mark.parametrize(
     "make",
-    [Encoder, ExtractiveReader, NLIJudge, TransformersWriter],
+    [Encoder, ExtractiveReader, NLIJudge, TransformersGenerator, TransformersWriter],
     ids=lambda kind: kind.__name__,
 )
 def test_a_hub_model_counts_by_name_and_revision(

@@ -132,7 +132,7 @@ MISTAKES: dict[str, tuple[Callable[[Path], object], list[str], list[str]]] = {
             "--trainer.callbacks.init_args.metrics",
             "[ndgc@5]",
         ],
-        ["ndgc@5", "ndcg@k"],
+        ["ndgc@5", "did you mean 'nDCG@5'?"],
     ),
 }
 

@@ -60,7 +60,7 @@ def test_training_without_validation_says_that_the_last_weights_are_taken(
     radio: Radio, tiny_run: list[str]
 ) -> None:
     with pytest.warns(
-        UserWarning, match="'validation/ndcg@5' is never computed: found no validation questions"
+        UserWarning, match="'validation/nDCG@5' is never computed: found no validation questions"
     ):
         status, _, _ = radio("fit", *tiny_run, "--data.init_args.validation", "null")
     assert status == 0

@@ -43,11 +43,11 @@ def test_the_last_weights_are_kept_when_nothing_is_validated(
     (tmp_path / "best.yaml").write_text(
         "trainer:\n  callbacks:\n  - class_path: RankEvaluation\n  - class_path: "
         f"{MODEL_CHECKPOINT}\n    init_args:\n"
-        "      monitor: validation/ndcg@5\n      mode: max\n      filename: best\n"
+        "      monitor: validation/nDCG@5\n      mode: max\n      filename: best\n"
     )
     unseen = ["--config", "best.yaml", "--trainer.limit_val_batches", "0", *FAST]
     with pytest.warns(
-        UserWarning, match=r"no checkpoint was written \(validation/ndcg@5 did not come up\)"
+        UserWarning, match=r"no checkpoint was written \(validation/nDCG@5 did not come up\)"
     ):
         status, _, err = radio("fit", *tiny_run, *unseen)
     assert status == 0, err

@@ -10,9 +10,11 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests import forked
 from tests.conftest import PATIENCE, make_world, read_jsonl, write_jsonl
 
 pytestmark = pytest.mark.slow
@@ -20,6 +22,7 @@ pytestmark = pytest.mark.slow
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 PARTS = '''
+import re
 import lightning as L
 from radio.generators import Generator
 from radio.rerankers import BiEncoder
@@ -43,6 +46,21 @@ class Diary(L.Callback):
     def on_validation_end(self, trainer, pl_module):
         if trainer.is_global_zero:
             print("validation/loss", float(trainer.callback_metrics["validation/loss"]))
+
+class Scholar(Generator):
+    """Answers with the first captain it reads of; without any passage it guesses. Each answer is
+    noted, by whichever process gave it."""
+
+    def answer(self, prompts):
+        answers = []
+        with open("asked.txt", "a") as file:
+            for prompt in prompts:
+                text = " ".join(passage.contents for passage in prompt.passages)
+                captains = re.findall("captain[0-9]+", text) or ["captain4"]
+                answers.append(captains[0])
+                ids = [passage.id for passage in prompt.passages]
+                file.write(f"{prompt.question.id} {ids}\\n")
+        return answers
 
 class Refuses(Generator):
     """Only the first process asks it."""
@@ -72,12 +90,10 @@ def two(tiny_run: list[str], tmp_path: Path) -> Run:
         environment["PYTHONPATH"] = os.pathsep.join(
             [str(tmp_path), os.environ.get("PYTHONPATH", "")]
         )
-        return subprocess.run(
+        return forked.run(
             [sys.executable, "-m", "radio", command, *tiny_run, *devices, *arguments],
             cwd=tmp_path,
             env=environment,
-            capture_output=True,
-            text=True,
             # against a hang, and no measure of speed
             timeout=PATIENCE,
         )
@@ -135,8 +151,8 @@ def test_the_validation_loss_is_that_of_one_process_also_where_one_has_no_ration
         orders.append([(row["question_id"], row["tuned"]["passage_ids"]) for row in rows])
         metrics = json.loads((tmp_path / f"runs/on{processes}/metrics.json").read_text())
         assert metrics["questions"]["validation"] == 3
-        assert metrics["counts"]["validation"]["teacher_mrr"] == 2
-        assert set(metrics["differences"]["validation"]["tuned - base"]["mrr"].values()) == {
+        assert metrics["counts"]["validation"]["teacher_RR@10"] == 2
+        assert set(metrics["differences"]["validation"]["tuned - base"]["RR@10"].values()) == {
             0.0,
             3.0,
         }
@@ -179,3 +195,48 @@ def test_a_generator_that_stops_the_first_process_stops_the_other(two: Run, tmp_
     assert "the generator has no more credit" in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stderr.count("radio: error:") == 1
+
+
+def without_times(document: Any) -> Any:
+    """A part of ``metrics.json`` without what the clock says."""
+    if isinstance(document, dict):
+        return {key: without_times(v) for key, v in document.items() if key != "seconds"}
+    return [without_times(part) for part in document] if isinstance(document, list) else document
+
+
+@pytest.mark.parametrize("count", [7, 1])
+def test_what_a_generator_makes_of_the_rankings_is_exactly_that_of_one_process(
+    count: int, two: Run, tmp_path: Path
+) -> None:
+    make_world(tmp_path / "world", topics=25)
+    path = tmp_path / "world/validation.jsonl"
+    annotated = []
+    for row in read_jsonl(path)[:count]:
+        place = row["golden_answers"][0].replace("captain", "port")
+        annotated.append({**row, "metadata": {"gold_ids": [f"{place}-0"]}})
+    write_jsonl(path, annotated)
+    (tmp_path / "parts.py").write_text(PARTS)
+    settings = {
+        "name": "scholar",
+        "generator": {"class_path": "parts.Scholar"},
+        "top_k": [1, 3],
+        "closed_book": True,
+        "rankings": ["random", "retriever", "base", "tuned", "teacher", "annotated"],
+    }
+    callback = {"class_path": "GeneratorInTheLoop", "init_args": settings}
+    callbacks = json.dumps([{"class_path": "RankEvaluation"}, callback])
+    found = {}
+    for processes in (1, 2):
+        name = f"on{processes}"
+        own = ["--data.init_args.cache_dir", name, "--trainer.callbacks", callbacks]
+        done = two("validate", "--name", name, *own, processes=processes)
+        assert done.returncode == 0, done.stdout + done.stderr
+        metrics = json.loads((tmp_path / f"runs/{name}/metrics.json").read_text())
+        rows = read_jsonl(tmp_path / f"runs/{name}/predictions.jsonl")
+        asked = (tmp_path / "asked.txt").read_text().splitlines()
+        (tmp_path / "asked.txt").unlink()
+        assert len(asked) == len(set(asked)), "nobody asks what another one has asked"
+        found[processes] = without_times(metrics), sorted(asked), len(rows)
+        assert metrics["validation"]["annotated"]["scholar_em@1"] == 1
+        assert metrics["questions"]["validation"] == len(rows) == count
+    assert found[2] == found[1]

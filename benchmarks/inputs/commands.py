@@ -111,7 +111,7 @@ INPUTS = [
         "fit without validation questions",
         command("fit", "--data.init_args.validation", "null"),
         0,
-        r"monitor 'validation/ndcg@5' is never computed: found no validation questions",
+        r"monitor 'validation/nDCG@5' is never computed: found no validation questions",
     ),
     Input(
         "fit without training questions",

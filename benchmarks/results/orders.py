@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from radio.generators import ExtractiveReader
     from radio.teachers import Teacher
 
-RANKING_METRICS = ["ndcg@5", "precision@1"]
+RANKING_METRICS = ["nDCG@5", "P@1"]
 DEPTHS = (1, 3, 5)
 """How many passages the reader is given, each in turn."""
 
@@ -42,8 +42,10 @@ def the_reader() -> ExtractiveReader:
 
 def read_alike(data: RationaleDataModule, split: str, ranking: Run) -> Values:
     """What the callbacks of the runs compute, for any ranking of the same candidates."""
-    from radio.evaluation.measure import ranking_numbers, read
-    from radio.generators import ask
+    from radio.evaluation.answers import ANSWER_METRICS, answer_numbers
+    from radio.evaluation.measure import Numbers, ranking_numbers
+    from radio.evaluation.reading import read
+    from radio.generators import Answer, Prompt, ask
 
     examples = {}
     run: Run = {}
@@ -55,15 +57,28 @@ def read_alike(data: RationaleDataModule, split: str, ranking: Run) -> Values:
     numbers = ranking_numbers(run, examples, data.corpus, RANKING_METRICS)
     for question_id, by_metric in numbers.items():
         for metric, value in by_metric.items():
-            # "precision@1" is "answer in top 1" by another name
+            # "P@1" is "answer in top 1" by another name
             if metric in values:
                 values[metric][question_id] = value
+
+    def judge(prompt: Prompt, answer: Answer) -> tuple[str | None, Numbers]:
+        return answer.text, answer_numbers(prompt, answer.text, answer.text, ANSWER_METRICS)
+
     readings = read(
-        {"": run}, examples, data.corpus, DEPTHS, lambda prompts: ask(reader, prompts, data.cache)
+        {"": run},
+        examples,
+        data.corpus,
+        DEPTHS,
+        task="open_qa",
+        closed_book=False,
+        ask=lambda prompts: ask(reader, prompts, data.cache),
+        judge=judge,
     )
-    for reading in readings:
+    for reading in readings.read:
         for metric, value in reading.numbers.items():
-            values[f"{metric}@{reading.top_k}"][reading.prompt.question.id] = value
+            name = f"{metric}@{reading.depth}"
+            if name in values:
+                values[name][reading.prompt.question.id] = value
     return values
 
 

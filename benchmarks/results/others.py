@@ -7,7 +7,7 @@ from benchmarks.results.fits import base, fit, transfer, tried
 from benchmarks.results.settings import MODULES, OTHER_TRIALS, SEEDS, TRANSFER
 from benchmarks.runs import interval
 
-OTHER_METRICS = ["ndcg@5", "gold_ndcg@5", "answer_in_context@1", "em@1", "f1@1"]
+OTHER_METRICS = ["nDCG@5", "gold_nDCG@5", "answer_in_context@1", "em@1", "f1@1"]
 
 
 def moves(name: str, tuned: Values, before: Values) -> str:

@@ -15,7 +15,7 @@ from benchmarks.runs import interval
 
 def trials() -> list[str]:
     """What each change of the best recipe does, one seed each, on the dev questions."""
-    metrics = ["ndcg@5", "answer_in_context@1", "em@1", "f1@1"]
+    metrics = ["nDCG@5", "answer_in_context@1", "em@1", "f1@1"]
     lines = ["| dev, minus base | " + " | ".join(METRICS[m] for m in metrics) + " | arguments |"]
     lines.append("|---" * (len(metrics) + 2) + "|")
     for name, more in TRIALS.items():
@@ -33,7 +33,7 @@ def trials() -> list[str]:
 
 def fit_check() -> list[str]:
     """How well the questions that were trained on are answered, beside those that were not."""
-    metric = {"ndcg@5": "nDCG@5", "precision@1": "answer in top 1"}
+    metric = {"nDCG@5": "nDCG@5", "P@1": "answer in top 1"}
     lines = [
         "| | "
         + " | ".join(f"{where}: {m}" for where in ("train", "dev") for m in metric.values())

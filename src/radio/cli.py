@@ -71,11 +71,17 @@ class RadioCLI(LightningCLI):
         return found
 
     def _add_subcommands(self, parser: LightningArgumentParser, **kwargs: Any) -> None:
-        """As Lightning does, for commands that are no methods of the trainer too."""
+        """As Lightning does, for commands that are no methods of the trainer too.
+
+        Those that are not run get their own options alone: the arguments of trainer, model and
+        data take most of the time.
+        """
         self._subcommand_parsers: dict[str, LightningArgumentParser] = {}
         self._functions = {name: command.load() for name, command in configured().items()}
         added = parser.add_subcommands()
+        run = sys.argv[1] if len(sys.argv) > 1 else None
         for name in self.subcommands():
+            self._with_parts = name == run or run not in self.subcommands()
             function = self._functions.get(name) or getattr(RadioTrainer, name)
             about = (getdoc(function) or "").partition("\n")[0]
             own = self._prepare_subcommand_parser(RadioTrainer, name, description=about)
@@ -99,6 +105,10 @@ class RadioCLI(LightningCLI):
         if subcommand == "predict":
             parser.set_defaults(return_predictions=False)
         return parser
+
+    def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        if self._with_parts:
+            super().add_core_arguments_to_parser(parser)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument(

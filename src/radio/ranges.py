@@ -153,6 +153,7 @@ RANGES: dict[str, dict[str, Range]] = {
         "tokens_per_minute": count(1),
         "prices": NOT_NEGATIVE,
         "max_cost": POSITIVE,
+        "context_window": count(2),
     },
     # the API takes no more in one batch
     "AnthropicModel": {"batch_size": count(1, 100_000), "poll_seconds": POSITIVE},
@@ -170,7 +171,11 @@ RANGES: dict[str, dict[str, Range]] = {
         "min_similarity": Range(-1, 1),
     },
     # callbacks
-    "GeneratorInTheLoop": {"top_k": count(1), "every_n_epochs": count(1)},
+    "GeneratorInTheLoop": {
+        "top_k": count(1),
+        "every_n_epochs": count(1),
+        "max_questions": count(1),
+    },
     "CollapseGuard": {
         "min_spread": Range(0, 1, above=True, below=True),
         "patience": count(1),

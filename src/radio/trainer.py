@@ -14,6 +14,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from radio.callbacks import rankings_of
 from radio.config import plan
 from radio.data.module import RationaleDataModule, datamodule_of
+from radio.models.limits import computes_in_bf16
 from radio.ranges import check
 from radio.rerankers import Reranker
 from radio.runs.checkpoints import WholeCheckpoints
@@ -106,13 +107,11 @@ def check_trainer(settings: Mapping[str, Any]) -> None:
 
 
 def default_precision(accelerator: object) -> str:
-    """``bf16-mixed`` where the hardware has instructions for it, else fp32: elsewhere it is
-    emulated, and slower."""
+    """``bf16-mixed`` where the hardware has instructions for it, else fp32."""
     if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
-        has_bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
+        kind = "cuda"
     elif accelerator == "cpu" or (accelerator == "auto" and not torch.backends.mps.is_available()):
-        able = torch.cpu.get_capabilities()
-        has_bf16 = bool(able.get("avx512_bf16") or able.get("amx_bf16"))
+        kind = "cpu"
     else:
-        has_bf16 = False
-    return "bf16-mixed" if has_bf16 else "32-true"
+        kind = ""
+    return "bf16-mixed" if computes_in_bf16(kind) else "32-true"

@@ -128,7 +128,7 @@ def test_a_question_without_candidates_counts_0_for_every_system(
         assert found["answer"] == "captain4"
         assert nothing["answer"] == ""
         assert nothing["passage_ids"] == []
-        for metric in ("mrr", "ndcg@5", "recall@5", "precision@1", "em", "f1", "answer_in_context"):
+        for metric in ("RR@10", "nDCG@5", "R@5", "P@1", "em", "f1", "answer_in_context"):
             assert nothing[metric] == 0
             assert document["validation"][system][metric] == found[metric] / 2
     assert all(prompt.passages for prompt in asked._asked)
@@ -197,14 +197,14 @@ def test_metrics_of_a_kind_say_how_many_questions_have_them(
     path = world.folder / "validation.jsonl"
     first, second = read_jsonl(path)
     write_jsonl(path, [first, {**second, "golden_answers": ["yes"]}])
-    callbacks = [RankEvaluation(["mrr"]), GeneratorInTheLoop(Parrot())]
+    callbacks = [RankEvaluation(["RR@10"]), GeneratorInTheLoop(Parrot())]
     run = trainer(tmp_path, callbacks=callbacks)
     run.validate(
         CrossEncoder(models[CrossEncoder], max_length=48), datamodule=data(world), verbose=False
     )
     document = metrics(tmp_path)
-    assert document["counts"]["validation"]["mrr"] == 1
+    assert document["counts"]["validation"]["RR@10"] == 1
     assert document["counts"]["validation"]["em"] == 2
     capsys.readouterr()
     show_table(document, "validation")
-    assert "mrr (1 questions)" in capsys.readouterr().out
+    assert "RR@10 (1 questions)" in capsys.readouterr().out

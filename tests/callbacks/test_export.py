@@ -6,7 +6,6 @@ from __future__ import annotations
 import csv
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +15,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.conftest import ROOT
+from tests import forked
+from tests.conftest import PATIENCE, ROOT
 
 Radio = Callable[..., tuple[int, str, str]]
 EARLY = ["--config", str(ROOT / "configs/callbacks/early_stopping.yaml")]
@@ -76,7 +76,7 @@ def test_the_exported_model_is_the_best_by_the_monitored_metric(
     assert status == 0, err
     run = tmp_path / "runs/tiny"
     # the last row is the evaluation of the best checkpoint after training
-    *during, after = column(run / "metrics.csv", "validation/ndcg@5")
+    *during, after = column(run / "metrics.csv", "validation/nDCG@5")
     assert len(during) == 4
     assert after == pytest.approx(max(during))
     best = torch.load(run / "checkpoints/best.ckpt", weights_only=True)
@@ -165,9 +165,7 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint_to_the_same_metrics(
             name,
         ]
         command = [sys.executable, "-m", "radio", "fit", *arguments, *killer]
-        done = subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True
-        )
+        done = forked.run(command, cwd=tmp_path, env=environment, timeout=PATIENCE)
         # 143 is what a shell expects of a process that SIGTERM has ended
         assert done.returncode == {"SIGKILL": -9, "SIGTERM": 143}[name], done.stderr
         if name == "SIGTERM":
@@ -191,7 +189,7 @@ def test_a_reranker_that_has_learnt_nothing_is_exported_with_a_warning(
 ) -> None:
     status, out, err = radio("fit", *tiny_run, "--model.init_args.lr", "0")
     assert status == 0, err
-    warning = "the tuned reranker is no better than the base (ndcg@5 +0.0 [+0.0, +0.0] points"
+    warning = "the tuned reranker is no better than the base (nDCG@5 +0.0 [+0.0, +0.0] points"
     # behind the table, where it is read
     assert f"WARNING: {warning}" in out[out.index("run folder:") :]
     assert f"> **Warning**: {warning}" in (tmp_path / "runs/tiny/export/README.md").read_text()
@@ -215,5 +213,5 @@ def test_the_model_card_has_the_figures_of_the_weights_that_are_exported(
     card = (run / "export/README.md").read_text()
     assert f"| steps | {step} |" in card
     # the best checkpoint is validated again at the end
-    value = json.loads((run / "metrics.json").read_text())["validation"]["tuned"]["ndcg@5"]
-    assert f"| validation/ndcg@5 | {value:.4f} |" in card
+    value = json.loads((run / "metrics.json").read_text())["validation"]["tuned"]["nDCG@5"]
+    assert f"| validation/nDCG@5 | {value:.4f} |" in card

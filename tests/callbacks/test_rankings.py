@@ -204,7 +204,7 @@ def test_the_base_is_ranked_once_for_all_callbacks_and_all_epochs(
         return untrained(self, batch)
 
     monkeypatch.setattr(Reranker, "untrained_scores", counted)
-    callbacks = [RankEvaluation(), RankEvaluation(["mrr"]), GeneratorInTheLoop()]
+    callbacks = [RankEvaluation(), RankEvaluation(["RR@10"]), GeneratorInTheLoop()]
     run = trainer(tmp_path, callbacks=callbacks, max_epochs=2, num_sanity_val_steps=-1)
     questions = data(world)
     reranker = CrossEncoder(models[CrossEncoder], max_length=48)
@@ -227,7 +227,7 @@ def test_a_bare_trainer_with_an_evaluation_alone_collects_too(
         def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
             started.append("validation")
 
-    best = ModelCheckpoint(tmp_path, monitor="validation/mrr", mode="max")
+    best = ModelCheckpoint(tmp_path, monitor="validation/RR@10", mode="max")
     run = L.Trainer(
         accelerator="cpu",
         max_epochs=1,
@@ -248,7 +248,7 @@ def test_a_bare_trainer_with_an_evaluation_alone_collects_too(
     assert kinds.count(Rankings) == 1
     assert kinds[-1] is ModelCheckpoint
     assert (tmp_path / "metrics.json").is_file()
-    assert "validation/mrr" in run.callback_metrics
+    assert "validation/RR@10" in run.callback_metrics
 
 
 def test_steps_return_scores_and_predict_ranks_without_an_evaluation(

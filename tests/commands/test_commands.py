@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -11,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from radio.commands import COMMANDS, PARTS, Command
-from tests import conftest
 from tests.conftest import PATIENCE, read_jsonl
+from tests.forked import Forked
 
 Radio = Callable[..., tuple[int, str, str]]
 MODULE = [sys.executable, "-m", "radio"]
@@ -33,17 +34,17 @@ def test_rationales_are_reported_and_reviewed_by_command(
     assert len(read_jsonl(page.with_suffix(".jsonl"))) == 2
 
     command = [*MODULE, "rationales", "review", *tiny_run, "--annotator", "ada", "--limit", "3"]
-    process = subprocess.Popen(
-        command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, preexec_fn=conftest.heed_ctrl_c
-    )
-    assert process.stdout is not None
-    line = next(line for line in process.stdout if line.startswith("review: "))
+    reading, writing = os.pipe()
+    process = Forked(command, cwd=tmp_path, stdout=writing)
+    os.close(writing)
+    said = os.fdopen(reading)
+    line = next(line for line in said if line.startswith("review: "))
     url = line.split()[1]
     assert b"<!doctype html>" in urlopen(url).read()
     with pytest.raises(HTTPError, match="403"):
         urlopen(url.split("?")[0])
     process.send_signal(signal.SIGINT)
-    assert "0 of 3 marked: runs/tiny/reviews/ada.jsonl" in process.stdout.read()
+    assert "0 of 3 marked: runs/tiny/reviews/ada.jsonl" in said.read()
     assert process.wait(PATIENCE) == 0
 
 

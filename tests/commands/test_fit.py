@@ -30,14 +30,15 @@ def test_annotated_passages_are_labels_and_verdicts_are_not_searched_for(
     }
     tuned = rows[first["id"]]["tuned"]
     place = tuned["passage_ids"].index("port5-0")
-    assert tuned["gold_mrr"] == tuned["mrr"] == 1 / (place + 1)
-    assert tuned["recall@5"] == float(place < 5)
-    assert tuned["gold_recall@5"] == float(place < 5) / 2
+    rr = 1 / (place + 1) if place < 10 else 0.0
+    assert tuned["gold_RR@10"] == tuned["RR@10"] == rr
+    assert tuned["R@5"] == float(place < 5)
+    assert tuned["gold_R@5"] == float(place < 5) / 2
     other = rows[second["id"]]["tuned"]
     assert "em" in other
-    assert not {"mrr", "gold_mrr", "answer_in_context"} & other.keys()
+    assert not {"RR@10", "gold_RR@10", "answer_in_context"} & other.keys()
     metrics = json.loads((run / "metrics.json").read_text())
-    assert metrics["differences"]["test"]["tuned - base"]["gold_mrr"]["questions"] == 1
+    assert metrics["differences"]["test"]["tuned - base"]["gold_RR@10"]["questions"] == 1
 
 
 @pytest.mark.parametrize("kind", ["BiEncoder", "CrossEncoder"])
@@ -50,9 +51,7 @@ def test_fit_leaves_a_complete_run_folder(
     metrics = json.loads((run / "metrics.json").read_text())
     assert set(metrics["test"]) == {"retriever", "base", "tuned"}
     for system in metrics["test"].values():
-        assert {"em", "f1", "answer_in_context", "mrr", "ndcg@5", "recall@5", "precision@1"} <= set(
-            system
-        )
+        assert {"em", "f1", "answer_in_context", "RR@10", "nDCG@5", "R@5", "P@1"} <= set(system)
         assert all(0 <= value <= 1 for value in system.values())
     assert "tuned - base" in metrics["differences"]["test"]
     questions = {row["id"] for row in read_jsonl(tmp_path / "world/test.jsonl")}
@@ -105,7 +104,7 @@ def test_differences_are_logged_with_their_interval(
 ) -> None:
     assert radio("fit", *tiny_run)[0] == 0
     header = (tmp_path / "runs/tiny/metrics.csv").read_text().splitlines()[0].split(",")
-    for name in ("em", "f1", "answer_in_context", "ndcg@5"):
+    for name in ("em", "f1", "answer_in_context", "nDCG@5"):
         for column in ("", "base/", "retriever/"):
             assert f"validation/{column}{name}" in header
         assert {f"test/tuned-base/{name}{end}" for end in ("", "/low", "/high")} <= set(header)

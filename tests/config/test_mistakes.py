@@ -128,7 +128,7 @@ KEYS: dict[str, tuple[str, list[str]]] = {
     ),
     "list": (
         "trainer:\n  callbacks:\n    - class_path: RankEvaluation\n      init_args: {metric: "
-        "[mrr]}\n",
+        "[RR@10]}\n",
         ["key 'trainer.callbacks.0.init_args.metric'", "of RankEvaluation", "'metrics'"],
     ),
     "value": (

@@ -111,15 +111,15 @@ def test_a_negative_above_the_positive_is_refused_for_a_loss_that_takes_the_best
     ("arguments", "expected"),
     [
         (
-            ["ModelCheckpoint", "monitor", "validation/ndcg@5", "mode", "min"],
+            ["ModelCheckpoint", "monitor", "validation/nDCG@5", "mode", "min"],
             ["mode: found 'min'", "expected 'max'"],
         ),
         (
-            ["ModelCheckpoint", "monitor", "validation/ndcg@5"],
-            ["mode: found 'min'", "'validation/ndcg@5'"],
+            ["ModelCheckpoint", "monitor", "validation/nDCG@5"],
+            ["mode: found 'min'", "'validation/nDCG@5'"],
         ),
         (
-            ["ModelCheckpoint", "monitor", "validation/base/mrr"],
+            ["ModelCheckpoint", "monitor", "validation/base/RR@10"],
             ["mode: found 'min'", "higher is better"],
         ),
         (
@@ -135,20 +135,20 @@ def test_a_negative_above_the_positive_is_refused_for_a_loss_that_takes_the_best
             ["EarlyStopping: mode", "expected 'max'"],
         ),
         (
-            ["EarlyStopping", "monitor", "val/ndcg@5", "mode", "max"],
-            ["monitor: found 'val/ndcg@5'", "did you mean"],
+            ["EarlyStopping", "monitor", "val/nDCG@5", "mode", "max"],
+            ["monitor: found 'val/nDCG@5'", "did you mean"],
         ),
         (
-            ["EarlyStopping", "monitor", "ndcg@5", "mode", "max"],
-            ["did you mean 'validation/ndcg@5'?"],
+            ["EarlyStopping", "monitor", "nDCG@5", "mode", "max"],
+            ["did you mean 'validation/nDCG@5'?"],
         ),
         (
-            ["EarlyStopping", "monitor", "validation/ndcg@7", "mode", "max"],
+            ["EarlyStopping", "monitor", "validation/nDCG@7", "mode", "max"],
             ["which nothing computes in training"],
         ),
         (
-            ["EarlyStopping", "monitor", "test/ndcg@5", "mode", "max"],
-            ["did you mean 'validation/ndcg@5'"],
+            ["EarlyStopping", "monitor", "test/nDCG@5", "mode", "max"],
+            ["did you mean 'validation/nDCG@5'"],
         ),
         (
             ["EarlyStopping", "monitor", "validation/em@5", "mode", "max"],
@@ -226,19 +226,22 @@ def test_a_monitor_that_no_validation_question_has_a_number_for_is_refused(
 ) -> None:
     monitor = ["--trainer.callbacks+", "EarlyStopping", "--trainer.callbacks.init_args.mode", "max"]
     name = "--trainer.callbacks.init_args.monitor"
-    status, _, err = radio("fit", *tiny_run, *monitor, name, "validation/gold_ndcg@5")
+    status, _, err = radio("fit", *tiny_run, *monitor, name, "validation/gold_nDCG@5")
     assert status == 2
     assert "none of the 2 validation questions are annotated" in err
     relabel(world, "validation", {"golden_answers": ["REFUTES"]})
     callbacks = [{"class_path": "RankEvaluation"}]
     callbacks.append(
-        {"class_path": "ModelCheckpoint", "init_args": {"monitor": "validation/mrr", "mode": "max"}}
+        {
+            "class_path": "ModelCheckpoint",
+            "init_args": {"monitor": "validation/RR@10", "mode": "max"},
+        }
     )  # type: ignore[dict-item]
     status, _, err = radio("fit", *tiny_run, "--trainer.callbacks", json.dumps(callbacks))
     assert status == 2
     assert (
-        "ModelCheckpoint: monitor: found 'validation/mrr', but none of the 2 validation questions "
-        "have" in err
+        "ModelCheckpoint: monitor: found 'validation/RR@10', but none of the 2 validation "
+        "questions have" in err
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from radio.losses import ListNet
 from radio.rerankers import CrossEncoder
 from radio.samplers import HardNegatives, MultiPositive
 from radio.trainer import RadioTrainer
+from tests import forked
 from tests.conftest import PATIENCE, World, make_world, read_jsonl
 from tests.data.test_module import module
 
@@ -159,9 +159,7 @@ def test_one_or_two_processes_draw_the_same_groups(
             ),
         ]
         command = [sys.executable, "-m", "radio", "fit", *tiny_run, *arguments]
-        done = subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True
-        )
+        done = forked.run(command, cwd=tmp_path, env=environment, timeout=PATIENCE)
         assert done.returncode == 0, done.stdout + done.stderr
         files = [tmp_path / f"runs/{processes}-{rank}.jsonl" for rank in range(processes)]
         found.append({json.dumps(row) for file in files for row in read_jsonl(file)})

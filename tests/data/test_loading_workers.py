@@ -23,6 +23,8 @@ from tests.data.test_module import module
 from tests.rerankers.test_collating import Shouting, rerankers, same
 
 METHODS = ["spawn", "forkserver"]
+# once for all workers of the second
+multiprocessing.set_forkserver_preload(["radio.cli"])
 
 
 @pytest.fixture(params=METHODS)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import os
 import pickle
-import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal
@@ -20,6 +18,7 @@ from radio.rationales import Failure, RationaleWriter, Request
 from radio.retrievers import Precomputed
 from radio.schema import InputError, Missing, Rationale
 from radio.teachers import RationaleSimilarity
+from tests import forked
 from tests.conftest import ROOT, World, entries, read_jsonl, write_jsonl
 from tests.data.test_module import WordOverlap, module
 
@@ -251,8 +250,7 @@ prepare.PART = 2
 teacher = Interrupted(5, end=lambda: os._exit(9))
 module(World(Path({str(world.folder)!r})), teacher=teacher).prepare_data()
 """
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
-    run = subprocess.run([sys.executable, "-c", code], env=environment, check=False)
+    run = forked.run([sys.executable, "-c", code], cwd=ROOT)
     assert run.returncode == 9
     data = module(world)
     stored = data.cache.query("SELECT COUNT(*) FROM entries WHERE kind = 'teacher'")

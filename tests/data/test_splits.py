@@ -48,7 +48,7 @@ def test_what_limits_and_overlaps_leave_out_is_counted(world: World) -> None:
 
 def test_the_table_says_of_how_many_questions_and_why(capsys: pytest.CaptureFixture[str]) -> None:
     document = {
-        "test": {"base": {"mrr": 0.5}},
+        "test": {"base": {"RR@10": 0.5}},
         "intervals": {"test": {"base": {}}},
         "differences": {"test": {}},
         "questions": {"test": 4},

@@ -259,7 +259,7 @@ def test_a_reranker_is_trained_and_used(
         "fit", *config, "--name", "tiny", *quiet, *tiny, *data, "--trainer.max_epochs", "1"
     )
     assert status == 0, err
-    assert "gold_ndcg@5" in out
+    assert "gold_nDCG@5" in out
     run = tmp_path / "runs/tiny"
     rows = [row for row in read_jsonl(run / "predictions.jsonl") if row["split"] == "test"]
     assert len(rows) == 2
@@ -267,12 +267,12 @@ def test_a_reranker_is_trained_and_used(
         tuned, gold = row["tuned"], f"port{row['question_id'].split('-')[1]}"
         ranks = {grade: tuned["passage_ids"].index(f"{gold}-{n}") for n, grade in enumerate(GRADES)}
         gain = sum(grade / math.log2(rank + 2) for grade, rank in ranks.items() if rank < 5)
-        assert tuned["gold_ndcg@5"] == pytest.approx(gain / (2 + 1 / math.log2(3)))
+        assert tuned["gold_nDCG@5"] == pytest.approx(gain / (2 + 1 / math.log2(3)))
         # there are no answers to look for
-        assert "ndcg@5" not in tuned
+        assert "nDCG@5" not in tuned
         assert "em" not in tuned
     metrics = json.loads((run / "metrics.json").read_text())
-    assert metrics["differences"]["test"]["tuned - base"]["gold_ndcg@5"]["questions"] == 2
+    assert metrics["differences"]["test"]["tuned - base"]["gold_nDCG@5"]["questions"] == 2
     assert list((run / "checkpoints").glob("best*"))
 
     export = ["--model.init_args.model", str(run / "export")]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import threading
 from functools import partial
@@ -15,7 +14,8 @@ import pytest
 
 from data_modules import beir
 from radio.schema import InputError
-from tests.conftest import ROOT, World
+from tests import forked
+from tests.conftest import PATIENCE, ROOT, World
 from tests.data_modules.conftest import write_parts
 from tests.data_modules.test_beir import module, subsets
 
@@ -181,9 +181,8 @@ print({{split: len(examples) for split, examples in data.examples.items()}})
 
     def run(command: str) -> str:
         arguments = [sys.executable, "-c", code, command]
-        done = subprocess.run(
-            arguments, env=environment, cwd=tmp_path, capture_output=True, text=True, check=True
-        )
+        done = forked.run(arguments, env=environment, cwd=tmp_path, timeout=PATIENCE)
+        assert done.returncode == 0, done.stderr
         return done.stdout
 
     try:

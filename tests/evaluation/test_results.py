@@ -62,7 +62,7 @@ def test_a_question_with_a_line_separator_in_it_is_kept_by_the_next_command(tmp_
     assert json.loads(lines[0])["tuned"]["question"] == "first\u2028second\x85third"
 
 
-def gains(values: Sequence[float], metric: str = "ndcg@5") -> Results:
+def gains(values: Sequence[float], metric: str = "nDCG@5") -> Results:
     """Of a tuned reranker that is better by so much."""
     found = Results()
     for number, value in enumerate(values):
@@ -74,10 +74,45 @@ def gains(values: Sequence[float], metric: str = "ndcg@5") -> Results:
 def test_a_run_is_judged_by_what_it_monitors_or_by_ndcg_or_mrr() -> None:
     found = gains([0.1, 0.2])
     for number in range(2):
-        found.add("validation", "tuned", str(number), {"em": 1.0, "mrr": 0.0})
-        found.add("validation", "base", str(number), {"em": 0.0, "mrr": 0.0})
+        found.add("validation", "tuned", str(number), {"em": 1.0, "RR@10": 0.0})
+        found.add("validation", "base", str(number), {"em": 0.0, "RR@10": 0.0})
     assert gain_over_base(found, "validation", "validation/em")["metric"] == "em"  # type: ignore[index]
     for other in (None, "validation/loss"):
-        assert gain_over_base(found, "validation", other)["metric"] == "ndcg@5"  # type: ignore[index]
-    assert gain_over_base(gains([0.1], "mrr"), "validation")["metric"] == "mrr"  # type: ignore[index]
+        assert gain_over_base(found, "validation", other)["metric"] == "nDCG@5"  # type: ignore[index]
+    assert gain_over_base(gains([0.1], "RR@10"), "validation")["metric"] == "RR@10"  # type: ignore[index]
     assert gain_over_base(Results(), "validation") is None
+
+
+def test_systems_stand_in_one_order_in_the_files_and_notes_of_each_are_kept(tmp_path: Path) -> None:
+    found = Results()
+    for system in ("annotated", "tuned", "base", "closed_book"):
+        found.add("test", system, "q", {"em": 1.0}, reply="x")
+    found.note_of_system("test", "overall", "tuned", {"macro_f1": 0.5})
+    found.note_of_system("test", "overall", "tuned", {"macro_accuracy": 0.25})
+    groups = {"accuracy": {"STEM": {"mean": 0.5, "questions": 2}}}
+    found.note_of_system("test", "breakdown", "base", groups)
+    found.write(tmp_path)
+    document = json.loads((tmp_path / "metrics.json").read_text())
+    order = ["closed_book", "base", "tuned", "annotated"]
+    assert list(document["test"]) == list(document["intervals"]["test"]) == order
+    assert list(read_jsonl(tmp_path / "predictions.jsonl")[0])[2:] == order
+    assert document["overall"]["test"] == {"tuned": {"macro_f1": 0.5, "macro_accuracy": 0.25}}
+    assert document["breakdown"]["test"] == {"base": groups}
+    # the next evaluation of the split has none
+    later = Results()
+    later.add("test", "tuned", "q", {"em": 1.0})
+    later.write(tmp_path)
+    document = json.loads((tmp_path / "metrics.json").read_text())
+    assert document["overall"] == document["breakdown"] == {}
+
+
+def test_counts_are_those_of_the_tuned_reranker_or_of_who_has_most(tmp_path: Path) -> None:
+    found = Results()
+    for number in range(4):
+        found.add("test", "closed_book", f"q{number}", {"em": 1.0})
+    for number in range(3):
+        found.add("test", "tuned", f"q{number}", {"em@1": 1.0, "em": 0.0})
+    found.write(tmp_path)
+    document = json.loads((tmp_path / "metrics.json").read_text())
+    assert document["counts"]["test"] == {"em": 3, "em@1": 3}
+    assert document["questions"]["test"] == 4

@@ -13,6 +13,7 @@ from scipy import stats
 from radio.evaluation import statistics
 from radio.evaluation.statistics import (
     bootstrap_interval,
+    bootstrap_intervals,
     holm,
     paired_difference,
     sign_flip_test,
@@ -41,6 +42,17 @@ def test_bootstrap_interval_repeats_and_depends_on_the_seed() -> None:
     assert bootstrap_interval(values, resamples=200) != bootstrap_interval(
         values, resamples=200, seed=1
     )
+
+
+def test_samples_that_share_their_draws_have_the_intervals_that_each_has_alone() -> None:
+    rng = np.random.default_rng(3)
+    samples = [rng.random(30), [0.0, 1.0], rng.integers(0, 2, 30), [], [0.5], rng.random(4000)]
+    found = bootstrap_intervals(samples, resamples=3000)
+    for sample, interval in zip(samples, found, strict=True):
+        alone = bootstrap_interval(sample, resamples=3000)
+        assert interval == pytest.approx(alone, abs=1e-12, nan_ok=True)
+    # values that are all alike have no interval
+    assert bootstrap_intervals([[0.0] * 7, [1.0] * 7]) == [(0.0, 0.0), (1.0, 1.0)]
 
 
 def test_bootstrap_interval_of_one_value_is_that_value() -> None:

@@ -7,7 +7,6 @@ import json
 import os
 import random
 import signal
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -22,6 +21,7 @@ from radio.llm.openai import OpenAIModel
 from radio.rationales import AnthropicWriter, OpenAIWriter, Request, fill
 from radio.rationales.writers import PromptWriter
 from radio.schema import Question
+from tests import forked
 from tests.llm_wire import KEY
 
 APIS = ("anthropic", "openai")
@@ -76,8 +76,14 @@ def failures(folder: Path) -> dict[str, str]:
 def killed(way: str, url: str, folder: Path, count: int, longest: float) -> None:
     """Start to write, kill -9 after at most ``longest`` seconds, 50 times over; then let it
     finish."""
-    command = [sys.executable, __file__, way, url, str(folder), str(count), str(longest)]
-    assert subprocess.run(command, stdout=subprocess.DEVNULL).returncode == 0
+    done = forked.run(command(way, url, folder, count, longest))
+    assert done.returncode == 0, done.stderr
+
+
+def command(way: str, url: str, folder: Path, *numbers: float) -> list[str]:
+    """:func:`main` in a process of its own."""
+    arguments = [way, url, str(folder), *map(str, numbers)]
+    return [sys.executable, "-m", "tests.llm.asking", *arguments]
 
 
 def main(way: str, url: str, folder: str, count: str, longest: str = "") -> int:

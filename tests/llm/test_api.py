@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from radio.cache import Cache
+from radio.llm.api import MESSAGE
+from radio.llm.base import Call, Reply
 from radio.llm.openai import OpenAIModel
 from radio.llm.tally import HOPELESS
 from radio.rationales import AnthropicWriter, OpenAIWriter
@@ -208,3 +211,41 @@ def test_the_address_of_the_environment_is_looked_at_too(monkeypatch: pytest.Mon
         OpenAIWriter("m")
     monkeypatch.setenv("OPENAI_BASE_URL", "http://localhost:8000/v1/")
     assert OpenAIModel("m")._base_url == "http://localhost:8000/v1"
+
+
+# Windows, tokens, prices
+
+
+def test_the_window_is_what_is_left_beside_the_answer() -> None:
+    assert OpenAIModel("m", context_window=4096, max_tokens=96).window() == 4000
+    assert OpenAIModel("m").window() is None
+    with pytest.raises(InputError, match="context_window: found 96, expected more than max_tokens"):
+        OpenAIModel("m", context_window=96, max_tokens=96).window()
+
+
+def test_the_tokens_of_an_unknown_model_are_rather_too_many() -> None:
+    made = OpenAIModel("a-local-model")
+    text = "Which lamp burns in the tower because of fog? " * 20
+    assert made.prompt_tokens("", text) > len(text.split()) * 1.2
+    first = made.first_tokens(text, 50)
+    assert text.startswith(first)
+    assert made.prompt_tokens("", first) <= 50 + MESSAGE
+    assert made.first_tokens(text, 0) == made.first_tokens(text, -1) == ""
+    assert made.first_tokens(text, 10_000) == text
+
+
+def test_the_price_of_a_reply_is_known_where_the_models_is() -> None:
+    usage = {"input": 1000, "output": 100}
+    made = OpenAIModel("gpt-test", prices=PRICES)
+    assert made.price(usage) == pytest.approx((1000 * 1 + 100 * 5) / 1e6)
+    assert OpenAIModel("another", prices=PRICES).price(usage) is None
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_a_reply_has_the_seconds_of_the_try_that_succeeded(api: str, tmp_path: Path) -> None:
+    with serve(tmp_path, "--latency", "0.1", "--faults", "0.3", "--kinds", "500") as server:
+        model = writer(api, server.url)._language_model
+        calls = [Call(f"k{n}", f"q{n}", "", lambda: "Question: Why?") for n in range(10)]
+        found = [reply for _, reply in model.complete(calls, Cache(tmp_path / "c.sqlite"))]
+    assert len(found) == 10
+    assert all(isinstance(reply, Reply) and 0.05 <= reply.seconds < 5 for reply in found)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -22,6 +20,7 @@ from radio.rationales import RationaleWriter, Request
 from radio.rationales import fill as fill_rationales
 from radio.schema import InputError, Passage, Question, Rationale
 from tests.conftest import PATIENCE
+from tests.forked import Forked
 from tests.llm import asking
 from tests.llm.asking import APIS, killed, rows
 from tests.llm_server import serve
@@ -125,8 +124,7 @@ def test_rationales_and_answers_of_a_generator_are_filled_in_the_same_way(
 
 def test_two_processes_that_start_together_pay_once(tmp_path: Path) -> None:
     with serve(tmp_path, "--latency", "0.05") as server:
-        command = [sys.executable, asking.__file__, "openai", server.url, str(tmp_path), "100"]
-        both = [subprocess.Popen(command) for _ in range(2)]
+        both = [Forked(asking.command("openai", server.url, tmp_path, 100)) for _ in range(2)]
         assert [process.wait(PATIENCE) for process in both] == [0, 0]
         assert set(server.stats()["answered"].values()) == {1}
     assert len(rows(tmp_path)) == 100

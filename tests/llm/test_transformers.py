@@ -2,76 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from radio.cache import Cache
-from radio.llm.transformers import LoadedModel
+from radio.llm.base import Call, Reply
+from radio.llm.local import LoadedModel
+from radio.llm.transformers import TransformersModel, shared_tokens
 from radio.rationales import Failure, Request, TransformersWriter, fill
 from radio.schema import InputError, Question, Rationale
-
-CHAT = (
-    "{% for m in messages %}[{{ m.role }}] {{ m.content }} {% endfor %}"
-    "{% if add_generation_prompt %}[go] {% endif %}"
-)
-WORDS = (
-    "question correct answer rationale which lamp burns in the tower because of fog "
-    + " ".join(map(str, range(30)))
-)
+from tests.llm.local_models import WRITERS, make_model
 
 
-@pytest.fixture(scope="module", params=["decoder", "chat decoder", "encoder-decoder"])
+@pytest.fixture(scope="module", params=WRITERS)
 def model(request: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Folder of a random model with a real tokenizer."""
-    import torch
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
-    from transformers import (
-        LlamaConfig,
-        LlamaForCausalLM,
-        PreTrainedTokenizerFast,
-        T5Config,
-        T5ForConditionalGeneration,
-    )
-
-    folder = tmp_path_factory.mktemp(request.param.replace(" ", "_"))
-    words = dict.fromkeys(["<pad>", "<eos>", "<unk>", *WORDS.split()])
-    tokenizer = Tokenizer(
-        models.WordLevel({word: n for n, word in enumerate(words)}, unk_token="<unk>")
-    )
-    tokenizer.normalizer = normalizers.Lowercase()
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    fast = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="<eos>", unk_token="<unk>"
-    )
-    if request.param == "chat decoder":
-        fast.chat_template = CHAT
-    fast.save_pretrained(folder)
-    torch.manual_seed(1)
-    size = {"vocab_size": len(fast), "pad_token_id": 0, "eos_token_id": 1}
-    network: Any
-    if request.param == "encoder-decoder":
-        config = T5Config(
-            d_model=32, d_kv=8, d_ff=64, num_layers=2, num_heads=4, decoder_start_token_id=0, **size
-        )
-        network = T5ForConditionalGeneration(config)
-    else:
-        shape = {
-            "hidden_size": 32,
-            "intermediate_size": 64,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 4,
-        }
-        network = LlamaForCausalLM(LlamaConfig(max_position_embeddings=512, **shape, **size))
-    # larger weights: a random model of the usual scale says the same to every prompt
-    for name, parameter in network.named_parameters():
-        if parameter.dim() > 1:
-            parameter.data *= (
-                6 if request.param == "encoder-decoder" else 1 if "embed" in name else 25
-            )
-    network.save_pretrained(folder)
-    return str(folder)
+    return make_model(tmp_path_factory.mktemp("model"), request.param)
 
 
 def requests(count: int = 7) -> list[Request]:
@@ -98,7 +48,7 @@ def test_a_batch_gives_what_each_prompt_gives_alone_on_one_device_or_two(
     assert len({r.text for r in alone.values() if isinstance(r, Rationale)}) > 1, "prompts matter"
     for rationale in alone.values():
         assert isinstance(rationale, Rationale)
-        assert 0 < rationale.usage["output"] <= 12
+        assert 0 <= rationale.usage["output"] <= 12
         assert rationale.outcome == ("truncated" if rationale.usage["output"] == 12 else "written")
         assert rationale.model == model
 
@@ -129,12 +79,112 @@ def test_results_are_cached_by_the_weights(model: str, tmp_path: Path) -> None:
     asked = [Request(writer.key(r.question), r.question) for r in requests()]
     cache = Cache(tmp_path / "radio.sqlite")
     first = fill(writer, asked, cache, tmp_path / "failures.jsonl", "rationales")
-    assert first["written"] + first["truncated"] == 7
+    assert first["written"] + first["truncated"] + first["empty"] == 7
     assert fill(writer, asked, cache, tmp_path / "failures.jsonl", "rationales") == {"cached": 7}
     longer = TransformersWriter(model, max_tokens=6, accelerator="cpu", dtype="float32")
     assert longer.key(asked[0].question) == asked[0].key
     again = fill(longer, asked, cache, tmp_path / "failures.jsonl", "rationales")
-    assert again["cached"] == first["written"]
+    assert again["cached"] == first["written"] + first["empty"]
+
+
+def local(model: str, **options: Any) -> TransformersModel:
+    return TransformersModel(model, **{"accelerator": "cpu", "dtype": "float32", **options})
+
+
+def calls(users: Sequence[str]) -> list[Call]:
+    return [Call(f"k{n}", f"q{n}", "", lambda user=user: user) for n, user in enumerate(users)]  # type: ignore[misc]
+
+
+def replies(model: TransformersModel, users: Sequence[str], folder: Path) -> list[Reply]:
+    found = {}
+    for call, reply in model.complete(calls(users), Cache(folder / "unused.sqlite")):
+        assert isinstance(reply, Reply)
+        found[call.question_id] = reply
+    return [found[f"q{n}"] for n in range(len(users))]
+
+
+# more than WORTH_SHARING tokens that all begin with
+USERS = [
+    f"{'which lamp burns in the tower because of fog ' * 2} {'fog ' * n} {n}" for n in range(9)
+]
+
+
+def test_the_window_leaves_room_for_a_decoders_answer(model: str) -> None:
+    made = local(model, max_tokens=12)
+    kind = json.loads(Path(model, "config.json").read_text())["model_type"]
+    # its positions are relative: max_length alone counts
+    assert made.window() == {"t5": 4096}.get(kind, 512 - 12)
+    assert local(model, max_length=40).window() == 40
+
+
+def test_tokens_of_a_prompt_are_what_the_model_reads(model: str, tmp_path: Path) -> None:
+    made = local(model, max_tokens=3)
+    found = replies(made, USERS, tmp_path)
+    assert [made.prompt_tokens("", user) for user in USERS] == [r.usage["input"] for r in found]
+
+
+def test_each_reply_has_its_share_of_the_time_of_its_batch(model: str, tmp_path: Path) -> None:
+    start = time.perf_counter()
+    found = replies(local(model, max_tokens=3), USERS, tmp_path)
+    assert 0 < sum(reply.seconds for reply in found) < time.perf_counter() - start
+
+
+def test_a_text_that_stops_ends_its_own_row_and_is_left_out(model: str, tmp_path: Path) -> None:
+    whole = [r.text for r in replies(local(model, max_tokens=12), USERS, tmp_path)]
+    word = whole[0].split()[2]
+    for batch_size in (1, 4):
+        made = local(model, max_tokens=12, stop=[word], batch_size=batch_size)
+        for text, reply in zip(whole, replies(made, USERS, tmp_path), strict=True):
+            assert reply.text == text.partition(word)[0].strip()
+            if word in text:
+                assert reply.outcome == "written"
+                assert (
+                    reply.usage["output"]
+                    <= text.split().index(next(w for w in text.split() if word in w)) + 2
+                )
+
+
+def test_a_model_stays_loaded_until_it_is_released(model: str, tmp_path: Path) -> None:
+    made = local(model, max_tokens=3)
+    first = replies(made, USERS[:2], tmp_path)
+    copies = made._copies
+    made.log_likelihood(calls(USERS[:2]), ["fog", "lamp"])
+    assert made._copies is copies
+    made.release()
+    assert made._copies == []
+    assert [r.text for r in replies(made, USERS[:2], tmp_path)] == [r.text for r in first]
+
+
+def test_what_is_not_set_is_no_part_of_the_key(model: str, tmp_path: Path) -> None:
+    plain = local(model).depends_on()
+    assert set(plain) == {"model", "sampling", "dtype"}
+    assert local(model, stop=["."]).depends_on() == {**plain, "stop": ["."]}
+    adapter = tmp_path / "adapter"
+    adapter.mkdir()
+    (adapter / "adapter_config.json").write_text("{}")
+    first = local(model, adapter=str(adapter)).depends_on()
+    assert {name: first[name] for name in plain} == plain
+    (adapter / "adapter_config.json").write_text('{"r": 2}')
+    assert local(model, adapter=str(adapter)).depends_on()["adapter"] != first["adapter"]
+    gguf = Path(model, "a.gguf")
+    keys = set()
+    for content in ("GGUF one", "GGUF two"):
+        gguf.write_text(content)
+        keys.add(local(model, gguf_file="a.gguf").depends_on()["model"])
+    gguf.unlink()
+    assert len(keys | {plain["model"]}) == 3
+
+
+def test_an_empty_text_stops_nothing() -> None:
+    with pytest.raises(InputError, match="TransformersModel: stop: found"):
+        TransformersModel("m", stop=[""])
+
+
+def test_prompts_share_what_all_begin_with_and_keep_a_token_each() -> None:
+    assert shared_tokens([[1, 2, 3], [1, 2, 4, 5], [1, 2, 3, 9]]) == 2
+    assert shared_tokens([[1, 2], [1, 2]]) == 1
+    assert shared_tokens([[1, 2]]) == 0
+    assert shared_tokens([[1], [2]]) == 0
 
 
 def test_a_model_that_is_not_there_is_named(tmp_path: Path) -> None:

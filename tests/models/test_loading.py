@@ -14,7 +14,8 @@ from safetensors.torch import load_file, save_file
 
 from radio.encoders import Encoder
 from radio.generators import ExtractiveReader, Prompt
-from radio.llm.transformers import LoadedModel, TransformersModel
+from radio.llm.local import LoadedModel
+from radio.llm.transformers import TransformersModel
 from radio.models.limits import place
 from radio.rationales.judges import NLIJudge
 from radio.rerankers import BiEncoder, CrossEncoder, LateInteraction, YesNoLM

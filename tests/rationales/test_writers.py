@@ -94,6 +94,7 @@ SERVED: dict[str, Any] = {
     "tokens_per_minute": 6000,
     "prices": {"m": {"input": 1.0, "output": 2.0}},
     "max_cost": 3.0,
+    "context_window": 4096,
 }
 SETTINGS: dict[str, dict[str, Any]] = {
     "AnthropicWriter": {**SERVED, "mode": "batches", "batch_size": 5, "poll_seconds": 1.0},
@@ -105,6 +106,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "accelerator": "cpu",
         "devices": 2,
         "dtype": "float32",
+        "stop": ["."],
+        "gguf_file": "a.gguf",
+        "adapter": "an-adapter",
     },
 }
 

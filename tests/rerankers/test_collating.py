@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +20,7 @@ from radio.rerankers import BiEncoder, CrossEncoder, LateInteraction, Reranker, 
 from radio.rerankers.collating import Collator, OwnCollate
 from radio.rerankers.cross_encoder import PairCollator
 from radio.schema import Group, GroupBatch, InputError
+from tests import forked
 from tests.conftest import ROOT
 from tests.rerankers.test_base import TEXTS, group
 from tests.rerankers.test_yes_no import make_decoder
@@ -112,12 +112,7 @@ def test_a_collator_in_a_fresh_process_has_no_weights_and_makes_the_same_batches
     collators = {name: reranker.collator() for name, reranker in made.items()}
     given, returned = tmp_path / "given", tmp_path / "returned"
     given.write_bytes(pickle.dumps((collators, GROUPS)))
-    done = subprocess.run(
-        [sys.executable, "-c", CHILD, str(given), str(returned)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
+    done = forked.run([sys.executable, "-c", CHILD, str(given), str(returned)], cwd=ROOT)
     assert done.returncode == 0, done.stderr
     found, hooks, batches = pickle.loads(returned.read_bytes())
     assert (found, hooks) == ([], 0)

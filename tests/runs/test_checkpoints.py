@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
@@ -17,6 +16,7 @@ import torch
 
 from radio.runs.checkpoints import WholeCheckpoints, check_network, read_checkpoint
 from radio.schema import InputError
+from tests import forked
 
 KILLED_IN_THE_MIDDLE = """
 import os, shutil, signal, sys, torch
@@ -50,7 +50,7 @@ def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before(tmp_path: Pa
         **os.environ,
         "TMPDIR": "/dev/shm" if os.path.isdir("/dev/shm") else str(tmp_path.parent),
     }
-    done = subprocess.run([sys.executable, "-c", KILLED_IN_THE_MIDDLE, str(path)], env=environment)
+    done = forked.run([sys.executable, "-c", KILLED_IN_THE_MIDDLE, str(path)], env=environment)
     assert done.returncode == -signal.SIGKILL
     assert torch.equal(read_checkpoint(path)["state_dict"]["w"], torch.ones(9))
     # what it had begun is left for the next run of that name to take away

@@ -31,6 +31,9 @@ def test_a_wandb_run_has_the_config_the_name_and_goes_on(
     assert b"tiny" in content
     assert b"teacher_temperature" in content
     assert b"missing_rationales" in content
+    # what the generator in the loop answers and costs
+    for name in (b"validation/em", b"validation/base/em", b"generator/validation/prompts"):
+        assert name in content
 
 
 def test_wandb_without_a_key_is_one_message_before_anything_is_prepared(

@@ -114,7 +114,7 @@ def test_a_resumed_run_heeds_its_command_and_keeps_its_metrics(
     assert steps == list(range(9))
     assert [int(row["epoch"]) for row in rows if row["train/loss"]] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
     # a validation after each epoch, and one of the best checkpoint at the end
-    assert [int(row["step"]) for row in rows if row["validation/ndcg@5"]] == [2, 5, 8, 9]
+    assert [int(row["step"]) for row in rows if row["validation/nDCG@5"]] == [2, 5, 8, 9]
 
 
 def test_another_run_is_not_resumed_into_a_folder_that_holds_one(

@@ -9,18 +9,29 @@ from pathlib import Path
 import lightning as L
 
 from radio.callbacks.rankings import rankings_of
-from radio.data.module import datamodule_of
+from radio.data.module import RationaleDataModule, datamodule_of
 from radio.evaluation.measure import RANKING_PREFIXES, order_of, ranking_numbers, tied_tops
 from radio.evaluation.results import Results
+from radio.evaluation.systems import OF_THE_RUN, check_rankings, chosen
 from radio.formats import write_run
 from radio.metrics.ranking import ranking_metrics
+from radio.processes import stopping_together
 from radio.rerankers import Reranker
 from radio.schema import Example, InputError, Run
 
 
 class Evaluation(L.Callback):
     """Runs :meth:`evaluate` after each validation and test; its numbers go to the logger and the
-    run folder."""
+    run folder.
+
+    Args:
+        rankings: names of what is evaluated, of those in :mod:`radio.evaluation.systems`; None
+            takes those of the run.
+    """
+
+    def __init__(self, rankings: Sequence[str] | None = None) -> None:
+        self.rankings = list(OF_THE_RUN if rankings is None else rankings)
+        check_rankings(self, self.rankings)
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         rankings_of(trainer).compares = True
@@ -41,6 +52,21 @@ class Evaluation(L.Callback):
             The names of the metrics that were computed.
         """
 
+    @abstractmethod
+    def names_by_system(self, datamodule: RationaleDataModule) -> dict[str, list[str]]:
+        """The metrics of each system, in the order in which they are shown."""
+
+    def logged_names(self, split: str, datamodule: RationaleDataModule) -> set[str]:
+        """Names under which an evaluation of this split is logged, and can be monitored."""
+        found = set()
+        for system, names in self.names_by_system(datamodule).items():
+            found |= {f"{place_of(split, system)}/{name}" for name in names}
+            if system == "tuned" and "base" in self.rankings:
+                for name in names:
+                    place = f"{split}/tuned-base/{name}"
+                    found |= {place, f"{place}/low", f"{place}/high"}
+        return found
+
     def _run(self, trainer: L.Trainer, module: L.LightningModule, split: str) -> None:
         if trainer.sanity_checking:
             return
@@ -49,20 +75,33 @@ class Evaluation(L.Callback):
                 f"{type(self).__name__} needs a radio Reranker, found {type(module).__name__}"
             )
         source = rankings_of(trainer)
-        rankings, results = source.named(trainer, split), source.results
+        of_the_run, results = source.named(trainer, split), source.results
+        datamodule = datamodule_of(trainer)
+        with stopping_together(module.device):
+            examples = examples_of(trainer, split)
+            rankings = chosen(self, self.rankings, of_the_run, examples, datamodule.corpus)
         names = self.evaluate(trainer, split, rankings, results)
         if not names:
             return
-        datamodule = datamodule_of(trainer)
+        # of another callback, that evaluates further rankings
+        unranked = dict(results.notes[split].get("unranked", {}))
+        for name, run in rankings.items():
+            if len(run) < len(of_the_run["retriever"]):
+                unranked[name] = len(of_the_run["retriever"]) - len(run)
         results.note(
             split,
             of_questions=max(datamodule.split_size(split), len(datamodule.examples[split])),
             left_out=dict(datamodule.counts(split).left_out),
             precision=module.numerics,
-            tied_tops={name: tied_tops(run) for name, run in rankings.items()},
+            tied_tops={name: tied_tops(run) for name, run in of_the_run.items()},
+            unranked=unranked,
         )
         # every process has the same numbers, because each has evaluated all questions
-        module.log_dict(_logged(results, split, names))
+        module.log_dict(_logged(results, split, names) | self.further(results, split))
+
+    def further(self, results: Results, split: str) -> dict[str, float]:
+        """What else is logged, by its whole name."""
+        return {}
 
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._run(trainer, pl_module, "validation")
@@ -71,14 +110,18 @@ class Evaluation(L.Callback):
         self._run(trainer, pl_module, "test")
 
 
+def place_of(split: str, system: str) -> str:
+    """Under which the metrics of a system are logged: the tuned reranker's stand first."""
+    return split if system == "tuned" else f"{split}/{system}"
+
+
 def _logged(results: Results, split: str, names: Sequence[str]) -> dict[str, float]:
     """Means and differences of these metrics by the names under which they are logged."""
     logged = {}
     for system, means in results.means(split).items():
-        prefix = split if system == "tuned" else f"{split}/{system}"
         for name in names:
             if name in means:
-                logged[f"{prefix}/{name}"] = means[name]
+                logged[f"{place_of(split, system)}/{name}"] = means[name]
     for name, paired in results.difference(split, "tuned", "base", names).items():
         place = f"{split}/tuned-base/{name}"
         logged[place] = paired["difference"]
@@ -97,20 +140,26 @@ class RankEvaluation(Evaluation):
 
     Each metric is computed
 
-    - against the answer-bearing passages (``ndcg@5``), for questions whose answers a passage can
+    - against the answer-bearing passages (``nDCG@5``), for questions whose answers a passage can
       contain, as a name and unlike a verdict;
-    - against the annotated passages (``gold_ndcg@5``; recall counts those that no retriever found
+    - against the annotated passages (``gold_nDCG@5``; recall counts those that no retriever found
       too), for questions that have some;
-    - against the teacher's scores (``teacher_ndcg@5``; linear gain; for ``teacher_mrr`` and the
+    - against the teacher's scores (``teacher_nDCG@5``; linear gain; for ``teacher_RR@10`` and the
       like the teacher's best passage alone is relevant), for questions that the teacher has scored.
 
     Args:
-        metrics: ``mrr``, ``ndcg@k``, ``recall@k``, ``precision@k`` for any k.
+        metrics: ``RR`` and, for any k, ``RR@k``, ``nDCG@k``, ``R@k``, ``P@k``, as ir_measures names
+            them.
+        rankings: names of what is evaluated: ``retriever``, ``base`` and ``tuned`` (None takes
+            these three), ``teacher``, ``annotated`` (annotated passages first), ``random``.
     """
 
     def __init__(
-        self, metrics: Sequence[str] = ("mrr", "ndcg@5", "recall@5", "precision@1")
+        self,
+        metrics: Sequence[str] = ("RR@10", "nDCG@5", "R@5", "P@1"),
+        rankings: list[str] | None = None,
     ) -> None:
+        super().__init__(rankings)
         try:
             ranking_metrics([], metrics)
         except ValueError as error:
@@ -121,6 +170,9 @@ class RankEvaluation(Evaluation):
     def metric_names(self) -> list[str]:
         """Names of the metrics in the order in which they are shown."""
         return [prefix + name for prefix in RANKING_PREFIXES for name in self.metrics]
+
+    def names_by_system(self, datamodule: RationaleDataModule) -> dict[str, list[str]]:
+        return dict.fromkeys(self.rankings, self.metric_names)
 
     def evaluate(
         self, trainer: L.Trainer, split: str, rankings: Mapping[str, Run], results: Results

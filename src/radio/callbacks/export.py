@@ -77,7 +77,7 @@ class ExportHuggingFace(L.Callback):
 
 
 def monitored(trainer: L.Trainer) -> str | None:
-    """What the run's checkpoints are chosen by, for example ``validation/ndcg@5``."""
+    """What the run's checkpoints are chosen by, for example ``validation/nDCG@5``."""
     for callback in trainer.checkpoint_callbacks:
         if isinstance(callback, ModelCheckpoint) and callback.monitor:
             return callback.monitor

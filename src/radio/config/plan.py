@@ -14,8 +14,10 @@ import lightning as L
 from lightning.pytorch.utilities import rank_zero_warn
 
 from radio.callbacks import GeneratorInTheLoop
+from radio.callbacks.evaluation import Evaluation
 from radio.data.module import RationaleDataModule
-from radio.evaluation.results import SYSTEMS
+from radio.evaluation.systems import nothing_to_rank
+from radio.metrics.support import SUPPORT_METRICS
 from radio.ranges import check
 from radio.rerankers import Reranker
 from radio.samplers import check_groups
@@ -41,7 +43,7 @@ def check_run(callbacks: Sequence[L.Callback], model: Reranker, data: RationaleD
         InputError: names the two parts, what was found and what is expected.
     """
     check_groups(data.sampler, model.loss)
-    _check_monitors(callbacks, model)
+    _check_monitors(callbacks, model, data)
 
 
 def check_data(
@@ -73,6 +75,8 @@ def check_data(
             continue
         questions = data.split_questions(split)
         for callback in callbacks:
+            if isinstance(callback, Evaluation):
+                _check_rankings(callback, split, questions, data)
             if isinstance(callback, GeneratorInTheLoop):
                 _check_labels(callback, split, questions)
             elif split == "validation" and questions:
@@ -90,10 +94,26 @@ def _warn_of_all_read(callback: GeneratorInTheLoop, candidates: int) -> None:
         )
 
 
-def _check_monitors(callbacks: Sequence[L.Callback], model: Reranker) -> None:
-    """Monitors of checkpoints and early stopping: computed by someone, and in the direction that is
-    better."""
-    known = _logged(callbacks, model)
+def _check_rankings(
+    callback: Evaluation, split: str, questions: Sequence[Question], data: RationaleDataModule
+) -> None:
+    """Rankings that no question of a split can have, seen before any rationale is paid for."""
+    has_teacher = split in data.rationale_splits or not data.teacher.needs_rationale
+    can_be_ranked = {
+        "teacher": has_teacher,
+        "annotated": any(question.gold for question in questions),
+    }
+    for name, possible in can_be_ranked.items():
+        if name in callback.rankings and questions and not possible:
+            raise InputError(f"{split}: {nothing_to_rank(callback, name)}")
+
+
+def _check_monitors(
+    callbacks: Sequence[L.Callback], model: Reranker, data: RationaleDataModule
+) -> None:
+    """Monitors of checkpoints and early stopping: computed by someone, in time, and in the
+    direction that is better."""
+    known = _logged(callbacks, data)
     for callback in callbacks:
         check(callback, vars(callback))
         monitor = getattr(callback, "monitor", None)
@@ -101,15 +121,21 @@ def _check_monitors(callbacks: Sequence[L.Callback], model: Reranker) -> None:
             continue
         name = type(callback).__name__
         if monitor in known:
-            better = "min" if monitor.endswith("/loss") else "max"
+            better = "min" if monitor.endswith("/loss") or _is_an_error(monitor) else "max"
             mode = getattr(callback, "mode", better)
             if mode != better:
                 raise InputError(
                     f"{name}: mode: found {mode!r} for the monitor {monitor!r}, expected "
                     f"{better!r}: {'lower' if better == 'min' else 'higher'} is better"
                 )
+            _check_epochs(callback, monitor, callbacks, data)
         elif all(_is_ours(part) for part in callbacks) and not _logs_more(model):
             raise InputError(_nothing_computes(name, monitor, sorted(known)))
+
+
+def _is_an_error(monitor: str) -> bool:
+    """Whether less of it is better."""
+    return "made_wrong" in monitor or "unparsed" in monitor
 
 
 def _nothing_computes(callback: str, monitor: str, known: Sequence[str]) -> str:
@@ -127,15 +153,35 @@ def _nothing_computes(callback: str, monitor: str, known: Sequence[str]) -> str:
     )
 
 
-def _logged(callbacks: Sequence[L.Callback], model: Reranker) -> set[str]:
+def _logged(callbacks: Sequence[L.Callback], data: RationaleDataModule) -> set[str]:
     """Names under which a training logs what can be monitored."""
     known = {"train/loss", "validation/loss"}
     for callback in callbacks:
-        for metric in getattr(callback, "metric_names", ()):
-            known.add(f"validation/{metric}")
-            known |= {f"validation/{system}/{metric}" for system in SYSTEMS if system != "tuned"}
-            known |= {f"validation/tuned-base/{metric}{end}" for end in ("", "/low", "/high")}
+        if isinstance(callback, Evaluation):
+            known |= callback.logged_names("validation", data)
     return known
+
+
+def _check_epochs(
+    callback: L.Callback,
+    monitor: str,
+    callbacks: Sequence[L.Callback],
+    data: RationaleDataModule,
+) -> None:
+    """A figure that not every validation computes: in between, Lightning would take the last one
+    for that of other weights."""
+    for source in callbacks:
+        if not isinstance(source, GeneratorInTheLoop) or source.every_n_epochs == 1:
+            continue
+        if monitor not in source.logged_names("validation", data):
+            continue
+        if getattr(callback, "_every_n_epochs", 1) % source.every_n_epochs:
+            raise InputError(
+                f"{type(callback).__name__}: monitor: found {monitor!r}, which GeneratorInTheLoop "
+                f"computes in one of {source.every_n_epochs} epochs alone (every_n_epochs); "
+                "expected every_n_epochs 1 there (max_questions makes a validation cheaper), or a "
+                "monitor that each validation computes"
+            )
 
 
 def _is_ours(part: object) -> bool:
@@ -188,12 +234,14 @@ def _check_computed(callback: L.Callback, questions: Sequence[Question]) -> None
 def _lacking(metric: str, questions: Sequence[Question]) -> str | None:
     """What none of the questions has, though a metric needs it; None if some have it."""
     name = metric.split("@")[0]
-    if metric.startswith("gold_"):
+    if metric.startswith("gold_") or name in SUPPORT_METRICS:
         if not any(question.gold for question in questions):
             return "are annotated with the passages that support them (metadata gold_ids)"
-    elif name in ("mrr", "ndcg", "recall", "precision", "answer_in_context"):
+    elif name in ("RR", "nDCG", "R", "P", "answer_in_output", "answer_in_context"):
         if not any(findable(question.golden_answers) for question in questions):
             return "have an answer that a passage can contain"
-    elif name in ("em", "f1") and not any(question.golden_answers for question in questions):
+    elif name in ("em", "f1", "accuracy", "macro_f1") and not any(
+        question.golden_answers for question in questions
+    ):
         return "have an answer"
     return None

@@ -74,6 +74,8 @@ class RationaleDataModule(L.LightningDataModule):
             some is said in either case.
     """
 
+    task = "open_qa"
+
     def __init__(
         self,
         retriever: Retriever | None = None,

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from radio.evaluation.files import read_metrics, read_predictions
-from radio.evaluation.statistics import bootstrap_interval, paired_difference
+from radio.evaluation.statistics import all_paired_differences, bootstrap_intervals
+from radio.evaluation.systems import in_order
 from radio.lines import atomic_write, write_jsonl
-
-SYSTEMS = ("retriever", "base", "tuned")
-"""The rankings of an evaluation: the retriever's, the reranker's before training, and now."""
 
 COMPARED = (("tuned", "base"), ("tuned", "retriever"))
 """Of which systems ``metrics.json`` holds the differences."""
 
-NOTES = ("counts", "of_questions", "left_out", "precision", "tied_tops", "generators")
+NOTES = (
+    "counts",
+    "of_questions",
+    "left_out",
+    "precision",
+    "tied_tops",
+    "unranked",
+    "generators",
+    "overall",
+    "breakdown",
+)
 """Keys of ``metrics.json`` that say something of an evaluation as a whole, for each split:
 
 - ``counts``: questions that have a metric, for each metric;
@@ -26,7 +34,11 @@ NOTES = ("counts", "of_questions", "left_out", "precision", "tied_tops", "genera
 - ``left_out``: how many of them the data module left out, by reason;
 - ``precision``: in which scores were computed;
 - ``tied_tops``: questions whose highest score belongs to several passages, for each system;
-- ``generators``: name, class, settings and fingerprint of each.
+- ``unranked``: questions that a system has no ranking of, for each system that lacks some;
+- ``generators``: name, class, settings and fingerprint of each, and what it was asked and replied
+  (:mod:`radio.evaluation.asked`);
+- ``overall``: by system, numbers of all questions together that are no means over them;
+- ``breakdown``: by system and metric, mean and number of the questions of each group.
 """
 
 
@@ -51,6 +63,10 @@ class Results:
     def note(self, split: str, **values: Any) -> None:
         """Note what belongs to an evaluation as a whole, by one of the keys in :data:`NOTES`."""
         self.notes[split].update(values)
+
+    def note_of_system(self, split: str, key: str, system: str, values: Mapping[str, Any]) -> None:
+        """Add to a note that has a part for each system, such as ``overall``."""
+        self.notes[split].setdefault(key, {}).setdefault(system, {}).update(values)
 
     def add(
         self, split: str, system: str, question_id: str, metrics: dict[str, float], **facts: Any
@@ -81,7 +97,7 @@ class Results:
         """Mean over the questions: ``means[system][metric]``."""
         means: dict[str, dict[str, float]] = {}
         names = self.names(split)
-        for system in self.metrics[split]:
+        for system in in_order(self.metrics[split]):
             means[system] = {}
             for name in names:
                 values = self.values(split, system, name)
@@ -91,12 +107,12 @@ class Results:
 
     def intervals(self, split: str) -> dict[str, dict[str, list[float]]]:
         """95 % bootstrap interval of each mean."""
-        intervals: dict[str, dict[str, list[float]]] = {}
-        for system, means in self.means(split).items():
-            intervals[system] = {}
-            for name in means:
-                values = list(self.values(split, system, name).values())
-                intervals[system][name] = list(bootstrap_interval(values))
+        means = self.means(split)
+        places = [(system, name) for system in means for name in means[system]]
+        samples = [list(self.values(split, *place).values()) for place in places]
+        intervals: dict[str, dict[str, list[float]]] = {system: {} for system in means}
+        for (system, name), interval in zip(places, bootstrap_intervals(samples), strict=True):
+            intervals[system][name] = list(interval)
         return intervals
 
     def difference(
@@ -104,9 +120,10 @@ class Results:
     ) -> dict[str, dict[str, float]]:
         """Paired difference a - b over the questions that both have: mean, 95 % interval, number of
         questions."""
+        names = self.names(split) if names is None else names
+        pairs = [(self.values(split, a, name), self.values(split, b, name)) for name in names]
         differences = {}
-        for name in self.names(split) if names is None else names:
-            paired = paired_difference(self.values(split, a, name), self.values(split, b, name))
+        for name, paired in zip(names, all_paired_differences(pairs), strict=True):
             if paired:
                 differences[name] = paired._asdict()
         return differences
@@ -129,7 +146,7 @@ class Results:
             document.setdefault("intervals", {})[split] = self.intervals(split)
             most = max(len(questions) for questions in self.metrics[split].values())
             document.setdefault("questions", {})[split] = most
-            counts = {name: len(self.values(split, "tuned", name)) for name in self.names(split)}
+            counts = {name: self._count(split, name) for name in self.names(split)}
             notes = {"counts": counts, **self.notes[split]}
             for key in NOTES:
                 # what is not known this time is not left from another evaluation
@@ -145,13 +162,20 @@ class Results:
             json.dump(document, file, indent=2)
             file.write("\n")
 
+    def _count(self, split: str, metric: str) -> int:
+        """Questions that have a metric: of the tuned reranker, or else of the system with most."""
+        systems = self.metrics[split]
+        counts = {system: len(self.values(split, system, metric)) for system in systems}
+        return counts.get("tuned") or max(counts.values())
+
     def _write_predictions(self, path: Path, splits: Sequence[str]) -> None:
         predictions = [line for line in read_predictions(path) if line["split"] not in splits]
         for split in splits:
             for question_id, systems in self.facts[split].items():
                 prediction: dict[str, Any] = {"split": split, "question_id": question_id}
-                for system, facts in systems.items():
-                    prediction[system] = {**facts, **self.metrics[split][system][question_id]}
+                for system in in_order(systems):
+                    numbers = self.metrics[split][system][question_id]
+                    prediction[system] = {**systems[system], **numbers}
                 predictions.append(prediction)
         write_jsonl(path, predictions)
 
@@ -165,13 +189,13 @@ def gain_over_base(
         results: of the run.
         split: which questions.
         monitored: what checkpoints are chosen by, ``<split>/<metric>``; where it is no metric of
-            single questions, or not given, nDCG@5 is taken, else the MRR.
+            single questions, or not given, nDCG@5 is taken, else the reciprocal rank.
 
     Returns:
         ``metric``, ``difference``, ``low``, ``high``, ``questions``; None if there is nothing to
         compare.
     """
-    wanted = [(monitored or "").removeprefix(f"{split}/"), "ndcg@5", "mrr"]
+    wanted = [(monitored or "").removeprefix(f"{split}/"), "nDCG@5", "RR@10", "RR"]
     for name, difference in results.difference(split, "tuned", "base", wanted).items():
         return {"metric": name, **difference}
     return None

@@ -35,6 +35,40 @@ def bootstrap_interval(
     return float(low), float(high)
 
 
+def bootstrap_intervals(
+    samples: Sequence[Numbers], *, level: float = 0.95, resamples: int = 10_000, seed: int = 0
+) -> list[tuple[float, float]]:
+    """:func:`bootstrap_interval` of each sample, but for the last digit.
+
+    Samples of the same size share their draws, which is where the time goes.
+    """
+    intervals = [(math.nan, math.nan)] * len(samples)
+    by_size: dict[int, list[int]] = {}
+    for place, sample in enumerate(samples):
+        by_size.setdefault(len(sample), []).append(place)
+    for size, places in by_size.items():
+        if size == 0:
+            continue
+        columns = np.array([samples[place] for place in places], dtype=np.float64).T
+        rng = np.random.default_rng(seed)
+        means = []
+        for count in _portions(resamples, size):
+            means.append(_times_drawn(rng, count, size) @ columns / size)
+        tail = (1 - level) / 2
+        lows, highs = np.quantile(np.concatenate(means), [tail, 1 - tail], axis=0)
+        for place, low, high in zip(places, lows.tolist(), highs.tolist(), strict=True):
+            intervals[place] = low, high
+    return intervals
+
+
+def _times_drawn(rng: np.random.Generator, count: int, size: int) -> NDArray[np.float64]:
+    """How often each of ``size`` values is drawn in ``count`` resamples, ``[count, size]``."""
+    drawn = rng.integers(0, size, (count, size))
+    drawn += size * np.arange(count)[:, None]
+    times = np.bincount(drawn.ravel(), minlength=count * size)
+    return times.reshape(count, size).astype(np.float64)
+
+
 class PairedDifference(NamedTuple):
     """Mean of first - second over the questions that both have, with its 95 % interval."""
 
@@ -54,12 +88,21 @@ def paired_difference(
     first: Mapping[str, float], second: Mapping[str, float]
 ) -> PairedDifference | None:
     """Compare two systems by their values for the same questions; None if they share none."""
-    differences = paired_differences(first, second)
-    if not differences:
-        return None
-    low, high = bootstrap_interval(differences)
-    count = len(differences)
-    return PairedDifference(sum(differences) / count, low, high, float(count))
+    return all_paired_differences([(first, second)])[0]
+
+
+def all_paired_differences(
+    pairs: Sequence[tuple[Mapping[str, float], Mapping[str, float]]],
+) -> list[PairedDifference | None]:
+    """:func:`paired_difference` of each pair."""
+    samples = [paired_differences(first, second) for first, second in pairs]
+    found: list[PairedDifference | None] = []
+    for sample, (low, high) in zip(samples, bootstrap_intervals(samples), strict=True):
+        count = len(sample)
+        found.append(
+            PairedDifference(sum(sample) / count, low, high, float(count)) if count else None
+        )
+    return found
 
 
 def sign_flip_test(differences: Numbers, *, resamples: int = 9_999, seed: int = 0) -> float:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from radio.evaluation.results import SYSTEMS
+from radio.evaluation.systems import in_order
 
 NARROWEST = 124
 """Columns of the table at least: a pipe or a log has no width, and cells cut off would be of no
 use."""
+
+A_SYSTEM = 22
+"""Columns that each system beyond three needs."""
+
+MOST_GROUPS = 8
+"""Groups of a breakdown that the table shows: the 57 subjects of MMLU are for ``metrics.json``."""
 
 
 def show_table(document: dict[str, Any], split: str, *, title: str = "") -> None:
@@ -18,12 +24,11 @@ def show_table(document: dict[str, Any], split: str, *, title: str = "") -> None
     from rich.console import Console
     from rich.table import Table
 
-    means, intervals = document[split], document["intervals"][split]
+    means = document[split]
     differences = document["differences"][split].get("tuned - base", {})
-    systems = [system for system in SYSTEMS if system in means]
+    systems = in_order(means)
     questions = document["questions"][split]
-    counts = document.get("counts", {}).get(split, {})
-    ties = document.get("tied_tops", {}).get(split, {})
+    ties = _note(document, "tied_tops", split)
     _warn_of_ties(systems, ties, questions)
     table = Table(title=title or _title(document, split))
     table.add_column("metric", no_wrap=True)
@@ -31,15 +36,9 @@ def show_table(document: dict[str, Any], split: str, *, title: str = "") -> None
         table.add_column(system, justify="right", no_wrap=True)
     if differences:
         table.add_column("tuned - base", justify="right", no_wrap=True)
-    for name in means[systems[-1]]:
-        count = counts.get(name, questions)
-        cells = [name if count == questions else f"{name} ({count} questions)"]
-        for system in systems:
-            cells.append(_cell(means[system].get(name), intervals[system].get(name)))
-        if differences:
-            cells.append(_difference_cell(differences.get(name)))
-        table.add_row(*cells)
-    width = max(Console().width, NARROWEST)
+    for row in _rows(document, split, systems):
+        table.add_row(*row)
+    width = max(Console().width, NARROWEST + A_SYSTEM * (len(systems) - 3))
     Console(width=width).print(table)
     tied = [f"{system} {ties[system]}" for system in systems if ties.get(system)]
     if tied:
@@ -47,6 +46,52 @@ def show_table(document: dict[str, Any], split: str, *, title: str = "") -> None
             f"tied at the top, and ordered by passage id there: {', '.join(tied)} of {questions} "
             "questions"
         )
+    for line in remarks(document, split):
+        print(line)
+
+
+def _note(document: Mapping[str, Any], key: str, split: str) -> Any:
+    return document.get(key, {}).get(split, {})
+
+
+def _rows(document: Mapping[str, Any], split: str, systems: Sequence[str]) -> Iterator[list[str]]:
+    """Means with their intervals, then what is no mean over all questions."""
+    means, intervals = document[split], document["intervals"][split]
+    differences = document["differences"][split].get("tuned - base", {})
+    questions = document["questions"][split]
+    counts = _note(document, "counts", split)
+    for name in dict.fromkeys(name for system in systems for name in means[system]):
+        count = counts.get(name, questions)
+        cells = [name if count == questions else f"{name} ({count} questions)"]
+        for system in systems:
+            cells.append(_cell(means[system].get(name), intervals[system].get(name)))
+        if differences:
+            cells.append(_difference_cell(differences.get(name)))
+        yield cells
+    for name, values in _further(document, split):
+        yield [name, *(_percent(values.get(system)) for system in systems)]
+
+
+def _further(
+    document: Mapping[str, Any], split: str
+) -> Iterator[tuple[str, dict[str, float | None]]]:
+    """Name and value by system of what belongs to all questions together, or to a group of them."""
+    overall = _note(document, "overall", split)
+    for name in dict.fromkeys(name for numbers in overall.values() for name in numbers):
+        yield name, {system: numbers.get(name) for system, numbers in overall.items()}
+    breakdown = _note(document, "breakdown", split)
+    for metric in dict.fromkeys(metric for metrics in breakdown.values() for metric in metrics):
+        groups: dict[str, int] = {}
+        for metrics in breakdown.values():
+            for group, numbers in metrics.get(metric, {}).items():
+                groups[group] = max(groups.get(group, 0), numbers["questions"])
+        if len(groups) > MOST_GROUPS:
+            continue
+        for group, count in groups.items():
+            values = {}
+            for system, metrics in breakdown.items():
+                values[system] = metrics.get(metric, {}).get(group, {}).get("mean")
+            yield f"{metric}: {group} ({count} questions)", values
 
 
 def _warn_of_ties(systems: Sequence[str], ties: Mapping[str, int], questions: int) -> None:
@@ -65,6 +110,10 @@ def _cell(mean: float | None, interval: Sequence[float] | None) -> str:
     return f"{100 * mean:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
 
 
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f}"
+
+
 def _difference_cell(found: Mapping[str, float] | None) -> str:
     if not found:
         return "-"
@@ -76,12 +125,50 @@ def _title(document: dict[str, Any], split: str) -> str:
     questions = document["questions"][split]
     total = document.get("of_questions", {}).get(split, questions)
     of_all = "" if total == questions else f" of {total}"
-    left_out = document.get("left_out", {}).get(split, {})
+    left_out = _note(document, "left_out", split)
     reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items())
     why = f" ({reasons})" if reasons else ""
     precision = document.get("precision", {}).get(split, "32-true")
     computed = "" if precision == "32-true" else f", computed in {precision}"
     return f"{split}: {questions}{of_all} questions{why}, in % [95 % bootstrap interval]{computed}"
+
+
+def remarks(document: Mapping[str, Any], split: str) -> Iterator[str]:
+    """What stands under the table: what was left out, cut, or could not be read; nothing if all is
+    well."""
+    questions = document["questions"][split]
+    unranked = _note(document, "unranked", split)
+    if unranked:
+        lacking = ", ".join(f"{system} {unranked[system]}" for system in in_order(unranked))
+        yield f"questions without such a ranking: {lacking} of {questions}, left out of it alone"
+    for generator in _note(document, "generators", split) or ():
+        name = generator["name"] or generator["class"]
+        failed = generator.get("failed_questions", 0)
+        if failed:
+            yield (
+                f"WARNING: {name}: {failed} of {generator['questions']} questions are left out of "
+                "all its figures, since an answer about them could not be had; the next run asks "
+                "again"
+            )
+        systems: dict[str, Mapping[str, Any]] = generator.get("systems", {})
+        unparsed = _shares(systems, "unparsed", "answers")
+        if unparsed:
+            yield f"{name}: replies that could not be read, and count as wrong: {unparsed}"
+        cut = _shares(systems, "passages_cut", "passages")
+        if cut:
+            yield f"{name}: passages left out to fit the model's window: {cut}"
+        shortened = _shares(systems, "answers_with_tokens_cut", "answers")
+        if shortened:
+            yield f"{name}: answers from a last passage that was cut short to fit: {shortened}"
+
+
+def _shares(systems: Mapping[str, Mapping[str, Any]], key: str, of: str) -> str:
+    """``base 3 of 40, tuned 2 of 40`` of those systems that have some."""
+    parts = []
+    for system in in_order(systems):
+        if systems[system][key]:
+            parts.append(f"{system} {systems[system][key]} of {systems[system][of]}")
+    return ", ".join(parts)
 
 
 def no_better(gain: Mapping[str, Any] | None) -> str | None:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from radio import contracts
 from radio.cache import Cache
 from radio.fingerprints import Fingerprinted, fingerprint
+from radio.llm.base import Failure
+from radio.llm.outcomes import outcome_of
 from radio.schema import Passage, Question
+
+TOGETHER = 32
+"""Prompts that a generator is given at a time; a kill loses no more answers than that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,44 @@ class Generator(Fingerprinted):
     def prefetch(self, prompts: Sequence[Prompt], cache: Cache) -> None:
         """Do ahead what :meth:`answer` will need for these prompts, and keep it in the cache
         (optional)."""
+
+    def replies(
+        self, prompts: Mapping[str, Prompt], cache: Cache
+    ) -> Iterator[tuple[str, Answer | Failure]]:
+        """Yield the key of each prompt with what came of it, as it comes; each is stored before the
+        next is taken. By default :meth:`answer` is asked for a few at a time.
+
+        A prompt may be left out, for example when money runs out; the next run asks again.
+
+        Args:
+            prompts: by cache key.
+            cache: for what else must outlive the process.
+        """
+        keys = list(prompts)
+        for start in range(0, len(keys), TOGETHER):
+            part = keys[start : start + TOGETHER]
+            asked = [prompts[key] for key in part]
+            texts = contracts.answers(self, self.answer(asked), len(asked))
+            for key, text in zip(part, texts, strict=True):
+                yield key, Answer(text, outcome_of(text, "written"))
+
+    def outdated(self, answer: Answer) -> bool:
+        """Whether a stored answer is to be asked for again, for example because it was cut off
+        under a lower limit than today's."""
+        return False
+
+    def estimate(self, prompts: Mapping[str, Prompt]) -> str:
+        """What the answers will cost, to print beforehand; empty if nothing."""
+        return ""
+
+    def status(self) -> str:
+        """What to show beside the progress bar, for example the money spent so far."""
+        return ""
+
+    def hint(self) -> str:
+        """What a user can do about prompts that were left out; empty if there is nothing
+        special."""
+        return ""
 
     def asked(self, prompt: Prompt) -> list[Any]:
         """What an answer may depend on of a prompt, for the key: all but the question's id, unless

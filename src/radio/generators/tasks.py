@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 
 from radio.schema import InputError, Question
 
@@ -33,14 +34,19 @@ def as_it_is(reply: str, question: Question) -> str | None:
     return reply.strip()
 
 
+OPEN = ("em", "f1", "answer_in_output", "answer_in_context")
+SUPPORT = ("support_precision", "support_recall", "support_f1", "all_hops")
+CHOICE = ("accuracy", "unparsed", "answer_in_context")
+VERDICT = ("accuracy", "unparsed", "macro_f1")
+
 TASKS: dict[str, Task] = {}
 """By name."""
 
 for _task in (
-    Task("open_qa", "open_qa", "closed_book", as_it_is, ("em", "f1")),
-    Task("multi_hop", "multi_hop", "closed_book", as_it_is, ("em", "f1")),
-    Task("multiple_choice", "multiple_choice", "closed_book", as_it_is, ("accuracy",)),
-    Task("fact_verification", "fact_verification", "closed_book", as_it_is, ("accuracy",)),
+    Task("open_qa", "open_qa", "closed_book", as_it_is, OPEN),
+    Task("multi_hop", "multi_hop", "closed_book", as_it_is, (*OPEN, *SUPPORT)),
+    Task("multiple_choice", "multiple_choice", "closed_book_choice", as_it_is, CHOICE),
+    Task("fact_verification", "fact_verification", "closed_book_fact", as_it_is, VERDICT),
 ):
     TASKS[_task.name] = _task
 
@@ -54,3 +60,20 @@ def task_of(name: str) -> Task:
     if name not in TASKS:
         raise InputError(f"task: found {name!r}, expected one of {', '.join(TASKS)}")
     return TASKS[name]
+
+
+def parser_of(name: str) -> Parser:
+    """The parser of a task, or a function of the user's own by its path."""
+    if name in TASKS:
+        return TASKS[name].parse
+    module, _, function = name.rpartition(".")
+    try:
+        found = getattr(import_module(module), function)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InputError(
+            f"parser: found {name!r}, expected one of {', '.join(TASKS)}, or the path of a "
+            f"function, module.function ({error})"
+        ) from None
+    if not callable(found):
+        raise InputError(f"parser: found {name!r}, which is no function")
+    return found  # type: ignore[no-any-return]

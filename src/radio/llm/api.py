@@ -6,9 +6,12 @@ import asyncio
 import os
 import queue
 import threading
+import time
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
+from math import ceil, floor
 from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,6 +28,9 @@ from radio.schema import InputError
 
 CHARACTERS_PER_TOKEN = 3.5
 """Where nothing better is known; English prose has more, so that estimates are rather too high."""
+
+MESSAGE = 8
+"""Tokens that a prompt has beside those of its texts, about."""
 
 CONNECT = 5.0
 """Seconds until a server that does not take a connection counts as unreachable."""
@@ -61,6 +67,7 @@ class ApiModel(LanguageModel):
         prices: US dollars for a million tokens, by model: ``input``, ``output``, and where they
             differ ``cache_read``, ``cache_write``; ``batch`` is the factor of the batch interface.
         max_cost: US dollars after which a run stops; it never starts what could exceed them.
+        context_window: tokens that prompt and answer may have together; None is not known.
     """
 
     key_name = ""
@@ -82,9 +89,11 @@ class ApiModel(LanguageModel):
         tokens_per_minute: int | None = None,
         prices: dict[str, dict[str, float]] | None = None,
         max_cost: float | None = None,
+        context_window: int | None = None,
     ) -> None:
         check(self, locals())
         super().__init__(model, sampling, max_tokens)
+        self._context_window = context_window
         self._base_url = address(base_url or os.environ.get(self.url_name), self.url_name)
         self._concurrency = concurrency
         self._retries = retries
@@ -139,7 +148,31 @@ class ApiModel(LanguageModel):
         url = self._base_url or "the provider"
         return Problems(self.sdk, url, self.model, self.key_name, self._timeout)
 
+    # Tokens
+
+    def window(self) -> int | None:
+        if self._context_window is None:
+            return None
+        left = self._context_window - self._max_tokens
+        if left < 1:
+            raise InputError(
+                f"{type(self).__name__}: context_window: found {self._context_window}, expected "
+                f"more than max_tokens {self._max_tokens}"
+            )
+        return left
+
+    def prompt_tokens(self, system: str, user: str) -> int:
+        return ceil((len(system) + len(user)) / CHARACTERS_PER_TOKEN) + MESSAGE
+
+    def first_tokens(self, text: str, count: int) -> str:
+        return text[: max(0, floor(count * CHARACTERS_PER_TOKEN))]
+
     # Estimate and money
+
+    def price(self, usage: Mapping[str, float]) -> float | None:
+        if not self._money.known:
+            return None
+        return self._money.cost(usage, batch=self._in_batches)
 
     def tokens(self, call: Call) -> float:
         """About how many tokens a prompt has."""
@@ -252,10 +285,11 @@ class ApiModel(LanguageModel):
         problems = self.problems
         while True:
             await self._pace.wait(tokens)
+            start = time.perf_counter()
             try:
                 async with asyncio.timeout(self._timeout):
                     reply = await self.ask(client, call)
-                return self.paid(reply)
+                return self.paid(replace(reply, seconds=time.perf_counter() - start))
             except problems.expected as error:
                 problem = problems.read(error)
             try:

@@ -110,6 +110,9 @@ class LanguageModel(ABC):
     ) -> list[Likelihood]:
         """How likely the model finds each text as the answer to its prompt, exactly.
 
+        The end of the answer is not judged: a text is as likely whether the model would stop after
+        it or go on with a full stop.
+
         Args:
             calls: the prompts.
             continuations: a text for each.
@@ -133,6 +136,13 @@ class LanguageModel(ABC):
     def first_tokens(self, text: str, count: int) -> str:
         """The beginning of a text that has so many tokens."""
         raise NotImplementedError
+
+    def price(self, usage: Mapping[str, float]) -> float | None:
+        """US dollars of a reply's tokens; None where no price is known."""
+        return None
+
+    def release(self) -> None:  # noqa: B027 -- optional
+        """Free what was loaded to answer; the next call loads it again."""
 
     @abstractmethod
     def estimate(self, calls: Sequence[Call]) -> str:

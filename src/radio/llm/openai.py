@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import cached_property
 from types import ModuleType
 from typing import Any
 
-from radio.llm.api import ApiModel
+from radio.llm.api import MESSAGE, ApiModel
 from radio.llm.base import Call, Reply
 from radio.llm.problems import read_reply
 from radio.schema import InputError
@@ -72,20 +73,37 @@ class OpenAIModel(ApiModel):
         )
         return reply_of(completion)
 
-    def count_tokens(self, calls: Sequence[Call]) -> tuple[list[int], str]:
+    @cached_property
+    def _encoding(self) -> Any:
+        """tiktoken's encoding of this model, or a text that says why there is none."""
         import tiktoken
 
         try:
-            encoding = tiktoken.encoding_for_model(self.model)
+            return tiktoken.encoding_for_model(self.model)
         except KeyError:
-            why = f"tiktoken does not know {self.model}"
+            return f"tiktoken does not know {self.model}"
         except Exception as error:
-            why = f"the encoding could not be loaded: {type(error).__name__}"
-        else:
-            prompts = [f"{call.system}\n{call.user}" for call in calls]
-            # a message has some tokens of its own
-            counts = [len(encoding.encode_ordinary(prompt)) + 8 for prompt in prompts]
-            return counts, f"tiktoken {encoding.name}"
+            return f"the encoding could not be loaded: {type(error).__name__}"
+
+    def prompt_tokens(self, system: str, user: str) -> int:
+        if isinstance(self._encoding, str):
+            return super().prompt_tokens(system, user)
+        return len(self._encoding.encode_ordinary(f"{system}\n{user}")) + MESSAGE
+
+    def first_tokens(self, text: str, count: int) -> str:
+        if isinstance(self._encoding, str):
+            return super().first_tokens(text, count)
+        tokens = self._encoding.encode_ordinary(text)
+        if len(tokens) <= count:
+            return text
+        # a character that was cut in half is left out
+        return str(self._encoding.decode_bytes(tokens[: max(0, count)]).decode(errors="ignore"))
+
+    def count_tokens(self, calls: Sequence[Call]) -> tuple[list[int], str]:
+        why = self._encoding
+        if not isinstance(why, str):
+            counts = [self.prompt_tokens(call.system, call.user) for call in calls]
+            return counts, f"tiktoken {why.name}"
         how = f"{1 / self._tokens_per_character:g} characters a token, as {why}"
         return [round(self.tokens(call)) for call in calls], how
 

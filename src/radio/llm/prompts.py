@@ -7,11 +7,10 @@ import string
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
+from typing import ClassVar
 
 from radio.fingerprints import fingerprint
 from radio.schema import InputError, Passage, Question
-
-FIELDS = ("question", "answers", "choices", "passages")
 
 
 def shipped(folder: Path) -> list[str]:
@@ -31,9 +30,14 @@ class PromptTemplate:
         name: of a file in ``folder`` without its ``.txt``, or the path of another.
         folder: where the shipped ones are.
 
+    A subclass may have other fields: it overrides :attr:`fields` and :meth:`values`.
+
     Raises:
         InputError: unknown name, no such file, no ``=== user`` part, or an unknown field.
     """
+
+    fields: ClassVar[tuple[str, ...]] = ("answers", "choices", "passages")
+    """What a file may show beside ``{question}``, which it must."""
 
     def __init__(self, name: str, folder: Path) -> None:
         self.name = name
@@ -47,10 +51,16 @@ class PromptTemplate:
             )
         self.fingerprint = fingerprint(text)
         self.system, self.user = _parts(path, text)
-        self.shows_passages = "passages" in _fields(path, self.user)
+        self.shows = self._check(path, _fields(path, self.user))
+        """The fields that it has."""
+        self.shows_passages = "passages" in self.shows
 
     def render(self, question: Question, passages: Sequence[Passage] = ()) -> str:
         """The user's part, filled in."""
+        return self.user.format(question=question.question, **self.values(question, passages))
+
+    def values(self, question: Question, passages: Sequence[Passage]) -> dict[str, str]:
+        """What stands for each of :attr:`fields`."""
         options = []
         for number, choice in enumerate(question.choices):
             options.append(f"Option {chr(65 + number)}: {choice}\n")
@@ -58,12 +68,22 @@ class PromptTemplate:
         for passage in passages:
             contents = escape(passage.contents, quote=False)
             shown.append(f'<passage id="{escape(passage.id)}">\n{contents}\n</passage>')
-        return self.user.format(
-            question=question.question,
+        return {
             # each once
-            answers=" or ".join(dict.fromkeys(question.golden_answers)),
-            choices="".join(options),
-            passages="\n".join(shown),
+            "answers": " or ".join(dict.fromkeys(question.golden_answers)),
+            "choices": "".join(options),
+            "passages": "\n".join(shown),
+        }
+
+    def _check(self, path: Path, found: set[str]) -> set[str]:
+        """The fields of a file, if it may have them."""
+        if "question" in found and found <= {"question", *self.fields}:
+            return found
+        shown = ", ".join(f"{{{field}}}" for field in sorted(found)) or "none"
+        known = ", ".join(f"{{{field}}}" for field in self.fields)
+        raise InputError(
+            f"{path}: found the fields {shown}, expected {{question}} and some of {known}; a "
+            "literal brace is written twice"
         )
 
 
@@ -100,10 +120,4 @@ def _fields(path: Path, user: str) -> set[str]:
         raise InputError(
             f"{path}: {error}; a literal brace is written twice, {{{{ or }}}}"
         ) from None
-    if fields - set(FIELDS) or "question" not in fields:
-        shown = ", ".join(f"{{{field}}}" for field in sorted(fields)) or "none"
-        raise InputError(
-            f"{path}: found the fields {shown}, expected {{question}} and some of {{answers}}, "
-            "{choices}, {passages}; a literal brace is written twice"
-        )
     return fields

@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from itertools import takewhile
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from radio.cache import Cache
-from radio.llm.base import Call, Failure, LanguageModel, Reply, Result
+from radio.llm.base import Call, Failure, LanguageModel, Likelihood, Reply, Result
+from radio.llm.likelihood import Judged
+from radio.llm.local import LoadedModel, Prompts
 from radio.models.files import model_fingerprint
-from radio.models.limits import positions
-from radio.models.loading import language_model_kind, load_model
-from radio.models.tokenizers import check_token_ids, load_tokenizer
 from radio.ranges import check
 from radio.schema import InputError
 
 if TYPE_CHECKING:
-    from torch import Tensor, device
+    from torch import device
 
 PART = 64
 """Batches of a device that are sorted by length together: little padding, and no more prompts in
 memory than a part has."""
+
+Item = TypeVar("Item")
+Made = TypeVar("Made")
 
 
 class TransformersModel(LanguageModel):
     """Generates with a causal or sequence-to-sequence model, in batches of prompts of similar
     length.
 
-    With several devices each has a copy of the model and takes every n-th batch.
+    With several devices each has a copy of the model and takes every n-th batch. Of the folder's
+    own generation_config.json the ids of tokens count alone: an answer is greedy unless
+    ``sampling`` says otherwise.
 
     Args:
         model: transformers name or folder.
@@ -39,7 +46,12 @@ class TransformersModel(LanguageModel):
         batch_size: prompts generated together.
         accelerator: as Lightning's Trainer takes it.
         devices: as Lightning's Trainer takes it.
-        dtype: of the weights, for example ``bfloat16``; ``auto`` takes that of the folder.
+        dtype: of the weights, for example ``bfloat16``; ``auto`` takes that where the device
+            computes in it, else ``float32``.
+        stop: texts that end an answer, and are no part of it.
+        gguf_file: name of the file in the folder or at the hub, where the weights are in that
+            format; needs ``pip install 'radio-rag[gguf]'``.
+        adapter: folder or hub name of LoRA weights to add; needs ``pip install 'radio-rag[lora]'``.
     """
 
     def __init__(
@@ -52,68 +64,172 @@ class TransformersModel(LanguageModel):
         accelerator: str = "auto",
         devices: int | list[int] | str = 1,
         dtype: str = "auto",
+        stop: list[str] | None = None,
+        gguf_file: str | None = None,
+        adapter: str | None = None,
     ) -> None:
         check(self, locals())
         super().__init__(model, sampling, max_tokens)
+        if "" in (stop or []):
+            raise InputError(
+                f"{type(self).__name__}: stop: found an empty text, which ends nothing"
+            )
         self.dtype = dtype
         self._max_length = max_length
         self._batch_size = batch_size
         self._accelerator = accelerator
         self._devices = devices
+        self._stop = stop or []
+        self._gguf_file = gguf_file
+        self._adapter = adapter
+        self._copies: list[LoadedModel] = []
 
     def depends_on(self) -> dict[str, Any]:
-        weights = model_fingerprint(self.model)
-        return {**super().depends_on(), "model": weights, "dtype": self.dtype}
+        weights = model_fingerprint(self.model, self._gguf_file)
+        found = {**super().depends_on(), "model": weights, "dtype": self.dtype}
+        # only where they are set: answers from before these settings stay valid
+        if self._adapter is not None:
+            found["adapter"] = model_fingerprint(self._adapter)
+        if self._stop:
+            found["stop"] = self._stop
+        return found
 
     def estimate(self, calls: Sequence[Call]) -> str:
         tokens = len(calls) * self._max_tokens
         return f"written by {self.model} on this machine, at most {tokens:,} tokens"
 
-    def complete(self, calls: Sequence[Call], cache: Cache) -> Iterator[Result]:
-        copies = [LoadedModel(self.model, self.dtype, place) for place in self._places()]
-        size = PART * self._batch_size * len(copies)
-        with ThreadPoolExecutor(len(copies)) as pool:
-            for start in range(0, len(calls), size):
-                yield from self._complete_part(calls[start : start + size], copies, pool)
+    # Generation
 
-    def _complete_part(
-        self, calls: Sequence[Call], copies: list[LoadedModel], pool: ThreadPoolExecutor
-    ) -> Iterator[Result]:
-        limit = self._prompt_limit(copies[0])
+    def complete(self, calls: Sequence[Call], cache: Cache) -> Iterator[Result]:
+        copies = self._loaded()
+        size = PART * self._batch_size * len(copies)
+        for start in range(0, len(calls), size):
+            yield from self._complete_part(calls[start : start + size])
+
+    def _complete_part(self, calls: Sequence[Call]) -> Iterator[Result]:
+        limit = self.window()
         prompts: list[tuple[Call, list[int]]] = []
         for call in calls:
-            tokens = copies[0].prompt(call.system, call.user)
+            tokens = self._prompts.prompt(call.system, call.user)
             if len(tokens) <= limit:
                 prompts.append((call, tokens))
             else:
                 message = f"the prompt has {len(tokens)} tokens, more than max_length {limit}"
                 yield call, Failure(call.question_id, message)
         prompts.sort(key=lambda prompt: -len(prompt[1]))
-        size = self._batch_size
-        batches = [prompts[start : start + size] for start in range(0, len(prompts), size)]
-        for start in range(0, len(batches), len(copies)):
-            # the devices work at the same time, a batch on each
-            together = batches[start : start + len(copies)]
-            jobs = []
-            for copy, batch in zip(copies, together, strict=False):
-                inputs = [tokens for _, tokens in batch]
-                jobs.append(pool.submit(copy.generate, inputs, self._max_tokens, self.sampling))
-            for batch, job in zip(together, jobs, strict=True):
-                for (call, _), reply in zip(batch, job.result(), strict=True):
-                    yield call, reply
+        shared = shared_tokens([tokens for _, tokens in prompts])
 
-    def _prompt_limit(self, copy: LoadedModel) -> int:
+        def answer(copy: LoadedModel, batch: Sequence[tuple[Call, list[int]]]) -> list[Result]:
+            start = time.perf_counter()
+            inputs = [tokens for _, tokens in batch]
+            replies = copy.generate(inputs, self._max_tokens, self.sampling, self._stop, shared)
+            share = (time.perf_counter() - start) / len(batch)
+            results: list[Result] = []
+            for (call, _), reply in zip(batch, replies, strict=True):
+                timed = Reply(reply.text, reply.outcome, reply.usage, seconds=share)
+                results.append((call, timed))
+            return results
+
+        for results in self._on_all_devices(prompts, answer):
+            yield from results
+
+    def _on_all_devices(
+        self, items: Sequence[Item], work: Callable[[LoadedModel, Sequence[Item]], Made]
+    ) -> Iterator[Made]:
+        """What comes of each batch, in order; the devices work at the same time, a batch on
+        each."""
+        copies, size = self._loaded(), self._batch_size
+        batches = [items[start : start + size] for start in range(0, len(items), size)]
+        with ThreadPoolExecutor(len(copies)) as pool:
+            for start in range(0, len(batches), len(copies)):
+                together = batches[start : start + len(copies)]
+                jobs = []
+                for copy, batch in zip(copies, together, strict=False):
+                    jobs.append(pool.submit(work, copy, batch))
+                for job in jobs:
+                    yield job.result()
+
+    # Likelihoods
+
+    def log_likelihood(
+        self, calls: Sequence[Call], continuations: Sequence[str]
+    ) -> list[Likelihood]:
+        pairs = []
+        for call, text in zip(calls, continuations, strict=True):
+            prompt = self._prompts.prompt(call.system, call.user)
+            pair = Judged(prompt, *self._prompts.answer(text))
+            self._check_fits(call, pair)
+            pairs.append(pair)
+        order = sorted(range(len(pairs)), key=lambda number: -pairs[number].length)
+        found: list[Likelihood] = []
+        for batch in self._on_all_devices([pairs[number] for number in order], LoadedModel.judge):
+            found += batch
+        by_place = dict(zip(order, found, strict=True))
+        return [by_place[place] for place in range(len(pairs))]
+
+    def _check_fits(self, call: Call, pair: Judged) -> None:
+        """Refuse what the model cannot read whole: a likelihood of less would be another one.
+
+        Raises:
+            InputError: names the question and what it has too many of.
+        """
+        name = f"{type(self).__name__}: question {call.question_id!r}"
+        if len(pair.prompt) > self._max_length:
+            raise InputError(
+                f"{name}: the prompt has {len(pair.prompt)} tokens, more than max_length "
+                f"{self._max_length}"
+            )
+        positions = self._prompts.positions
+        # an encoder-decoder has as many for each of the two
+        parts = [pair.length] if self._prompts.is_decoder else [len(pair.prompt), len(pair.answer)]
+        if positions is not None and max(parts) > positions:
+            raise InputError(
+                f"{name}: prompt and answer have {max(parts)} tokens, more than the {positions} "
+                f"positions of {self.model!r}"
+            )
+
+    # Tokens
+
+    def window(self) -> int:
         """Tokens that a prompt may have: a decoder's positions hold its answer too."""
-        if copy.positions is None:
+        positions = self._prompts.positions
+        if positions is None:
             return self._max_length
-        answer = self._max_tokens if copy.is_decoder else 0
-        limit = min(self._max_length, copy.positions - answer)
+        answer = self._max_tokens if self._prompts.is_decoder else 0
+        limit = min(self._max_length, positions - answer)
         if limit < 1:
             raise InputError(
                 f"{type(self).__name__}: max_tokens: found {self._max_tokens}, expected less than "
-                f"the {copy.positions} positions of {self.model!r}"
+                f"the {positions} positions of {self.model!r}"
             )
         return limit
+
+    def prompt_tokens(self, system: str, user: str) -> int:
+        return len(self._prompts.prompt(system, user))
+
+    def first_tokens(self, text: str, count: int) -> str:
+        return self._prompts.first_tokens(text, count)
+
+    # What is loaded
+
+    @cached_property
+    def _prompts(self) -> Prompts:
+        return Prompts(self.model, self._gguf_file)
+
+    def _loaded(self) -> list[LoadedModel]:
+        """The model on each device, loaded when it is first needed."""
+        if not self._copies:
+            files = {"gguf_file": self._gguf_file, "adapter": self._adapter}
+            for place in self._places():
+                self._copies.append(LoadedModel(self.model, self.dtype, place, **files))
+        return self._copies
+
+    def release(self) -> None:
+        import torch
+
+        self._copies = []
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
 
     def _places(self) -> list[device]:
         """Devices by Lightning's own rules."""
@@ -130,83 +246,11 @@ class TransformersModel(LanguageModel):
         return list(getattr(strategy, "parallel_devices", None) or [strategy.root_device])
 
 
-class LoadedModel:
-    """A model on a device, with its tokenizer."""
-
-    def __init__(self, name: str, dtype: str, place: str | device) -> None:
-        self._tokenizer: Any = load_tokenizer(name)
-        kind = language_model_kind(name)
-        self.is_decoder = kind == "AutoModelForCausalLM"
-        network: Any = load_model(kind, name, dtype=dtype)[0]
-        check_token_ids(name, self._tokenizer, network)
-        self.positions = positions(network)
-        self._network = network.to(place).eval()
-        self._device = place
-        self._pad = self._tokenizer.pad_token_id
-
-    def prompt(self, system: str, user: str) -> list[int]:
-        """Tokens of a prompt, in the chat format of the model if it has one."""
-        merged = f"{system}\n\n{user}".strip()
-        if not self._tokenizer.chat_template:
-            plain: list[int] = self._tokenizer(merged)["input_ids"]
-            return plain
-        messages = [{"role": "user", "content": user}]
-        if system:
-            messages.insert(0, {"role": "system", "content": system})
-        try:
-            shown = self._in_chat_format(messages)
-        except Exception:
-            # whatever a template raises that knows no system part
-            shown = self._in_chat_format([{"role": "user", "content": merged}])
-        tokens: list[int] = self._tokenizer(shown, add_special_tokens=False)["input_ids"]
-        return tokens
-
-    def _in_chat_format(self, messages: list[dict[str, str]]) -> str:
-        return str(
-            self._tokenizer.apply_chat_template(
-                messages, tokenize=False, add_generation_prompt=True
-            )
-        )
-
-    def generate(
-        self, prompts: list[list[int]], max_tokens: int, sampling: dict[str, Any]
-    ) -> list[Reply]:
-        """A reply for each prompt, ``truncated`` if it did not end by itself."""
-        import torch
-
-        ids, mask = self._padded(prompts)
-        with torch.inference_mode():
-            made = self._network.generate(
-                input_ids=ids.to(self._device),
-                attention_mask=mask.to(self._device),
-                max_new_tokens=max_tokens,
-                pad_token_id=self._pad,
-                **{"do_sample": False, **sampling},
-            )
-        # a decoder repeats its prompt; the other kind begins with one token of its own
-        answers = made[:, ids.shape[1] :] if self.is_decoder else made[:, 1:]
-        stops = self._network.generation_config.eos_token_id
-        ends = set(stops if isinstance(stops, list) else [stops]) - {None}
-        replies = []
-        for prompt, answer in zip(prompts, answers.tolist(), strict=True):
-            end = next((i for i, token in enumerate(answer) if token in ends), None)
-            tokens = answer if end is None else answer[:end]
-            text = self._tokenizer.decode(tokens, skip_special_tokens=True).strip()
-            outcome = "truncated" if end is None else "written"
-            usage = {"input": len(prompt), "output": len(tokens)}
-            replies.append(Reply(text, outcome, usage))
-        return replies
-
-    def _padded(self, prompts: list[list[int]]) -> tuple[Tensor, Tensor]:
-        """Token ids and attention mask ``[B, L]``; a decoder is padded on the left, since it goes
-        on from the right end."""
-        import torch
-
-        width = max(map(len, prompts))
-        ids = torch.full((len(prompts), width), self._pad, dtype=torch.long)
-        mask = torch.zeros((len(prompts), width), dtype=torch.long)
-        for row, prompt in enumerate(prompts):
-            start = width - len(prompt) if self.is_decoder else 0
-            ids[row, start : start + len(prompt)] = torch.tensor(prompt)
-            mask[row, start : start + len(prompt)] = 1
-        return ids, mask
+def shared_tokens(prompts: Sequence[list[int]]) -> int:
+    """How many tokens all prompts begin with; each has one of its own at least."""
+    if len(prompts) < 2:
+        return 0
+    # of sorted rows the first and the last differ the earliest
+    first, last = min(prompts), max(prompts)
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
+    return min(len(list(same)), min(map(len, prompts)) - 1)

@@ -1,1 +1,2 @@
-"""Metrics: one question in, one number out."""
+"""Metrics: one question in, one number out (:mod:`radio.metrics.modules` keeps them for a
+LightningModule)."""

@@ -7,6 +7,8 @@ import string
 from collections import Counter
 from collections.abc import Sequence
 
+from radio.text import has_answer
+
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 
 
@@ -34,6 +36,17 @@ def f1(prediction: str, golden_answers: Sequence[str]) -> float:
         (_f1(normalise_answer(prediction), normalise_answer(answer)) for answer in golden_answers),
         default=0.0,
     )
+
+
+def answer_in_output(output: str, golden_answers: Sequence[str]) -> float:
+    """1 if a golden answer stands in what a generator wrote, as a run of tokens ("no" does not
+    stand in "know"). It favours long answers."""
+    return float(has_answer(output, golden_answers))
+
+
+def answer_in_context(passages: Sequence[str], golden_answers: Sequence[str]) -> float:
+    """1 if a golden answer stands in one of the passages (title and text)."""
+    return float(any(has_answer(passage, golden_answers) for passage in passages))
 
 
 def _f1(found: str, golden: str) -> float:

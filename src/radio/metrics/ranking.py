@@ -1,15 +1,17 @@
-"""Answer metrics (EM, F1, answer in context), ranking metrics and the bootstrap. One question in,
-one number out."""
+"""Ranking metrics: one ranking in, one number out, by the names of ir_measures."""
 
 from __future__ import annotations
 
+import difflib
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 
 
-def reciprocal_rank(relevance: Sequence[float]) -> float:
-    """1 / rank of the first passage with relevance > 0; 0 if there is none."""
-    return next((1 / rank for rank, value in enumerate(relevance, 1) if value > 0), 0.0)
+def reciprocal_rank(relevance: Sequence[float], k: int | None = None) -> float:
+    """1 / rank of the first passage with relevance > 0; 0 if there is none in the first k places
+    (None: in any)."""
+    return next((1 / rank for rank, value in enumerate(relevance[:k], 1) if value > 0), 0.0)
 
 
 def precision_at(relevance: Sequence[float], k: int) -> float:
@@ -38,21 +40,39 @@ def _dcg(relevance: Sequence[float]) -> float:
     return sum(value / math.log2(rank + 1) for rank, value in enumerate(relevance, 1))
 
 
-_MEASURES: dict[str, Callable[[Sequence[float], int, Sequence[float]], float]] = {
-    "ndcg": ndcg_at,
-    "recall": recall_at,
-    "precision": lambda relevance, k, missed: precision_at(relevance, k),
+Measure = Callable[[Sequence[float], int, Sequence[float]], float]
+"""Of gains in ranked order, the depth, and the gains of what was missed."""
+
+MEASURES: dict[str, Measure] = {
+    "RR": lambda relevance, k, missed: reciprocal_rank(relevance, k),
+    "nDCG": ndcg_at,
+    "R": recall_at,
+    "P": lambda relevance, k, missed: precision_at(relevance, k),
 }
+"""By what stands before ``@k``."""
+
+_SPELT = {
+    "mrr": "RR",
+    "rr": "RR",
+    "ndcg": "nDCG",
+    "recall": "R",
+    "r": "R",
+    "precision": "P",
+    "p": "P",
+}
+"""Other ways to write them, in lower case."""
+
+_DEPTH = re.compile("[1-9][0-9]*")
 
 
 def ranking_metrics(
     relevance: Sequence[float], names: Sequence[str], missed: Sequence[float] = ()
 ) -> dict[str, float]:
-    """Values of ``mrr``, ``ndcg@k``, ``recall@k`` and ``precision@k`` by name.
+    """Values of ``RR``, ``RR@k``, ``nDCG@k``, ``R@k`` and ``P@k`` by name.
 
     Args:
         relevance: gain of each candidate in ranked order, all candidates.
-        names: what to compute, for example ``["mrr", "ndcg@5"]``.
+        names: what to compute, for example ``["RR@10", "nDCG@5"]``.
         missed: gains of relevant passages that are no candidates. A better retriever would have
             found them, so they count in what nDCG and recall compare with, and stand in no place.
 
@@ -61,16 +81,27 @@ def ranking_metrics(
     """
     result = {}
     for name in names:
-        measure, at, depth = name.partition("@")
-        if name == "mrr":
+        measure, _, depth = name.partition("@")
+        if name == "RR":
             result[name] = reciprocal_rank(relevance)
-        elif measure in _MEASURES and at and depth.isdigit() and int(depth) > 0:
-            result[name] = _MEASURES[measure](relevance, int(depth), missed)
+        elif measure in MEASURES and _DEPTH.fullmatch(depth):
+            result[name] = MEASURES[measure](relevance, int(depth), missed)
         else:
-            raise ValueError(
-                f"unknown metric {name!r}: expected mrr, ndcg@k, recall@k or precision@k"
-            )
+            raise ValueError(_unknown(name))
     return result
+
+
+def _unknown(name: str) -> str:
+    """The message for a name that is none, with the one that is meant."""
+    measure, at, depth = name.lower().partition("@")
+    near = difflib.get_close_matches(measure, _SPELT, n=1)
+    hint = ""
+    if near:
+        meant = _SPELT[near[0]]
+        if at or meant != "RR":
+            meant += f"@{depth if _DEPTH.fullmatch(depth) else 'k'}"
+        hint = f"; did you mean {meant!r}?"
+    return f"unknown metric {name!r}: expected RR, RR@k, nDCG@k, R@k or P@k{hint}"
 
 
 def relevance_of(order: Sequence[str], gains: Mapping[str, float]) -> list[float]:

@@ -131,6 +131,28 @@ def check_folder(name: str) -> None:
             raise refused(name, f"{index.name} names {lacking[0]}, which is not there; copy it too")
 
 
+def check_gguf(name: str, file: str) -> None:
+    """Look at a GGUF file, and for the package that reads it.
+
+    Raises:
+        InputError: the package is not installed, the file is not there or is no GGUF file.
+    """
+    try:
+        import gguf  # noqa: F401 -- transformers reads with it
+    except ImportError:
+        raise InputError("gguf_file needs its package: pip install 'radio-rag[gguf]'") from None
+    folder = Path(resolve_model(name))
+    if not folder.is_dir():
+        return
+    path = folder / file
+    if not path.is_file():
+        there = ", ".join(sorted(found.name for found in folder.glob("*.gguf"))) or "none"
+        raise refused(name, f"gguf_file: found {file!r}, expected one of its GGUF files: {there}")
+    with path.open("rb") as opened:
+        if opened.read(4) != b"GGUF":
+            raise refused(name, f"{file}: no GGUF file, or a damaged one; copy it again")
+
+
 def refused(name: str, reason: str) -> InputError:
     return InputError(f"model {name!r} cannot be loaded: {reason}")
 
@@ -179,9 +201,15 @@ def _damage(path: Path) -> str | None:
     return None
 
 
-def model_fingerprint(name: str) -> str:
-    """Identity of a model: the content of a local folder, else the hub name and its revision."""
+def model_fingerprint(name: str, gguf_file: str | None = None) -> str:
+    """Identity of a model: the content of a local folder, else the hub name and its revision; of a
+    GGUF file its own content, which is all that is read."""
     path = Path(resolve_model(name))
+    if gguf_file is not None:
+        file = path / gguf_file
+        if file.is_file():
+            return path_fingerprint(file)
+        return f"{model_fingerprint(name)}/{gguf_file}"
     return path_fingerprint(path) if path.is_dir() else f"{name}@{_hub_revision(name)}".rstrip("@")
 
 

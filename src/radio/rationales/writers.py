@@ -59,11 +59,15 @@ class PromptWriter(RationaleWriter):
     # Asking
 
     def write(self, requests: Sequence[Request], cache: Cache) -> Iterator[Rationale | Failure]:
-        for call, result in self._language_model.complete(self._calls(requests), cache):
-            if isinstance(result, Failure):
-                yield result
-            else:
-                yield self.rationale(call.question_id, result)
+        try:
+            for call, result in self._language_model.complete(self._calls(requests), cache):
+                if isinstance(result, Failure):
+                    yield result
+                else:
+                    yield self.rationale(call.question_id, result)
+        finally:
+            # a training may follow, which needs the memory
+            self._language_model.release()
 
     def rationale(self, question_id: str, reply: Reply) -> Rationale:
         """What is made of a reply."""

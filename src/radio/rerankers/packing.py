@@ -11,12 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
+from math import ceil
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 from torch.nn.utils.rnn import pad_sequence
+
+from radio.rerankers import kernels
+from radio.rerankers.threads import side_by_side, threads_for
 
 NAME = "radio_packed"
 """Under which the attention is registered with transformers."""
@@ -47,15 +51,23 @@ def pack(tokens: Mapping[str, Sequence[Sequence[int]]]) -> Row:
     return row
 
 
-def chunks(row: Row) -> Iterator[tuple[dict[str, Tensor], list[int]]]:
+def chunks(row: Row, at_a_time: int = 1) -> Iterator[tuple[dict[str, Tensor], list[int]]]:
     """Tokens of a few whole sequences at a time, and their lengths.
 
     On a CPU as many as :data:`CPU_TOKENS` has room for, at least one; on a GPU all of them.
+
+    Args:
+        row: all sequences.
+        at_a_time: how many chunks are computed together; they come in multiples of it, about.
     """
     tokens = {name: flat for name, flat in row.items() if name not in ("lengths", "where")}
-    on_cpu = tokens["input_ids"].device.type == "cpu"
+    room = None
+    if tokens["input_ids"].device.type == "cpu":
+        total = sum(row["lengths"])
+        rounds = max(1, ceil(total / (CPU_TOKENS * at_a_time)))
+        room = CPU_TOKENS if at_a_time == 1 else ceil(total / (rounds * at_a_time))
     start = 0
-    for lengths in _shares(row["lengths"], CPU_TOKENS if on_cpu else None):
+    for lengths in _shares(row["lengths"], room):
         end = start + sum(lengths)
         yield {name: flat[start:end] for name, flat in tokens.items()}, lengths
         start = end
@@ -92,8 +104,9 @@ def enable(model: Any, *, first_token_only: bool) -> bool:
         return False
     _register()
     model.set_attn_implementation(NAME)
-    if first_token_only:
-        layers[-1].forward = partial(_first_token_layer, layers[-1])
+    for layer in layers:
+        at_end = first_token_only and layer is layers[-1]
+        layer.forward = partial(_layer, layer, first_token_only=at_end)
     for module in model.modules():
         if type(module) is nn.Dropout:
             module.__class__ = Dropout
@@ -108,20 +121,30 @@ def run(network: Any, row: Row) -> Iterator[tuple[Any, list[int]]]:
     first = getattr(network.base_model.embeddings.position_embeddings, "padding_idx", None)
     # RoBERTa counts positions from its padding index on
     offset = 0 if first is None else first + 1
-    start = 0
-    for tokens, lengths in chunks(row):
-        end = start + sum(lengths)
+
+    def compute(part: tuple[int, dict[str, Tensor], list[int]]) -> Any:
+        start, tokens, lengths = part
         # token types, where the architecture has them
         others = {name: flat[None] for name, flat in tokens.items() if name != "input_ids"}
         positions = torch.cat([torch.arange(length) for length in lengths]) + offset
-        output = network(
-            inputs_embeds=words[:, start:end],
+        return network(
+            inputs_embeds=words[:, start : start + sum(lengths)],
             position_ids=positions[None].to(words.device, non_blocking=True),
             packed_lengths=lengths,
             **others,
         )
+
+    threads = threads_for(words.device)
+    parts = []
+    start = 0
+    for tokens, lengths in chunks(row, threads):
+        parts.append((start, tokens, lengths))
+        start += sum(lengths)
+    outputs: Iterator[Any] = map(compute, parts)
+    if min(threads, len(parts)) > 1:
+        outputs = side_by_side(compute, parts, threads)
+    for (_, _, lengths), output in zip(parts, outputs, strict=True):
         yield output, lengths
-        start = end
 
 
 def sentence_embeddings(network: Any, row: Row) -> tuple[Tensor, list[Tensor]]:
@@ -294,17 +317,28 @@ def _register() -> None:
     AttentionMaskInterface.register(NAME, ALL_MASK_ATTENTION_FUNCTIONS["sdpa"])
 
 
-def _first_token_layer(
+def _layer(
     layer: Any,
     hidden: Tensor,
     *args: Any,
     packed_lengths: Sequence[int] | None = None,
+    first_token_only: bool = False,
     **kwargs: Any,
 ) -> Tensor:
-    """The last layer for what heads read, each first token: ``[1, T, H]`` -> ``[N, 1, H]``."""
+    """A layer of an enabled model: ``[1, T, H]`` -> the same, or ``[N, 1, H]`` of what heads read,
+    each first token."""
+    whole: Callable[..., Tensor] = type(layer).forward
     if packed_lengths is None:
-        whole: Callable[..., Tensor] = type(layer).forward
         return whole(layer, hidden, *args, **kwargs)
+    if kernels.can_compute(layer, hidden):
+        return kernels.compute(layer, hidden, packed_lengths, first_token_only=first_token_only)
+    if first_token_only:
+        return _first_tokens(layer, hidden, packed_lengths)
+    return whole(layer, hidden, *args, packed_lengths=packed_lengths, **kwargs)
+
+
+def _first_tokens(layer: Any, hidden: Tensor, packed_lengths: Sequence[int]) -> Tensor:
+    """The layer for each first token: ``[1, T, H]`` -> ``[N, 1, H]``."""
     attention = layer.attention.self
     starts = torch.tensor([0, *packed_lengths[:-1]], device=hidden.device).cumsum(0)
     first = hidden[:, starts]

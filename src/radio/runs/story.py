@@ -39,7 +39,8 @@ WARNINGS = (
     r"predict returned None if it was on purpose",
     # all processes have all rankings: their numbers are the same
     r"It is recommended to use `self\.log\('(validation|test)/(retriever/|base/|tuned-base/)?"
-    r"((gold_|teacher_)?(mrr|(ndcg|recall|precision)@\d+)|(\w+_)?(em|f1|answer_in_context)|loss)"
+    r"((gold_|teacher_)?(RR|(RR|nDCG|R|P)@\d+)|(\w+_)?(em|f1|accuracy|unparsed)|loss|"
+    r"(\w+_)?(macro_f1|answer_in_(output|context)|support_(precision|recall|f1)|all_hops))"
     r"(@\d+)?(/low|/high)?'",
 )
 """Warnings that are about these libraries' insides, or do not hold here."""

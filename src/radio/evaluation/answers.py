@@ -1,0 +1,183 @@
+"""Numbers of a generator's answers: per question, of all questions together, and by groups of
+them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from radio.evaluation.measure import Numbers
+from radio.evaluation.reading import Reading
+from radio.generators import Prompt
+from radio.metrics.answers import answer_in_context, answer_in_output, exact_match, f1
+from radio.metrics.base import mean
+from radio.metrics.choices import (
+    CategoryMap,
+    category_of,
+    choice_accuracy,
+    golden_label,
+    label_accuracy,
+    macro_f1,
+)
+from radio.metrics.support import SUPPORT_METRICS, support_metrics
+from radio.schema import Question
+from radio.text import findable
+
+OVERALL_METRICS = ("macro_f1",)
+"""Numbers of all questions together that are no means of numbers per question."""
+
+ANSWER_METRICS = (
+    "em",
+    "f1",
+    "accuracy",
+    "unparsed",
+    "answer_in_output",
+    "answer_in_context",
+    *SUPPORT_METRICS,
+    *OVERALL_METRICS,
+)
+
+Groups = dict[str, dict[str, float]]
+"""Group -> its ``mean`` and how many ``questions`` it has."""
+
+
+def answer_numbers(
+    prompt: Prompt, answer: str | None, reply: str, metrics: Sequence[str]
+) -> Numbers:
+    """Numbers of a generator's answer to one question: those metrics that the question gives
+    grounds for.
+
+    Without golden answers there is no ``em``, ``f1`` and ``accuracy``; without one that a passage
+    can contain no ``answer_in_...``; without annotated passages none of support.
+
+    Args:
+        prompt: what was asked.
+        answer: found in the reply; None could not be parsed, which counts as wrong.
+        reply: as it came.
+        metrics: names out of :data:`ANSWER_METRICS`; those of all questions together are left out.
+    """
+    question = prompt.question
+    golden, found = question.golden_answers, answer or ""
+    numbers: Numbers = {"unparsed": float(answer is None)}
+    if golden:
+        numbers["em"] = exact_match(found, golden)
+        numbers["f1"] = f1(found, golden)
+        numbers["accuracy"] = accuracy(question, answer)
+    if findable(golden):
+        texts = [passage.contents for passage in prompt.passages]
+        numbers["answer_in_output"] = answer_in_output(reply, golden)
+        numbers["answer_in_context"] = answer_in_context(texts, golden)
+    numbers |= support_metrics([passage.id for passage in prompt.passages], question.gold)
+    return {name: numbers[name] for name in metrics if name in numbers}
+
+
+def accuracy(question: Question, answer: str | None) -> float:
+    """Whether an answer is the right choice, or the right label where there are no choices."""
+    if question.choices:
+        return choice_accuracy(answer, question.golden_answers, question.choices)
+    return label_accuracy(answer, question.golden_answers)
+
+
+def overall(readings: Sequence[Reading], metrics: Sequence[str]) -> Numbers:
+    """Numbers of all questions together that are no means over them.
+
+    Args:
+        readings: of one system and depth.
+        metrics: names; those of single questions are left out.
+    """
+    judged = [reading for reading in readings if reading.prompt.question.golden_answers]
+    if "macro_f1" not in metrics or not judged:
+        return {}
+    return {"macro_f1": _macro_f1(judged)}
+
+
+def breakdown(
+    readings: Sequence[Reading], metrics: Sequence[str], categories: CategoryMap = "radio"
+) -> dict[str, Groups]:
+    """Numbers of groups of questions, where these belong to some.
+
+    - ``accuracy by subject``, ``accuracy by category`` (the mean over the questions of a category,
+      micro) and ``accuracy by category, macro`` (over its subjects), of questions with a
+      ``subject`` in their metadata;
+    - ``accuracy by evidence`` and ``macro_f1 by evidence``: whether an annotated passage was among
+      those read, of questions without choices that have some.
+
+    Args:
+        readings: of one system and depth.
+        metrics: names, as for :func:`answer_numbers`.
+        categories: the map from MMLU's subjects to its categories.
+    """
+    judged = [reading for reading in readings if reading.prompt.question.golden_answers]
+    found: dict[str, Groups] = {}
+    if "accuracy" in metrics:
+        by_subject = _means(judged, _subject)
+        found["accuracy by subject"] = by_subject
+        found["accuracy by category"] = _means(judged, lambda r: _category(r, categories))
+        found["accuracy by category, macro"] = _over_subjects(by_subject, categories)
+        found["accuracy by evidence"] = _means(judged, _evidence)
+    if "macro_f1" in metrics:
+        found["macro_f1 by evidence"] = {
+            group: {"mean": _macro_f1(part), "questions": len(part)}
+            for group, part in _grouped(judged, _evidence)
+        }
+    return {name: groups for name, groups in found.items() if groups}
+
+
+def _macro_f1(readings: Sequence[Reading]) -> float:
+    golden = []
+    for reading in readings:
+        golden.append(golden_label(reading.parsed, reading.prompt.question.golden_answers))
+    return macro_f1([reading.parsed for reading in readings], golden)
+
+
+Key = Callable[[Reading], str | None]
+"""The group of a reading, if it belongs to one."""
+
+
+def _subject(reading: Reading) -> str | None:
+    subject = reading.prompt.question.metadata.get("subject")
+    return None if subject is None else str(subject)
+
+
+def _category(reading: Reading, categories: CategoryMap) -> str | None:
+    subject = _subject(reading)
+    return None if subject is None else category_of(subject, categories)
+
+
+def _evidence(reading: Reading) -> str | None:
+    question = reading.prompt.question
+    if question.choices or not question.gold:
+        return None
+    there = any(passage.id in question.gold for passage in reading.prompt.passages)
+    return "with evidence" if there else "without evidence"
+
+
+def _grouped(readings: Sequence[Reading], key: Key) -> Iterator[tuple[str, list[Reading]]]:
+    groups: dict[str, list[Reading]] = {}
+    for reading in readings:
+        group = key(reading)
+        if group is not None:
+            groups.setdefault(group, []).append(reading)
+    yield from sorted(groups.items())
+
+
+def _means(readings: Sequence[Reading], key: Key) -> Groups:
+    means = {}
+    for group, part in _grouped(readings, key):
+        values = [accuracy(reading.prompt.question, reading.parsed) for reading in part]
+        means[group] = {"mean": mean(values), "questions": len(part)}
+    return means
+
+
+def _over_subjects(by_subject: Groups, categories: CategoryMap) -> Groups:
+    """Means of the means of a category's subjects."""
+    parts: dict[str, list[dict[str, float]]] = {}
+    for subject, numbers in by_subject.items():
+        category = category_of(subject, categories)
+        if category is not None:
+            parts.setdefault(category, []).append(numbers)
+    found = {}
+    for category, subjects in sorted(parts.items()):
+        count = sum(numbers["questions"] for numbers in subjects)
+        over = mean([numbers["mean"] for numbers in subjects])
+        found[category] = {"mean": over, "questions": count}
+    return found

@@ -38,9 +38,11 @@ def python_of(environment: str, venvs: Path) -> str:
     return str(python)
 
 
-def run(command: list[str], threads: int) -> subprocess.CompletedProcess[str]:
+def run(command: list[str], threads: int, *, gpu: bool = False) -> subprocess.CompletedProcess[str]:
     """The process's output; its error is shown if it fails."""
-    quiet = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error", "CUDA_VISIBLE_DEVICES": ""}
+    quiet = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error"}
+    if not gpu:
+        quiet["CUDA_VISIBLE_DEVICES"] = ""
     cores = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
     done = subprocess.run(
         command, env={**os.environ, **quiet, **cores}, capture_output=True, text=True
@@ -54,9 +56,9 @@ def run(command: list[str], threads: int) -> subprocess.CompletedProcess[str]:
     return done
 
 
-def report_of(command: list[str], threads: int) -> dict[str, Any] | None:
+def report_of(command: list[str], threads: int, *, gpu: bool = False) -> dict[str, Any] | None:
     """The JSON object in the last line that a process prints; None if it fails."""
-    done = run(command, threads)
+    done = run(command, threads, gpu=gpu)
     if done.returncode:
         return None
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])

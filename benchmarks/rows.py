@@ -28,7 +28,7 @@ class Row:
         dtypes: in which it ranks.
         file: of the exported model.
         sort: the worker sorts by length, as the library does not.
-        sizes: batch sizes for ranking; empty where the library has none.
+        batches: whether its ranking has a batch size.
         exported_by: environment whose export it loads.
     """
 
@@ -37,7 +37,7 @@ class Row:
     dtypes: Sequence[str] = ("fp32", "bf16")
     file: str = ""
     sort: bool = False
-    sizes: Sequence[int] = SIZES
+    batches: bool = True
     exported_by: str = ""
 
     def offers(self, case: Case) -> bool:
@@ -47,11 +47,11 @@ class Row:
             self.dtypes if task == "rank" else ("fp32", "bf16")
         )
 
-    def options(self, case: Case) -> list[str]:
+    def options(self, case: Case, sizes: Sequence[int]) -> list[str]:
         """Of the worker's command line."""
         options = ["--file", self.file] if self.file else []
-        if case[0] == "rank" and self.sizes:
-            options += ["--batch-sizes", *map(str, self.sizes)]
+        if case[0] == "rank" and self.batches:
+            options += ["--batch-sizes", *map(str, sizes)]
         return [*options, "--sort"] if self.sort else options
 
 
@@ -68,7 +68,7 @@ PEERS: dict[str, Row] = {
         "sentence_transformers", {"train": "sentence_transformers", **RANKS}
     ),
     "flag_embedding": Row("flag_embedding", _both("flag_embedding")),
-    "lightning_ir": Row("lightning_ir", _both("lightning_ir"), sizes=()),
+    "lightning_ir": Row("lightning_ir", _both("lightning_ir"), batches=False),
     "rerankers": Row("rerankers", {"rank": "rerankers"}),
     "rerankers_sorted": Row("rerankers", {"rank": "rerankers"}, sort=True),
     ONNX: Row(ONNX, RANKS, ["fp32"], "onnx/model.onnx", exported_by=ONNX),
@@ -86,10 +86,10 @@ PEERS: dict[str, Row] = {
         "fastembed", FASTEMBED, ["int8"], "onnx/model_int8.onnx", sort=True, exported_by=ONNX
     ),
     "flashrank": Row(
-        "flashrank", FLASHRANK, ["fp32"], "onnx/model.onnx", sizes=(), exported_by=ONNX
+        "flashrank", FLASHRANK, ["fp32"], "onnx/model.onnx", batches=False, exported_by=ONNX
     ),
     "flashrank_int8": Row(
-        "flashrank", FLASHRANK, ["int8"], "onnx/model_int8.onnx", sizes=(), exported_by=ONNX
+        "flashrank", FLASHRANK, ["int8"], "onnx/model_int8.onnx", batches=False, exported_by=ONNX
     ),
 }
 
@@ -99,4 +99,6 @@ EXPORTERS = {ONNX: "export_onnx", OPENVINO: "export_openvino"}
 
 def radio(settings: Mapping[str, Mapping[str, Any]]) -> Row:
     """This project's row: fp32, bf16, and whatever else there are settings for."""
-    return Row(RADIO, _both("radio"), list(dict.fromkeys(["fp32", "bf16", *settings])), sizes=())
+    return Row(
+        RADIO, _both("radio"), list(dict.fromkeys(["fp32", "bf16", *settings])), batches=False
+    )

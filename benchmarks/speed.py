@@ -8,8 +8,8 @@
     python -m benchmarks.speed --tasks rank --dtypes fp32 bf16 int8 --model FOLDER
 
 Each peer runs in virtual environments of its own (``--venvs``), made on the first run from
-``benchmarks/requirements/``; :mod:`benchmarks.rows` has the peers and their settings. Rows take turns, one process at a time, for
-``--rounds`` rounds.
+``benchmarks/requirements/``; :mod:`benchmarks.rows` has the peers and their settings. Rows take
+turns, one process at a time, for ``--rounds`` rounds.
 
 The work: MiniLM-L6 with one logit, the same weights for all (:mod:`benchmarks.model`), fp32 or the
 library's bf16 option. *train*: steps of AdamW (lr 1e-5) on 8 questions with 7 Natural Questions
@@ -43,7 +43,7 @@ from typing import Any
 
 from benchmarks.environments import HERE, python_of, report_of, run
 from benchmarks.groups import write_groups
-from benchmarks.rows import EXPORTERS, PEERS, RADIO, Case, Row, radio
+from benchmarks.rows import EXPORTERS, PEERS, RADIO, SIZES, Case, Row, radio
 from benchmarks.table import Runs, Yardstick, table, token_counts, useful_flops
 
 Command = list[str]
@@ -91,6 +91,13 @@ def arguments() -> argparse.Namespace:
         help='of this project\'s reranker, by dtype: {"int8": {"setting": "value"}}',
     )
     parser.add_argument(
+        "--batch-sizes",
+        type=int,
+        nargs="+",
+        default=SIZES,
+        help="of the peers in ranking; the warm-up finds the fastest of them",
+    )
+    parser.add_argument(
         "--data", type=Path, default=Path("../shared/data"), help="folder of Natural Questions"
     )
     parser.add_argument(
@@ -130,7 +137,8 @@ class Bench:
 
     def worker(self, row: Row, case: Case) -> Command:
         python = python_of(row.environment, self.args.venvs)
-        command = self.script(python, f"{row.workers[case[0]]}_worker", case) + row.options(case)
+        command = self.script(python, f"{row.workers[case[0]]}_worker", case)
+        command += row.options(case, self.args.batch_sizes)
         if row.environment == RADIO:
             settings = self.args.radio_settings.get(case[1], {})
             command += ["--settings", json.dumps(settings)]

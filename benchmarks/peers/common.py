@@ -43,6 +43,14 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--dropout", choices=["default", "0"], default="default", help="subfolder of the model"
     )
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument(
+        "--kind", choices=["cross_encoder", "language_model"], default="cross_encoder"
+    )
+    parser.add_argument("--attention", default="sdpa", help="that a peer lets one choose")
+    parser.add_argument(
+        "--mini-batch", type=int, default=-1, help="pairs of a step that a peer takes at once"
+    )
     parser.add_argument("--max-length", type=int, default=512)
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
@@ -68,6 +76,21 @@ def read_groups(args: argparse.Namespace) -> tuple[list[Group], list[Group]]:
 def pairs(groups: list[Group]) -> list[tuple[str, str]]:
     """Question and passage, for all candidates."""
     return [(group["question"], passage) for group in groups for passage in group["all_passages"]]
+
+
+def _wait_for_gpu() -> None:
+    """Its work is only queued when a call returns."""
+    import torch
+
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+
+
+def _gpu_mib() -> float:
+    """Most memory that tensors had on the GPU; 0 on a processor."""
+    import torch
+
+    return torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_initialized() else 0.0
 
 
 def rank(args: argparse.Namespace, package: str, score: Score) -> None:
@@ -109,11 +132,13 @@ class Clock:
         self.rss_before = 0.0
 
     def start(self) -> None:
+        _wait_for_gpu()
         pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1])
         self.rss_before = pages * os.sysconf("SC_PAGE_SIZE") / 2**20
         self.times = [time.perf_counter()]
 
     def tick(self) -> None:
+        _wait_for_gpu()
         self.times.append(time.perf_counter())
 
     def report(
@@ -150,6 +175,7 @@ class Clock:
             "step_seconds": seconds,
             "peak_rss_mib": peak,
             "step_rss_mib": peak - self.rss_before,
+            "gpu_mib": _gpu_mib(),
             "losses": self.losses,
             "notes": notes,
         }

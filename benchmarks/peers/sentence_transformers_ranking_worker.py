@@ -15,9 +15,10 @@ from sentence_transformers import CrossEncoder
 def load(args: argparse.Namespace) -> CrossEncoder:
     """The model on the backend that the exported file is for, or on torch."""
     if args.file is None:
-        kwargs = {"dtype": torch.bfloat16} if args.dtype == "bf16" else {}
+        kwargs = {"attn_implementation": args.attention}
+        kwargs |= {"dtype": torch.bfloat16} if args.dtype == "bf16" else {}
         return CrossEncoder(
-            args.model, max_length=args.max_length, device="cpu", model_kwargs=kwargs
+            args.model, max_length=args.max_length, device=args.device, model_kwargs=kwargs
         )
     backend, name = args.file.split("/")
     kwargs = {"file_name": name}

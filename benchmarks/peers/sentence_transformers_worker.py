@@ -32,13 +32,19 @@ def main() -> None:
     args, clock = arguments(), Clock()
     warmup, timed = read_groups(args)
     groups = warmup + timed
-    model = CrossEncoder(args.model, num_labels=1, max_length=args.max_length, device="cpu")
+    model = CrossEncoder(
+        args.model,
+        num_labels=1,
+        max_length=args.max_length,
+        device=args.device,
+        model_kwargs={"attn_implementation": args.attention},
+    )
     data = {
         "query": [group["question"] for group in groups],
         "docs": [group["passages"] for group in groups],
         "labels": [[1000.0] + [0.0] * (len(group["passages"]) - 1) for group in groups],
     }
-    loss = ListNetLoss(model, mini_batch_size=-1)
+    loss = ListNetLoss(model, mini_batch_size=args.mini_batch)
     loss.register_forward_hook(lambda module, inputs, output: clock.losses.append(output.item()))
     with tempfile.TemporaryDirectory() as folder:
         CrossEncoderTrainer(

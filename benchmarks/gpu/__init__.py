@@ -1,0 +1,1 @@
+"""What a machine with an NVIDIA GPU shows in one go; ``benchmarks/gpu.sh`` runs it."""

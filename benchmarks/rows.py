@@ -28,6 +28,7 @@ class Row:
         dtypes: in which it ranks.
         file: of the exported model.
         sort: the worker sorts by length, as the library does not.
+        mini_batch: pairs of a training step that it takes at once; -1 takes all.
         batches: whether its ranking has a batch size.
         exported_by: environment whose export it loads.
     """
@@ -37,6 +38,7 @@ class Row:
     dtypes: Sequence[str] = ("fp32", "bf16")
     file: str = ""
     sort: bool = False
+    mini_batch: int = -1
     batches: bool = True
     exported_by: str = ""
 
@@ -52,6 +54,8 @@ class Row:
         options = ["--file", self.file] if self.file else []
         if case[0] == "rank" and self.batches:
             options += ["--batch-sizes", *map(str, sizes)]
+        if case[0] == "train":
+            options += ["--mini-batch", str(self.mini_batch)]
         return [*options, "--sort"] if self.sort else options
 
 
@@ -66,6 +70,10 @@ FLASHRANK = {"rank": "flashrank"}
 PEERS: dict[str, Row] = {
     "sentence_transformers": Row(
         "sentence_transformers", {"train": "sentence_transformers", **RANKS}
+    ),
+    # a question's pairs at a time: less padding and less memory
+    "sentence_transformers_by_question": Row(
+        "sentence_transformers", {"train": "sentence_transformers"}, mini_batch=7
     ),
     "flag_embedding": Row("flag_embedding", _both("flag_embedding")),
     "lightning_ir": Row("lightning_ir", _both("lightning_ir"), batches=False),

@@ -2,8 +2,7 @@
 
 The labels of the list are so far apart that the softmax of ListNetLoss makes the positive 1 and the
 others 0, which is InfoNCE over the group. The loss tokenises, and takes all pairs of a step at
-once, which its documentation offers and which is a third faster here than its default (8 pairs at a
-time), at the price of memory.
+once or ``--mini-batch`` at a time; its documentation offers both.
 """
 
 from __future__ import annotations

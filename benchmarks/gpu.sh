@@ -30,8 +30,13 @@ if [ -n "$wheels" ]; then
   # what is installed already, torch first of all, stays in use
   "$python" -m venv --system-site-packages "$folder"
   python=$folder/bin/python
-  "$python" -m pip install -q --no-index --find-links "$wheels" \
-    transformers sentence-transformers accelerate datasets peft lightning jsonargparse tqdm
+  "$python" - > "$folder/requirements.txt" <<'EOF'
+import tomllib
+with open("pyproject.toml", "rb") as file:
+    project = tomllib.load(file)["project"]
+print("\n".join(project["dependencies"] + project["optional-dependencies"]["lora"]))
+EOF
+  "$python" -m pip install -q --no-index --find-links "$wheels" -r "$folder/requirements.txt"
 fi
 
 export PYTHONPATH="$PWD/src:$PWD${PYTHONPATH:+:$PYTHONPATH}" HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false

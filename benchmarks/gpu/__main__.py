@@ -62,22 +62,21 @@ def parts(folder: Path, device: str, *, tiny: bool) -> Iterator[Part]:
         yield contest.what, lambda contest=contest: iter([contests.hold(contest, device)])  # type: ignore[misc]
 
 
-def measure(folder: Path, device: str, *, tiny: bool, seconds: float) -> list[Row]:
+def measure(folder: Path, device: str, *, tiny: bool, seconds: float) -> Iterator[Row]:
     """All rows; a part that fails or has no time left is a row that says so."""
-    start, rows = time.monotonic(), []
+    start = time.monotonic()
     for name, part in parts(folder, device, tiny=tiny):
         if time.monotonic() - start > seconds:
-            rows.append(not_run(name, f"{seconds:.0f} s were over"))
+            yield not_run(name, f"{seconds:.0f} s were over")
             continue
         print(f"{time.monotonic() - start:.0f} s: {name}", file=sys.stderr, flush=True)
         try:
-            rows += part()
+            yield from part()
         except (RuntimeError, ImportError, OSError) as error:
-            rows.append(not_run(name, f"{type(error).__name__}: {str(error)[:300]}"))
+            yield not_run(name, f"{type(error).__name__}: {str(error)[:300]}")
         if device == "cuda":
             # the next part is a process of its own
             torch.cuda.empty_cache()
-    return rows
 
 
 def main(given: list[str] | None = None) -> int:
@@ -86,12 +85,15 @@ def main(given: list[str] | None = None) -> int:
     if args.device == "cuda" and not torch.cuda.is_available():
         print("no CUDA device that torch sees", file=sys.stderr)
         return 2
-    with tempfile.TemporaryDirectory() as folder:
-        rows = measure(Path(folder), args.device, tiny=args.tiny, seconds=args.seconds)
     note = "A rehearsal with tiny models: the numbers mean nothing.\n\n" if args.tiny else ""
-    text = f"{note}{time.strftime('%d %B %Y')}. {machine(args.device)}.\n\n{table(rows)}\n"
-    args.output.write_text(text, encoding="utf-8")
-    print(text)
+    head = f"{note}{time.strftime('%d %B %Y')}. {machine(args.device)}."
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for row in measure(Path(folder), args.device, tiny=args.tiny, seconds=args.seconds):
+            rows.append(row)
+            # after each row: a process that hangs costs the rows behind it, not those before
+            args.output.write_text(f"{head}\n\n{table(rows)}\n", encoding="utf-8")
+    print(args.output.read_text(encoding="utf-8"))
     return int(any(row.found == "not run" for row in rows))
 
 

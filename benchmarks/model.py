@@ -1,7 +1,8 @@
 """Write the model that all libraries load: MiniLM-L6 with one logit, the head drawn from a seed.
 
 ``python -m benchmarks.model FOLDER`` writes ``FOLDER/default`` and ``FOLDER/0``; in the second the
-dropout of the configuration is 0.
+dropout of the configuration is 0. With a second folder, of a reranker that was fine-tuned from this
+one, the weights are its.
 """
 
 from __future__ import annotations
@@ -15,8 +16,21 @@ DROPOUT = ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dr
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
 
 
-def write_models(folder: Path, max_length: int = 512) -> None:
-    """Write both folders, unless they are there."""
+def _vocabulary(folder: Path) -> object:
+    tokenizer = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    return tokenizer["model"]["vocab"]
+
+
+def write_models(folder: Path, tuned: Path | None = None, max_length: int = 512) -> None:
+    """Write both folders, unless they are there.
+
+    Args:
+        folder: where to.
+        tuned: reranker whose weights are taken; its tokenizer must be MiniLM's.
+
+    Raises:
+        ValueError: its vocabulary is another one.
+    """
     if (folder / "0/config.json").is_file():
         return
     import torch
@@ -26,10 +40,13 @@ def write_models(folder: Path, max_length: int = 512) -> None:
     source = Path(get_model_path())
     torch.manual_seed(0)
     network = AutoModelForSequenceClassification.from_pretrained(
-        source, num_labels=1, dtype=torch.float32
+        tuned or source, num_labels=1, dtype=torch.float32
     )
-    # scores that differ from passage to passage, so that comparing them says something
-    torch.nn.init.normal_(network.classifier.weight, std=0.2)
+    if tuned is None:
+        # scores that differ from passage to passage, so that comparing them says something
+        torch.nn.init.normal_(network.classifier.weight, std=0.2)
+    elif _vocabulary(tuned) != _vocabulary(source):
+        raise ValueError(f"{tuned} has another vocabulary than MiniLM-L6, from which it must come")
     for name in ("default", "0"):
         target = folder / name
         network.save_pretrained(target)
@@ -48,4 +65,4 @@ def write_models(folder: Path, max_length: int = 512) -> None:
 
 
 if __name__ == "__main__":
-    write_models(Path(sys.argv[1]))
+    write_models(*map(Path, sys.argv[1:3]))

@@ -2,7 +2,7 @@
 FlagReranker.compute_score.
 
 Its loss without distillation is cross-entropy of the positive over the group. The data set
-tokenises pair by pair.
+tokenises pair by pair. Ranking sorts by length.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import tempfile
 from pathlib import Path
 
-from common import Clock, arguments, pairs, read_groups
+from common import Clock, arguments, pairs, rank, read_groups
 from FlagEmbedding import FlagReranker
 from FlagEmbedding.abc.finetune.reranker import (
     AbsRerankerDataArguments,
@@ -23,19 +23,20 @@ from hugging_face import Timer, training_arguments
 
 
 def main() -> None:
-    args, clock = arguments(), Clock()
-    warmup, timed = read_groups(args)
+    args = arguments()
     if args.task == "rank":
-        if args.dtype == "bf16":
-            raise SystemExit("FlagReranker has no bf16 option, and ignores use_fp16 on a CPU")
         model = FlagReranker(args.model, max_length=args.max_length, devices="cpu")
-        clock.start()
-        model.compute_score(pairs(warmup))
-        clock.tick()
-        scores = model.compute_score(pairs(timed))
-        clock.tick()
-        clock.report(args, "FlagEmbedding", scores)
+        if args.dtype == "bf16":
+            # it has no bf16 option of its own, and ignores use_fp16 on a CPU
+            model.model.bfloat16()
+        rank(
+            args,
+            "FlagEmbedding",
+            lambda groups, size: model.compute_score(pairs(groups), batch_size=size),
+        )
         return
+    clock = Clock()
+    warmup, timed = read_groups(args)
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "train.jsonl"
         rows = [

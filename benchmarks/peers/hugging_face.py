@@ -23,14 +23,14 @@ class Timer(TrainerCallback):
 
 
 def training_arguments(args: argparse.Namespace, folder: str) -> dict[str, Any]:
-    """One epoch of plain AdamW on the processor: nothing is saved, logged or clipped."""
+    """One epoch of plain AdamW: nothing is saved, logged or clipped."""
     return {
         "output_dir": folder,
         "num_train_epochs": 1,
         "per_device_train_batch_size": args.questions,
         "learning_rate": 1e-5,
         "bf16": args.dtype == "bf16",
-        "use_cpu": True,
+        "use_cpu": args.device == "cpu",
         "max_grad_norm": 0.0,
         "save_strategy": "no",
         "logging_strategy": "no",

@@ -1,4 +1,4 @@
-"""This project: CrossEncoder with InfoNCE under RadioTrainer, fit and predict."""
+"""This project: CrossEncoder, or YesNoLM with LoRA, under RadioTrainer, fit and predict."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from torch.utils.data import DataLoader
 
 from radio.callbacks import rankings_of
 from radio.losses import InfoNCE
-from radio.rerankers import CrossEncoder
+from radio.rerankers import CrossEncoder, Reranker, YesNoLM
+from radio.rerankers.tuning import LoRA
 from radio.schema import Group as RadioGroup
 from radio.schema import GroupBatch, Passage, Question
 from radio.trainer import RadioTrainer
@@ -23,7 +24,7 @@ EVAL_QUESTIONS = 16
 class Groups(L.LightningDataModule):
     """Training groups, or all candidates of each question, as the reranker collates them."""
 
-    def __init__(self, reranker: CrossEncoder, groups: list[Group], questions: int) -> None:
+    def __init__(self, reranker: Reranker, groups: list[Group], questions: int) -> None:
         super().__init__()
         self.reranker, self.groups, self.questions = reranker, groups, questions
 
@@ -64,10 +65,16 @@ def main() -> None:
     args, clock = arguments(), Clock()
     warmup, timed = read_groups(args)
     # ranking in the precision that is compared: without, evaluations are in fp32
-    settings = {"max_length": args.max_length, "evaluation_precision": "trainer"}
-    reranker = CrossEncoder(args.model, loss=InfoNCE(), lr=1e-5, **settings)
+    settings = {"max_length": args.max_length, "evaluation_precision": "trainer"} | args.settings
+    reranker: Reranker
+    if args.kind == "language_model":
+        # the rank and the factor of transformers_worker.py
+        reranker = YesNoLM(args.model, loss=InfoNCE(), lr=1e-5, lora=LoRA(16, 32), **settings)
+    else:
+        reranker = CrossEncoder(args.model, loss=InfoNCE(), lr=1e-5, **settings)
     trainer = RadioTrainer(
-        accelerator="cpu",
+        accelerator="cpu" if args.device == "cpu" else "gpu",
+        devices=1,
         max_epochs=1,
         precision="bf16-mixed" if args.dtype == "bf16" else "32-true",
         logger=False,

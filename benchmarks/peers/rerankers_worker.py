@@ -1,17 +1,17 @@
 """rerankers (AnswerDotAI): Reranker.rank with its transformers cross-encoder, question by question.
-It cannot train."""
+
+It takes the passages in the order in which they come; ``--sort`` gives those of a question by
+length. It cannot train.
+"""
 
 from __future__ import annotations
 
-from common import Clock, Group, arguments, read_groups
+from common import Group, arguments, longest_first, rank
 from rerankers import Reranker
 
 
 def main() -> None:
-    args, clock = arguments(), Clock()
-    if args.task == "train":
-        raise SystemExit("rerankers does not train")
-    warmup, timed = read_groups(args)
+    args = arguments()
     model = Reranker(
         args.model,
         model_type="cross-encoder",
@@ -21,20 +21,18 @@ def main() -> None:
         tokenizer_kwargs={"model_max_length": args.max_length},
     )
 
-    def score(groups: list[Group]) -> list[float]:
-        rankings = [model.rank(group["question"], group["all_passages"]) for group in groups]
-        return [
-            result.score
-            for ranking in rankings
-            for result in sorted(ranking, key=lambda r: r.document.doc_id)
-        ]
+    def score(groups: list[Group], batch_size: int) -> list[float]:
+        scores = []
+        for group in groups:
+            passages = group["all_passages"]
+            order = longest_first(passages) if args.sort else list(range(len(passages)))
+            given = [passages[number] for number in order]
+            ranked = model.rank(group["question"], given, doc_ids=order, batch_size=batch_size)
+            in_order = sorted(ranked, key=lambda result: result.document.doc_id)
+            scores += [float(result.score) for result in in_order]
+        return scores
 
-    clock.start()
-    score(warmup)
-    clock.tick()
-    scores = score(timed)
-    clock.tick()
-    clock.report(args, "rerankers", scores)
+    rank(args, "rerankers", score)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,8 @@
-"""sentence-transformers: CrossEncoderTrainer with ListNetLoss; CrossEncoder.predict.
+"""sentence-transformers: CrossEncoderTrainer with ListNetLoss.
 
 The labels of the list are so far apart that the softmax of ListNetLoss makes the positive 1 and the
 others 0, which is InfoNCE over the group. The loss tokenises, and takes all pairs of a step at
-once, which its documentation offers and which is a third faster here than its default (8 pairs at a
-time), at the price of memory.
+once or ``--mini-batch`` at a time; its documentation offers both.
 """
 
 from __future__ import annotations
@@ -11,8 +10,7 @@ from __future__ import annotations
 import tempfile
 from typing import Any
 
-import torch
-from common import Clock, arguments, pairs, read_groups
+from common import Clock, arguments, read_groups
 from datasets import Dataset
 from hugging_face import Timer, training_arguments
 from sentence_transformers import CrossEncoder
@@ -32,28 +30,20 @@ def in_order(dataset: Any, batch_size: int, drop_last: bool, **kwargs: Any) -> D
 def main() -> None:
     args, clock = arguments(), Clock()
     warmup, timed = read_groups(args)
-    if args.task == "rank":
-        kwargs = {"dtype": torch.bfloat16} if args.dtype == "bf16" else {}
-        model = CrossEncoder(
-            args.model, max_length=args.max_length, device="cpu", model_kwargs=kwargs
-        )
-        clock.start()
-        model.predict(pairs(warmup), activation_fn=torch.nn.Identity(), show_progress_bar=False)
-        clock.tick()
-        scores = model.predict(
-            pairs(timed), activation_fn=torch.nn.Identity(), show_progress_bar=False
-        )
-        clock.tick()
-        clock.report(args, "sentence-transformers", scores.tolist())
-        return
     groups = warmup + timed
-    model = CrossEncoder(args.model, num_labels=1, max_length=args.max_length, device="cpu")
+    model = CrossEncoder(
+        args.model,
+        num_labels=1,
+        max_length=args.max_length,
+        device=args.device,
+        model_kwargs={"attn_implementation": args.attention},
+    )
     data = {
         "query": [group["question"] for group in groups],
         "docs": [group["passages"] for group in groups],
         "labels": [[1000.0] + [0.0] * (len(group["passages"]) - 1) for group in groups],
     }
-    loss = ListNetLoss(model, mini_batch_size=-1)
+    loss = ListNetLoss(model, mini_batch_size=args.mini_batch)
     loss.register_forward_hook(lambda module, inputs, output: clock.losses.append(output.item()))
     with tempfile.TemporaryDirectory() as folder:
         CrossEncoderTrainer(

@@ -1,5 +1,4 @@
-"""The keys of the cache, as literals: whoever changes one throws away what users have paid and
-waited for.
+"""The keys of the cache, as literals: who changes one throws away what users have paid for.
 
 A literal may change only together with what it stands for: a new setting, or a raised ``version``.
 """

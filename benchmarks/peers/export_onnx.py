@@ -7,6 +7,7 @@ Run in the environment ``sentence_transformers_onnx``. It writes the model's fol
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -28,6 +29,17 @@ def int8_configuration() -> str:
     return {"avx512f": "avx512"}.get(best, best)
 
 
+def _cut_at(folder: Path, max_length: int) -> None:
+    """Take MiniLM's own limit of 128 tokens out of the saved tokenizer.
+
+    fastembed cuts at the smaller of the two limits there, and would do half of the work.
+    """
+    path = folder / "tokenizer_config.json"
+    settings = json.loads(path.read_text(encoding="utf-8"))
+    settings |= {"max_length": max_length, "model_max_length": max_length}
+    path.write_text(json.dumps(settings), encoding="utf-8")
+
+
 def main() -> None:
     args = arguments()
     folder = args.exports / "onnx"
@@ -36,6 +48,7 @@ def main() -> None:
     shutil.copytree(args.model, folder)
     model = CrossEncoder(args.model, max_length=args.max_length, device="cpu", backend="onnx")
     model.save_pretrained(str(folder))
+    _cut_at(folder, args.max_length)
     export_optimized_onnx_model(model, "O3", str(folder))
     configuration = int8_configuration()
     export_dynamic_quantized_onnx_model(model, configuration, str(folder), file_suffix="int8")

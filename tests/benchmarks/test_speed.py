@@ -73,6 +73,19 @@ def test_ratios_are_to_the_best_peer() -> None:
     ]
 
 
+def test_a_peer_that_does_other_work_in_fp32_is_not_compared_with() -> None:
+    results = {
+        "right": [report("One", 10, [1.0, 2.0])],
+        "wrong": [report("Two", 40, [2.0, 1.0])],
+        "radio": [report("radio-rag", 30, [1.0, 2.0])],
+    }
+    yardstick = Yardstick(flops=1e9, peak=0.0, reference=[1.0, 2.0], sizes=[2])
+    text = table(("rank", "fp32", "default"), results, yardstick)
+    assert "| radio | radio-rag 1 | 30.0 | 30.0-30.0 | 3.00 |" in text
+    assert text.endswith("not compared with, other scores than the reference: wrong")
+    assert "not compared" not in table(("rank", "int8", "default"), results, yardstick)
+
+
 @pytest.mark.parametrize("name", PEERS)
 def test_every_row_has_its_files_and_options(name: str) -> None:
     row = PEERS[name]

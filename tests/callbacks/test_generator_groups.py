@@ -54,5 +54,5 @@ def test_macro_f1_and_evidence_are_logged_and_written(
 
 
 def test_a_number_of_all_questions_together_does_not_do_alone() -> None:
-    with pytest.raises(InputError, match=r"found 'macro_f1' alone.* such as accuracy"):
+    with pytest.raises(InputError, match=r"found 'macro_f1' first.* such as accuracy"):
         GeneratorInTheLoop(Parrot(), metrics=["macro_f1"])

@@ -127,6 +127,11 @@ def test_weights_that_change_are_laid_out_anew(monkeypatch: pytest.MonkeyPatch) 
         after = first_tokens(network, row())
         assert not torch.allclose(after, before, atol=1e-3)
         torch.testing.assert_close(after, own(network, row(), monkeypatch), rtol=1e-4, atol=1e-4)
+        # as adapters are merged: no version tells of it
+        network.encoder.layer[1].attention.output.dense.weight.data *= -1
+        merged = first_tokens(network, row())
+        assert not torch.allclose(merged, after, atol=1e-3)
+        torch.testing.assert_close(merged, own(network, row(), monkeypatch), rtol=1e-4, atol=1e-4)
         # as a checkpoint is loaded
         network.load_state_dict(encoder().state_dict())
         torch.testing.assert_close(first_tokens(network, row()), before, rtol=1e-5, atol=1e-5)
@@ -143,11 +148,17 @@ def test_a_step_of_training_is_computed_by_the_layer_and_frees_the_room() -> Non
 
 
 def test_what_it_does_not_know_is_left_to_the_layer() -> None:
-    class Adapter(nn.Linear):
-        pass
+    class Adapter(nn.Module):
+        """As peft's: all of its weights are in plain linear layers."""
+
+        def __init__(self, base: nn.Linear) -> None:
+            super().__init__()
+            self.base_layer, self.lora_B = base, nn.Linear(4, 32)
+            self.weight = base.weight
 
     adapted = encoder()
-    adapted.encoder.layer[1].attention.self.query.__class__ = Adapter
+    heads = adapted.encoder.layer[1].attention.self
+    heads.query = Adapter(heads.query)
     watched = encoder()
     watched.encoder.layer[2].output.dense.register_forward_hook(lambda *args: None)
     with torch.no_grad():
@@ -156,9 +167,6 @@ def test_what_it_does_not_know_is_left_to_the_layer() -> None:
         assert takes(encoder(hidden_act="relu")) == [False] * 3
         assert takes(encoder().train()) == [False] * 3
         assert takes(encoder().half()) == [True] * 3  # of hidden states in fp32
-    with torch.inference_mode():
-        # such weights do not tell when they change
-        assert takes(encoder()) == [False] * 3
 
 
 def test_the_layouts_are_in_no_state_and_no_copy() -> None:

@@ -46,10 +46,14 @@ class Product(NamedTuple):
         return made
 
 
+State = tuple[tuple[int, int, float], ...]
+"""Of weights: it differs after each change."""
+
+
 class Prepared(NamedTuple):
     """A layer's products, and the weights that they were made of."""
 
-    made_of: tuple[tuple[int, int], ...]
+    made_of: State
     attend: Product
     project: Product
     widen: Product
@@ -122,32 +126,53 @@ def _dtype(hidden: Tensor) -> torch.dtype:
 def _is_plain(layer: Any) -> bool:
     """Whether the layer is of linear layers, GELU and layer norms alone: no adapter, no other
     activation, no hook that waits for its parts to be called."""
-    activation = layer.intermediate.intermediate_act_fn
-    plain = (nn.Linear, nn.LayerNorm)
+    attention = layer.attention
+    heads = attention.self
+    products = [heads.query, heads.key, heads.value, attention.output.dense]
+    products += [layer.intermediate.dense, layer.output.dense]
+    norms = [attention.output.LayerNorm, layer.output.LayerNorm]
+    if any(type(part) is not nn.Linear for part in products):
+        return False
+    if any(type(part) is not nn.LayerNorm for part in norms):
+        return False
     for module in layer.modules():
         if module._forward_hooks or module._forward_pre_hooks:
             return False
-        holds_weights = any(True for _ in module.parameters(recurse=False))
-        if holds_weights and type(module) not in plain:
-            return False
-    if any(weight.is_inference() for weight in layer.parameters()):
-        # they do not tell when they change
-        return False
-    return type(activation).__name__ == "GELUActivation"
+    return type(layer.intermediate.intermediate_act_fn).__name__ == "GELUActivation"
+
+
+def forget_changed(layers: Sequence[nn.Module]) -> None:
+    """Drop what was made of weights that have changed since; to be called before each pass."""
+    for layer in layers:
+        known = prepared.get(layer)
+        if known:
+            state = _state(layer)
+            if any(found.made_of != state for found in known.values()):
+                prepared.pop(layer, None)
+
+
+def _state(layer: nn.Module) -> State:
+    """Where the weights are and what their bits sum to: a version would not tell of a change
+    through ``.data``, as of adapters that are merged."""
+    states = []
+    for weight in layer.parameters():
+        flat = weight.detach().reshape(-1)
+        whole = len(flat) - len(flat) % 4
+        bits = int(flat[:whole].view(torch.int64).sum())
+        states.append((weight.data_ptr(), bits, float(flat[whole:].double().sum())))
+    return tuple(states)
 
 
 def _products(layer: Any, dtype: torch.dtype) -> Prepared:
-    """The layer's products, made again where a weight has changed since."""
-    made_of = tuple((weight.data_ptr(), weight._version) for weight in layer.parameters())
+    """The layer's products, made where they are not there."""
     with _alone:
         known = prepared.setdefault(layer, {})
-        found = known.get(dtype)
-        if found is None or found.made_of != made_of:
-            known[dtype] = found = _prepare(layer, dtype, made_of)
-    return found
+        if dtype not in known:
+            known[dtype] = _prepare(layer, dtype, _state(layer))
+        return known[dtype]
 
 
-def _prepare(layer: Any, dtype: torch.dtype, made_of: tuple[tuple[int, int], ...]) -> Prepared:
+def _prepare(layer: Any, dtype: torch.dtype, made_of: State) -> Prepared:
     attention = layer.attention
     three = (attention.self.query, attention.self.key, attention.self.value)
     return Prepared(

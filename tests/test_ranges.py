@@ -39,6 +39,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "WeightedSum": {"losses": {"a": Huber()}},
     "NoisyTeacher": {"loss": Huber()},
     "ExtractiveReader": {"model": "x", "stride": 4},
+    "TransformersGenerator": {"model": "x"},
     "TransformersModel": {"model": "x"},
     "TransformersWriter": {"model": "x"},
     "Shift": {"positive": 9},

@@ -80,7 +80,7 @@ def way(name: str, measured: dict[str, Values]) -> list[str]:
     for base in bases:
         heads += [f"to the {base}", "share of the way"]
     lines = [f"| {name} | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
-    for metric in ("answer_in_context@1", "em@1", "f1@1", "em@5", "f1@5", "gold_precision@1"):
+    for metric in ("answer_in_context@1", "em@1", "f1@1", "em@5", "f1@5", "gold_P@1"):
         means = {}
         for system, of_metrics in measured.items():
             means[system] = np.mean(list(of_metrics[metric].values()))

@@ -143,6 +143,9 @@ RANGES: dict[str, dict[str, Range]] = {
         "batch_size": count(1),
     },
     # language models
+    "AnthropicGenerator": {"max_tokens": count(1)},
+    "OpenAIGenerator": {"max_tokens": count(1)},
+    "TransformersGenerator": {"max_tokens": count(1)},
     "LanguageModel": {"max_tokens": count(1)},
     "ApiModel": {
         "max_tokens": count(1),

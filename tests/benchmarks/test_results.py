@@ -36,7 +36,7 @@ def test_a_run_read_again_has_the_numbers_of_its_callbacks(
         again = orders.read_alike(data, "validation", ranking)
         assert list(again) == list(METRICS)
         assert again == values([tmp_path / "run"], system, "validation")
-        assert set(again["gold_precision@1"]) == {row["id"] for row in annotated}
+        assert set(again["gold_P@1"]) == {row["id"] for row in annotated}
 
 
 def test_a_run_is_repeated_only_if_it_was_made_of_something_else(

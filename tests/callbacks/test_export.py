@@ -146,8 +146,13 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint_to_the_same_metrics(
     def results(name: str) -> tuple[Any, list[str], dict[str, torch.Tensor]]:
         run = tmp_path / "runs" / name
         rankings = [(run / f"{split}.tuned.trec").read_text() for split in ("validation", "test")]
+        metrics = json.loads((run / "metrics.json").read_text())
+        for notes in metrics["generators"].values():
+            for note in notes:
+                # what the answers cost: a run that goes on has some of them already
+                del note["systems"], note["total"]
         return (
-            json.loads((run / "metrics.json").read_text()),
+            metrics,
             rankings,
             load_file(run / "export/model.safetensors"),
         )

@@ -98,7 +98,13 @@ SERVED: dict[str, Any] = {
 }
 SETTINGS: dict[str, dict[str, Any]] = {
     "AnthropicWriter": {**SERVED, "mode": "batches", "batch_size": 5, "poll_seconds": 1.0},
-    "OpenAIWriter": {**SERVED, "limit_name": "max_completion_tokens"},
+    "OpenAIWriter": {
+        **SERVED,
+        "limit_name": "max_completion_tokens",
+        "mode": "batches",
+        "batch_size": 5,
+        "poll_seconds": 1.0,
+    },
     "TransformersWriter": {
         **ALIKE,
         "max_length": 99,

@@ -17,6 +17,7 @@ from radio.llm.anthropic import AnthropicModel
 from radio.llm.base import Call, Failure, LanguageModel, Reply
 from radio.llm.openai import OpenAIModel
 from radio.llm.transformers import TransformersModel
+from radio.ranges import check
 from radio.schema import InputError
 
 
@@ -182,6 +183,7 @@ class AnthropicGenerator(LanguageModelGenerator):
         max_tokens: int = 64,
         **kwargs: Any,
     ) -> None:
+        check(self, locals())
         super().__init__(AnthropicModel(model=model, max_tokens=max_tokens, **kwargs), prompt)
 
 
@@ -207,6 +209,7 @@ class OpenAIGenerator(LanguageModelGenerator):
         max_tokens: int = 64,
         **kwargs: Any,
     ) -> None:
+        check(self, locals())
         super().__init__(OpenAIModel(model=model, max_tokens=max_tokens, **kwargs), prompt)
 
 
@@ -229,4 +232,5 @@ class TransformersGenerator(LanguageModelGenerator):
         max_tokens: int = 64,
         **kwargs: Any,
     ) -> None:
+        check(self, locals())
         super().__init__(TransformersModel(model=model, max_tokens=max_tokens, **kwargs), prompt)

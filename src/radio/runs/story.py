@@ -38,8 +38,10 @@ WARNINGS = (
     r"Precision .* is not supported by the model summary",
     r"predict returned None if it was on purpose",
     # all processes have all rankings: their numbers are the same
-    r"It is recommended to use `self\.log\('(validation|test)/(retriever/|base/|tuned-base/)?"
-    r"((gold_|teacher_)?(RR|(RR|nDCG|R|P)@\d+)|(\w+_)?(em|f1|accuracy|unparsed)|loss|"
+    r"It is recommended to use `self\.log\('(generator/)(validation|test)/\w+(/\w+)*'",
+    r"It is recommended to use `self\.log\('(validation|test)/"
+    r"((retriever|base|tuned-base|teacher|annotated|random|closed_book)/)?"
+    r"((gold_|teacher_)?(RR|(RR|nDCG|R|P)@\d+)|(\w+_)?(em|f1|accuracy|unparsed|made_wrong|made_right)|loss|"
     r"(\w+_)?(macro_f1|answer_in_(output|context)|support_(precision|recall|f1)|all_hops))"
     r"(@\d+)?(/low|/high)?'",
 )

@@ -296,7 +296,8 @@ def read_groups(data: Path, count: int) -> list[Group]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "groups.jsonl"
         write_groups(data, path, count)
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        text = path.read_text(encoding="utf-8")
+    rows = [json.loads(line) for line in text.strip("\n").split("\n")]
     groups = []
     for number, row in enumerate(rows[:count]):
         texts = row["all_passages"]

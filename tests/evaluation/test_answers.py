@@ -122,7 +122,9 @@ def test_labels_of_all_questions_together_and_by_evidence() -> None:
     golden = ["SUPPORTS", "SUPPORTS", "REFUTES", "REFUTES", "SUPPORTS"]
     readings = []
     for number, (answer, right) in enumerate(zip(answers, golden, strict=True)):
-        question = Question(str(number), "?", (right,), metadata={"gold_ids": ["a"]})
+        # FEVER's claims have their labels as choices
+        labels = ("SUPPORTS", "REFUTES")
+        question = Question(str(number), "?", (right,), labels, {"gold_ids": ["a"]})
         readings.append(reading(question, answer, "a" if number < 3 else "b"))
     expected = f1_score(
         golden, [a or "none" for a in answers], average="macro", labels=["SUPPORTS", "REFUTES"]

@@ -145,7 +145,8 @@ def _category(reading: Reading, categories: CategoryMap) -> str | None:
 
 def _evidence(reading: Reading) -> str | None:
     question = reading.prompt.question
-    if question.choices or not question.gold:
+    # of a claim the labels are its choices
+    if reading.prompt.task == "multiple_choice" or not question.gold:
         return None
     there = any(passage.id in question.gold for passage in reading.prompt.passages)
     return "with evidence" if there else "without evidence"

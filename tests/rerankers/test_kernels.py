@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
 
+from radio.models import onednn
 from radio.rerankers import kernels, packing
 
 LENGTHS = [37, 20, 9, 1]
@@ -80,7 +81,7 @@ def test_all_tokens_where_all_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_bf16_is_as_near_to_fp32_as_that_of_transformers(monkeypatch: pytest.MonkeyPatch) -> None:
     # the instructions may be absent: oneDNN then computes the same, slowly
-    monkeypatch.setattr(kernels, "computes_in_bf16", lambda kind: True)
+    monkeypatch.setattr(onednn, "computes_in_bf16", lambda kind: True)
     network = encoder()
     with torch.no_grad():
         exact = first_tokens(network, row())
@@ -94,7 +95,7 @@ def test_bf16_is_as_near_to_fp32_as_that_of_transformers(monkeypatch: pytest.Mon
 def test_without_instructions_for_bf16_the_layer_computes_itself(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(kernels, "computes_in_bf16", lambda kind: False)
+    monkeypatch.setattr(onednn, "computes_in_bf16", lambda kind: False)
     network = encoder()
     with torch.no_grad():
         assert takes(network) == [True] * 3

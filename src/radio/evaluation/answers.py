@@ -99,7 +99,7 @@ def breakdown(
       micro) and ``accuracy by category, macro`` (over its subjects), of questions with a
       ``subject`` in their metadata;
     - ``accuracy by evidence`` and ``macro_f1 by evidence``: whether an annotated passage was among
-      those read, of questions without choices that have some.
+      those read, of questions that have some and are no multiple choice.
 
     Args:
         readings: of one system and depth.

@@ -17,33 +17,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import layer_norm, scaled_dot_product_attention
 
-from radio.models.limits import computes_in_bf16
+from radio.models.onednn import Product, computes, product
 
 ROWS = 1500
 """Tokens for which the layout of the weights is made; others are computed too."""
-
-
-class Product(NamedTuple):
-    """The weights of a linear layer in oneDNN's layout, and its bias ``[out]``."""
-
-    weight: Tensor
-    bias: Tensor
-
-    def __call__(self, inputs: Tensor, then: str = "none") -> Tensor:
-        """``[T, in]`` -> ``[T, out]``; ``then`` is an activation in oneDNN's words."""
-        how: Any = torch.ops.mkldnn._linear_pointwise
-        exactly = "none" if then == "gelu" else ""
-        made: Tensor = how(inputs, self.weight, self.bias, then, [], exactly)
-        return made
-
-    def plus(self, inputs: Tensor, residual: Tensor) -> Tensor:
-        """``[T, in]`` -> ``[T, out]``, added to a residual of that shape, in its type."""
-        if residual.dtype != self.bias.dtype:
-            # under autocast: sums and norms stay in fp32, as transformers has them
-            return residual + self(inputs)
-        how: Any = torch.ops.mkldnn._linear_pointwise.binary
-        made: Tensor = how(inputs, residual, self.weight, self.bias, "add")
-        return made
 
 
 State = tuple[tuple[int, int, float], ...]
@@ -81,10 +58,7 @@ def can_compute(layer: Any, hidden: Tensor) -> bool:
         # weights that are trained change: what was made of them is of no use any more
         prepared.pop(layer, None)
         return False
-    dtype = _dtype(hidden)
-    known = dtype == torch.float32 or (dtype == torch.bfloat16 and computes_in_bf16("cpu"))
-    onednn: Any = torch.backends.mkldnn
-    return known and onednn.is_available() and _is_plain(layer)
+    return computes(_dtype(hidden)) and _is_plain(layer)
 
 
 def compute(
@@ -186,12 +160,11 @@ def _prepare(layer: Any, dtype: torch.dtype, made_of: State) -> Prepared:
 
 def _product(layers: Sequence[nn.Linear], dtype: torch.dtype) -> Product:
     """Linear layers of the same input as one."""
-    lay_out: Any = torch.ops.mkldnn._reorder_linear_weight
     # tensors of an inference could not be used in another mode
     with torch.inference_mode(False), torch.no_grad():
         weight = torch.cat([layer.weight for layer in layers]).to(dtype)
         bias = torch.cat([layer.bias for layer in layers]).to(dtype)
-        return Product(lay_out(weight.contiguous(), ROWS), bias)
+        return product(weight, bias, ROWS)
 
 
 def _normed(norm: nn.LayerNorm, inputs: Tensor) -> Tensor:

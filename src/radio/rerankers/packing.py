@@ -114,16 +114,6 @@ def enable(model: Any, *, first_token_only: bool) -> bool:
     return True
 
 
-def _enabled_layers(network: nn.Module) -> list[nn.Module]:
-    """The layers of an enabled model."""
-    layers = []
-    for module in network.modules():
-        forward = module.__dict__.get("forward")
-        if isinstance(forward, partial) and forward.func is _layer:
-            layers.append(module)
-    return layers
-
-
 def run(network: Any, row: Row) -> Iterator[tuple[Any, list[int]]]:
     """The network's output for each chunk of a packed batch, and its sequences' lengths."""
     # all tokens at once: the gradient of the embedding matrix is as large as the matrix, whatever
@@ -145,7 +135,7 @@ def run(network: Any, row: Row) -> Iterator[tuple[Any, list[int]]]:
             **others,
         )
 
-    kernels.forget_changed(_enabled_layers(network))
+    kernels.forget_changed(network.base_model.encoder.layer)
     threads = threads_for(words.device)
     parts = []
     start = 0

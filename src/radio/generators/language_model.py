@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -59,13 +60,16 @@ class LanguageModelGenerator(Generator):
 
     def asked(self, prompt: Prompt) -> list[Any]:
         template = self._template(prompt)
+        return [template.fingerprint, template.system, self._text(prompt)]
+
+    def _text(self, prompt: Prompt) -> str:
+        """All that the model reads of a prompt, as it reads it."""
         try:
             passages = self._shown(prompt).passages
         except InputError:
             # it will not be asked at all
             passages = prompt.passages
-        # all that the model reads, as it reads it
-        return [template.fingerprint, template.system, template.render(prompt.question, passages)]
+        return self._template(prompt).render(prompt.question, passages)
 
     # Prompts
 
@@ -151,10 +155,10 @@ class LanguageModelGenerator(Generator):
     def estimate(self, prompts: Mapping[str, Prompt]) -> str:
         calls = []
         for key, prompt in prompts.items():
-            made = self._call(key, prompt)
-            if not isinstance(made, Failure):
-                calls.append(made[0])
-        return self._language_model.estimate(calls) if calls else ""
+            system = self._template(prompt).system
+            # cut to the window when it is looked at: an estimate looks at a few
+            calls.append(Call(key, prompt.question.id, system, partial(self._text, prompt)))
+        return self._language_model.estimate(calls)
 
     def status(self) -> str:
         return self._language_model.status()

@@ -165,9 +165,13 @@ class RadioCLI(LightningCLI):
         self.begin = time.monotonic()
         command, config = str(self.subcommand), self.config[self.subcommand]
         adopt_export(config, sys.argv)
-        given = self.save_config_kwargs["given"] = as_given(config)
+        # checked when it was parsed: that again for each class in it would take as long as parsing
+        text = self._parser(command).dump(as_given(config), skip_none=False, skip_validation=True)
+        self.save_config_kwargs["text"] = text
+        # what Lightning would dump once more, for modules that save their hyperparameters
+        self.config_dump = yaml.safe_load(text)
         # in plain values, as checkpoints have them
-        self.settings = relevant(yaml.safe_load(self._parser(command).dump(given, skip_none=False)))
+        self.settings = relevant(self.config_dump)
         self.folder = run_folder(config)
         config.trainer.default_root_dir = str(self.folder.path)
         checkpoints = place_checkpoints(config, self.folder)

@@ -9,6 +9,7 @@ import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,25 @@ def _holds_parts(annotation: object) -> bool:
     return bool(kind.classes or kind.record)
 
 
+@dataclass(frozen=True)
+class Argument:
+    """What a class says of one of its arguments."""
+
+    annotation: Any
+    default: Any
+    """``inspect.Parameter.empty`` where there is none."""
+
+
+@cache
+def arguments_of(kind: type[Any]) -> Mapping[str, Argument]:
+    """The arguments of a class, by name.
+
+    Read once: it takes the source of the class and of all that it passes ``**kwargs`` on to.
+    """
+    found = get_signature_parameters(kind)
+    return types.MappingProxyType({p.name: Argument(p.annotation, p.default) for p in found})
+
+
 def parameters(kind: type[Any]) -> dict[str, Any]:
     """Annotations of the arguments of a class, by name."""
-    return {parameter.name: parameter.annotation for parameter in get_signature_parameters(kind)}
+    return {name: argument.annotation for name, argument in arguments_of(kind).items()}

@@ -18,11 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from jsonargparse._parameter_resolvers import get_signature_parameters
-
 from radio.config.classes import find_class
 from radio.config.files import read_config
-from radio.config.kinds import Kind, kind_of, parameters
+from radio.config.kinds import Kind, arguments_of, kind_of, parameters
 from radio.config.mistakes import unknown_key
 from radio.config.sources import Source
 from radio.config.values import Dotted, Key, Raw, is_class_like, read_text_value
@@ -222,9 +220,10 @@ class Merge:
         self, path: Key, source: Source, kind: type[Any], arguments: Mapping[str, Given], more: bool
     ) -> None:
         missing = [
-            p.name for p in get_signature_parameters(kind) if p.default is inspect.Parameter.empty
+            name
+            for name, argument in arguments_of(kind).items()
+            if argument.default is inspect.Parameter.empty and name not in arguments
         ]
-        missing = [name for name in missing if name not in arguments]
         if missing and not more:
             option = ".".join(name for name in path if not name.isdigit())
             names = " and ".join(f"--{option}.init_args.{name}" for name in missing)
@@ -268,10 +267,7 @@ class Merge:
     def _arguments(
         self, path: Key, kind: type[Any], arguments: Mapping[str, Given]
     ) -> dict[str, Any]:
-        known = parameters(kind)
-        defaults = {
-            parameter.name: parameter.default for parameter in get_signature_parameters(kind)
-        }
+        known, described = parameters(kind), arguments_of(kind)
         inner = path if dataclasses.is_dataclass(kind) else (*path, "init_args")
         result = {}
         for name, given in arguments.items():
@@ -286,7 +282,7 @@ class Merge:
                 and not kind_of(known[name]).nothing
             )
             # the parser lets null pass everywhere
-            if result[name] is None and typed and defaults[name] is not None:
+            if result[name] is None and typed and described[name].default is not None:
                 expected = getattr(known[name], "__name__", known[name])
                 raise InputError(
                     f"{given[-1][0].place((*inner, name))}: found null, expected {expected}"

@@ -34,23 +34,22 @@ class SaveConfig(SaveConfigCallback):
     other loggers.
 
     Args:
-        given: see :func:`as_given`.
+        text: YAML of the config, see :func:`as_given`.
     """
 
     def __init__(
-        self, parser: LightningArgumentParser, config: Namespace, *, given: Namespace, **kwargs: Any
+        self, parser: LightningArgumentParser, config: Namespace, *, text: str, **kwargs: Any
     ) -> None:
         super().__init__(parser, config, **kwargs)
-        self.given = given
+        self.text = text
 
     def save_config(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         folder = Path(trainer.default_root_dir)
-        text = self.parser.dump(self.given, skip_none=False)
         trained = (folder / "config.yaml").is_file() and (folder / "checkpoints").exists()
         # an evaluation leaves alone the config with which the run was trained
         if stage == "fit" or not trained:
             with atomic_write(folder / "config.yaml") as file:
-                file.write(text)
+                file.write(self.text)
         for logger in trainer.loggers:
             if not isinstance(logger, CSVLogger):
-                logger.log_hyperparams(plain(yaml.safe_load(text)))
+                logger.log_hyperparams(plain(yaml.safe_load(self.text)))

@@ -10,8 +10,10 @@ TORCH ?= torch==2.13.0
 quickstart: $(VENV)/.quickstart
 	HF_HUB_OFFLINE=1 $(BIN)/radio fit --config quickstart --overwrite true
 
-# one thread a process, a process a core: threads that compete for a core wait for each other in every operation
-PYTEST := HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
+# One thread a process: threads that compete for a core wait for each other in every operation. A process a core, and
+# one more for the tests that wait for a server or for what they kill. Files run in the order of tests/conftest.py.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+PYTEST := HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test: $(VENV)/.dev
 	$(PYTEST)

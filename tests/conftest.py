@@ -3,6 +3,7 @@ in this process."""
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -17,6 +18,7 @@ from typing import Any
 import pytest
 
 from radio.cache import Cache
+from tests import forked
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
@@ -38,6 +40,48 @@ to ti wh win ##ep ##pe ##pt ##hor ##ot ##on ##al ##au ##ain ##nal ##gnal ##lot #
 ##mp ##wer ##orm bell becau case capt ston storm ##art ##bour anchor about chart gull harbour
 keep lamp lit pilot port rope signal the tower tide who wind because captain stone keeper
 """.split()
+
+
+LONGEST = """
+llm/test_fill.py evaluation/test_paid_once.py llm/test_api.py llm/test_batches.py
+llm/test_openai_batches.py test_cli.py rerankers/test_base.py rerankers/test_tuning.py
+benchmarks/test_gpu.py test_readme.py test_wheel.py data/test_loading_workers.py
+callbacks/test_rankings.py test_configs.py test_configs_published.py callbacks/test_export.py
+data_modules/test_flashrag.py data_modules/test_quickstart.py runs/test_story.py
+runs/test_starting.py rerankers/test_collating.py data/test_loading.py data/test_loading_resume.py
+config/test_plan.py config/test_merging.py test_published_end_to_end.py test_processes.py
+""".split()
+"""Files that take longest, those that mostly wait before the others. They begin first, so that no
+worker is left alone with one of them at the end."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[Any]:
+    """Import all tests, and let the garbage collector leave alone what they import."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = {ROOT / "tests" / name: number for number, name in enumerate(LONGEST)}
+    if gone := [str(path) for path in order if not path.is_file()]:
+        raise pytest.UsageError(f"tests/conftest.py: LONGEST names {', '.join(gone)}: not there")
+    items.sort(key=lambda item: order.get(item.path, len(order)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """All workers of this session share one server of forked processes."""
+    node.workerinput["forked"] = forked.address()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if address := getattr(config, "workerinput", {}).get("forked"):
+        forked.share(address)
 
 
 def write_jsonl(path: Path, rows: Sequence[dict[str, Any]]) -> Path:

@@ -2,6 +2,7 @@
 
 A server imports what ``radio`` imports, once a test session, and forks itself for each command:
 real processes with their own environment, folder, signals and status, seven CPU seconds earlier.
+All workers of a session share one (:func:`share`).
 What a test checks about imports, or about what is read from the environment at import, starts
 :mod:`subprocess` instead.
 """
@@ -52,7 +53,7 @@ class Forked:
         self.args = list(command)
         self.returncode: int | None = None
         self._server = socket.socket(socket.AF_UNIX)
-        self._server.connect(_address())
+        self._server.connect(address())
         asked = {
             "command": self.args,
             "cwd": str(cwd or Path.cwd()),
@@ -60,7 +61,10 @@ class Forked:
         }
         socket.send_fds(self._server, [json.dumps(asked).encode() + b"\n"], [stdout, stderr])
         self._replies = self._server.makefile("r")
-        self.pid = int(self._replies.readline())
+        reply = self._replies.readline()
+        if not reply:
+            raise RuntimeError("the server of forked processes has ended; see its traceback")
+        self.pid = int(reply)
 
     def poll(self) -> int | None:
         if self.returncode is None and select.select([self._server], [], [], 0)[0]:
@@ -106,8 +110,13 @@ def run(
     return subprocess.CompletedProcess(process.args, status, *texts)
 
 
-def _address() -> str:
-    """Where the server listens; starts it if there is none yet."""
+def share(address: str) -> None:
+    """Use the server that listens there instead of one of this process."""
+    _known.append(address)
+
+
+def address() -> str:
+    """Where the server listens, perhaps while it still imports; starts it if there is none yet."""
     if not _known:
         server = subprocess.Popen(
             [sys.executable, "-m", "tests.forked"],
@@ -119,10 +128,10 @@ def _address() -> str:
             text=True,
         )
         assert server.stdout
-        address = server.stdout.readline().strip()
-        if not address:
+        found = server.stdout.readline().strip()
+        if not found:
             raise RuntimeError(f"the server of forked processes ended with {server.wait()}")
-        _known.append(address)
+        _known.append(found)
         _servers.append(server)
     return _known[0]
 
@@ -136,13 +145,17 @@ _servers: list[subprocess.Popen[str]] = []
 
 def serve(folder: Path) -> None:
     """Fork for each command that is asked for, until the tests have gone."""
+    listening = str(folder / "socket")
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(listening)
+    listener.listen(64)
+    # who asks from now on waits for the imports
+    print(listening, flush=True)
+    # nothing of what is imported is garbage
+    gc.disable()
     _import()
     own = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
     paths = [entry for entry in sys.path[1:] if entry not in own]
-    address = str(folder / "socket")
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(address)
-    listener.listen(64)
     wake, woken = socket.socketpair()
     woken.setblocking(False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -150,7 +163,7 @@ def serve(folder: Path) -> None:
     gc.collect()
     # else each collection in a fork copies the memory of the server
     gc.freeze()
-    print(address, flush=True)
+    gc.enable()
     children: dict[int, socket.socket] = {}
     while True:
         ready = select.select([listener, wake, 0], [], [])[0]
@@ -168,7 +181,7 @@ def serve(folder: Path) -> None:
             signal.set_wakeup_fd(-1)
             for opened in (asker, listener, wake, woken, *children.values()):
                 opened.close()
-            _known.append(address)
+            _known.append(listening)
             _run_as_new(asked, streams, paths)
         for stream in streams:
             os.close(stream)

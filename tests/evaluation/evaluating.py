@@ -7,7 +7,6 @@ import json
 import os
 import random
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -19,7 +18,9 @@ from radio.cache import Cache
 from radio.evaluation.measure import Numbers
 from radio.evaluation.reading import Readings, read
 from radio.generators import Answer, Generator, Prompt, ask
+from radio.llm import tries
 from radio.schema import Candidate, Example, Passage, Question, Run
+from tests.forked import Forked
 from tests.llm_wire import KEY
 
 APIS = ("anthropic", "openai")
@@ -79,14 +80,17 @@ def rows(folder: Path) -> list[dict[str, Any]]:
     return [row for _, row in Cache(folder / "radio.sqlite").items_json("answer")]
 
 
-def started(way: str, url: str, folder: Path, count: int) -> subprocess.Popen[bytes]:
+def started(way: str, url: str, folder: Path, count: int) -> Forked:
     """A process that evaluates, or that does so again and again and is killed in between."""
     command = [sys.executable, "-m", "tests.evaluation.evaluating", way, url]
-    return subprocess.Popen([*command, str(folder), str(count)], stderr=subprocess.DEVNULL)
+    with open(os.devnull, "w") as nowhere:
+        return Forked([*command, str(folder), str(count)], stderr=nowhere.fileno())
 
 
 def main(way: str, url: str, folder: str, count: str) -> int:
     os.environ.update(ANTHROPIC_API_KEY=KEY, OPENAI_API_KEY=KEY)
+    # a second try comes at once
+    tries.FIRST_WAIT = 0.01
     asked = examples(int(count))
 
     def work() -> None:

@@ -4,7 +4,7 @@ and none is paid for twice, whatever the server does and whoever is killed."""
 from __future__ import annotations
 
 import json
-import subprocess
+import signal
 import sys
 import time
 from pathlib import Path
@@ -23,6 +23,7 @@ from tests.evaluation.evaluating import (
     rows,
     started,
 )
+from tests.forked import Forked
 from tests.llm_server import serve
 from tests.llm_wire import KEY
 
@@ -113,16 +114,17 @@ def test_radio_validate_killed_while_it_asks_goes_on_where_it_was(
         command += ["--trainer.callbacks", json.dumps([callback])]
         cache = tmp_path / ".radio_cache"
         with (tmp_path / "log.txt").open("w") as log:
-            first = subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=log)
+            streams = {"stdout": log.fileno(), "stderr": log.fileno()}
+            first = Forked(command, cwd=tmp_path, **streams)
             while first.poll() is None and not ((cache / "radio.sqlite").is_file() and rows(cache)):
                 time.sleep(0.05)
-            first.kill()
-            first.wait()
+            first.send_signal(signal.SIGKILL)
+            first.wait(PATIENCE)
             before = len(rows(cache))
             log.flush()
             assert 0 < before < 12, (tmp_path / "log.txt").read_text()
-            second = subprocess.run(command, cwd=tmp_path, stdout=log, stderr=log, timeout=PATIENCE)
-        assert second.returncode == 0, (tmp_path / "log.txt").read_text()
+            second = Forked(command, cwd=tmp_path, **streams).wait(PATIENCE)
+        assert second == 0, (tmp_path / "log.txt").read_text()
         paid = server.stats()["paid"]
     assert len(rows(cache)) == len(paid) > before
     # the call that was under way may be paid for again

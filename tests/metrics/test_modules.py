@@ -6,8 +6,8 @@ import json
 import math
 import os
 import socket
-import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +21,7 @@ from radio.metrics.modules import (
     Support,
 )
 from tests.conftest import PATIENCE, ROOT
+from tests.forked import Forked
 from tests.metrics.uneven import measured
 
 SPLITS = [
@@ -34,7 +35,7 @@ SPLITS = [
 ]
 
 
-def test_two_processes_give_the_numbers_of_one() -> None:
+def test_two_processes_give_the_numbers_of_one(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -47,20 +48,13 @@ def test_two_processes_give_the_numbers_of_one() -> None:
             "MASTER_ADDR": "127.0.0.1",
             "MASTER_PORT": str(port),
         }
-        processes.append(
-            subprocess.Popen(
-                [sys.executable, "-m", "tests.metrics.uneven", json.dumps(SPLITS)],
-                cwd=ROOT,
-                env=environment,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-        )
-    for process in processes:
-        out, err = process.communicate(timeout=PATIENCE)
-        assert process.returncode == 0, err
-        for (first, second), found in zip(SPLITS, json.loads(out), strict=True):
+        command = [sys.executable, "-m", "tests.metrics.uneven", json.dumps(SPLITS)]
+        with (tmp_path / f"{rank}.json").open("w") as out:
+            processes.append(Forked(command, cwd=ROOT, env=environment, stdout=out.fileno()))
+    for rank, process in enumerate(processes):
+        assert process.wait(PATIENCE) == 0
+        printed = json.loads((tmp_path / f"{rank}.json").read_text())
+        for (first, second), found in zip(SPLITS, printed, strict=True):
             alone = measured(sorted({*first, *second}))
             assert found == json.loads(json.dumps(alone)), (first, second)
 

@@ -65,7 +65,9 @@ def test_make_targets_of_the_readme_exist() -> None:
     assert "`radio fit --config quickstart`" in (ROOT / "README.md").read_text()
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize(
+    "page", [pytest.param(PAGES[0], marks=pytest.mark.slow, id=PAGES[0]), *PAGES[1:]]
+)
 def test_every_command_of_a_page_runs(
     page: str,
     radio: Radio,
@@ -130,12 +132,14 @@ def python_files(page: str = "README.md") -> dict[str, str]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["my_dataset.py", "my_loss.py", "my_reranker.py"])
 def test_example_classes_import(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text(python_files()[name])
     subprocess.run([sys.executable, name], cwd=tmp_path, check=True)
 
 
+@pytest.mark.slow
 def test_loading_example_runs_on_an_export(tiny_bert: str, tmp_path: Path) -> None:
     from radio.rerankers import BiEncoder
 

@@ -130,6 +130,7 @@ def test_a_repository_that_cannot_be_loaded_is_named(
         data.questions("train")
 
 
+@pytest.mark.slow
 def test_a_branch_is_pinned_to_the_commit_that_it_was_when_first_read(tmp_path: Path) -> None:
     """The real client of the hub, in a process of its own, against a server that says what ``main``
     is."""
@@ -183,6 +184,7 @@ def test_a_split_that_is_named_must_be_there(hub: str, tmp_path: Path) -> None:
             data.questions("test")
 
 
+@pytest.mark.slow
 def test_a_hub_that_cannot_be_reached_is_named(tmp_path: Path) -> None:
     code = f"""
 from data_modules import NaturalQuestionsDataModule

@@ -56,6 +56,7 @@ def test_passages_have_a_title_and_40_to_120_words() -> None:
         assert 40 <= len(passage.text.split()) <= 120, passage.id
 
 
+@pytest.mark.slow
 def test_answers_stand_in_the_supporting_passages_and_in_no_distractor(tmp_path: Path) -> None:
     """Distractors: the rest of the topic, and whatever else lexical or dense retrieval finds for
     the question."""

@@ -56,6 +56,7 @@ def test_rationales_are_written_once_and_kept_with_all_that_the_server_said(
     assert "lamp" in body["messages"][-1]["content"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("api", APIS)
 @pytest.mark.usefixtures("impatient")
 def test_a_thousand_questions_survive_a_server_of_which_a_third_of_the_replies_fail(

@@ -9,7 +9,6 @@ import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -81,14 +80,18 @@ class Argument:
     """``inspect.Parameter.empty`` where there is none."""
 
 
-@cache
+_read: dict[type[Any], Mapping[str, Argument]] = {}
+
+
 def arguments_of(kind: type[Any]) -> Mapping[str, Argument]:
     """The arguments of a class, by name.
 
     Read once: it takes the source of the class and of all that it passes ``**kwargs`` on to.
     """
-    found = get_signature_parameters(kind)
-    return types.MappingProxyType({p.name: Argument(p.annotation, p.default) for p in found})
+    if kind not in _read:
+        found = get_signature_parameters(kind)
+        _read[kind] = {p.name: Argument(p.annotation, p.default) for p in found}
+    return _read[kind]
 
 
 def parameters(kind: type[Any]) -> dict[str, Any]:

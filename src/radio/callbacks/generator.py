@@ -20,6 +20,7 @@ from radio.evaluation.answers import (
     answer_numbers,
     breakdown,
     overall,
+    without_passages,
 )
 from radio.evaluation.measure import Numbers
 from radio.evaluation.reading import NOTHING, Reading, Readings, compared_with_memory, read, sample
@@ -139,7 +140,7 @@ class GeneratorInTheLoop(Evaluation):
             of_a_ranking += [self._prefix + name + suffix for name in (*measured, *further)]
         names = dict.fromkeys(self.rankings, of_a_ranking)
         if self.closed_book:
-            names[CLOSED_BOOK] = [self._prefix + name for name in measured]
+            names[CLOSED_BOOK] = [self._prefix + name for name in without_passages(measured)]
         return names
 
     def logged_names(self, split: str, datamodule: RationaleDataModule) -> set[str]:
@@ -220,7 +221,10 @@ class GeneratorInTheLoop(Evaluation):
             parsed = answer.text.strip()
         else:
             parsed = parse(answer.text, prompt.question)
-        names = self.measured(datamodule)
+        names: Sequence[str] = self.measured(datamodule)
+        # of a ranking without a passage nobody is asked
+        if not prompt.passages and answer is not NOTHING:
+            names = without_passages(names)
         return parsed, answer_numbers(prompt, parsed, answer.text, names)
 
     def _add(self, results: Results, split: str, reading: Reading, compared: Numbers) -> list[str]:

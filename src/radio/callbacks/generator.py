@@ -70,8 +70,8 @@ class GeneratorInTheLoop(Evaluation):
         generator: None is :class:`radio.generators.SpanReader`.
         top_k: passages that it reads (published: 5). A list asks once for each number, and the
             metrics then say which: ``em@1``, ``em@5``.
-        every_n_epochs: validations during training that are skipped in between; tests are never
-            skipped.
+        every_n_epochs: during training it asks in each n-th epoch alone; ``radio validate`` and
+            ``radio test`` always ask.
         name: stands before the metrics of this generator, ``NAME_em``; a second generator needs
             one.
         max_questions: of the validation during training; always the same ones. ``radio validate``

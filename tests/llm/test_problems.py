@@ -60,7 +60,7 @@ def test_a_server_that_always_hangs_up_is_there_and_asked_a_few_times(
 ) -> None:
     with serve(tmp_path, "--faults", "1.0", "--kinds", "drop") as busy:
         made = asking.writer(api, busy.url)
-        with pytest.raises(InputError, match="the connection to http://127.* broke") as caught:
+        with pytest.raises(InputError, match=r"the connection to http://127.* broke") as caught:
             ask(made, 12, tmp_path)
         assert "cannot reach" not in str(caught.value)
         assert busy.stats()["faults"] == {"drop": 4}

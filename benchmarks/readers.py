@@ -1,4 +1,5 @@
-"""What real models make of each ranking: ``python -m benchmarks.readers nq`` (mmlu, fever, musique).
+"""What real models make of each ranking: ``python -m benchmarks.readers nq``, or ``mmlu``, ``fever``,
+``musique``.
 
 A small language model and an extractive reader read the top 1 and 3 passages of the retriever, of
 the reranker before and after training, of a teacher that knows question and answers, and of the
@@ -130,7 +131,7 @@ def table(folder: Path, dataset: str, reader: str) -> list[str]:
     """A row for each ranking and depth, with its difference to the retriever's of that depth."""
     from radio.evaluation.files import read_predictions
 
-    rows = [row for row in read_predictions(folder / "predictions.jsonl")]
+    rows = list(read_predictions(folder / "predictions.jsonl"))
     right = f"{reader}_{RIGHT[dataset]}"
     names = []
     for system in SYSTEMS:

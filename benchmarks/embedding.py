@@ -1,4 +1,4 @@
-"""Texts a second of the encoder that teacher and retriever share: ``python -m benchmarks.embedding``.
+"""Texts a second of teacher and retriever: ``python -m benchmarks.embedding``.
 
 :class:`radio.encoders.Encoder` against ``encode`` of sentence-transformers with the same model, in
 fp32 on a CPU: the same passages of Natural Questions, sorted by length for both, a part each in

@@ -1,12 +1,12 @@
-"""What real models make of each ranking: ``python -m benchmarks.readers nq``, or ``mmlu``, ``fever``,
-``musique``.
+"""What real models make of each ranking: ``python -m benchmarks.readers nq``.
 
-A small language model and an extractive reader read the top 1 and 3 passages of the retriever, of
-the reranker before and after training, of a teacher that knows question and answers, and of the
-annotated passages; the language model also answers without any. The reranker is the best recipe
-that was found (``configs/recipes/cpu_both_sides.yaml``, seed 1), trained if its run is not there.
-Dev questions only: nothing is chosen by them. Both steps go on where they were, and print their
-``radio`` commands; at the end the tables of docs/generators.md are printed.
+The other datasets are ``mmlu``, ``fever`` and ``musique``. A small language model and an extractive
+reader read the top 1 and 3 passages of the retriever, of the reranker before and after training, of
+a teacher that knows question and answers, and of the annotated passages; the language model also
+answers without any. The reranker is the best recipe that was found
+(``configs/recipes/cpu_both_sides.yaml``, seed 1), trained if its run is not there. Dev questions
+only: nothing is chosen by them. Both steps go on where they were, and print their ``radio``
+commands; at the end the tables of docs/generators.md are printed.
 
 The language model is ``runs/models/qwen2.5-coder-0.5b-instruct`` (``../shared/tools/get-models``).
 """

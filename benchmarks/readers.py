@@ -34,6 +34,9 @@ DEPTHS = (1, 3)
 LANGUAGE_MODEL, SPAN_READER = "qwen", "extractive"
 RIGHT = {"nq": "em", "musique": "em", "mmlu": "accuracy", "fever": "accuracy"}
 """What says of each answer whether it is right."""
+SPANS = ("nq", "musique")
+"""Where answers are spans; a reader that copies them is refused where they are options or
+labels."""
 UNGATED = ("musique", "fever")
 """Where an answer in the passage is not what makes it useful (docs/trials.md)."""
 SYSTEMS = {
@@ -74,6 +77,8 @@ def callbacks(dataset: str, language_model: Path) -> list[dict[str, Any]]:
             **shared,
         },
     ]
+    if dataset not in SPANS:
+        loops.pop()
     ranks = {"class_path": "RankEvaluation", "init_args": {"rankings": rankings}}
     return [ranks, *({"class_path": "GeneratorInTheLoop", "init_args": loop} for loop in loops)]
 
@@ -122,7 +127,7 @@ def evaluated(dataset: str, language_model: Path) -> Path:
 def tables(folder: Path, dataset: str) -> list[str]:
     """The tables of both readers as lines of Markdown."""
     lines = []
-    for reader in (LANGUAGE_MODEL, SPAN_READER):
+    for reader in (LANGUAGE_MODEL, SPAN_READER) if dataset in SPANS else (LANGUAGE_MODEL,):
         lines += [f"**{reader}**", "", *table(folder, dataset, reader), ""]
     return lines
 

@@ -88,3 +88,11 @@ def test_a_span_reader_has_no_closed_book_and_no_tokens(read: Path) -> None:
 def test_only_mmlu_has_no_annotated_passages(dataset: str) -> None:
     for callback in readers.callbacks(dataset, Path("model")):
         assert ("annotated" in callback["init_args"]["rankings"]) == (dataset != "mmlu")
+
+
+@pytest.mark.parametrize("dataset", list(readers.RIGHT))
+def test_spans_are_read_where_answers_are_spans(dataset: str) -> None:
+    named = [
+        callback["init_args"].get("name") for callback in readers.callbacks(dataset, Path("m"))
+    ]
+    assert (readers.SPAN_READER in named) == (readers.RIGHT[dataset] == "em")

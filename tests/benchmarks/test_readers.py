@@ -92,7 +92,6 @@ def test_only_mmlu_has_no_annotated_passages(dataset: str) -> None:
 
 @pytest.mark.parametrize("dataset", list(readers.RIGHT))
 def test_spans_are_read_where_answers_are_spans(dataset: str) -> None:
-    named = [
-        callback["init_args"].get("name") for callback in readers.callbacks(dataset, Path("m"))
-    ]
+    callbacks = readers.callbacks(dataset, Path("model"))
+    named = [callback["init_args"].get("name") for callback in callbacks]
     assert (readers.SPAN_READER in named) == (readers.RIGHT[dataset] == "em")

@@ -5,7 +5,7 @@
 time, on one thread, and the agreement with fp32: Kendall's tau-b of a question's scores.
 
 Products of a layer are computed in int8 by oneDNN (``torch.ops.onednn``), the rest in bf16 as in
-:mod:`radio.rerankers.kernels`. Weights have a scale per output. Inputs have one scale that the
+:mod:`radio.models.kernels`. Weights have a scale per output. Inputs have one scale that the
 weights alone decide, by a pass over random token ids, so that a score does not depend on what else
 is in the batch; the few channels that are ten times as large as all others are split over several
 columns, as integers that sum to the value exactly.
@@ -31,7 +31,8 @@ from torch.nn.functional import gelu, linear
 
 from benchmarks.agreement import agreement
 from benchmarks.groups import write_groups
-from radio.rerankers import CrossEncoder, kernels, packing
+from radio.models import kernels, packing
+from radio.rerankers import CrossEncoder
 from radio.schema import Group, Passage, Question
 
 OUTLIERS = 8
@@ -172,7 +173,7 @@ class Int8Product:
 
 
 class Attend:
-    """The projections of attention, in the place of a :class:`radio.rerankers.kernels.Product`."""
+    """The projections of attention, in the place of a :class:`radio.models.kernels.Product`."""
 
     def __init__(self, layers: Sequence[nn.Linear], inputs: Range) -> None:
         weight = torch.cat([layer.weight for layer in layers])
@@ -230,7 +231,7 @@ def find_ranges(network: Any, layers: Sequence[Any]) -> list[Ranges]:
     """Ranges of the inputs of each layer's products, by a pass over random token ids.
 
     Args:
-        network: a transformers model that takes packed batches (:mod:`radio.rerankers.packing`).
+        network: a transformers model that takes packed batches (:mod:`radio.models.packing`).
         layers: of the network.
     """
     generator = torch.Generator().manual_seed(0)

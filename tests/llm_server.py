@@ -50,6 +50,7 @@ class Provider:
         self.in_flight = self.most_in_flight = 0
         self.batches: dict[str, dict[str, Any]] = {}
         self.numbers = itertools.count()
+        self.in_a_row = 0
         self.bodies: list[dict[str, Any]] = []
 
     def question(self, body: dict[str, Any]) -> str:
@@ -58,8 +59,11 @@ class Provider:
         return match[1] if match else content[:60]
 
     def fault(self) -> str | None:
-        if self.rng.random() >= self.args.faults:
+        lucky = self.rng.random() >= self.args.faults
+        if lucky or self.in_a_row == self.args.in_a_row:
+            self.in_a_row = 0
             return None
+        self.in_a_row += 1
         return self.rng.choice(self.args.kinds or FAULTS)
 
 
@@ -305,6 +309,12 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port-file", type=Path, required=True)
     parser.add_argument("--faults", type=float, default=0.0, help="share of the requests that fail")
+    parser.add_argument(
+        "--in-a-row",
+        type=int,
+        help="most faults that follow each other: a client that has just started and meets nothing "
+        "else takes the server for one that is down",
+    )
     parser.add_argument("--kinds", nargs="*", choices=ON_DEMAND)
     parser.add_argument(
         "--find", help="reply with what this expression finds in the prompt, if anything"

@@ -231,6 +231,8 @@ def test_what_a_generator_makes_of_the_rankings_is_exactly_that_of_one_process(
         own = ["--data.init_args.cache_dir", name, "--trainer.callbacks", callbacks]
         done = two("validate", "--name", name, *own, processes=processes)
         assert done.returncode == 0, done.stdout + done.stderr
+        # none of its figures is to be averaged over the processes
+        assert "sync_dist" not in done.stderr
         metrics = json.loads((tmp_path / f"runs/{name}/metrics.json").read_text())
         rows = read_jsonl(tmp_path / f"runs/{name}/predictions.jsonl")
         asked = (tmp_path / "asked.txt").read_text().splitlines()

@@ -7,7 +7,14 @@ from itertools import combinations
 
 import pytest
 
-from radio.text import findable, has_answer, normalise_question, search_words, tokens
+from radio.text import (
+    choice_of,
+    findable,
+    has_answer,
+    normalise_question,
+    search_words,
+    tokens,
+)
 
 APART = [
     *("What is C?", "What is C++?", "What is C#?", "What is .NET?", "What is NET?"),
@@ -99,6 +106,29 @@ def test_has_answer_respects_token_borders(
     contents: str, answers: list[str], expected: bool
 ) -> None:
     assert has_answer(contents, answers) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "choices", "meant"),
+    [
+        (" two  words", ["x", "two words"], "two words"),
+        ("b", ["rope", "wind"], "wind"),
+        ("B", ["B", "A"], "B"),
+        ("b", ["rope", "wind", "B"], "B"),
+        ("PP", ["Pp", "pp", "PP"], "PP"),
+        ("not_enough info", ["SUPPORTS", "NOT ENOUGH INFO"], "NOT ENOUGH INFO"),
+        ("pP", ["Pp", "pp"], None),
+        ("C", ["rope", "wind"], None),
+        ("AB", ["rope", "wind"], None),
+        ("", ["rope", "wind"], None),
+        ("wind and fog", ["rope", "wind"], None),
+        ("A", [], None),
+    ],
+)
+def test_a_choice_is_meant_by_its_text_its_letter_or_another_way_to_write_it(
+    text: str, choices: list[str], meant: str | None
+) -> None:
+    assert choice_of(text, choices) == meant
 
 
 @pytest.mark.parametrize("word", ["José", "Zürich", "Åse", "naïve"])

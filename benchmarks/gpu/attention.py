@@ -9,8 +9,8 @@ from torch import Tensor
 
 from benchmarks.gpu.measure import Row, Work
 from benchmarks.gpu.shapes import groups, model_folder
+from radio.models.packing import attend
 from radio.rerankers import CrossEncoder
-from radio.rerankers.packing import attend
 
 TOLERANCE = 2e-2
 """Of bf16, whose steps are 0.8 %, for outputs and gradients whose size is about 1."""

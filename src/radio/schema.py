@@ -218,7 +218,7 @@ class GroupBatch:
       those two.
 
     Tokens are padded tensors, by the names that the network's ``forward`` gives them, or packed
-    without padding (:data:`radio.rerankers.packing.Row`).
+    without padding (:data:`radio.models.packing.Row`).
 
     Args:
         inputs: what the reranker's ``collate`` made for its ``score``, by the keys above.

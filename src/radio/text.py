@@ -1,8 +1,10 @@
-"""Text in any script: when two questions are the same, and the words that a passage is found by."""
+"""Text in any script: when two questions are the same, which choice is meant, and the words that a
+passage is found by."""
 
 from __future__ import annotations
 
 import re
+import string
 import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
@@ -131,6 +133,43 @@ def has_answer(contents: str, golden_answers: Sequence[str]) -> bool:
     """
     text = _spaced_tokens(contents)
     return any(words and f" {' '.join(words)} " in text for words in map(tokens, golden_answers))
+
+
+def choice_of(text: str, choices: Sequence[str]) -> str | None:
+    """The choice that a text means: the one that is written so, or else the one of that letter, or
+    else the only one that is written so but for case and underscores.
+
+    White space makes no difference. None if no choice is meant.
+    """
+    for choice in choices:
+        if squeezed(choice) == squeezed(text):
+            return choice
+    lettered = choice_of_letter(text, choices)
+    if lettered is not None:
+        return lettered
+    alike = [choice for choice in choices if label(choice) == label(text)]
+    return alike[0] if len(alike) == 1 else None
+
+
+def choice_of_letter(text: str, choices: Sequence[str]) -> str | None:
+    """The choice of a letter, A or a for the first; None if the text is no letter of theirs, or is
+    itself, in either case, what a choice is called."""
+    letter = text.strip().upper()
+    called = [squeezed(choice).upper() for choice in choices]
+    letters = list(string.ascii_uppercase[: len(choices)])
+    if letter not in letters or letter in called:
+        return None
+    return choices[letters.index(letter)]
+
+
+def squeezed(text: str) -> str:
+    """Single blanks for all white space, and none around."""
+    return " ".join(text.split())
+
+
+def label(text: str) -> str:
+    """A label as labels are compared: ``NOT_ENOUGH_INFO`` is ``not enough info``."""
+    return squeezed(text.replace("_", " ")).casefold()
 
 
 @lru_cache(maxsize=20_000)  # each evaluation looks at the same passages

@@ -172,6 +172,37 @@ def test_the_closed_book_and_any_ranking_are_systems_of_their_own(
     assert not knows._asked
 
 
+def test_the_closed_book_has_nothing_that_is_said_of_passages(
+    world: World, models: Models, tmp_path: Path
+) -> None:
+    for row in (rows := read_jsonl(world.folder / "validation.jsonl")):
+        row["metadata"] = {"gold_ids": ["port4-0"]}
+    write_jsonl(world.folder / "validation.jsonl", rows)
+    measured = ["accuracy", "answer_in_context", "support_f1", "all_hops", "macro_f1"]
+    callback = GeneratorInTheLoop(Knows(), closed_book=True, metrics=measured, name="big")
+    run = trainer(tmp_path, callbacks=[callback])
+    questions = data(world)
+    reranker = CrossEncoder(models[CrossEncoder], max_length=48)
+    run.validate(reranker, datamodule=questions, verbose=False)
+    names = callback.names_by_system(questions)
+    assert names["closed_book"] == ["big_accuracy"]
+    assert {"big_answer_in_context", "big_support_f1", "big_all_hops"} < set(names["tuned"])
+    document = metrics(tmp_path)
+    for system, alone in (("closed_book", True), ("tuned", False)):
+        of_passages = {"big_answer_in_context", "big_support_f1", "big_all_hops"}
+        assert of_passages.isdisjoint(document["validation"][system]) == alone
+        groups = document["breakdown"]["validation"].get(system, {})
+        assert ("big_accuracy by evidence" not in groups) == alone
+        for row in read_jsonl(tmp_path / "predictions.jsonl"):
+            assert of_passages.isdisjoint(row[system]) == alone
+    closed = {name for name in run.callback_metrics if name.startswith("validation/closed_book/")}
+    assert closed == {
+        "validation/closed_book/big_accuracy",
+        "validation/closed_book/big_macro_f1",
+    }
+    assert closed <= callback.logged_names("validation", questions)
+
+
 @pytest.mark.parametrize(
     ("ranking", "message"),
     [

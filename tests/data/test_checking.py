@@ -90,6 +90,28 @@ def test_a_dataset_in_which_nothing_can_be_compared_is_refused(world: World) -> 
         data.setup("fit")
 
 
+def test_golden_answers_that_are_none_of_the_choices_are_said(
+    world: World, recwarn: pytest.WarningsRecorder
+) -> None:
+    path = world.folder / "validation.jsonl"
+    rows = read_jsonl(path)
+    named = rows[0]["golden_answers"]
+    for row in rows:
+        row |= {"choices": [*named, "fog"], "golden_answers": ["B", "FOG", *named]}
+    write_jsonl(path, rows)
+    module(world).prepare_data()
+    assert not [w for w in recwarn if "none of the choices" in str(w.message)]
+    rows[0]["golden_answers"] = ["E", "mist"]
+    rows[1]["golden_answers"] = ["fog", "haze"]
+    write_jsonl(path, rows)
+    message = (
+        f"validation: 3 of 4 golden answers are none of the choices, such as 'E' of question "
+        rf"'{rows[0]['id']}' \(choices .*\); .*whatever is chosen: 1;"
+    )
+    with pytest.warns(UserWarning, match=message):
+        module(world).prepare_data()
+
+
 @pytest.mark.parametrize(
     ("names", "message"),
     [(["train", "dev", "tset"], "splits: found dev, tset, expected some of train, test"), ([], "")],

@@ -13,8 +13,10 @@ from radio.evaluation.answers import (
     answer_numbers,
     breakdown,
     overall,
+    without_passages,
 )
 from radio.evaluation.reading import Reading
+from radio.evaluation.systems import CLOSED_BOOK
 from radio.generators import Answer, Prompt
 from radio.generators.tasks import TASKS
 from radio.schema import Passage, Question
@@ -55,7 +57,7 @@ def test_an_answer_has_the_numbers_that_its_question_gives_grounds_for() -> None
     verdict = {"em": 0.0, "f1": 0.0, "accuracy": 0.0, "unparsed": 0.0}
     assert numbers(VERDICT, "ba", "no", "no, not yes") == verdict
     assert numbers(OPEN, "ba", "a light") == {"unparsed": 0.0}
-    # the closed book: none was there to be read
+    # of a ranking that found nothing
     assert numbers(NAMED, "", "Ada")["answer_in_context"] == 0.0
 
 
@@ -70,6 +72,18 @@ def test_what_could_not_be_parsed_is_wrong_and_says_so() -> None:
 def test_only_what_is_asked_for_is_given_in_that_order() -> None:
     found = answer_numbers(prompt(NAMED, "a"), "Ada", "Ada", ["f1", "macro_f1", "em"])
     assert list(found) == ["f1", "em"]
+
+
+def test_the_closed_book_has_no_metric_of_passages() -> None:
+    kept = ["em", "f1", "accuracy", "unparsed", "answer_in_output", "macro_f1"]
+    assert without_passages(ANSWER_METRICS) == kept
+    metrics = ["accuracy", "macro_f1"]
+    claim = Question("q", "?", ("REFUTES",), metadata={"gold_ids": ["a"]})
+    closed = Reading(CLOSED_BOOK, 0, prompt(claim), Answer("x"), "REFUTES", {})
+    assert breakdown([closed], metrics) == {}
+    # a ranking that found nothing has no evidence
+    found = breakdown([reading(claim, "")], metrics)
+    assert found["accuracy by evidence"] == {"without evidence": {"mean": 0.0, "questions": 1}}
 
 
 @pytest.mark.parametrize("task", TASKS)

@@ -86,8 +86,8 @@ def test_two_processes_that_share_a_cache_never_both_pay(tmp_path: Path) -> None
 
 @pytest.mark.slow
 def test_kill_9_at_20_moments_of_an_evaluation_loses_no_answer(tmp_path: Path) -> None:
-    kinds = ["--faults", "0.3", "--kinds", "429", "500", "drop", "--retry-after", "0.01"]
-    with serve(tmp_path, *kinds, "--latency", "0.02") as server:
+    faults = ["--faults", "0.3", "--in-a-row", "2", "--kinds", "429", "500", "drop"]
+    with serve(tmp_path, *faults, "--retry-after", "0.01", "--latency", "0.02") as server:
         assert started("killed", server.url, tmp_path, 250).wait(PATIENCE) == 0
         paid = server.stats()["paid"]
     assert len(paid) == len(rows(tmp_path)) == 1500

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,6 +33,29 @@ def test_a_multiple_choice_answer_may_be_an_index(answer: str, file: Callable[..
         f'{{"id": "m", "question": "Which?", "choices": ["a", "b"], "golden_answers": {answer}}}'
     )
     assert read_questions(path) == [Question("m", "Which?", ("b",), ("a", "b"))]
+
+
+@pytest.mark.parametrize(
+    ("answer", "choices", "expected"),
+    [
+        ("B", ["rope", "wind"], "wind"),
+        (" b ", ["rope", "wind"], "wind"),
+        # the text wins, and what may be meant as one
+        ("B", ["B", "A"], "B"),
+        ("A", ["B", " A"], "A"),
+        ("b", ["B", "A"], "b"),
+        # as they stand: no letter of theirs, another way to write a choice
+        ("C", ["rope", "wind"], "C"),
+        ("Wind", ["rope", "wind"], "Wind"),
+        ("B", [], "B"),
+    ],
+)
+def test_a_letter_of_the_choices_is_the_text_of_one(
+    answer: str, choices: list[str], expected: str, file: Callable[..., Path]
+) -> None:
+    row = {"id": "m", "question": "Which?", "choices": choices, "golden_answers": [answer]}
+    (question,) = read_questions(file(json.dumps(row)))
+    assert question.golden_answers == (expected,)
 
 
 @pytest.mark.parametrize("answers", ["", ', "golden_answers": []', ', "golden_answers": null'])

@@ -133,9 +133,8 @@ def test_two_processes_that_start_together_pay_once(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("api", APIS)
 def test_kill_9_at_fifty_moments_loses_no_answer(api: str, tmp_path: Path) -> None:
-    with serve(
-        tmp_path, "--faults", "0.3", "--kinds", "429", "500", "drop", "--latency", "0.05"
-    ) as server:
+    faults = ("--faults", "0.3", "--in-a-row", "2", "--kinds", "429", "500", "drop")
+    with serve(tmp_path, *faults, "--latency", "0.05") as server:
         killed(api, server.url, tmp_path, 1500, 0.8)
         answered = server.stats()["answered"]
     assert {row["question"] for row in rows(tmp_path)} == set(answered)

@@ -31,8 +31,8 @@ def odd(*texts: str) -> list[Question]:
 
 @pytest.mark.slow
 def test_kill_9_pays_for_no_batch_twice(tmp_path: Path) -> None:
-    options = ("--batch-seconds", "1.0", "--faults", "0.2", "--kinds", "500", "drop", "truncate")
-    with serve(tmp_path, *options) as server:
+    faults = ("--faults", "0.2", "--in-a-row", "2", "--kinds", "500", "drop", "truncate")
+    with serve(tmp_path, "--batch-seconds", "1.0", *faults) as server:
         killed("file batches", server.url, tmp_path, 1000, 0.5)
         stats = server.stats()
     assert set(stats["answered"].values()) == {1}

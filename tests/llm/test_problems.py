@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from radio.schema import InputError
+from tests.llm import asking
 from tests.llm.other_servers import APIS, PAGE, ask, completion, server, writer
+from tests.llm_server import serve
 
 pytest.importorskip("openai", reason="the extra `openai` is not installed")
 pytestmark = pytest.mark.usefixtures("impatient")
@@ -50,6 +52,18 @@ def test_a_server_that_never_answers_is_asked_twice(api: str, tmp_path: Path) ->
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with pytest.raises(InputError, match=r"no answer within 0\.3 s"):
             ask(writer(api, url, timeout=0.3), 12, tmp_path)
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_a_server_that_always_hangs_up_is_there_and_asked_a_few_times(
+    api: str, tmp_path: Path
+) -> None:
+    with serve(tmp_path, "--faults", "1.0", "--kinds", "drop") as busy:
+        made = asking.writer(api, busy.url)
+        with pytest.raises(InputError, match=r"the connection to http://127.* broke") as caught:
+            ask(made, 12, tmp_path)
+        assert "cannot reach" not in str(caught.value)
+        assert busy.stats()["faults"] == {"drop": 4}
 
 
 # Servers that are something else

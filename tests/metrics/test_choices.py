@@ -10,6 +10,7 @@ from sklearn.metrics import f1_score
 
 from radio.metrics.choices import (
     CATEGORIES,
+    by_category,
     category_of,
     choice_accuracy,
     golden_label,
@@ -34,6 +35,12 @@ from radio.metrics.choices import (
         ("PP", ["Pp"], ["PP", "Pp"], 0),
         ("0,1", ["01"], ["01", "0,1"], 0),
         ("rope", ["rope", "wind"], ["rope", "wind", "fog"], 1),
+        # golden answers as people write them
+        ("wind", ["B"], ["rope", "wind"], 1),
+        ("rope", ["B"], ["rope", "wind"], 0),
+        ("NOT ENOUGH INFO", ["not_enough_info"], ["SUPPORTS", "NOT ENOUGH INFO"], 1),
+        ("SUPPORTS", ["not_enough_info"], ["SUPPORTS", "NOT ENOUGH INFO"], 0),
+        ("fog", ["fog"], ["rope", "wind"], 1),
         ("", [""], ["", "x"], 0),
         (None, ["wind"], ["rope", "wind"], 0),
     ],
@@ -64,6 +71,14 @@ def test_the_57_subjects_have_a_category_and_anatomy_has_two() -> None:
     assert category_of("anatomy", "hendrycks") == "Other"
     assert category_of("high school physics") == "STEM"
     assert category_of("cooking") is None
+
+
+def test_means_over_categories_are_over_questions_or_over_subjects() -> None:
+    subjects = {"virology": (1.0, 1), "anatomy": (1.0, 1), "astronomy": (0.2, 5), "x": (1.0, 9)}
+    assert by_category(subjects, "radio", "micro") == {"Other": (1.0, 1), "STEM": (2 / 6, 6)}
+    assert by_category(subjects, "radio", "macro") == {"Other": (1.0, 1), "STEM": (0.6, 6)}
+    assert by_category(subjects, "hendrycks", "macro")["STEM"] == (0.2, 5)
+    assert by_category({"x": (1.0, 9)}, "radio", "micro") == {}
 
 
 def test_macro_f1_is_that_of_scikit_learn_over_the_golden_labels() -> None:

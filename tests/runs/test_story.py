@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
 
+from radio.runs.story import same_everywhere
 from tests import forked
 from tests.conftest import PATIENCE, make_world
 
@@ -24,6 +26,20 @@ NOISE = (
     ),
     *("TPU available", "it/s", "GLOBAL_RANK", "predict returned None", "DataLoader 0"),
 )
+
+
+def test_advice_to_average_is_left_out_of_what_is_the_same_everywhere_alone() -> None:
+    names = ["validation/em", "generator/my.own/test/dollars", "validation/RR@10"]
+    advice = "It is recommended to use `self.log({!r}, ..., sync_dist=True)`"
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        same_everywhere(names)
+        for name in [*names, "validation/emu", "validation/RR@1"]:
+            warnings.warn(advice.format(name), stacklevel=1)
+        same_everywhere([])
+        warnings.warn(advice.format(""), stacklevel=1)
+    left = ["validation/emu", "validation/RR@1", ""]
+    assert [str(warning.message) for warning in said] == [advice.format(name) for name in left]
 
 
 WARNER = """

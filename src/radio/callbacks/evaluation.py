@@ -17,6 +17,7 @@ from radio.formats import write_run
 from radio.metrics.ranking import ranking_metrics
 from radio.processes import stopping_together
 from radio.rerankers import Reranker
+from radio.runs import story
 from radio.schema import Example, InputError, Run
 
 
@@ -96,8 +97,10 @@ class Evaluation(L.Callback):
             tied_tops={name: tied_tops(run) for name, run in of_the_run.items()},
             unranked=unranked,
         )
-        # every process has the same numbers, because each has evaluated all questions
-        module.log_dict(_logged(results, split, names) | self.further(results, split))
+        logged = _logged(results, split, names) | self.further(results, split)
+        # because each process has evaluated all questions
+        story.same_everywhere(logged)
+        module.log_dict(logged)
 
     def further(self, results: Results, split: str) -> dict[str, float]:
         """What else is logged, by its whole name."""

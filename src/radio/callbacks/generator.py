@@ -20,6 +20,7 @@ from radio.evaluation.answers import (
     answer_numbers,
     breakdown,
     overall,
+    without_passages,
 )
 from radio.evaluation.measure import Numbers
 from radio.evaluation.reading import NOTHING, Reading, Readings, compared_with_memory, read, sample
@@ -69,8 +70,8 @@ class GeneratorInTheLoop(Evaluation):
         generator: None is :class:`radio.generators.SpanReader`.
         top_k: passages that it reads (published: 5). A list asks once for each number, and the
             metrics then say which: ``em@1``, ``em@5``.
-        every_n_epochs: validations during training that are skipped in between; tests are never
-            skipped.
+        every_n_epochs: during training it asks in each n-th epoch alone; ``radio validate`` and
+            ``radio test`` always ask.
         name: stands before the metrics of this generator, ``NAME_em``; a second generator needs
             one.
         max_questions: of the validation during training; always the same ones. ``radio validate``
@@ -139,7 +140,7 @@ class GeneratorInTheLoop(Evaluation):
             of_a_ranking += [self._prefix + name + suffix for name in (*measured, *further)]
         names = dict.fromkeys(self.rankings, of_a_ranking)
         if self.closed_book:
-            names[CLOSED_BOOK] = [self._prefix + name for name in measured]
+            names[CLOSED_BOOK] = [self._prefix + name for name in without_passages(measured)]
         return names
 
     def logged_names(self, split: str, datamodule: RationaleDataModule) -> set[str]:
@@ -220,7 +221,10 @@ class GeneratorInTheLoop(Evaluation):
             parsed = answer.text.strip()
         else:
             parsed = parse(answer.text, prompt.question)
-        names = self.measured(datamodule)
+        names: Sequence[str] = self.measured(datamodule)
+        # of a ranking without a passage nobody is asked
+        if not prompt.passages and answer is not NOTHING:
+            names = without_passages(names)
         return parsed, answer_numbers(prompt, parsed, answer.text, names)
 
     def _add(self, results: Results, split: str, reading: Reading, compared: Numbers) -> list[str]:

@@ -12,6 +12,7 @@ from radio.corpus import DiskCorpus
 from radio.rationales import RationaleWriter, summary
 from radio.rationales.summary import Rationales
 from radio.schema import Example, InputError, Missing, Passage, Question
+from radio.text import choice_of
 
 
 def check_names(key: str, found: Sequence[str], known: Sequence[str]) -> None:
@@ -45,6 +46,17 @@ def by_id(
     return corpus
 
 
+def check_questions(
+    split: str,
+    questions: Sequence[Question],
+    corpus: Mapping[str, Passage],
+    unknown_gold: Literal["error", "keep"],
+) -> None:
+    """What the questions of a split are measured by: annotated passages and golden answers."""
+    check_gold(split, questions, corpus, unknown_gold)
+    check_golden_answers(split, questions)
+
+
 def check_gold(
     split: str,
     questions: Sequence[Question],
@@ -72,6 +84,28 @@ def check_gold(
             "--data.init_args.unknown_gold keep"
         )
     rank_zero_warn(message)
+
+
+def check_golden_answers(split: str, questions: Sequence[Question]) -> None:
+    """Say which golden answers are none of their question's choices: no choice is right by them."""
+    answers, unknown, lost = 0, [], 0
+    for question in questions:
+        choices = question.choices
+        if not choices or not question.golden_answers:
+            continue
+        strange = [a for a in question.golden_answers if choice_of(a, choices) is None]
+        answers += len(question.golden_answers)
+        unknown += [(question, answer) for answer in strange]
+        lost += len(strange) == len(question.golden_answers)
+    if not unknown:
+        return
+    question, answer = unknown[0]
+    rank_zero_warn(
+        f"{split}: {len(unknown)} of {answers} golden answers are none of the choices, such as "
+        f"{answer!r} of question {question.id!r} (choices {list(question.choices)}); questions "
+        f"that have no other one, and count as wrong whatever is chosen: {lost}; expected the text "
+        "of a choice, its letter, or its place from 0"
+    )
 
 
 def show_rationales(split: str, rationales: Rationales) -> None:

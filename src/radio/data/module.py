@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 from radio import contracts
 from radio.cache import Cache
 from radio.corpus import DiskCorpus
-from radio.data.checking import by_id, check_gold, check_names, trainable, warn_of_no_candidate
+from radio.data import checking
 from radio.data.loading import BatchMaker, EpochSampler, Groups, TrainLoader
 from radio.data.prepare import Preparation, Settings
 from radio.data.splits import TAUGHT, SplitCounts, apart
@@ -131,9 +131,9 @@ class RationaleDataModule(L.LightningDataModule):
         self._resumed: dict[str, Any] = {}
         self.may_fetch = True
         """Whether :meth:`questions` may ask the network: not in ``setup``, which only reads."""
-        check_names("max_questions", list(self.max_questions), (*TAUGHT, "predict"))
-        check_names("rationale_splits", self.rationale_splits, TAUGHT)
-        check_names("rationale_filters", self.rationale_filters, CHECKS)
+        checking.check_names("max_questions", list(self.max_questions), (*TAUGHT, "predict"))
+        checking.check_names("rationale_splits", self.rationale_splits, TAUGHT)
+        checking.check_names("rationale_filters", self.rationale_filters, CHECKS)
 
     # What a subclass gives
 
@@ -150,7 +150,7 @@ class RationaleDataModule(L.LightningDataModule):
     @cached_property
     def corpus(self) -> Mapping[str, Passage]:
         """The passages by id."""
-        return by_id(self, self.passages())
+        return checking.by_id(self, self.passages())
 
     @cached_property
     def preparation(self) -> Preparation:
@@ -182,7 +182,8 @@ class RationaleDataModule(L.LightningDataModule):
         splits = self.splits_of(stage)
         if stage != "predict":
             for split in splits:
-                check_gold(split, self.split_questions(split), self.corpus, self.unknown_gold)
+                questions = self.split_questions(split)
+                checking.check_questions(split, questions, self.corpus, self.unknown_gold)
         self.preparation.fill(splits)
 
     def setup(self, stage: str | None = None) -> None:
@@ -202,9 +203,9 @@ class RationaleDataModule(L.LightningDataModule):
     def _usable(self, split: str, examples: list[Example]) -> list[Example]:
         """Those that are trained on; elsewhere all, since each counts."""
         if split != "train":
-            warn_of_no_candidate(split, examples)
+            checking.warn_of_no_candidate(split, examples)
             return examples
-        return trainable(
+        return checking.trainable(
             examples,
             needs_rationale=self.teacher.needs_rationale,
             tied_questions=self.tied_questions,
@@ -264,8 +265,7 @@ class RationaleDataModule(L.LightningDataModule):
             first = {name: self._first_questions(name) for name in names}
             kept = apart(first, self.overlapping_questions)
             for name in names:
-                left_out = len(first[name]) - len(kept[name])
-                self.leave_out(name, "in a later split too", left_out)
+                self.leave_out(name, "in a later split too", len(first[name]) - len(kept[name]))
             self._questions |= kept
         return self._questions[split]
 

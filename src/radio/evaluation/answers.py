@@ -3,17 +3,20 @@ them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from radio.evaluation.measure import Numbers
 from radio.evaluation.reading import Reading
+from radio.evaluation.systems import CLOSED_BOOK
 from radio.generators import Prompt
 from radio.metrics.answers import answer_in_context, answer_in_output, exact_match, f1
 from radio.metrics.base import mean
 from radio.metrics.choices import (
     CategoryMap,
-    category_of,
+    Group,
+    by_category,
     choice_accuracy,
+    evidence_group,
     golden_label,
     label_accuracy,
     macro_f1,
@@ -36,8 +39,17 @@ ANSWER_METRICS = (
     *OVERALL_METRICS,
 )
 
+OF_PASSAGES = ("answer_in_context", *SUPPORT_METRICS)
+"""Those that judge the passages read: the closed book has none of them, and no groups by evidence.
+A ranking of no passage has them, for it found nothing."""
+
 Groups = dict[str, dict[str, float]]
 """Group -> its ``mean`` and how many ``questions`` it has."""
+
+
+def without_passages(metrics: Sequence[str]) -> list[str]:
+    """Those of these metrics that the closed book has."""
+    return [name for name in metrics if name not in OF_PASSAGES]
 
 
 def answer_numbers(
@@ -99,7 +111,7 @@ def breakdown(
       micro) and ``accuracy by category, macro`` (over its subjects), of questions with a
       ``subject`` in their metadata;
     - ``accuracy by evidence`` and ``macro_f1 by evidence``: whether an annotated passage was among
-      those read, of questions that have some and are no multiple choice.
+      those read, of questions that have some and are no multiple choice; not of the closed book.
 
     Args:
         readings: of one system and depth.
@@ -107,19 +119,20 @@ def breakdown(
         categories: the map from MMLU's subjects to its categories.
     """
     judged = [reading for reading in readings if reading.prompt.question.golden_answers]
-    found: dict[str, Groups] = {}
+    found: dict[str, dict[str, Group]] = {}
     if "accuracy" in metrics:
-        by_subject = _means(judged, _subject)
-        found["accuracy by subject"] = by_subject
-        found["accuracy by category"] = _means(judged, lambda r: _category(r, categories))
-        found["accuracy by category, macro"] = _over_subjects(by_subject, categories)
-        found["accuracy by evidence"] = _means(judged, _evidence)
+        subjects = _numbers(judged, _subject, _accuracy)
+        found["accuracy by subject"] = subjects
+        found["accuracy by category"] = by_category(subjects, categories, "micro")
+        found["accuracy by category, macro"] = by_category(subjects, categories, "macro")
+        found["accuracy by evidence"] = _numbers(judged, _evidence, _accuracy)
     if "macro_f1" in metrics:
-        found["macro_f1 by evidence"] = {
-            group: {"mean": _macro_f1(part), "questions": len(part)}
-            for group, part in _grouped(judged, _evidence)
-        }
-    return {name: groups for name, groups in found.items() if groups}
+        found["macro_f1 by evidence"] = _numbers(judged, _evidence, _macro_f1)
+    return {name: _named(groups) for name, groups in found.items() if groups}
+
+
+def _accuracy(readings: Sequence[Reading]) -> float:
+    return mean([accuracy(reading.prompt.question, reading.parsed) for reading in readings])
 
 
 def _macro_f1(readings: Sequence[Reading]) -> float:
@@ -138,47 +151,26 @@ def _subject(reading: Reading) -> str | None:
     return None if subject is None else str(subject)
 
 
-def _category(reading: Reading, categories: CategoryMap) -> str | None:
-    subject = _subject(reading)
-    return None if subject is None else category_of(subject, categories)
-
-
 def _evidence(reading: Reading) -> str | None:
-    question = reading.prompt.question
+    gold = reading.prompt.question.gold
     # of a claim the labels are its choices
-    if reading.prompt.task == "multiple_choice" or not question.gold:
+    is_choice = reading.prompt.task == "multiple_choice"
+    if is_choice or not gold or reading.system == CLOSED_BOOK:
         return None
-    there = any(passage.id in question.gold for passage in reading.prompt.passages)
-    return "with evidence" if there else "without evidence"
+    return evidence_group(any(passage.id in gold for passage in reading.prompt.passages))
 
 
-def _grouped(readings: Sequence[Reading], key: Key) -> Iterator[tuple[str, list[Reading]]]:
+def _numbers(
+    readings: Sequence[Reading], key: Key, number: Callable[[Sequence[Reading]], float]
+) -> dict[str, Group]:
+    """The number of each group of the readings."""
     groups: dict[str, list[Reading]] = {}
     for reading in readings:
         group = key(reading)
         if group is not None:
             groups.setdefault(group, []).append(reading)
-    yield from sorted(groups.items())
+    return {group: (number(part), len(part)) for group, part in sorted(groups.items())}
 
 
-def _means(readings: Sequence[Reading], key: Key) -> Groups:
-    means = {}
-    for group, part in _grouped(readings, key):
-        values = [accuracy(reading.prompt.question, reading.parsed) for reading in part]
-        means[group] = {"mean": mean(values), "questions": len(part)}
-    return means
-
-
-def _over_subjects(by_subject: Groups, categories: CategoryMap) -> Groups:
-    """Means of the means of a category's subjects."""
-    parts: dict[str, list[dict[str, float]]] = {}
-    for subject, numbers in by_subject.items():
-        category = category_of(subject, categories)
-        if category is not None:
-            parts.setdefault(category, []).append(numbers)
-    found = {}
-    for category, subjects in sorted(parts.items()):
-        count = sum(numbers["questions"] for numbers in subjects)
-        over = mean([numbers["mean"] for numbers in subjects])
-        found[category] = {"mean": over, "questions": count}
-    return found
+def _named(groups: Mapping[str, Group]) -> Groups:
+    return {name: {"mean": value, "questions": count} for name, (value, count) in groups.items()}

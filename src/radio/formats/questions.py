@@ -9,6 +9,7 @@ from typing import Any
 from radio.formats.fields import take, take_id, take_strings
 from radio.lines import read_rows
 from radio.schema import InputError, Question
+from radio.text import choice_of_letter
 
 
 def read_questions(path: str | Path, *, need_answers: bool = True) -> list[Question]:
@@ -34,7 +35,7 @@ def iter_questions(
     Rows are ``{"id", "question", "golden_answers", ["choices"], ["metadata"]}``.
 
     A multiple-choice row may give its answer as the 0-based index into ``choices`` (FlashRAG's
-    convention).
+    convention), or as letters, where no choice is called so; questions have the texts.
 
     Raises:
         InputError: missing key, wrong type, empty answers (unless ``need_answers`` is off) or
@@ -70,7 +71,7 @@ def _take_question(row: Mapping[str, Any], place: str, need_answers: bool) -> Qu
 def _take_answers(
     row: Mapping[str, Any], place: str, choices: Sequence[str], needed: bool
 ) -> tuple[str, ...]:
-    """The golden answers, as texts or as an index into the choices."""
+    """The golden answers as texts, where they are letters of the choices or an index too."""
     index = row.get("golden_answers")
     if isinstance(index, list) and len(index) == 1:
         index = index[0]
@@ -84,4 +85,5 @@ def _take_answers(
     if needed:
         take(row, place, "golden_answers", list)
     answers = take_strings(row, place, "golden_answers")
-    return tuple(answer for answer in answers if answer.strip())
+    given = [answer for answer in answers if answer.strip()]
+    return tuple(choice_of_letter(answer, choices) or answer for answer in given)

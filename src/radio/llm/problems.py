@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from types import ModuleType
@@ -23,6 +23,10 @@ QUOTA = (
     "spend limit",
 )
 """How providers name an account that is used up."""
+
+
+BROKEN = {"ServerDisconnectedError", "ClientOSError", "ClientConnectionResetError"}
+"""What aiohttp calls a connection that broke."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,11 @@ class Problems:
     def read(self, error: Exception) -> Problem:
         """What one of these exceptions means."""
         causes = list(_causes(error))
-        if any(map(_is_no_connection, causes)):
+        names = {type(cause).__name__ for cause in causes}
+        # before what the SDK makes of it: a ConnectTimeout, as if nobody had been there
+        if names & BROKEN:
+            return self._broken(causes)
+        if any(map(_is_no_connection, names)):
             reason = str(causes[-1]) or type(causes[-1]).__name__
             message = self.clean(f"cannot reach {self._url} ({reason})")
             return Problem(message, retry=True, unreachable=True, patience=1)
@@ -86,13 +94,16 @@ class Problems:
             message = f"no answer within {self._timeout:g} s from {self._url}"
             return Problem(message, retry=True, patience=1)
         if isinstance(error, self._sdk.APIConnectionError):
-            message = self.clean(f"the connection to {self._url} broke ({causes[-1]})")
-            return Problem(message, retry=True, patience=3)
+            return self._broken(causes)
         if isinstance(error, self._sdk.APIStatusError):
             return self._of_status(error)
         said = str(error) or type(error).__name__
         message = self.clean(f"unreadable answer from {self._url}: {said}")
         return Problem(message, retry=True, unreadable=True, patience=UNREADABLE)
+
+    def _broken(self, causes: Sequence[BaseException]) -> Problem:
+        message = self.clean(f"the connection to {self._url} broke ({causes[-1]})")
+        return Problem(message, retry=True, patience=3)
 
     def _of_status(self, error: Any) -> Problem:
         url, status = self._url, error.status_code
@@ -143,9 +154,8 @@ def read_reply(reply: Any, part: str) -> Any:
     return found
 
 
-def _is_no_connection(error: BaseException) -> bool:
-    # the transports name it differently; none of them got a connection at all
-    name = type(error).__name__
+def _is_no_connection(name: str) -> bool:
+    # the transports name their exception differently; none of them got a connection at all
     return "Connect" in name and "Connection" not in name
 
 

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-import string
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
+
+from radio.metrics.base import mean
+from radio.text import choice_of, label, squeezed
 
 CategoryMap = Literal["radio", "hendrycks"]
 """Which map of MMLU's subjects: they differ in anatomy."""
+
+Average = Literal["micro", "macro"]
+"""Over the questions of a category, as RADIO published it, or over its subjects, as REPLUG did."""
+
+Group = tuple[float, int]
+"""Mean and number of the questions of a group."""
 
 CATEGORIES: dict[str, str] = {
     "STEM": """
@@ -53,27 +61,55 @@ def category_of(subject: str, categories: CategoryMap = "radio") -> str | None:
     return None
 
 
+def by_category(
+    by_subject: Mapping[str, Group], categories: CategoryMap, average: Average
+) -> dict[str, Group]:
+    """Accuracy and number of questions of each category, from those of its subjects.
+
+    Args:
+        by_subject: accuracies; subjects that are none of MMLU's are left out.
+        categories: as in :func:`category_of`.
+        average: what the mean is over.
+    """
+    subjects: dict[str, list[Group]] = {}
+    for subject, group in by_subject.items():
+        category = category_of(subject, categories)
+        if category is not None:
+            subjects.setdefault(category, []).append(group)
+    found = {}
+    for category, groups in sorted(subjects.items()):
+        count = sum(questions for _, questions in groups)
+        if average == "macro":
+            over = mean([value for value, _ in groups])
+        else:
+            # back to whole numbers of right answers
+            over = sum(round(value * questions) for value, questions in groups) / count
+        found[category] = (over, count)
+    return found
+
+
+def evidence_group(found: bool) -> str:
+    """The group of a question by whether an annotated passage was among those read."""
+    return "with evidence" if found else "without evidence"
+
+
 def choice_accuracy(
     answer: str | None, golden_answers: Sequence[str], choices: Sequence[str]
 ) -> float:
-    """1 if the answer is the text of a right choice, or its letter where no choice has that text.
+    """1 if the answer means a right choice (:func:`radio.text.choice_of`).
 
-    Choices are told apart as they are written, but for white space: no article is dropped ("A" is
-    a letter), no case ("Pp" and "pp" are two genotypes).
+    Choices that differ as they are written, but for white space, are two: no article is dropped
+    ("A" is a letter), no case ("Pp" and "pp" are two genotypes).
 
     Args:
         answer: None where the reply could not be parsed, which counts as wrong.
-        golden_answers: texts of the right choices.
+        golden_answers: the right choices.
         choices: all of them, in order; A is the first.
     """
     if answer is None:
         return 0.0
-    found = _squeezed(answer)
-    texts = [_squeezed(choice) for choice in choices]
-    letters = string.ascii_uppercase[: len(choices)]
-    if found not in texts and len(found) == 1 and found.upper() in letters:
-        found = texts[letters.index(found.upper())]
-    return float(bool(found) and found in map(_squeezed, golden_answers))
+    found = _meant(answer, choices)
+    return float(bool(found) and found in [_meant(golden, choices) for golden in golden_answers])
 
 
 def label_accuracy(answer: str | None, golden_answers: Sequence[str]) -> float:
@@ -81,11 +117,6 @@ def label_accuracy(answer: str | None, golden_answers: Sequence[str]) -> float:
     if answer is None:
         return 0.0
     return float(bool(answer.strip()) and label(answer) in map(label, golden_answers))
-
-
-def label(text: str) -> str:
-    """A label as labels are compared: ``NOT_ENOUGH_INFO`` is ``not enough info``."""
-    return _squeezed(text.replace("_", " ")).casefold()
 
 
 def golden_label(answer: str | None, golden_answers: Sequence[str]) -> str:
@@ -112,5 +143,6 @@ def macro_f1(predicted: Sequence[str | None], golden: Sequence[str]) -> float:
     return sum(found) / len(found) if found else float("nan")
 
 
-def _squeezed(text: str) -> str:
-    return " ".join(text.split())
+def _meant(text: str, choices: Sequence[str]) -> str:
+    """The choice that a text means; the text itself if there is none."""
+    return squeezed(choice_of(text, choices) or text)

@@ -12,16 +12,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Sequence
-from typing import Any, Literal
+from typing import Any
 
 from torch import Tensor
 
 from radio.metrics.answers import answer_in_context, answer_in_output, exact_match, f1
-from radio.metrics.base import QuestionMetric, mean
+from radio.metrics.base import QuestionMetric
 from radio.metrics.choices import (
+    Average,
     CategoryMap,
-    category_of,
+    Group,
+    by_category,
     choice_accuracy,
+    evidence_group,
     golden_label,
     label_accuracy,
     macro_f1,
@@ -129,34 +132,18 @@ class ChoiceAccuracy(QuestionMetric):
         facts = None if subjects is None else [{"subject": subject} for subject in subjects]
         self.add(question_ids, values, facts)
 
-    def by_subject(self) -> dict[str, tuple[float, int]]:
+    def by_subject(self) -> dict[str, Group]:
         """Accuracy and number of questions; all processes must call it."""
         return self.by("subject")
 
-    def by_category(
-        self, average: Literal["micro", "macro"] = "micro"
-    ) -> dict[str, tuple[float, int]]:
+    def by_category(self, average: Average = "micro") -> dict[str, Group]:
         """Accuracy and number of questions; all processes must call it.
 
         Args:
             average: ``micro``, the mean over the questions of a category, as RADIO published it, or
                 ``macro``, the mean over its subjects, as REPLUG did.
         """
-        subjects: dict[str, list[tuple[float, int]]] = {}
-        for subject, found in self.by_subject().items():
-            category = category_of(subject, self.categories)
-            if category is not None:
-                subjects.setdefault(category, []).append(found)
-        result = {}
-        for category, found_there in subjects.items():
-            count = sum(questions for _, questions in found_there)
-            if average == "macro":
-                result[category] = (mean([value for value, _ in found_there]), count)
-            else:
-                # back to whole numbers of right answers
-                right = sum(round(value * questions) for value, questions in found_there)
-                result[category] = (right / count, count)
-        return result
+        return by_category(self.by_subject(), self.categories, average)
 
 
 class LabelAccuracy(QuestionMetric):
@@ -177,7 +164,7 @@ class LabelAccuracy(QuestionMetric):
         values = [label_accuracy(answer, golden) for answer, golden in judged]
         self.add(question_ids, values, _of_evidence(evidence))
 
-    def by_evidence(self) -> dict[str, tuple[float, int]]:
+    def by_evidence(self) -> dict[str, Group]:
         """Accuracy and number of questions ``with evidence`` and ``without evidence``; all
         processes must call it."""
         return self.by("evidence")
@@ -208,7 +195,7 @@ class LabelMacroF1(QuestionMetric):
     def compute(self) -> Tensor:
         return self._number(_macro_f1([facts for _, facts in self._rows().values()]))
 
-    def by_evidence(self) -> dict[str, tuple[float, int]]:
+    def by_evidence(self) -> dict[str, Group]:
         """As :meth:`LabelAccuracy.by_evidence`."""
         with self._all_processes():
             rows = self._rows()
@@ -227,7 +214,7 @@ def _macro_f1(facts: Sequence[dict[str, Any]]) -> float:
 def _of_evidence(evidence: Sequence[bool] | None) -> list[dict[str, str]] | None:
     if evidence is None:
         return None
-    return [{"evidence": "with evidence" if found else "without evidence"} for found in evidence]
+    return [{"evidence": evidence_group(found)} for found in evidence]
 
 
 class Support(QuestionMetric):

@@ -1,4 +1,5 @@
-"""Where weights come from: hub, folder or package; whole, or refused with the reason."""
+"""Models of others: where their weights come from, whole or refused with the reason, and passes
+through them without padding."""
 
 from radio.models.files import OFFLINE_ENCODER, model_fingerprint, resolve_model
 

@@ -103,7 +103,7 @@ class Reranker(L.LightningModule):
         self.evaluation_precision = evaluation_precision
         self.network: Any = None
         self._packed = False
-        """Whether the network takes batches without padding (:mod:`radio.rerankers.packing`); a
+        """Whether the network takes batches without padding (:mod:`radio.models.packing`); a
         subclass's ``build`` sets it."""
         self._new_weights: list[str] = []
         """Names of the weights that the model lacks; ``build`` draws them at random and sets it."""

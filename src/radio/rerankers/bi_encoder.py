@@ -27,10 +27,10 @@ from radio.encoders import (
 )
 from radio.models.exported import exported
 from radio.models.files import modules_of, resolve_model, side_file
+from radio.models.packing import Row, enable, pack, run_padded, sentence_embeddings
 from radio.ranges import check
 from radio.rerankers.base import FOLDER, Reranker
 from radio.rerankers.collating import Collator
-from radio.rerankers.packing import Row, enable, pack, run_padded, sentence_embeddings
 from radio.rerankers.similarity import distinct, max_similarity, padded
 from radio.schema import Group, GroupBatch, InputError, Passage
 
@@ -293,7 +293,7 @@ class BiEncoder(Reranker):
         return {name: each[tokens["where"]] for name, each in embeddings.items()}
 
     def _embed_padded(self, tokens: Row) -> tuple[Tensor, list[Tensor]]:
-        """As :func:`radio.rerankers.packing.sentence_embeddings`, for any architecture."""
+        """As :func:`radio.models.packing.sentence_embeddings`, for any architecture."""
         vectors: list[Tensor] = []
         tokens_of: list[Tensor] = []
         padding = self.tokenizer.pad_token_id

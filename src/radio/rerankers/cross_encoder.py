@@ -14,11 +14,11 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from radio.batching import group_batch
 from radio.models.loading import load_config, load_model
 from radio.models.messages import say_once
+from radio.models.packing import enable, pack, run, run_padded
 from radio.models.tokenizers import can_pad, check_token_ids
 from radio.rerankers.base import FOLDER, Reranker
 from radio.rerankers.collating import Collator
 from radio.rerankers.exact import ExactLinear
-from radio.rerankers.packing import enable, pack, run, run_padded
 from radio.schema import Group, GroupBatch, InputError
 
 IRRELEVANT = r"(?i)^(not?|non|un|ir|neg|false|0)"
@@ -54,7 +54,7 @@ class CrossEncoder(Reranker):
     A checkpoint without such a head, for example a plain encoder, gets a new one to be trained; of
     a head with two labels the difference of their logits is taken. The head is computed in fp32.
     The pairs of a step are computed longest first, without padding where the architecture allows
-    it, else in chunks of similar length (:mod:`radio.rerankers.packing`).
+    it, else in chunks of similar length (:mod:`radio.models.packing`).
     """
 
     def build(self) -> nn.Module:

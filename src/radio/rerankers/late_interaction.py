@@ -18,11 +18,11 @@ from transformers import PreTrainedTokenizerBase
 from radio.batching import group_batch
 from radio.models.files import modules_of, side_file
 from radio.models.loading import load_sentence_transformer
+from radio.models.packing import Row, enable, pack, run, run_padded
 from radio.ranges import check
 from radio.rerankers.base import FOLDER, Reranker
 from radio.rerankers.collating import Collator, without_weights
 from radio.rerankers.exact import ExactLinear
-from radio.rerankers.packing import Row, enable, pack, run, run_padded
 from radio.rerankers.similarity import distinct, max_similarity
 from radio.schema import Group, GroupBatch
 

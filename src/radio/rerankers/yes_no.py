@@ -16,10 +16,10 @@ from transformers import PreTrainedTokenizerBase
 
 from radio.batching import group_batch
 from radio.models.loading import language_model_kind, load_model
+from radio.models.packing import pack, run_padded
 from radio.models.tokenizers import check_token_ids
 from radio.rerankers.base import FOLDER, Reranker
 from radio.rerankers.collating import Collator
-from radio.rerankers.packing import pack, run_padded
 from radio.schema import Group, GroupBatch, InputError
 
 

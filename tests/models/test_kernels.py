@@ -11,8 +11,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
 
-from radio.models import onednn
-from radio.rerankers import kernels, packing
+from radio.models import kernels, onednn, packing
 
 LENGTHS = [37, 20, 9, 1]
 

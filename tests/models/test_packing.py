@@ -12,8 +12,9 @@ from torch import Tensor
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
 from radio.losses import InfoNCE
-from radio.rerankers import BiEncoder, CrossEncoder, Reranker, packing
-from radio.rerankers.packing import attend, pack
+from radio.models import packing
+from radio.models.packing import attend, pack
+from radio.rerankers import BiEncoder, CrossEncoder, Reranker
 from radio.schema import Group, Passage, Question
 
 WORDS = (

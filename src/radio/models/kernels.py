@@ -3,7 +3,7 @@
 oneDNN takes weights in a layout of its own, which is made once here instead of in every product,
 and ends a product with what follows it: bias, GELU, the residual. The three projections of
 attention are one product. The weights, and the results up to rounding, are those of the layer as
-transformers computes it (:mod:`radio.rerankers.packing` calls either).
+transformers computes it (:mod:`radio.models.packing` calls either).
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ import threading
 import pytest
 import torch
 
-from radio.rerankers.threads import side_by_side, threads_for
+from radio.models.threads import side_by_side, threads_for
 
 
 def test_results_come_in_the_order_of_the_parts() -> None:

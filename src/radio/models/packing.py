@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 from torch.nn.utils.rnn import pad_sequence
 
-from radio.rerankers import kernels
-from radio.rerankers.dropout import Dropout, fast_dropout
-from radio.rerankers.threads import side_by_side, threads_for
+from radio.models import kernels
+from radio.models.dropout import Dropout, fast_dropout
+from radio.models.threads import side_by_side, threads_for
 
 NAME = "radio_packed"
 """Under which the attention is registered with transformers."""
@@ -49,6 +49,20 @@ def pack(tokens: Mapping[str, Sequence[Sequence[int]]]) -> Row:
         row[name] = torch.tensor(list(flat), dtype=torch.long)
     row["lengths"] = [lengths[number] for number in order]
     row["where"] = torch.tensor(order, dtype=torch.long).argsort()
+    return row
+
+
+def unpad(features: Mapping[str, Tensor]) -> Row:
+    """The same, of what a tokenizer has padded."""
+    mask = features["attention_mask"].bool()
+    lengths = mask.sum(dim=1)
+    order = lengths.argsort(descending=True, stable=True)
+    row: Row = {}
+    for name in ("input_ids", "token_type_ids"):
+        if name in features:
+            row[name] = features[name][order][mask[order]]
+    row["lengths"] = lengths[order].tolist()
+    row["where"] = order.argsort()
     return row
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from radio.rerankers.dropout import fast_dropout
+from radio.models.dropout import fast_dropout
 
 
 @pytest.mark.parametrize("probability", [0.1, 0.5, 0.9])

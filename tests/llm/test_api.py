@@ -64,7 +64,7 @@ def test_a_thousand_questions_survive_a_server_of_which_a_third_of_the_replies_f
 ) -> None:
     asked = questions(1000)
     with serve(tmp_path, "--faults", "0.3", "--latency", "0.02") as server:
-        made = writer(api, server.url, concurrency=100, timeout=6.0, retries=12)
+        made = writer(api, server.url, concurrency=100, timeout=15.0, retries=12)
         outcomes = ask(made, asked, tmp_path)
         stats = server.stats()
     assert set(stats["faults"]) == set("429 500 529 drop stall truncate refusal".split()), (

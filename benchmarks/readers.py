@@ -215,7 +215,10 @@ def costs(rows: Sequence[dict[str, Any]], system: str, reader: str, suffix: str)
             unparsed += row[system][f"{reader}_answer{suffix}"] is None
     tokens = np.mean([answer["prompt_tokens"] + answer["completion_tokens"] for answer in answers])
     seconds = np.mean([answer["seconds"] for answer in answers])
-    return [str(unparsed), f"{tokens:.0f}" if tokens else "-", f"{seconds:.2f}"]
+    if not tokens:
+        # a reader of spans counts neither
+        return [str(unparsed), "-", "-"]
+    return [str(unparsed), f"{tokens:.0f}", f"{seconds:.2f}"]
 
 
 def _metrics(reader: str, dataset: str, suffix: str) -> list[str]:

@@ -36,8 +36,10 @@ class Knowing(Generator):
 def read(world: World, tiny_bert: str, tmp_path: Path) -> Path:
     """The run folder of an evaluation by the names of the benchmark."""
     path = world.folder / "validation.jsonl"
-    annotated = [{**row, "metadata": {"gold_ids": ["port4-0"]}} for row in read_jsonl(path)]
-    write_jsonl(path, annotated)
+    rows = read_jsonl(path)
+    # one question has no annotation
+    annotated = [{**row, "metadata": {"gold_ids": ["port4-0"]}} for row in rows[1:]]
+    write_jsonl(path, [rows[0], *annotated])
     rankings = [name for name in readers.SYSTEMS if name != "closed_book"]
     loops = [
         GeneratorInTheLoop(
@@ -67,8 +69,10 @@ def test_each_order_and_depth_is_a_row_with_its_difference_to_the_retriever(read
     cells = {(row[0], row[1]): row for row in rows[2:]}
     rate = {}
     for system in ("retriever", "annotated"):
-        em = [row[system]["qwen_em@1"] for row in read_predictions(read / "predictions.jsonl")]
-        rate[system] = 100 * sum(em) / len(em)
+        rows_of = [
+            row for row in read_predictions(read / "predictions.jsonl") if "annotated" in row
+        ]
+        rate[system] = 100 * sum(row[system]["qwen_em@1"] for row in rows_of) / len(rows_of)
     assert cells["annotated first", "1"][2].startswith("100.0 [100.0, 100.0]")
     gain = rate["annotated"] - rate["retriever"]
     assert cells["annotated first", "1"][3].startswith(f"{gain:+.1f} [")
@@ -81,7 +85,7 @@ def test_a_span_reader_has_no_closed_book_and_no_tokens(read: Path) -> None:
     lines = readers.table(read, "nq", readers.SPAN_READER)
     assert not any("closed book" in line for line in lines)
     assert "| retriever (BM25) | 1 |" in lines[2]
-    assert lines[2].split("|")[-3].strip() == "-"
+    assert [cell.strip() for cell in lines[2].split("|")[-3:-1]] == ["-", "-"]
 
 
 @pytest.mark.parametrize("dataset", list(readers.RIGHT))

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -114,12 +115,14 @@ def evaluated(dataset: str, language_model: Path) -> Path:
         ),
         encoding="utf-8",
     )
+    # an evaluation of another run's checkpoint writes over nothing; what it asked is in the cache
+    shutil.rmtree(WORK / name, ignore_errors=True)
     asked = ["--data.init_args.max_questions", f"{{validation: {QUESTIONS}}}"]
     radio(
         "validate",
         *(*configs("base", "both_sides"), "--config", str(overlay)),
         *(*common(name), "--data", MODULES[dataset], *(asked if dataset == "nq" else [])),
-        *("--ckpt_path", str(trained / "checkpoints/last.ckpt"), "--overwrite", "true"),
+        *("--ckpt_path", str(trained / "checkpoints/last.ckpt")),
     )
     return WORK / name
 

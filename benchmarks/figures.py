@@ -53,7 +53,7 @@ def values(
             if prediction["split"] != split:
                 continue
             for metric in metrics:
-                if metric in prediction.get(system, {}):
+                if metric in prediction[system]:
                     of_questions = run.setdefault(metric, {})
                     of_questions[prediction["question_id"]] = prediction[system][metric]
         runs.append(run)

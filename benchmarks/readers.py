@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from benchmarks.figures import p_value, paired, values
+from benchmarks.figures import Values, p_value, paired
 from benchmarks.recipes import configs
 from benchmarks.results.fits import common, fit
 from benchmarks.results.settings import MODULES, NO_GATE, ROOT, SHARED, WORK
@@ -38,6 +38,7 @@ RIGHT = {"nq": "em", "musique": "em", "mmlu": "accuracy", "fever": "accuracy"}
 SPANS = ("nq", "musique")
 """Where answers are spans; a reader that copies them is refused where they are options or
 labels."""
+METRICS = ("em", "accuracy", "f1", "answer_in_context")
 UNGATED = ("musique", "fever")
 """Where an answer in the passage is not what makes it useful (docs/trials.md)."""
 SYSTEMS = {
@@ -140,39 +141,29 @@ def table(folder: Path, dataset: str, reader: str) -> list[str]:
     from radio.evaluation.files import read_predictions
 
     rows = list(read_predictions(folder / "predictions.jsonl"))
-    right = f"{reader}_{RIGHT[dataset]}"
-    names = []
+    right = RIGHT[dataset]
+    found = {}
     for system in SYSTEMS:
         for depth in (0,) if system == "closed_book" else DEPTHS:
-            metric = right + (f"@{depth}" if depth else "")
-            if any(metric in row.get(system, {}) for row in rows):
-                names.append((system, depth))
-    found = {}
-    for system, depth in names:
-        suffix = f"@{depth}" if depth else ""
-        found[system, depth] = {
-            metric.removesuffix(suffix): numbers
-            for metric, numbers in values(
-                [folder], system, "validation", _metrics(reader, dataset, suffix)
-            ).items()
-        }
+            numbers = measured(rows, system, f"{reader}_", _suffix(depth))
+            if right in numbers:
+                found[system, depth] = numbers
     differences, adjusted = compared(found, right)
     lines = [
-        f"| order | reads | {RIGHT[dataset]}, % | minus retriever | F1, % | answer there, % | "
+        f"| order | reads | {right}, % | minus retriever | F1, % | answer there, % | "
         "unparsed | tokens | s |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
-    for system, depth in names:
-        numbers = found[system, depth]
+    for (system, depth), numbers in found.items():
         against = differences.get(((system, depth), ("retriever", depth)), "")
         cells = [
             SYSTEMS[system],
             str(depth),
             interval(_list(numbers[right])),
             against and f"{against}, {_verdict(adjusted[(system, depth), ('retriever', depth)])}",
-            _percent(numbers.get(f"{reader}_f1")),
-            _percent(numbers.get(f"{reader}_answer_in_context")),
-            *costs(rows, system, reader, f"@{depth}" if depth else ""),
+            _percent(numbers.get("f1")),
+            _percent(numbers.get("answer_in_context")),
+            *costs(rows, system, reader, _suffix(depth)),
         ]
         lines.append("| " + " | ".join(cells) + " |")
     lines.append("")
@@ -184,23 +175,34 @@ def table(folder: Path, dataset: str, reader: str) -> list[str]:
     return lines
 
 
+def measured(rows: Sequence[dict[str, Any]], system: str, prefix: str, suffix: str) -> Values:
+    """Values of a ranking, by metric without what stands around its name, and by question."""
+    numbers: Values = {}
+    for row in rows:
+        for metric in METRICS:
+            name = f"{prefix}{metric}{suffix}"
+            if name in row.get(system, {}):
+                numbers.setdefault(metric, {})[row["question_id"]] = row[system][name]
+    return numbers
+
+
 Place = tuple[str, int]
 """A ranking and how many of its passages were read."""
 
 
 def compared(
-    found: dict[Place, dict[str, dict[str, float]]], right: str
+    found: dict[Place, Values], right: str
 ) -> tuple[dict[tuple[Place, Place], str], dict[tuple[Place, Place], float]]:
     """Differences with their intervals, and p-values, by Holm for all of a reader's differences."""
     from radio.evaluation.statistics import holm
 
-    pairs: dict[tuple[Place, Place], Any] = {}
+    pairs: list[tuple[Place, Place]] = []
     for place in found:
         system, depth = place
         if depth and system != "retriever":
-            pairs[place, ("retriever", depth)] = None
+            pairs.append((place, ("retriever", depth)))
         if system == "tuned":
-            pairs[place, ("base", depth)] = None
+            pairs.append((place, ("base", depth)))
     shown, p_values = {}, []
     for first, second in pairs:
         both = paired(found[first], found[second], right)
@@ -224,8 +226,8 @@ def costs(rows: Sequence[dict[str, Any]], system: str, reader: str, suffix: str)
     return [str(unparsed), f"{tokens:.0f}", f"{seconds:.2f}"]
 
 
-def _metrics(reader: str, dataset: str, suffix: str) -> list[str]:
-    return [f"{reader}_{name}{suffix}" for name in (RIGHT[dataset], "f1", "answer_in_context")]
+def _suffix(depth: int) -> str:
+    return f"@{depth}" if depth else ""
 
 
 def _list(numbers: dict[str, float]) -> Any:

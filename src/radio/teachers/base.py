@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from radio import contracts
 from radio.cache import Cache
 from radio.fingerprints import Fingerprinted, fingerprint
-from radio.schema import Question, Rationale, RetrievedPassage
+from radio.schema import InputError, Question, Rationale, RetrievedPassage
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,17 @@ class Teacher(Fingerprinted):
     needs_rationale = True
     """Whether a question without a rationale can not be taught."""
 
+    needs_answers = False
+    """Whether a question without golden answers can not be taught."""
+
+    needs_set = False
+    """Whether the score of a passage depends on the other candidates, beyond a scaling."""
+
+    @property
+    def needs_generator(self) -> str:
+        """The name of the model that reads the passages for it; empty if none does."""
+        return ""
+
     @abstractmethod
     def score(
         self, question: Question, rationale: Rationale | None, passages: Sequence[RetrievedPassage]
@@ -50,6 +61,23 @@ class Teacher(Fingerprinted):
         for lesson in work:
             yield self.score(lesson.question, lesson.rationale, lesson.passages)
 
+    def release(self) -> None:
+        """Free what was loaded to score; the next call loads it again."""
+
+
+def needs(teacher: Teacher) -> list[str]:
+    """What a teacher needs of a question beside its candidates, in words, for people."""
+    found = []
+    if teacher.needs_answers:
+        found.append("golden answers")
+    if teacher.needs_rationale:
+        found.append("rationale")
+    if teacher.needs_generator:
+        found.append(f"generator ({teacher.needs_generator})")
+    if teacher.needs_set:
+        found.append("candidates as a set")
+    return found
+
 
 def checked_scores(
     teacher: Teacher, work: Sequence[Lesson], cache: Cache, *, unit: bool = True
@@ -63,15 +91,32 @@ def checked_scores(
         unit: whether scores are to lie in [0, 1].
 
     Raises:
-        InputError: the teacher gave something else than one number for each passage, or scores of
-            fewer or more lessons than it was given.
+        InputError: a question lacks what the teacher needs; the teacher gave something else than
+            one number for each passage, or scores of fewer or more lessons than it was given.
     """
+    _check_needs(teacher, work)
     asked = [(lesson.question, len(lesson.passages)) for lesson in work]
     if _scores_one_by_one(type(teacher)):
         found = Teacher.score_all(teacher, work, cache)
         return contracts.all_teacher_scores(teacher, "score", asked, found, unit=unit)
     found = teacher.score_all(work, cache)
     return contracts.all_teacher_scores(teacher, "score_all", asked, found, unit=unit)
+
+
+def _check_needs(teacher: Teacher, work: Sequence[Lesson]) -> None:
+    for lesson in work:
+        question, kind = lesson.question.id, type(teacher).__name__
+        if teacher.needs_answers and not lesson.question.golden_answers:
+            raise InputError(
+                f"{kind}: question {question!r}: found no golden_answers, expected at least one: "
+                "this teacher reads them; leave the question out, or take a teacher that needs none"
+            )
+        if teacher.needs_rationale and lesson.rationale is None:
+            raise InputError(
+                f"{kind}: question {question!r}: found no rationale, expected one: this teacher "
+                "reads it; take a teacher that needs none, or let the question be left out "
+                "(data.init_args.missing_rationales: drop)"
+            )
 
 
 def _scores_one_by_one(kind: type[Teacher]) -> bool:

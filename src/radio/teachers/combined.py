@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 
 from radio import contracts
@@ -13,7 +14,33 @@ from radio.teachers.similarity import RationaleSimilarity, RetrievalScore
 from radio.teachers.supervised import AnswerMatch
 
 
-class Gated(Teacher):
+class OfTeachers(Teacher):
+    """A teacher made of others: it needs what they need."""
+
+    @property
+    @abstractmethod
+    def _parts(self) -> list[Teacher]:
+        """What it is made of."""
+
+    @property
+    def needs_answers(self) -> bool:  # type: ignore[override]
+        return any(part.needs_answers for part in self._parts)
+
+    @property
+    def needs_set(self) -> bool:  # type: ignore[override]
+        return any(part.needs_set for part in self._parts)
+
+    @property
+    def needs_generator(self) -> str:
+        names = [part.needs_generator for part in self._parts]
+        return ", ".join(dict.fromkeys(filter(None, names)))
+
+    def release(self) -> None:
+        for part in self._parts:
+            part.release()
+
+
+class Gated(OfTeachers):
     """A teacher's scores where a gate is open, ``floor`` times them where it is closed.
 
     With :class:`AnswerMatch` as the gate, no passage without the answer is above one with it that
@@ -36,6 +63,10 @@ class Gated(Teacher):
         self.floor = floor
         self.needs_rationale = self.teacher.needs_rationale or self.gate.needs_rationale
 
+    @property
+    def _parts(self) -> list[Teacher]:
+        return [self.teacher, self.gate]
+
     def score(
         self, question: Question, rationale: Rationale | None, passages: Sequence[RetrievedPassage]
     ) -> list[float]:
@@ -55,7 +86,7 @@ class Gated(Teacher):
         return gated
 
 
-class Blend(Teacher):
+class Blend(OfTeachers):
     """The published teacher: ``weight * rationale + (1 - weight) * retrieval``, both min-max
     normalised.
 
@@ -78,6 +109,10 @@ class Blend(Teacher):
         self.retrieval = retrieval or RetrievalScore()
         self.weight = weight
         self.needs_rationale = self.rationale.needs_rationale or self.retrieval.needs_rationale
+
+    @property
+    def _parts(self) -> list[Teacher]:
+        return [self.rationale, self.retrieval]
 
     def score(
         self, question: Question, rationale: Rationale | None, passages: Sequence[RetrievedPassage]

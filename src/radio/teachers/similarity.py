@@ -46,6 +46,11 @@ class RationaleSimilarity(Teacher):
                 "question; expected at least one of {question}, {answers} and {rationale}"
             )
         self.needs_rationale = "rationale" in fields
+        self._shows_answers = "answers" in fields
+
+    @property
+    def needs_answers(self) -> bool:  # type: ignore[override]
+        return self._shows_answers
 
     def text(self, question: Question, rationale: Rationale | None) -> str:
         """The text that is compared with the passages."""

@@ -20,6 +20,7 @@ class AnswerMatch(Teacher):
 
     identity = "AnswerMatch"
     needs_rationale = False
+    needs_answers = True
     version = 2
 
     def score(

@@ -115,7 +115,7 @@ def cited_ids(text: str, names: Mapping[str, str]) -> tuple[list[set[str]], list
         # nothing that would end a sentence: an id may hold a full stop and a blank
         return f"[{len(brackets) - 1}]"
 
-    text, names = _without_brackets(text, names)
+    text, names = _with_stand_ins(text, names)
     bare = re.sub(r"\[([^\[\]]*)\]", put_away, text)
     for sentence in sentences(re.sub(r"(?<=[.!?])(?=\[)", " ", bare)):
         # "It burnt. [p1] Ada lit it." cites p1 for the first
@@ -130,16 +130,18 @@ def cited_ids(text: str, names: Mapping[str, str]) -> tuple[list[set[str]], list
     return known, unknown
 
 
-def _without_brackets(text: str, names: Mapping[str, str]) -> tuple[str, dict[str, str]]:
-    """A text in which ids with brackets of their own have other names, and all the names."""
-    shorter = dict(names)
+def _with_stand_ins(text: str, names: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    """A text in which ids that hold brackets, commas or blanks have other names, and all the
+    names."""
+    simple = dict(names)
+    # an id may be a part of another
     for number, name in enumerate(sorted(names, key=len, reverse=True)):
-        if "[" in name or "]" in name:
+        if not re.fullmatch(r"[\w./-]+", name):
             # of Unicode's private use: in no text
             stand_in = f"\ue000{number}\ue001"
             text = text.replace(name, stand_in)
-            shorter[stand_in] = names[name]
-    return text, shorter
+            simple[stand_in] = names[name]
+    return text, simple
 
 
 def _in(sentence: str, brackets: Sequence[set[str]]) -> set[str]:

@@ -128,6 +128,7 @@ RANGES: dict[str, dict[str, Range]] = {
     # teachers and encoders
     "Gated": {"floor": UNIT},
     "Blend": {"weight": UNIT},
+    "RationaleSimilarity": {"top": count(1)},
     "Encoder": {"max_length": TOKENS, "batch_size": count(1)},
     # retrievers
     "BM25": {"k1": NOT_NEGATIVE, "b": UNIT},

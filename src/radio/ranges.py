@@ -127,7 +127,13 @@ RANGES: dict[str, dict[str, Range]] = {
     "HardNegatives": {"negatives": count(1), "margin": UNIT, "skip": count(1)},
     # teachers and encoders
     "Gated": {"floor": UNIT},
-    "Blend": {"weight": UNIT},
+    "Blend": {
+        # their sum is to be a number
+        "weights": Range(0, 1e9),
+        "temperature": POSITIVE,
+        "entropy": Range(0, 1, above=True, below=True),
+        "k": NOT_NEGATIVE,
+    },
     "Encoder": {"max_length": TOKENS, "batch_size": count(1)},
     # retrievers
     "BM25": {"k1": NOT_NEGATIVE, "b": UNIT},

@@ -4,7 +4,6 @@ from radio.teachers.base import (
     Lesson,
     Teacher,
     checked_scores,
-    min_max,
     needs,
     teacher_key,
 )
@@ -22,7 +21,6 @@ __all__ = [
     "RetrievalScore",
     "Teacher",
     "checked_scores",
-    "min_max",
     "needs",
     "teacher_key",
 ]

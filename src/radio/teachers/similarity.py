@@ -8,7 +8,8 @@ from string import Formatter
 from radio.cache import Cache
 from radio.encoders import Encoder
 from radio.schema import InputError, Question, Rationale, RetrievedPassage
-from radio.teachers.base import Lesson, Teacher, min_max
+from radio.teachers.base import Lesson, Teacher
+from radio.teachers.normalising import min_max
 
 
 class RationaleSimilarity(Teacher):

@@ -134,6 +134,7 @@ RANGES: dict[str, dict[str, Range]] = {
         "entropy": Range(0, 1, above=True, below=True),
         "k": NOT_NEGATIVE,
     },
+    "Entropy": {"temperature": POSITIVE},
     "Encoder": {"max_length": TOKENS, "batch_size": count(1)},
     # retrievers
     "BM25": {"k1": NOT_NEGATIVE, "b": UNIT},

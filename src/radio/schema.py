@@ -198,6 +198,8 @@ class Example:
     question: Question
     candidates: tuple[Candidate, ...]
     teacher: Mapping[str, float] | None = None
+    weight: float = 1.0
+    """Of the question in the loss: how far the teacher is trusted, in [0, 1]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +213,8 @@ class Group:
     question: Question
     passages: tuple[Passage, ...]
     teacher_scores: tuple[float, ...]
+    weight: float = 1.0
+    """Of the question in the loss, in [0, 1]."""
 
 
 @dataclass(slots=True)
@@ -235,6 +239,7 @@ class GroupBatch:
             order.
         question_ids: B ids.
         passage_ids: B lists of ids, unpadded.
+        weights: of the questions in the loss, float32 ``[B]``; None where each is 1.
     """
 
     inputs: dict[str, dict[str, Any]]
@@ -242,6 +247,7 @@ class GroupBatch:
     mask: Tensor
     question_ids: list[str]
     passage_ids: list[list[str]]
+    weights: Tensor | None = None
 
 
 Run = dict[str, dict[str, float]]

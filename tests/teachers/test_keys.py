@@ -1,4 +1,4 @@
-"""The keys of teachers, as literals: see :mod:`tests.test_cache_keys`."""
+"""The keys of teachers and their confidence, as literals: see :mod:`tests.test_cache_keys`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,19 @@ import pytest
 
 from radio.fingerprints import Fingerprinted
 from radio.rationales import Recorded, Several
-from radio.teachers import Cited, Coverage, RationaleSimilarity, teacher_key
+from radio.teachers import (
+    Agreement,
+    AnswerMatch,
+    Blend,
+    Cited,
+    Coverage,
+    Entropy,
+    Gain,
+    Margin,
+    RationaleSimilarity,
+    RetrievalScore,
+    teacher_key,
+)
 from tests.test_cache_keys import PASSAGES, QUESTION, RATIONALE, files  # noqa: F401 -- the folder
 
 
@@ -18,22 +30,31 @@ def several() -> Several:
 
 
 PARTS: dict[str, tuple[Callable[[], Fingerprinted], str]] = {
+    "Agreement": (lambda: Agreement(RetrievalScore()), "8dc6c657f06658db"),
     "Cited": (Cited, "55a9bc97a75cc8aa"),
     "Coverage": (Coverage, "c311e9f5195506a4"),
+    "Entropy": (Entropy, "a0b54d9656fbbe62"),
+    "Gain": (lambda: Gain(RetrievalScore()), "f09c24064dfac886"),
+    "Margin": (Margin, "6cb11da9a39acd76"),
     "Several": (several, "f0191a4e4104337e"),
 }
 SET: dict[str, tuple[Callable[[], Fingerprinted], str]] = {
     "sentences": (lambda: RationaleSimilarity(match="sentences"), "f2cf9fe24b098b5a"),
     "sentences, top": (lambda: RationaleSimilarity(match="sentences", top=5), "44759064610efbe3"),
     "several": (lambda: RationaleSimilarity(several="max"), "ed3bf43b2fe9132a"),
+    "two, weighted": (lambda: Blend(weights=[9, 1]), "fed69912dc6cf4a0"),
+    "two, by rank": (lambda: Blend(normalise="rank"), "989cb288743e70c1"),
+    "two, by softmax": (lambda: Blend(normalise="softmax"), "3cc361a43cbadce6"),
+    "three": (
+        lambda: Blend([RetrievalScore(), AnswerMatch(), RetrievalScore()]),
+        "3517272f262c86d8",
+    ),
 }
 """Keys of settings that enter them only where they are set."""
 
 
 @pytest.mark.parametrize("name", PARTS)
-def test_a_teacher_with_its_default_settings_has_the_fingerprint_that_it_always_had(
-    name: str,
-) -> None:
+def test_a_part_with_its_default_settings_has_the_fingerprint_that_it_always_had(name: str) -> None:
     make, expected = PARTS[name]
     assert make().fingerprint()[:16] == expected
 

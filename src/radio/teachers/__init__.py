@@ -1,28 +1,35 @@
-"""Teachers: one score in [0, 1] for each candidate, from which the reranker learns."""
+"""Teachers: one score in [0, 1] for each candidate, from which the reranker learns, and how far
+each is trusted."""
 
 from radio.teachers.base import (
     Lesson,
     Teacher,
     check_needs,
     checked_scores,
-    min_max,
     needs,
     teacher_key,
 )
 from radio.teachers.citations import Cited
 from radio.teachers.combined import Blend, Gated
+from radio.teachers.confidence import Agreement, Confidence, Entropy, Gain, Margin
 from radio.teachers.coverage import Coverage
+from radio.teachers.normalising import min_max
 from radio.teachers.similarity import RationaleSimilarity, RetrievalScore
 from radio.teachers.supervised import AnswerMatch, GoldPassages
 
 __all__ = [
+    "Agreement",
     "AnswerMatch",
     "Blend",
     "Cited",
+    "Confidence",
     "Coverage",
+    "Entropy",
+    "Gain",
     "Gated",
     "GoldPassages",
     "Lesson",
+    "Margin",
     "RationaleSimilarity",
     "RetrievalScore",
     "Teacher",

@@ -135,15 +135,6 @@ def _scores_one_by_one(kind: type[Teacher]) -> bool:
     return True
 
 
-def min_max(scores: Sequence[float]) -> list[float]:
-    """Scale to [0, 1] over the candidates of one question; equal scores carry no preference and
-    become 0.5."""
-    low, high = min(scores, default=0.0), max(scores, default=0.0)
-    if high <= low:
-        return [0.5] * len(scores)
-    return [(score - low) / (high - low) for score in scores]
-
-
 def teacher_key(
     teacher: str,
     corpus: str,

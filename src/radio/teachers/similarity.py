@@ -15,7 +15,8 @@ from radio.cache import Cache
 from radio.encoders import Encoder
 from radio.ranges import check
 from radio.schema import InputError, Passage, Question, Rationale, RetrievedPassage
-from radio.teachers.base import Lesson, Teacher, min_max
+from radio.teachers.base import Lesson, Teacher
+from radio.teachers.normalising import min_max
 from radio.text import sentences
 
 TOGETHER = 32

@@ -128,6 +128,11 @@ RANGES: dict[str, dict[str, Range]] = {
     # teachers and encoders
     "Gated": {"floor": UNIT},
     "Blend": {"weight": UNIT},
+    "RerankerTeacher": {"batch_size": count(1)},
+    # a window of one passage has nothing to order
+    "Listwise": {"window": count(2), "step": count(1), "passage_words": count(1)},
+    "Utility": {"passage_words": count(1)},
+    "AnswerFlip": {"both_right": UNIT, "both_wrong": UNIT},
     "Encoder": {"max_length": TOKENS, "batch_size": count(1)},
     # retrievers
     "BM25": {"k1": NOT_NEGATIVE, "b": UNIT},

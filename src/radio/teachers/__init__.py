@@ -9,18 +9,27 @@ from radio.teachers.base import (
     teacher_key,
 )
 from radio.teachers.combined import Blend, Gated
+from radio.teachers.listwise import Listwise
+from radio.teachers.outcomes import AnswerFlip, DownstreamMetric
+from radio.teachers.rerankers import RerankerTeacher
 from radio.teachers.similarity import RationaleSimilarity, RetrievalScore
 from radio.teachers.supervised import AnswerMatch, GoldPassages
+from radio.teachers.utility import Utility
 
 __all__ = [
+    "AnswerFlip",
     "AnswerMatch",
     "Blend",
+    "DownstreamMetric",
     "Gated",
     "GoldPassages",
     "Lesson",
+    "Listwise",
     "RationaleSimilarity",
+    "RerankerTeacher",
     "RetrievalScore",
     "Teacher",
+    "Utility",
     "checked_scores",
     "min_max",
     "needs",

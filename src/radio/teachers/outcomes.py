@@ -77,7 +77,7 @@ class ByOutcome(Teacher):
         asks_alone = self._asks_alone and not self.generator.copies_spans
         prompts = []
         for lesson in work:
-            if asks_alone:
+            if asks_alone and lesson.passages:
                 prompts.append(Prompt(lesson.question, (), self.task))
             for passage in lesson.passages:
                 prompts.append(Prompt(lesson.question, (passage,), self.task))
@@ -86,7 +86,7 @@ class ByOutcome(Teacher):
             return
         numbers = self._numbers(work, prompts, cache)
         for lesson in work:
-            alone = next(numbers) if asks_alone else 0.0
+            alone = next(numbers) if asks_alone and lesson.passages else 0.0
             yield self._values(alone, [next(numbers) for _ in lesson.passages])
 
     def _numbers(

@@ -245,6 +245,20 @@ def test_a_monitor_that_no_validation_question_has_a_number_for_is_refused(
     )
 
 
+@pytest.mark.parametrize("inside", ["", ".init_args.teacher"], ids=["alone", "gated"])
+def test_a_teacher_that_asks_for_another_kind_of_answer_is_refused(
+    inside: str, radio: Radio, tiny_run: list[str]
+) -> None:
+    teacher = f"--data.init_args.teacher{inside}"
+    gate = ["--data.init_args.teacher", "Gated"] if inside else []
+    asked = [*gate, teacher, "DownstreamMetric", f"{teacher}.init_args.generator", "SpanReader"]
+    # without the settings of its own teacher
+    given = tiny_run[: tiny_run.index("--data.init_args.teacher.init_args.encoder.init_args.model")]
+    status, _, err = radio("fit", *given, *asked, f"{teacher}.init_args.task", "multi_hop")
+    assert status == 2
+    assert "DownstreamMetric: task: found 'multi_hop', but the task of JsonlDataModule is" in err
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

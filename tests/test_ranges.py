@@ -25,9 +25,10 @@ import radio.teachers
 from radio.fingerprints import Fingerprinted
 from radio.llm.anthropic import AnthropicModel
 from radio.llm.base import LanguageModel
+from radio.llm.transformers import TransformersModel
 from radio.losses import Huber, InfoNCE, Loss, WeightedSum
 from radio.ranges import FREE, RANGES, Range, check
-from radio.rerankers import LoRA, PromptShape, Reranker
+from radio.rerankers import CrossEncoder, LoRA, PromptShape, Reranker
 from radio.samplers import GroupSampler
 from radio.schema import InputError
 from radio.trainer import RadioTrainer
@@ -44,6 +45,10 @@ NEEDED: dict[str, dict[str, Any]] = {
     "TransformersWriter": {"model": "x"},
     "Shift": {"positive": 9},
     "AnthropicModel": {"prices": PRICES},
+    "RerankerTeacher": {"reranker": CrossEncoder("x")},
+    "Listwise": {"model": TransformersModel("x"), "step": 1},
+    "Utility": {"model": TransformersModel("x")},
+    "AnswerFlip": {"generator": radio.generators.SpanReader()},
 }
 """What a constructor asks for besides the setting that is tried."""
 STAND_INS = {

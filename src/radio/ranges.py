@@ -136,6 +136,11 @@ RANGES: dict[str, dict[str, Range]] = {
     },
     "Entropy": {"temperature": POSITIVE},
     "RationaleSimilarity": {"top": count(1)},
+    "RerankerTeacher": {"batch_size": count(1)},
+    # a window of one passage has nothing to order
+    "Listwise": {"window": count(2), "step": count(1), "passage_words": count(1)},
+    "Utility": {"passage_words": count(1)},
+    "AnswerFlip": {"both_right": UNIT, "both_wrong": UNIT},
     "Encoder": {"max_length": TOKENS, "batch_size": count(1)},
     # retrievers
     "BM25": {"k1": NOT_NEGATIVE, "b": UNIT},

@@ -28,8 +28,7 @@ from radio.evaluation.reading import NOTHING, Reading, Readings, compared_with_m
 from radio.evaluation.results import Results
 from radio.evaluation.systems import CLOSED_BOOK
 from radio.generators import Answer, Generator, Prompt, SpanReader, ask
-from radio.generators.parsing import short_answer
-from radio.generators.tasks import Parser, parser_of, task_of
+from radio.generators.tasks import Parser, answer_in, parser_of, task_of
 from radio.llm.base import Failure
 from radio.processes import stopping_together
 from radio.ranges import check
@@ -216,13 +215,9 @@ class GeneratorInTheLoop(Evaluation):
         self, datamodule: RationaleDataModule, prompt: Prompt, answer: Answer
     ) -> tuple[str | None, Numbers]:
         parse = self._parse or task_of(datamodule.task).parse
-        if answer is NOTHING:
-            parsed: str | None = ""
-        elif self.generator.copies_spans and parse is short_answer:
-            # a span is the answer and nothing else, though it may have lines or quotation marks
-            parsed = answer.text.strip()
-        else:
-            parsed = parse(answer.text, prompt.question)
+        parsed: str | None = ""
+        if answer is not NOTHING:
+            parsed = answer_in(self.generator, parse, answer.text, prompt.question)
         names: Sequence[str] = self.measured(datamodule)
         # of a ranking without a passage nobody is asked
         if not prompt.passages and answer is not NOTHING:

@@ -25,6 +25,7 @@ import radio.teachers
 from radio.fingerprints import Fingerprinted
 from radio.llm.anthropic import AnthropicModel
 from radio.llm.base import LanguageModel
+from radio.llm.transformers import TransformersModel
 from radio.losses import Huber, InfoNCE, Loss, WeightedSum
 from radio.ranges import FREE, RANGES, Range, check
 from radio.rerankers import LoRA, PromptShape, Reranker
@@ -35,6 +36,7 @@ from radio.trainer import RadioTrainer
 PLAIN = (LoRA, PromptShape)
 """Settings that are no part of a family."""
 PRICES = {"claude-haiku-4-5": {"input": 1.0, "output": 1.0}}
+READER = {"model": TransformersModel("x")}
 NEEDED: dict[str, dict[str, Any]] = {
     "WeightedSum": {"losses": {"a": Huber()}},
     "NoisyTeacher": {"loss": Huber()},
@@ -44,6 +46,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "TransformersWriter": {"model": "x"},
     "Shift": {"positive": 9},
     "AnthropicModel": {"prices": PRICES},
+    **dict.fromkeys(("LeaveOneOut", "LikelihoodGain", "PerplexityDistillation"), READER),
 }
 """What a constructor asks for besides the setting that is tried."""
 STAND_INS = {

@@ -128,6 +128,9 @@ RANGES: dict[str, dict[str, Range]] = {
     # teachers and encoders
     "Gated": {"floor": UNIT},
     "Blend": {"weight": UNIT},
+    "PerplexityDistillation": {"temperature": POSITIVE},
+    "LikelihoodGain": {"alpha": NOT_NEGATIVE},
+    "LeaveOneOut": {"top_k": count(2)},
     "Encoder": {"max_length": TOKENS, "batch_size": count(1)},
     # retrievers
     "BM25": {"k1": NOT_NEGATIVE, "b": UNIT},

@@ -9,15 +9,21 @@ from radio.teachers.base import (
     teacher_key,
 )
 from radio.teachers.combined import Blend, Gated
+from radio.teachers.leave_one_out import LeaveOneOut
+from radio.teachers.likelihoods import AnswerLikelihood, LikelihoodGain, PerplexityDistillation
 from radio.teachers.similarity import RationaleSimilarity, RetrievalScore
 from radio.teachers.supervised import AnswerMatch, GoldPassages
 
 __all__ = [
+    "AnswerLikelihood",
     "AnswerMatch",
     "Blend",
     "Gated",
     "GoldPassages",
+    "LeaveOneOut",
     "Lesson",
+    "LikelihoodGain",
+    "PerplexityDistillation",
     "RationaleSimilarity",
     "RetrievalScore",
     "Teacher",

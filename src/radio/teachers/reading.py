@@ -150,6 +150,11 @@ class ReadingTeacher(Teacher):
                 "probabilities of a text; take a model on this machine (TransformersModel)"
             )
 
+    @property
+    def model(self) -> LanguageModel:
+        """Who reads; no attribute, since what counts of it in keys is not all that it is."""
+        return self._model
+
     # Keys
 
     @property

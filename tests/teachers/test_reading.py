@@ -199,6 +199,17 @@ def test_nan_is_named_and_not_kept(cache: Cache) -> None:
     assert entries(cache) == {}
 
 
+def test_a_likelihood_that_a_model_leaves_out_is_named(cache: Cache) -> None:
+    class Lazy(Words):
+        def log_likelihood(
+            self, calls: Sequence[Call], continuations: Sequence[str]
+        ) -> list[Likelihood]:
+            return super().log_likelihood(calls[:-1], continuations[:-1])
+
+    with pytest.raises(InputError, match="words gave no likelihood of 'tower' for question 'q1'"):
+        scored(AnswerLikelihood(Lazy()), cache, Lesson(QUESTION, None, passages()))
+
+
 @pytest.mark.parametrize("row", [{"total": "x", "tokens": 2}, {"total": -1.0, "tokens": None}])
 def test_a_damaged_entry_is_no_likelihood(row: dict[str, object]) -> None:
     with pytest.raises(TypeError, match="expected a number as the likelihood"):

@@ -254,7 +254,14 @@ class ReadingTeacher(Teacher):
         """The likelihoods by key, from the cache where they are there."""
         source = Likelihoods(self._model, readings, self._alpha)
         durable.fill(source, list(readings), cache)
-        return cache.get_json(readings, from_row)
+        found: dict[str, Likelihood] = cache.get_json(readings, from_row)
+        for key, reading in readings.items():
+            if key not in found:
+                raise InputError(
+                    f"{type(self).__name__}: {self._model.model} gave no likelihood of "
+                    f"{reading.answer!r} for question {reading.question_id!r}"
+                )
+        return found
 
     def _tell(self, made: Prompts, lost: int) -> None:
         """Warn of what the model was not shown or not asked for."""

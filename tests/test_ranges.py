@@ -36,6 +36,7 @@ from radio.trainer import RadioTrainer
 PLAIN = (LoRA, PromptShape)
 """Settings that are no part of a family."""
 PRICES = {"claude-haiku-4-5": {"input": 1.0, "output": 1.0}}
+READER = {"model": TransformersModel("x")}
 NEEDED: dict[str, dict[str, Any]] = {
     "WeightedSum": {"losses": {"a": Huber()}},
     "NoisyTeacher": {"loss": Huber()},
@@ -49,6 +50,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "Listwise": {"model": TransformersModel("x"), "step": 1},
     "Utility": {"model": TransformersModel("x")},
     "AnswerFlip": {"generator": radio.generators.SpanReader()},
+    **dict.fromkeys(("LeaveOneOut", "LikelihoodGain", "PerplexityDistillation"), READER),
 }
 """What a constructor asks for besides the setting that is tried."""
 STAND_INS = {

@@ -141,6 +141,9 @@ RANGES: dict[str, dict[str, Range]] = {
     "Listwise": {"window": count(2), "step": count(1), "passage_words": count(1)},
     "Utility": {"passage_words": count(1)},
     "AnswerFlip": {"both_right": UNIT, "both_wrong": UNIT},
+    "PerplexityDistillation": {"temperature": POSITIVE},
+    "LikelihoodGain": {"alpha": NOT_NEGATIVE},
+    "LeaveOneOut": {"top_k": count(2)},
     "Encoder": {"max_length": TOKENS, "batch_size": count(1)},
     # retrievers
     "BM25": {"k1": NOT_NEGATIVE, "b": UNIT},

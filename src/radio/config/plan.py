@@ -168,7 +168,8 @@ def _logged(callbacks: Sequence[L.Callback], data: RationaleDataModule) -> set[s
 
 def _check_tasks(data: RationaleDataModule) -> None:
     """A teacher that asks for another kind of answer than the data have."""
-    for teacher in _teachers(data.teacher):
+    second = getattr(data.confidence, "teacher", None)
+    for teacher in _teachers([data.teacher, second]):
         task = getattr(teacher, "task", data.task)
         if task != data.task:
             raise InputError(

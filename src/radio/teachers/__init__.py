@@ -13,6 +13,8 @@ from radio.teachers.citations import Cited
 from radio.teachers.combined import Blend, Gated
 from radio.teachers.confidence import Agreement, Confidence, Entropy, Gain, Margin
 from radio.teachers.coverage import Coverage
+from radio.teachers.leave_one_out import LeaveOneOut
+from radio.teachers.likelihoods import AnswerLikelihood, LikelihoodGain, PerplexityDistillation
 from radio.teachers.listwise import Listwise
 from radio.teachers.normalising import min_max
 from radio.teachers.outcomes import AnswerFlip, DownstreamMetric
@@ -24,6 +26,7 @@ from radio.teachers.utility import Utility
 __all__ = [
     "Agreement",
     "AnswerFlip",
+    "AnswerLikelihood",
     "AnswerMatch",
     "Blend",
     "Cited",
@@ -34,9 +37,12 @@ __all__ = [
     "Gain",
     "Gated",
     "GoldPassages",
+    "LeaveOneOut",
     "Lesson",
+    "LikelihoodGain",
     "Listwise",
     "Margin",
+    "PerplexityDistillation",
     "RationaleSimilarity",
     "RerankerTeacher",
     "RetrievalScore",

@@ -64,7 +64,7 @@ WRAPPED = {
     ("Shift", "negatives"): lambda value: [value],
 }
 """Settings that are several numbers."""
-ELSEWHERE = {"EarlyStopping", "radio rationales review", "the run"}
+ELSEWHERE = {"EarlyStopping", "radio rationales review", "radio teachers report", "the run"}
 """Entries of what is no class of ours: see the tests of what asks for them."""
 
 

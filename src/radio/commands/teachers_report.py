@@ -173,6 +173,9 @@ def compared(
             f"{split}, expected some to judge the orders by"
         )
     teachers = named_teachers(datamodule.teacher, others)
+    if curve:
+        # before anything is scored, as far as that is known
+        _check_curve(curve, [*(name for name, *_ in teachers), ANSWERS, ANNOTATED])
     checking.check_questions(split, questions, datamodule.corpus, datamodule.unknown_gold)
     scoring = Scoring(datamodule.preparation, split)
     found = [_scored(scoring, *teacher) for teacher in teachers]
@@ -310,7 +313,6 @@ def _curve(
 ) -> Curve | None:
     """Which two are blended; None where the retriever's order is all that there is."""
     from radio.evaluation.teachers.measure import Curve
-    from radio.schema import InputError
     from radio.teachers import Blend, RetrievalScore
 
     if not names and isinstance(configured, Blend):
@@ -324,13 +326,19 @@ def _curve(
         return None
     by_name = {teacher.name: teacher for teacher in found}
     chosen = list(names) or [CONFIGURED, RETRIEVAL]
-    if len(set(chosen)) != 2 or len(chosen) != 2 or not by_name.keys() >= set(chosen):
-        raise InputError(
-            f"--curve: found {','.join(chosen)!r}, expected two different names of "
-            f"{', '.join(by_name)}, such as {CONFIGURED},{RETRIEVAL}"
-        )
+    _check_curve(chosen, list(by_name))
     first_scores, second_scores = (by_name[name].scores for name in chosen)
     return Curve(chosen[0], chosen[1], first_scores, second_scores)
+
+
+def _check_curve(names: Sequence[str], known: Sequence[str]) -> None:
+    from radio.schema import InputError
+
+    if len(names) != 2 or len(set(names)) != 2 or not set(names) <= set(known):
+        raise InputError(
+            f"--curve: found {','.join(names)!r}, expected two different names of "
+            f"{', '.join(known)}, such as {CONFIGURED},{RETRIEVAL}"
+        )
 
 
 def _reader(callback: GeneratorInTheLoop, datamodule: RationaleDataModule) -> Reader:

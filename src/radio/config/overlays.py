@@ -57,12 +57,15 @@ def teacher_of(overlay: str) -> tuple[str, Teacher]:
 
 
 def _file(overlay: str) -> str:
+    """The file that is meant; one of the user goes first, as after ``--config``."""
     path = find_config(overlay)
     if Path(path).is_file():
         return path
-    short = find_config(f"{FOLDER}/{overlay}")
+    for other in (f"{overlay}{ENDING}", find_config(f"{FOLDER}/{overlay}")):
+        if Path(other).is_file():
+            return other
     # a message about a name that is none speaks of what was typed
-    return short if Path(short).is_file() and not overlay.endswith(ENDING) else path
+    return path
 
 
 def _teacher(tree: dict[str, Any]) -> Any:

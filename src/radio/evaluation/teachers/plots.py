@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from radio.evaluation.teachers.measure import SHARE
+from radio.evaluation.teachers.table import coefficient
 from radio.rationales.plots import BLUE, GREY, ORANGE, Plot, svg
 
 if TYPE_CHECKING:
@@ -144,20 +145,19 @@ def _agreement(document: Mapping[str, Any]) -> Plot:
     said = []
     for row, one in enumerate(names):
         for column in range(row):
-            value = table[one][names[column]]
-            said.append(f"{one} and {names[column]} {'-' if value is None else f'{value:.2f}'}")
+            value = coefficient(table[one][names[column]])
+            said.append(f"{one} and {names[column]} {value}")
 
     def draw(axes: Axes) -> None:
         axes.imshow(values, cmap="Blues", vmin=-0.2, vmax=1.3, aspect="auto")
         for row in range(len(names)):
             for column in range(len(names)):
-                value = values[row, column]
-                shown = "-" if np.isnan(value) else f"{value:.2f}"
-                dark = not np.isnan(value) and value > 0.7
+                value = table[names[row]][names[column]]
+                dark = value is not None and value > 0.7
                 axes.text(
                     column,
                     row,
-                    shown,
+                    coefficient(value),
                     ha="center",
                     va="center",
                     fontsize=9,

@@ -10,9 +10,6 @@ from radio.evaluation.teachers.measure import SHARE
 LEVEL = 0.05
 """Of the corrected p-values below which a difference is marked."""
 
-NARROWEST = 60
-"""Columns of the table at least, without those of its metrics: a pipe or a log has no width."""
-
 
 def headings(document: Mapping[str, Any]) -> list[str]:
     """The columns of :func:`cells`."""
@@ -30,7 +27,7 @@ def cells(document: Mapping[str, Any], name: str) -> list[str]:
         ending = mark(document, name, metric) or " "
         shown.append("- " if value is None else f"{100 * value:.1f}{ending}")
     tau = document["agreement"]["tau_b"][name][document["reference"]]
-    shown.append("-" if tau is None else f"{tau:.2f}")
+    shown.append(coefficient(tau))
     entropy = numbers["means"].get(SHARE)
     shown.append("-" if entropy is None else f"{100 * entropy:.0f} %")
     shown.append(f"{numbers['all_tied']:,}")
@@ -46,6 +43,11 @@ def mark(document: Mapping[str, Any], name: str, metric: str) -> str:
     return "+" if tested["difference"] > 0 else "-"
 
 
+def coefficient(value: float | None) -> str:
+    """A correlation; what is next to nothing has no sign."""
+    return "-" if value is None else f"{round(value, 2) + 0.0:.2f}"
+
+
 def seconds(numbers: Mapping[str, Any]) -> str:
     """``cached`` where nothing was left to score."""
     if numbers["cached"] == numbers["scored"]:
@@ -59,14 +61,22 @@ def show_table(document: Mapping[str, Any]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    names = list(document["teachers"])
     printed = Table(title=escape(title(document)))
     printed.add_column("teacher", no_wrap=True)
-    for heading in headings(document):
-        printed.add_column(escape(heading), justify="right")
-    for name in document["teachers"]:
-        printed.add_row(escape(name), *map(escape, cells(document, name)))
-    width = max(Console().width, NARROWEST + 9 * len(document["metrics"]))
-    Console(width=width).print(printed)
+    columns = [[escape(name) for name in names]]
+    values = [cells(document, name) for name in names]
+    for heading, *column in zip(headings(document), *values, strict=True):
+        lines = heading.replace("gold_", "gold_\n").split("\n")
+        width = max(map(len, [*lines, *column]))
+        # by hand: the blank in the place of a mark would be taken away
+        printed.add_column("\n".join(line.rjust(width) for line in lines), no_wrap=True)
+        columns.append([cell.rjust(width) for cell in column])
+    for row in zip(*columns, strict=True):
+        printed.add_row(*row)
+    needed = 1 + sum(3 + max(map(len, column)) for column in columns)
+    # a pipe or a log has no width, and cells cut off would be of no use
+    Console(width=max(Console().width, needed)).print(printed)
     for line in remarks(document):
         print(line)
 

@@ -37,6 +37,10 @@ def test_what_is_not_there_is_not_drawn() -> None:
     assert len(made()) == 4
 
 
+def test_a_curve_without_questions_is_not_drawn() -> None:
+    assert len(made(curve=Curve("one", "two", {}, {}))) == 4
+
+
 def test_what_is_not_defined_is_drawn_as_nothing() -> None:
     flat = {question: dict.fromkeys(row, 0.5) for question, row in run(0).items()}
     found = made(teachers=[teacher("retrieval", run(0)), teacher("flat", flat)])

@@ -161,9 +161,15 @@ def _nothing_to_compare(comparison: Comparison) -> str:
     for teacher in comparison.teachers:
         lacking = ", ".join(f"{n} {why}" for why, n in Counter(teacher.left_out.values()).items())
         reasons.append(f"{teacher.name} {len(teacher.scores)} of {whole} ({lacking or 'all'})")
+    remedy = ""
+    if any("no rationale" in teacher.left_out.values() for teacher in comparison.teachers):
+        remedy = (
+            f"; rationales of {comparison.split} are obtained where data.init_args.rationales "
+            "gives some and data.init_args.rationale_splits names the split"
+        )
     return (
         f"teachers report: found no question of {comparison.split} that all teachers can score, "
-        f"expected some; they score {'; '.join(reasons)}"
+        f"expected some; they score {'; '.join(reasons)}{remedy}"
     )
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 GREEN = "#3f8f5b"
 COLOURS = (BLUE, ORANGE, GREEN, "#7a5ba8", GREY, "#b0413e")
 
+READ = "Generator on the top of a blend"
+
 BASELINES = ("answers", "annotated")
 """Names of those that know what they are judged by."""
 
@@ -92,21 +94,25 @@ def _panels(document: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
     orders = [metric for metric in metrics if metric.endswith(("nDCG@5", "P@1"))]
     answers = [metric for metric in metrics if not metric.endswith(("nDCG@5", "P@1", "RR@10"))]
     answers = [metric for metric in answers if "f1@" not in metric] or answers
-    panels = [("Order of a blend", orders), ("Generator on the top of a blend", answers)]
-    return [(title, found) for title, found in panels if found]
+    panels = []
+    for title, wanted in (("Order of a blend", orders), (READ, answers)):
+        points = document["curve"]["points"]
+        found = [m for m in wanted if all(m in point["means"] for point in points)]
+        if found:
+            panels.append((title, found))
+    return panels
 
 
 def _curve(curve: Mapping[str, Any], title: str, metrics: Sequence[str]) -> Plot:
     points = curve["points"]
     weights = [point["weight"] for point in points]
-    there = [metric for metric in metrics if all(metric in point["means"] for point in points)]
     said = []
-    for metric in there:
+    for metric in metrics:
         best = max(points, key=lambda point: point["means"][metric])
         said.append(f"{metric} is best at {best['weight']:.1f}, {100 * best['means'][metric]:.1f}")
 
     def draw(axes: Axes) -> None:
-        for number, metric in enumerate(there):
+        for number, metric in enumerate(metrics):
             colour = COLOURS[number % len(COLOURS)]
             values = [100 * point["means"][metric] for point in points]
             lows, highs = zip(*(point["intervals"][metric] for point in points), strict=True)

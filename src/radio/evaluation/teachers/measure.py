@@ -10,15 +10,9 @@ from typing import Any
 from radio.evaluation import asked
 from radio.evaluation.measure import Numbers, order_of, ranking_numbers
 from radio.evaluation.reading import Ask, Judge, Readings, read
-from radio.evaluation.statistics import (
-    all_paired_differences,
-    bootstrap_intervals,
-    holm,
-    paired_differences,
-    sign_flip_tests,
-)
 from radio.evaluation.teachers.agreement import agreement, target_entropy
 from radio.evaluation.teachers.blending import WEIGHTS, blends
+from radio.evaluation.teachers.summary import differences, means
 from radio.metrics.base import mean
 from radio.schema import Example, InputError, Passage, Run
 
@@ -231,11 +225,6 @@ def _entropy(scores: Sequence[float], temperature: float) -> Numbers:
     return {ENTROPY: entropy, SHARE: entropy / target_entropy([0.0] * len(scores), 1.0)}
 
 
-def values_of(numbers: Mapping[str, Numbers], metric: str) -> dict[str, float]:
-    """A metric by question id, of those questions that have it."""
-    return {question: row[metric] for question, row in numbers.items() if metric in row}
-
-
 def _summaries(
     comparison: Comparison,
     runs: Mapping[str, Run],
@@ -244,46 +233,22 @@ def _summaries(
 ) -> dict[str, dict[str, Any]]:
     """Of each teacher: what it is, what it scored, means, intervals, and its differences to the
     reference."""
-    names = list(runs)
+    table = {name: numbers[name] for name in runs}
+    spread = means(table, [*metrics, ENTROPY, SHARE])
+    compared = differences(table, comparison.teachers[0].name, metrics)
     found: dict[str, dict[str, Any]] = {}
     for teacher in comparison.teachers:
-        run = runs[teacher.name]
+        scores = [list(row.values()) for row in runs[teacher.name].values()]
         found[teacher.name] = {
             **teacher.about,
             "scored": len(teacher.scores),
             "left_out": dict(Counter(teacher.left_out.values())),
-            "all_tied": sum(_all_tied(list(scores.values())) for scores in run.values()),
-            "tied_tops": sum(_tied_top(list(scores.values())) for scores in run.values()),
-            **means(numbers[teacher.name], [*metrics, ENTROPY, SHARE]),
-            "differences": {},
+            "all_tied": sum(map(_all_tied, scores)),
+            "tied_tops": sum(map(_tied_top, scores)),
+            **spread[teacher.name],
+            "differences": compared[teacher.name],
         }
-    for metric in metrics:
-        reference = values_of(numbers[names[0]], metric)
-        pairs = [(values_of(numbers[name], metric), reference) for name in names[1:]]
-        p_values = sign_flip_tests([paired_differences(*pair) for pair in pairs])
-        corrected = holm(p_values)
-        for place, (name, paired) in enumerate(
-            zip(names[1:], all_paired_differences(pairs), strict=True)
-        ):
-            if paired is not None:
-                tested = {"p": p_values[place], "p_holm": corrected[place]}
-                found[name]["differences"][metric] = {**paired._asdict(), **tested}
     return found
-
-
-def means(numbers: Mapping[str, Numbers], metrics: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Mean, 95 % interval and number of questions of each metric that some question has."""
-    samples = {}
-    for metric in metrics:
-        values = list(values_of(numbers, metric).values())
-        if values:
-            samples[metric] = values
-    intervals = bootstrap_intervals(list(samples.values()))
-    return {
-        "means": {metric: mean(values) for metric, values in samples.items()},
-        "intervals": dict(zip(samples, map(list, intervals), strict=True)),
-        "counts": {metric: len(values) for metric, values in samples.items()},
-    }
 
 
 def _all_tied(scores: Sequence[float]) -> bool:
@@ -304,9 +269,10 @@ def _curve(
     curve = comparison.curve
     if curve is None:
         return None
+    spread = means({run: numbers[run] for run in blended}, metrics)
     points = []
     for weight, run in zip(WEIGHTS, blended, strict=True):
-        points.append({"weight": weight, **means(numbers[run], metrics)})
+        points.append({"weight": weight, **spread[run]})
     return {
         "first": curve.first,
         "second": curve.second,

@@ -31,6 +31,8 @@ ROOT = Path(__file__).parent.parent
 LONGEST = 1 << 20
 READ_AT_IMPORT = {
     "HF_HUB_OFFLINE": "1",
+    # with a pool of threads the server could not fork
+    "OMP_NUM_THREADS": "1",
     # as radio sets them where nobody looks at progress bars
     "TQDM_DELAY": "1",
     "TQDM_MININTERVAL": "30",

@@ -22,6 +22,7 @@ from radio.evaluation.answers import (
     overall,
     without_passages,
 )
+from radio.evaluation.constant import constants
 from radio.evaluation.measure import Numbers
 from radio.evaluation.reading import NOTHING, Reading, Readings, compared_with_memory, read, sample
 from radio.evaluation.results import Results
@@ -196,6 +197,7 @@ class GeneratorInTheLoop(Evaluation):
             names |= dict.fromkeys(self._add(results, split, reading, compared))
         self._note_groups(results, split, readings.read, self.measured(datamodule))
         self._tell(split, readings)
+        self._tell_of_constants(split, readings.read, right)
         notes = {**self.identity(), "task": datamodule.task, **asked.tally(readings)}
         known = results.notes[split].get("generators", [])
         results.note(split, generators=[*known, notes])
@@ -289,6 +291,16 @@ class GeneratorInTheLoop(Evaluation):
             f"{len(readings.failed)} of {count} questions, which are left out of all its figures "
             f"({first}: {error}); the next run asks again"
         )
+
+    def _tell_of_constants(self, split: str, readings: Sequence[Reading], right: str) -> None:
+        """Say where the generator answers the same whatever it reads."""
+        found = constants(readings, right)
+        if found:
+            rank_zero_warn(
+                f"{split}: {self.name or type(self.generator).__name__} always answers the same, "
+                "so that no ranking can make a difference there: it said "
+                f"{'; '.join(map(str, found))}; try another prompt or generator"
+            )
 
     def _answers(self, trainer: L.Trainer, prompts: list[Prompt]) -> list[Answer | Failure]:
         """One process asks, so that nothing is paid for twice; the others wait for its answers."""

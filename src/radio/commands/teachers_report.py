@@ -349,6 +349,7 @@ def _reader(callback: GeneratorInTheLoop, datamodule: RationaleDataModule) -> Re
         about=callback.identity(),
         prefix="" if callback.name is None else f"{callback.name}_",
         metrics=[name for name in measured if name in SHOWN] or measured[:1],
+        right=measured[0],
         task=datamodule.task,
         ask=partial(_ask, callback.generator, datamodule.cache),
         judge=partial(callback.judge, datamodule),

@@ -19,10 +19,12 @@ PROMPTS = Path(__file__).parent / "prompts"
 class GeneratorTemplate(PromptTemplate):
     """A prompt by the name of a shipped one, or by the path of a text file like them.
 
-    Its parts are those of :class:`radio.llm.prompts.PromptTemplate`. The user's part may show
-    ``{choices}`` (one a line, lettered: ``A) text``), ``{labels}`` (the choices in one line,
-    without letters; FEVER's three where there are none) and ``{passages}``: numbered in their order
-    and delimited, the title in a line of its own, escaped.
+    Its parts are those of :class:`radio.llm.prompts.PromptTemplate`. The user's part shows
+    ``{question}``, or ``{claim}``: what is searched for, where a question is asked about a claim
+    (FEVER), without the question around it. It may show ``{choices}`` (one a line, lettered:
+    ``A) text``), ``{labels}`` (the choices in one line, without letters; FEVER's three where there
+    are none) and ``{passages}``: numbered in their order and delimited, the title in a line of its
+    own, escaped.
 
     Args:
         name: of a shipped prompt, or the path of a file.
@@ -33,7 +35,8 @@ class GeneratorTemplate(PromptTemplate):
             has no ``{passages}`` where there are some to show, or has it where there are none.
     """
 
-    fields: ClassVar[tuple[str, ...]] = ("choices", "labels", "passages")
+    fields: ClassVar[tuple[str, ...]] = ("claim", "choices", "labels", "passages")
+    subjects: ClassVar[tuple[str, ...]] = ("question", "claim")
 
     def __init__(self, name: str, shows_passages: bool) -> None:
         super().__init__(name, PROMPTS)
@@ -61,6 +64,7 @@ class GeneratorTemplate(PromptTemplate):
         for number, passage in enumerate(passages, start=1):
             shown.append(_delimited(number, passage))
         return {
+            "claim": question.query,
             "choices": "".join(options),
             "labels": ", ".join(label.replace("_", " ") for label in labels_of(question)),
             "passages": "\n".join(shown),

@@ -37,7 +37,10 @@ class PromptTemplate:
     """
 
     fields: ClassVar[tuple[str, ...]] = ("answers", "choices", "passages")
-    """What a file may show beside ``{question}``, which it must."""
+    """What a file may show beside ``{question}``."""
+
+    subjects: ClassVar[tuple[str, ...]] = ("question",)
+    """Of these it must show one: what the prompt is about."""
 
     def __init__(self, name: str, folder: Path) -> None:
         self.name = name
@@ -77,7 +80,7 @@ class PromptTemplate:
 
     def _check(self, path: Path, found: set[str]) -> set[str]:
         """The fields of a file, if it may have them."""
-        if "question" in found and found <= {"question", *self.fields}:
+        if found & set(self.subjects) and found <= {"question", *self.fields}:
             return found
         shown = ", ".join(f"{{{field}}}" for field in sorted(found)) or "none"
         known = ", ".join(f"{{{field}}}" for field in self.fields)

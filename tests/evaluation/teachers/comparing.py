@@ -99,4 +99,4 @@ class Asking:
 
     def reader(self) -> Reader:
         about = {"name": None, "class": "Asking"}
-        return Reader(about, "", ["em", "f1"], "open_qa", self.ask, self.judge)
+        return Reader(about, "", ["em", "f1"], "em", "open_qa", self.ask, self.judge)

@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 
+from radio.evaluation import constant
 from radio.evaluation.teachers.measure import Compared, Curve, measure
 from radio.evaluation.teachers.table import cells, headings, remarks, show_table
+from radio.generators import Answer, Prompt
+from radio.llm.base import Failure
 from radio.schema import Run
 from tests.evaluation.teachers.comparing import NAMES, Asking, comparison, examples, run, teacher
 
@@ -78,3 +81,15 @@ def test_nothing_is_said_of_what_is_not_there() -> None:
     assert "left out" not in said
     assert "curve" not in said
     assert "WARNING" not in said
+
+
+class Stubborn(Asking):
+    def ask(self, prompts: list[Prompt]) -> list[Answer | Failure]:
+        return [Answer("a lamp") for _ in prompts]
+
+
+def test_a_generator_that_does_not_read_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constant, "ENOUGH", 10)
+    said = list(remarks(document(readers=[Stubborn().reader()])))
+    assert any("WARNING: Asking answers 'a lamp' to 12 of 12 questions" in line for line in said)
+    assert not any("WARNING" in line for line in remarks(document(readers=[Asking().reader()])))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from radio.evaluation import asked
+from radio.evaluation.constant import constants
 from radio.evaluation.measure import Numbers, order_of, ranking_numbers
 from radio.evaluation.reading import Ask, Judge, Readings, read
 from radio.evaluation.teachers.agreement import agreement, target_entropy
@@ -44,6 +45,8 @@ class Reader:
     prefix: str
     """Before its metrics."""
     metrics: Sequence[str]
+    right: str
+    """The metric that is 1 where an answer is right."""
     task: str
     ask: Ask
     judge: Judge
@@ -124,7 +127,8 @@ def measure(comparison: Comparison) -> tuple[dict[str, Any], list[dict[str, Any]
     for reader in comparison.readers:
         readings = _readings(comparison, reader, {**runs, **blended})
         names += _add_readings(numbers, reader, readings, comparison.depths)
-        notes.append({**reader.about, **asked.tally(readings)})
+        constant = [str(found) for found in constants(readings.read, reader.right)]
+        notes.append({**reader.about, **asked.tally(readings), "constant": constant})
     for name, run in runs.items():
         for question, scores in run.items():
             numbers[name][question] |= _entropy(list(scores.values()), comparison.temperature)

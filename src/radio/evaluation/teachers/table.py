@@ -160,7 +160,7 @@ def best_weight(document: Mapping[str, Any]) -> str:
 
 
 def generators(document: Mapping[str, Any]) -> Iterator[str]:
-    """What each generator was asked, and what it did not answer."""
+    """What each generator was asked, what it did not answer, and whether it reads at all."""
     for found in document["generators"]:
         name, total = found["name"] or found["class"], found["total"]
         spent = "" if total["spent"] is None else f", {total['spent']:.2f} dollars"
@@ -173,4 +173,9 @@ def generators(document: Mapping[str, Any]) -> Iterator[str]:
                 f"WARNING: {name}: {found['failed_questions']:,} of {found['questions']:,} "
                 "questions are left out of its figures, since an answer about them could not be "
                 "had; the next run asks again"
+            )
+        if found["constant"]:
+            yield (
+                f"WARNING: {name} answers {found['constant'][0]}, whatever it reads: its figures "
+                "say nothing of the teachers"
             )

@@ -78,7 +78,7 @@ ALONG: dict[tuple[str, str], dict[str, Any]] = {
     ("Blend", "k"): {"normalise": "reciprocal_rank"},
 }
 """What a constructor asks for beside one setting alone."""
-ELSEWHERE = {"EarlyStopping", "radio rationales review", "the run"}
+ELSEWHERE = {"EarlyStopping", "radio rationales review", "radio teachers report", "the run"}
 """Entries of what is no class of ours: see the tests of what asks for them."""
 
 

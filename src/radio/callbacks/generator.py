@@ -185,7 +185,7 @@ class GeneratorInTheLoop(Evaluation):
             task=datamodule.task,
             closed_book=self.closed_book,
             ask=partial(self._answers, trainer),
-            judge=partial(self._judge, datamodule),
+            judge=partial(self.judge, datamodule),
         )
         with stopping_together(trainer.strategy.root_device):
             self._check_any(split, readings)
@@ -197,7 +197,7 @@ class GeneratorInTheLoop(Evaluation):
         self._note_groups(results, split, readings.read, self.measured(datamodule))
         self._tell(split, readings)
         self._tell_of_constants(split, readings.read, right)
-        notes = {**self._identity(), "task": datamodule.task, **asked.tally(readings)}
+        notes = {**self.identity(), "task": datamodule.task, **asked.tally(readings)}
         known = results.notes[split].get("generators", [])
         results.note(split, generators=[*known, notes])
         return list(names)
@@ -211,9 +211,10 @@ class GeneratorInTheLoop(Evaluation):
             sampled[name] = {question: run[question] for question in run if question in taken}
         return sampled
 
-    def _judge(
+    def judge(
         self, datamodule: RationaleDataModule, prompt: Prompt, answer: Answer
     ) -> tuple[str | None, Numbers]:
+        """The answer in a reply (None where there is none to be read), and the numbers of it."""
         parse = self._parse or task_of(datamodule.task).parse
         parsed: str | None = ""
         if answer is not NOTHING:
@@ -322,7 +323,7 @@ class GeneratorInTheLoop(Evaluation):
         """What stands behind the names of metrics."""
         return {"", *self._suffixes.values()}
 
-    def _identity(self) -> dict[str, Any]:
+    def identity(self) -> dict[str, Any]:
         """Which generator made the answers, for ``metrics.json``."""
         public = {}
         for key, value in vars(self.generator).items():

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from radio.llm.base import LanguageModel, Likelihood
 from radio.ranges import check
-from radio.teachers.base import Lesson, min_max
+from radio.teachers.base import Lesson
+from radio.teachers.normalising import min_max
 from radio.teachers.reading import (
     Golds,
     Prompts,

@@ -9,7 +9,8 @@ from typing import Literal
 from radio.llm.base import LanguageModel, Likelihood
 from radio.ranges import check
 from radio.schema import InputError
-from radio.teachers.base import Lesson, min_max
+from radio.teachers.base import Lesson
+from radio.teachers.normalising import min_max
 from radio.teachers.reading import (
     Golds,
     Prompts,

@@ -112,7 +112,7 @@ def data(cache: Path) -> QuickstartDataModule:
         eval_batch_size=128,
         train_candidates=20,
         retriever=BM25(),
-        teacher=Blend(similarity, RetrievalScore(), weight=0.9),
+        teacher=Blend([similarity, RetrievalScore()], weights=[0.9, 0.1]),
         sampler=FullList(8),
         cache_dir=str(cache),
         seed=0,

@@ -5,7 +5,7 @@ Each loss, with the settings of its file in ``configs/losses/``, trains the ques
 for one epoch. Its learning rate is chosen on training questions that are held out (nDCG@5, seed 0);
 then it is trained with three seeds and evaluated on the dev questions, which nothing was chosen on.
 The test split is not touched. Finished runs are kept in ``runs/loss_sweep/`` and not repeated.
-Writes ``docs/losses.md``.
+Writes the comparison in ``docs/losses.md``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 
 from benchmarks.runs import interval, radio
 
-HEAD = """# Losses compared
+HEAD = """## Losses compared
 
 Made by `python -m benchmarks.loss_sweep --questions 800` (needs `../shared/data`; an hour on two
 CPU cores; it resumes, and `--losses` does a part, so that two processes can share the work with
@@ -172,8 +172,10 @@ def write(rows: list[dict[str, Any]], folders: list[Path], questions: int) -> No
     seeds = ", ".join(map(str, SEEDS))
     trained = questions - HELD_OUT
     facts = f"{trained} training questions, {count} dev questions, seeds {seeds}."
-    page.parent.mkdir(exist_ok=True)
-    page.write_text(f"{HEAD}\n{facts}\n\n" + "\n".join(lines) + f"\n\n{READING}", encoding="utf-8")
+    # what a loss is stands before it
+    before, _, _ = page.read_text(encoding="utf-8").partition(HEAD.splitlines()[0])
+    table = "\n".join(lines)
+    page.write_text(f"{before}{HEAD}\n{facts}\n\n{table}\n\n{READING}", encoding="utf-8")
     print(f"written: {page}")
 
 

@@ -61,6 +61,7 @@ def test_group_batch_keeps_ids_and_teacher_aligned() -> None:
     inputs = {"pairs": {"input_ids": torch.zeros(3, 4)}}
     batch = group_batch(groups, inputs)
     assert batch.inputs is inputs
+    assert batch.weights is None
     assert batch.question_ids == ["q1", "q2"]
     assert batch.passage_ids == [["a", "b"], ["c"]]
     assert batch.mask.tolist() == [[True, True], [True, False]]

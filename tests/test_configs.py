@@ -152,13 +152,15 @@ def test_config_needs_nothing_beside_the_configs(path: Path) -> None:
 def test_folders_of_overlays_are_named_as_the_modules() -> None:
     modules = {"callbacks", "generators", "losses", "rationales", "rerankers", "retrievers"}
     folders = {path.parent.name for path in CONFIGS} - {"configs"}
-    assert folders == modules | {"samplers", "teachers", "datasets", "loggers", "recipes"}
+    parts = {"samplers", "teachers", "confidence", "datasets", "loggers", "recipes"}
+    assert folders == modules | parts
 
 
 # what is shipped, and the folders whose overlays name it
 SHIPPED = {
     "losses": (radio.losses, radio.losses.Loss, ["losses"]),
     "teachers": (radio.teachers, radio.teachers.Teacher, ["teachers"]),
+    "confidence": (radio.teachers, radio.teachers.Confidence, ["confidence"]),
     "samplers": (radio.samplers, radio.samplers.GroupSampler, ["samplers"]),
     "retrievers": (radio.retrievers, radio.retrievers.Retriever, ["retrievers"]),
     "rerankers": (radio.rerankers, radio.rerankers.Reranker, ["rerankers"]),

@@ -95,9 +95,10 @@ def test_the_published_setting_is_what_was_published(radio: Any) -> None:
     # blend of rationale and retrieval score
     blend = data["teacher"]
     assert blend["class_path"].endswith(".Blend")
-    assert blend["init_args"]["weight"] == 0.5
-    assert blend["init_args"]["retrieval"]["class_path"].endswith(".RetrievalScore")
-    similarity = blend["init_args"]["rationale"]
+    assert blend["init_args"]["weights"] == [0.5, 0.5]
+    assert blend["init_args"]["normalise"] == "min_max"
+    similarity, retrieval = blend["init_args"]["teachers"]
+    assert retrieval["class_path"].endswith(".RetrievalScore")
     assert similarity["class_path"].endswith(".RationaleSimilarity")
     assert encoder(similarity) == ("BAAI/bge-m3", 512)
     assert similarity["init_args"]["template"] == "{question}. {answers}. {rationale}"
@@ -178,11 +179,11 @@ def test_a_folder_takes_the_place_of_hub_index_and_api(
         *("--trainer.callbacks", json.dumps([{"class_path": "RankEvaluation"}])),
         *("--model.init_args.model", tiny_bert, "--model.init_args.max_length", "48"),
         *(
-            "--data.init_args.teacher.init_args.rationale.init_args.encoder.init_args.model",
+            "--data.init_args.teacher.init_args.teachers.0.init_args.encoder.init_args.model",
             tiny_bert,
         ),
         *(
-            "--data.init_args.teacher.init_args.rationale.init_args.encoder.init_args.max_length",
+            "--data.init_args.teacher.init_args.teachers.0.init_args.encoder.init_args.max_length",
             "48",
         ),
         *("--data.init_args.max_questions", "{train: 20, validation: 5, test: 5}"),
@@ -247,11 +248,11 @@ def test_every_dataset_is_trained_on_from_its_config(
         *("--data.init_args.rationales", "Recorded"),
         *("--data.init_args.rationales.init_args.paths", str(world.folder / "rationales.jsonl")),
         *(
-            "--data.init_args.teacher.init_args.rationale.init_args.encoder.init_args.model",
+            "--data.init_args.teacher.init_args.teachers.0.init_args.encoder.init_args.model",
             tiny_bert,
         ),
         *(
-            "--data.init_args.teacher.init_args.rationale.init_args.encoder.init_args.max_length",
+            "--data.init_args.teacher.init_args.teachers.0.init_args.encoder.init_args.max_length",
             "48",
         ),
     )

@@ -63,10 +63,10 @@ def test_what_a_teacher_may_not_return_is_named(world: World, change: Change, fo
 
 def test_a_teacher_in_a_blend_is_named_and_may_use_any_scale(world: World) -> None:
     with refused("Given.score: found nan"):
-        module(
-            world, teacher=Blend(Given(lambda s: [float("nan")] * len(s)), RetrievalScore())
-        ).prepare_data()
-    module(world, teacher=Blend(Given(lambda s: [-7.0, *s[1:]]), RetrievalScore())).prepare_data()
+        unknown = Given(lambda s: [float("nan")] * len(s))
+        module(world, teacher=Blend([unknown, RetrievalScore()])).prepare_data()
+    below = Given(lambda s: [-7.0, *s[1:]])
+    module(world, teacher=Blend([below, RetrievalScore()])).prepare_data()
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def test_the_published_setting_end_to_end(
         "accelerator": "cpu",
     }
     reader["init_args"] |= {"closed_book": True, "top_k": [1, 3]}
-    encoder = "--data.init_args.teacher.init_args.rationale.init_args.encoder.init_args"
+    encoder = "--data.init_args.teacher.init_args.teachers.0.init_args.encoder.init_args"
     status, out, err = radio(
         *("fit", "--config", "published", "--config", f"datasets/{name}", "--name", "whole"),
         *("--trainer.max_epochs", "1", "--trainer.accelerator", "cpu"),

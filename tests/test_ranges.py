@@ -67,8 +67,15 @@ WRAPPED = {
     ("ApiModel", "prices"): lambda value: {"claude-haiku-4-5": {"input": value, "output": 1.0}},
     ("RationaleDataModule", "max_questions"): lambda value: {"train": value},
     ("Shift", "negatives"): lambda value: [value],
+    ("Blend", "weights"): lambda value: [value, 1.0],
 }
 """Settings that are several numbers."""
+ALONG: dict[tuple[str, str], dict[str, Any]] = {
+    ("Blend", "temperature"): {"normalise": "softmax"},
+    ("Blend", "entropy"): {"normalise": "entropy"},
+    ("Blend", "k"): {"normalise": "reciprocal_rank"},
+}
+"""What a constructor asks for beside one setting alone."""
 ELSEWHERE = {"EarlyStopping", "radio rationales review", "the run"}
 """Entries of what is no class of ours: see the tests of what asks for them."""
 
@@ -157,7 +164,8 @@ def build(name: str, setting: str, value: Any) -> object:
     kind = STAND_INS.get(name) or next(kind for kind in shipped() if kind.__name__ == name)
     if wrap := WRAPPED.get((name, setting)):
         value = wrap(value)
-    return kind(**{**NEEDED.get(kind.__name__, {}), setting: value})
+    more = NEEDED.get(kind.__name__, {}) | ALONG.get((name, setting), {})
+    return kind(**{**more, setting: value})
 
 
 TABLE = [

@@ -92,7 +92,7 @@ def test_every_command_of_a_page_runs(
         *("--data.init_args.teacher.init_args.encoder.init_args.max_length", "48"),
     ]
     blend = [
-        argument.replace("teacher.init_args.", "teacher.init_args.rationale.init_args.")
+        argument.replace("teacher.init_args.", "teacher.init_args.teachers.0.init_args.")
         for argument in encoder
     ]
     seen = 0

@@ -88,7 +88,7 @@ def test_the_command_finds_its_configs_outside_the_clone(python: Path, tmp_path:
     ).read_text()
 
 
-def small(tiny_bert: str, teacher: str = "teacher.init_args.rationale") -> Sequence[str]:
+def small(tiny_bert: str, teacher: str = "teacher.init_args.teachers.0") -> Sequence[str]:
     """Options that make a run on a few questions with a random model."""
     encoder = f"--data.init_args.{teacher}.init_args.encoder.init_args"
     return [

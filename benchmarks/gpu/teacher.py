@@ -25,7 +25,8 @@ from radio.cache import Cache
 from radio.encoders import Encoder
 from radio.schema import Group, Rationale, RetrievedPassage
 from radio.teachers import RationaleSimilarity
-from radio.teachers.base import Lesson, min_max
+from radio.teachers.base import Lesson
+from radio.teachers.normalising import min_max
 
 NAME = "bge-m3"
 CANDIDATES = 50

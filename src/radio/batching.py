@@ -38,4 +38,12 @@ def group_batch(groups: Sequence[Group], inputs: dict[str, dict[str, Any]]) -> G
         mask=mask,
         question_ids=[group.question.id for group in groups],
         passage_ids=[[passage.id for passage in group.passages] for group in groups],
+        weights=weights_of(groups),
     )
+
+
+def weights_of(groups: Sequence[Group]) -> Tensor | None:
+    """Weights of the questions, float32 ``[B]``; None where each is 1."""
+    if all(group.weight == 1 for group in groups):
+        return None
+    return torch.tensor([group.weight for group in groups], dtype=torch.float32)

@@ -118,6 +118,12 @@ def teacher_scores(
     return numbers(teacher, method, found, count, of, unit=unit)
 
 
+def weight(confidence: object, question: Question, found: object) -> float:
+    """What :meth:`radio.teachers.Confidence.weigh` returned for a question."""
+    of = f"question {question.id!r}"
+    return numbers(confidence, "weigh", [found], 1, of)[0]
+
+
 def all_teacher_scores(
     teacher: object,
     method: str,

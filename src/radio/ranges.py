@@ -127,7 +127,15 @@ RANGES: dict[str, dict[str, Range]] = {
     "HardNegatives": {"negatives": count(1), "margin": UNIT, "skip": count(1)},
     # teachers and encoders
     "Gated": {"floor": UNIT},
-    "Blend": {"weight": UNIT},
+    "Blend": {
+        # their sum is to be a number
+        "weights": Range(0, 1e9),
+        "temperature": POSITIVE,
+        "entropy": Range(0, 1, above=True, below=True),
+        "k": NOT_NEGATIVE,
+    },
+    "Entropy": {"temperature": POSITIVE},
+    "RationaleSimilarity": {"top": count(1)},
     "RerankerTeacher": {"batch_size": count(1)},
     # a window of one passage has nothing to order
     "Listwise": {"window": count(2), "step": count(1), "passage_words": count(1)},

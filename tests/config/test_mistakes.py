@@ -73,6 +73,12 @@ OPTIONS: dict[str, list[str]] = {
     "--data.init_args.teacher.init_args.encoder.init_args.model x": [
         "unknown option 'encoder' of Blend"
     ],
+    "--data.init_args.teacher.init_args.retrieval AnswerMatch": [
+        "unknown option 'retrieval' of Blend, expected teachers, a list of any number: teachers: ["
+    ],
+    "--data.init_args.teacher.init_args.weight 0.5": [
+        "unknown option 'weight' of Blend; did you mean 'weights'?"
+    ],
     "--overwrite maybe": ["--overwrite: found 'maybe', expected bool"],
     "--seed_everything abc": ["--seed_everything: found 'abc', expected bool or int"],
     "--name": ["option --name: found no value"],

@@ -245,6 +245,19 @@ def test_a_monitor_that_no_validation_question_has_a_number_for_is_refused(
     )
 
 
+def test_a_loss_that_takes_no_weights_is_refused_where_questions_have_some(
+    radio: Radio, tiny_run: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "weightless.py").write_text(
+        "from radio.losses import Loss\n\n\nclass Sum(Loss):\n"
+        "    def __call__(self, scores, targets, mask):\n        return scores.sum()\n"
+    )
+    own = ("--model.init_args.loss", "weightless.Sum", "--data.init_args.confidence", "Margin")
+    status, _, err = radio("fit", *tiny_run, *own)
+    assert status == 2
+    assert "Sum and Margin: found a loss, or a part of one, whose __call__ has no argument" in err
+
+
 @pytest.mark.parametrize("inside", ["", ".init_args.teacher"], ids=["alone", "gated"])
 def test_a_teacher_that_asks_for_another_kind_of_answer_is_refused(
     inside: str, radio: Radio, tiny_run: list[str]

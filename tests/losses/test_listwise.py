@@ -15,6 +15,7 @@ from radio.losses import (
     ListNet,
     PListMLE,
 )
+from radio.schema import InputError
 from tests.losses.cases import MASK, random_lists, value_and_gradient
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -70,3 +71,31 @@ def test_position_weights_do_not_grow_with_the_list() -> None:
     expected = sum(2.0**-place * math.log(n + 1 - place) for place in range(1, 60))
     assert float(value) == pytest.approx(expected, rel=1e-5)
     assert gradient.isfinite().all()
+
+
+def test_targets_that_are_proportional_to_probabilities_are_taken_as_they_are() -> None:
+    """Perplexity distillation (Atlas): softmax of log-likelihoods at a temperature, then scaled to
+    [0, 1] by its largest."""
+    likelihoods = torch.tensor([[-3.0, -1.5, -7.0, -2.0]]).double()
+    wanted = (likelihoods / 0.5).softmax(1)
+    scores, mask = random_lists(shape=(1, 4))[0], torch.ones(1, 4, dtype=torch.bool)
+    student = scores.log_softmax(1)
+    expected = (wanted * (wanted.log() - student)).sum()
+    for targets in (wanted, wanted / wanted.max()):
+        loss = KLDivergence(teacher_temperature=None)
+        torch.testing.assert_close(loss(scores, targets, mask), expected)
+
+
+def test_a_reverse_divergence_from_targets_that_may_be_0_is_refused() -> None:
+    with pytest.raises(InputError, match="teacher_temperature: found null with direction 'reve"):
+        KLDivergence(teacher_temperature=None, direction="reverse")
+
+
+@pytest.mark.parametrize("kind", [ListNet, KLDivergence, JensenShannon])
+def test_a_group_whose_targets_are_all_0_does_not_count(kind: type[ListNet]) -> None:
+    scores, targets = random_lists()
+    targets[1] = 0
+    loss, kept = kind(teacher_temperature=None), torch.tensor([0, 2])
+    value, gradient = value_and_gradient(loss, scores, targets, MASK)
+    torch.testing.assert_close(value, loss(scores[kept], targets[kept], MASK[kept]))
+    assert (gradient[1] == 0).all()

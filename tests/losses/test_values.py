@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -129,34 +130,43 @@ def infonce_oracle(loss: Loss, scores: Sequence[float], targets: Sequence[float]
     return (1 - loss.label_smoothing) * value + loss.label_smoothing * sum(surprise) / len(surprise)
 
 
+def teacher_distribution(loss: Any, targets: Sequence[float]) -> Any:
+    """None where there is none, or nothing to compare."""
+    if len(targets) < 2 or (loss.teacher_temperature is None and not any(targets)):
+        return None
+    if loss.teacher_temperature is None:
+        return np.array(targets) / sum(targets)
+    return softmax(np.array(targets) / loss.teacher_temperature)
+
+
 def listnet_oracle(loss: Loss, scores: Sequence[float], targets: Sequence[float]) -> float | None:
     assert isinstance(loss, ListNet)
-    if len(scores) < 2:
+    teacher = teacher_distribution(loss, targets)
+    if teacher is None:
         return None
     student = [math.exp(score / loss.temperature) for score in scores]
-    teacher = [math.exp(target / loss.teacher_temperature) for target in targets]
     total = 0.0
     for s, t in zip(student, teacher, strict=True):
-        total -= t / sum(teacher) * math.log(s / sum(student))
+        total -= t * math.log(s / sum(student))
     return total
 
 
 def kl_oracle(loss: Loss, scores: Sequence[float], targets: Sequence[float]) -> float | None:
     assert isinstance(loss, KLDivergence)
-    if len(scores) < 2:
+    teacher = teacher_distribution(loss, targets)
+    if teacher is None:
         return None
     student = softmax(np.array(scores) / loss.temperature)
-    teacher = softmax(np.array(targets) / loss.teacher_temperature)
     of, to = (teacher, student) if loss.direction == "forward" else (student, teacher)
     return float(rel_entr(of, to).sum())
 
 
 def js_oracle(loss: Loss, scores: Sequence[float], targets: Sequence[float]) -> float | None:
     assert isinstance(loss, JensenShannon)
-    if len(scores) < 2:
+    teacher = teacher_distribution(loss, targets)
+    if teacher is None:
         return None
     student = softmax(np.array(scores) / loss.temperature)
-    teacher = softmax(np.array(targets) / loss.teacher_temperature)
     return float(jensenshannon(teacher, student)) ** 2
 
 
@@ -293,14 +303,20 @@ ORACLES: dict[type[Loss], Callable[[Loss, Sequence[float], Sequence[float]], flo
 }
 
 
-def oracle(loss: Loss, questions: Sequence[tuple[list[float], list[float]]]) -> float:
-    """The value of a batch, as scores and targets of the real items of each question."""
+def oracle(
+    loss: Loss,
+    questions: Sequence[tuple[list[float], list[float]]],
+    weights: Sequence[float] = (1.0,) * 6,
+) -> float:
+    """The value of a batch, as scores and targets of the real items of each question, and the
+    weights of the questions."""
     if isinstance(loss, WeightedSum):
         total = 0.0
         for name, part in loss.losses.items():
             weight = loss.weights[name]
             first, last = weight if isinstance(weight, list) else (weight, weight)
-            total += ((1 - loss.progress) * first + loss.progress * last) * oracle(part, questions)
+            now = (1 - loss.progress) * first + loss.progress * last
+            total += now * oracle(part, questions, weights)
         return total
     if isinstance(loss, NoisyTeacher):
         e = loss.smoothing
@@ -309,26 +325,32 @@ def oracle(loss: Loss, questions: Sequence[tuple[list[float], list[float]]]) -> 
             for s, targets in questions
         ]
         if loss.confidence is None:
-            return oracle(loss.loss, smooth)
-        weights = [confidence(loss, targets) for _, targets in questions]
-        values = [
-            weight * oracle(loss.loss, [question])
-            for weight, question in zip(weights, smooth, strict=True)
-        ]
-        return sum(values) / sum(weights) if sum(weights) else 0.0
+            return oracle(loss.loss, smooth, weights)
+        trust = []
+        for weight, (_, targets) in zip(weights, questions, strict=False):
+            trust.append(weight * confidence(loss, targets))
+        alone = [oracle(loss.loss, [question]) for question in smooth]
+        total = sum(weight * value for weight, value in zip(trust, alone, strict=True))
+        return total / sum(trust) if sum(trust) else 0.0
     if type(loss) not in ORACLES:
         pytest.fail(
             f"{type(loss).__name__} has no oracle: add a plain-loop one to ORACLES in "
             "tests/losses/test_values.py"
         )
     found = [ORACLES[type(loss)](loss, scores, targets) for scores, targets in questions]
-    values = [value for value in found if value is not None]
-    return sum(values) / len(values) if values else 0.0
+    total = 0.0
+    counted = 0.0
+    for weight, value in zip(weights, found, strict=False):
+        if value is not None:
+            total += weight * value
+            counted += weight
+    return total / counted if counted else 0.0
 
 
 @every_loss
 @pytest.mark.parametrize("case", ["distinct", "tied", "all tied", "binary", "tied scores"])
-def test_values_equal_an_independent_oracle(loss: Loss, case: str) -> None:
+@pytest.mark.parametrize("weighted", [False, True])
+def test_values_equal_an_independent_oracle(loss: Loss, case: str, weighted: bool) -> None:
     scores, teacher = random_lists(shape=(6, 5))
     mask = torch.cat(
         [MASK, torch.tensor([[1, 1, 0, 0, 0], [0, 0, 0, 1, 0], [0, 0, 0, 0, 0]], dtype=torch.bool)]
@@ -344,6 +366,12 @@ def test_values_equal_an_independent_oracle(loss: Loss, case: str) -> None:
     questions = [
         (scores[row, real].tolist(), teacher[row, real].tolist()) for row, real in enumerate(mask)
     ]
-    assert float(loss(scores, teacher, mask)) == pytest.approx(
-        oracle(loss, questions), rel=1e-9, abs=1e-12
+    if case == "binary":
+        teacher[1] = 0
+        questions[1] = (questions[1][0], [0.0] * len(questions[1][1]))
+    given = [0.9, 0.25, 0.0, 0.6, 1.0, 0.3]
+    weights = torch.tensor(given, dtype=torch.float64) if weighted else None
+    expected = oracle(loss, questions, given) if weighted else oracle(loss, questions)
+    assert float(loss(scores, teacher, mask, weights)) == pytest.approx(
+        expected, rel=1e-9, abs=1e-12
     )

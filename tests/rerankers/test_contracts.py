@@ -20,6 +20,7 @@ from radio.losses import InfoNCE, ListNet, Loss, NoisyTeacher, WeightedSum
 from radio.rerankers import Reranker
 from radio.samplers import FullList, GroupSampler
 from radio.schema import Group, GroupBatch, InputError, Passage, Question
+from radio.teachers import Margin
 from radio.trainer import RadioTrainer
 from tests.conftest import World
 from tests.data.test_module import module
@@ -108,6 +109,8 @@ def test_a_reranker_of_ones_own_is_trained(world: World) -> None:
             lambda batch: replace(batch, teacher=batch.teacher.flip(1)),
             "other teacher scores",
         ),
+        ("collate", lambda batch: replace(batch, weights=None), "weights None"),
+        ("collate", lambda batch: replace(batch, weights=torch.ones(2)), "weights Tensor"),
         ("score", lambda scores: None, "None"),
         ("score", lambda scores: scores.tolist(), "list"),
         ("score", lambda scores: scores[:, None], "a tensor ["),
@@ -121,7 +124,13 @@ def test_what_a_reranker_may_not_return_is_named(
     world: World, method: str, change: Change, found: str
 ) -> None:
     with refused(f"Lengths.{method}: found", found, "expected"):
-        fit(world, Lengths(**{method: change}), batch_size=2, sampler=FullList(4))
+        fit(
+            world,
+            Lengths(**{method: change}),
+            batch_size=2,
+            sampler=FullList(4),
+            confidence=Margin("mean"),
+        )
 
 
 def test_a_mask_filled_from_the_right_is_refused() -> None:

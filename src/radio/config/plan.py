@@ -16,6 +16,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from radio.callbacks import GeneratorInTheLoop
 from radio.callbacks.evaluation import Evaluation
 from radio.data.module import RationaleDataModule
+from radio.data.weighing import check_loss
 from radio.evaluation.systems import nothing_to_rank
 from radio.metrics.support import SUPPORT_METRICS
 from radio.ranges import check
@@ -44,6 +45,7 @@ def check_run(callbacks: Sequence[L.Callback], model: Reranker, data: RationaleD
         InputError: names the two parts, what was found and what is expected.
     """
     check_groups(data.sampler, model.loss)
+    check_loss(data.confidence, model.loss)
     _check_tasks(data)
     _check_monitors(callbacks, model, data)
 

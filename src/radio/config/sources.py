@@ -24,11 +24,13 @@ class Source:
         """Where a key was written, in the user's words."""
         if self.name != COMMAND_LINE:
             return f"{self.name}: key {'.'.join(_as_written(self.tree, path))!r}"
-        # items of a list are not numbered on the command line, and ``init_args`` may be left out
-        path = tuple(name for name in path if not name.isdigit())
-        for key, option in [*self.typed.items()][::-1]:
-            if key == path or _without_init_args(key) == _without_init_args(path):
-                return option
+        # items of a list may have no number on the command line, and ``init_args`` be left out
+        unnumbered = tuple(name for name in path if not name.isdigit())
+        for wanted in (path, unnumbered):
+            for key, option in [*self.typed.items()][::-1]:
+                if _without_init_args(key) == _without_init_args(wanted):
+                    return option
+        path = unnumbered
         for length in range(len(path), 0, -1):
             if path[:length] in self.typed:
                 return self.typed[path[:length]]

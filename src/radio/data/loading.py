@@ -130,6 +130,7 @@ class Groups(Dataset[list[Group]]):
             question=example.question,
             passages=tuple(self.passages[passage] for passage in ids),
             teacher_scores=tuple(scores[passage] for passage in ids),
+            weight=example.weight,
         )
 
 

@@ -17,10 +17,10 @@ from torch.utils.data import DataLoader
 from radio import contracts
 from radio.cache import Cache
 from radio.corpus import DiskCorpus
-from radio.data import checking
+from radio.data import checking, weighing
 from radio.data.loading import BatchMaker, EpochSampler, Groups, TrainLoader
 from radio.data.prepare import Preparation, Settings
-from radio.data.splits import TAUGHT, SplitCounts, apart
+from radio.data.splits import TAUGHT, SplitCounts, apart, splits_of
 from radio.generators.tasks import task_of
 from radio.ranges import check
 from radio.rationales import CHECKS, QualityChecks, RationaleWriter
@@ -28,7 +28,7 @@ from radio.rerankers import Reranker
 from radio.retrievers import Dense, Retriever
 from radio.samplers import GroupSampler, Shift, check_groups
 from radio.schema import Example, Group, InputError, Passage, Question
-from radio.teachers import Blend, Teacher
+from radio.teachers import Blend, Confidence, Teacher
 
 Loader = DataLoader[list[Group]]
 
@@ -72,6 +72,8 @@ class RationaleDataModule(L.LightningDataModule):
             (``seed_everything``).
         unknown_gold: where the corpus has none of a split's annotated passages, so that figures
             against them would be 0: ``error``, or ``keep`` them. That some lack is said anyway.
+        confidence: how far the teacher is trusted for each training question, its weight in the
+            loss; None trusts it alike for all. Validation is not weighted.
         task: what is asked of a generator (docs/generators.md); None takes the class's.
     """
 
@@ -100,6 +102,7 @@ class RationaleDataModule(L.LightningDataModule):
         seed: int | None = None,
         unknown_gold: Literal["error", "keep"] = "error",
         task: str | None = None,
+        confidence: Confidence | None = None,
     ) -> None:
         super().__init__()
         check(self, locals())
@@ -123,6 +126,7 @@ class RationaleDataModule(L.LightningDataModule):
         self.seed = seed
         self.unknown_gold = unknown_gold
         self.task = task_of(task or self.task).name
+        self.confidence = confidence
         self.cache = Cache(Path(cache_dir) / "radio.sqlite")
         self.examples: dict[str, list[Example]] = {}
         """What ``setup`` has read, by split."""
@@ -178,13 +182,20 @@ class RationaleDataModule(L.LightningDataModule):
         stage = self.trainer.state.fn if self.trainer else None
         if stage == "fit":
             # before anything is paid for
-            check_groups(self.sampler, self._reranker.loss)
+            self._check_loss()
         splits = self.splits_of(stage)
         if stage != "predict":
             for split in splits:
                 questions = self.split_questions(split)
                 checking.check_questions(split, questions, self.corpus, self.unknown_gold)
         self.preparation.fill(splits)
+        if "train" in splits:
+            weighing.fill(self.preparation, self.confidence)
+
+    def _check_loss(self) -> None:
+        """Refuse a loss that goes with another sampler, or with no confidence."""
+        check_groups(self.sampler, self._reranker.loss)
+        weighing.check_loss(self.confidence, self._reranker.loss)
 
     def setup(self, stage: str | None = None) -> None:
         """Build the examples of each split from the caches.
@@ -205,12 +216,13 @@ class RationaleDataModule(L.LightningDataModule):
         if split != "train":
             checking.warn_of_no_candidate(split, examples)
             return examples
-        return checking.trainable(
+        taught = checking.trainable(
             examples,
             needs_rationale=self.teacher.needs_rationale,
             tied_questions=self.tied_questions,
             passages=len(self.corpus),
         )
+        return weighing.weighed(self.preparation, self.confidence, taught)
 
     def summary(self) -> str:
         """One line for each split: questions, candidates, rationales."""
@@ -228,27 +240,8 @@ class RationaleDataModule(L.LightningDataModule):
         return "\n".join(lines)
 
     def splits_of(self, stage: str | None) -> list[str]:
-        """Splits a stage of Lightning works on; training prepares the test split too, so that it
-        can not fail late.
-
-        Raises:
-            InputError: none of them has questions, or ``train`` has none where it is to be trained.
-        """
-        # predict takes the questions of the test split where there are none of its own
-        of_stage = {"validate": ("validation",), "test": ("test",), "predict": ("predict", "test")}
-        wanted = of_stage.get(stage or "", TAUGHT)
-        found = [split for split in wanted if self.split_questions(split)]
-        if stage == "fit" and "train" not in found:
-            raise InputError(
-                f"{type(self).__name__}: there are no training questions, nothing to train on"
-            )
-        if not found:
-            lacking = wanted[0] if stage else " or ".join(wanted)
-            raise InputError(
-                f"{type(self).__name__}: found no questions of the split {lacking}, expected some, "
-                f"as for example --data.init_args.{wanted[0]} FILE gives them"
-            )
-        return found[:1] if stage == "predict" else found
+        """Splits a stage of Lightning works on (:func:`radio.data.splits.splits_of`)."""
+        return splits_of(stage, self.split_questions, type(self).__name__)
 
     # Questions
 
@@ -307,7 +300,7 @@ class RationaleDataModule(L.LightningDataModule):
                 f"{type(self).__name__}: there are no training questions, nothing to train on"
             )
         assert self.trainer is not None
-        check_groups(self.sampler, self._reranker.loss)
+        self._check_loss()
         dataset = Groups(examples, self.corpus, self.sampler, self.run_seed)
         dataset.taken = self._reranker.loss.positives_taken
         sampler = EpochSampler(len(examples), seed=self.run_seed, shuffle=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -31,6 +31,35 @@ class SplitCounts:
             return f"{self.used} questions"
         reasons = ", ".join(f"{count} {reason}" for reason, count in self.left_out.items())
         return f"{self.used} of {self.total} questions ({reasons})"
+
+
+def splits_of(
+    stage: str | None, questions: Callable[[str], Sequence[Question]], data: str
+) -> list[str]:
+    """Splits a stage of Lightning works on; training prepares the test split too, so that it can
+    not fail late.
+
+    Args:
+        stage: ``fit``, ``validate``, ``test``, ``predict``, or None for all.
+        questions: gives those of a split.
+        data: the data module's name, for messages.
+
+    Raises:
+        InputError: none of them has questions, or ``train`` has none where it is to be trained.
+    """
+    # predict takes the questions of the test split where there are none of its own
+    of_stage = {"validate": ("validation",), "test": ("test",), "predict": ("predict", "test")}
+    wanted = of_stage.get(stage or "", TAUGHT)
+    found = [split for split in wanted if questions(split)]
+    if stage == "fit" and "train" not in found:
+        raise InputError(f"{data}: there are no training questions, nothing to train on")
+    if not found:
+        lacking = wanted[0] if stage else " or ".join(wanted)
+        raise InputError(
+            f"{data}: found no questions of the split {lacking}, expected some, as for example "
+            f"--data.init_args.{wanted[0]} FILE gives them"
+        )
+    return found[:1] if stage == "predict" else found
 
 
 def apart(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
@@ -14,7 +15,9 @@ class Loss(ABC):
 
     Padding is expressed by ``mask`` alone: padded scores and targets may hold any finite number. A
     question counts when it has something to compare (a valid item, or a pair); the loss is the mean
-    over those questions, and 0, with zero gradients, when there is none.
+    over those questions, and 0, with zero gradients, when there is none. With ``weights`` it is
+    their weighted mean, ``sum_q w_q loss_q / sum_q w_q`` over the questions of the batch that
+    count, so that equal weights are none; 0, with zero gradients, where all of them weigh 0.
     """
 
     shift_invariant: ClassVar[bool] = True
@@ -32,15 +35,33 @@ class Loss(ABC):
         """
         return frozenset()
 
+    @property
+    def takes_weights(self) -> bool:
+        """Whether questions can be weighted: not by one that is written without the argument."""
+        return "weights" in inspect.signature(type(self).__call__).parameters
+
     @abstractmethod
-    def __call__(self, scores: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
+    def __call__(
+        self, scores: Tensor, targets: Tensor, mask: Tensor, weights: Tensor | None = None
+    ) -> Tensor:
         """Scalar loss.
 
         Args:
             scores: student scores ``[B, G]``, any float type (computed in fp32 at least).
             targets: teacher scores ``[B, G]``, in [0, 1] unless the loss says otherwise.
             mask: bool ``[B, G]``, True for real items.
+            weights: of the questions, ``[B]``, 0 or more; None weighs them equally. A loss of your
+                own may leave the argument out where no confidence is set.
         """
+
+
+def loss_of(
+    loss: Loss, scores: Tensor, targets: Tensor, mask: Tensor, weights: Tensor | None
+) -> Tensor:
+    """The value of a loss, which need not take weights where there are none."""
+    if weights is None:
+        return loss(scores, targets, mask)
+    return loss(scores, targets, mask, weights)
 
 
 def prepare(scores: Tensor, targets: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -54,20 +75,40 @@ def prepare(scores: Tensor, targets: Tensor, mask: Tensor) -> tuple[Tensor, Tens
     )
 
 
-def mean_per_question(values: Tensor, valid: Tensor) -> Tensor:
+def mean_per_question(values: Tensor, valid: Tensor, weights: Tensor | None = None) -> Tensor:
     """Mean over each question's valid entries, then over the questions that have one.
 
-    ``[B, ...]`` -> scalar.
+    ``[B, ...]`` -> scalar; with ``weights`` ``[B]`` the weighted mean over these questions.
     """
     counts = valid.flatten(1).sum(1, keepdim=True)
     per_entry = values.flatten(1) / counts.clamp(min=1)
-    return sum_per_question(per_entry, valid.flatten(1))
+    return sum_per_question(per_entry, valid.flatten(1), weights)
 
 
-def sum_per_question(values: Tensor, valid: Tensor) -> Tensor:
-    """Sum over the valid entries of each question, then mean over the questions that have one."""
+def sum_per_question(values: Tensor, valid: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Sum over the valid entries of each question, then mean over the questions that have one.
+
+    ``[B, ...]`` -> scalar; with ``weights`` ``[B]`` the weighted mean over these questions.
+    """
     values = torch.where(valid, values, torch.zeros_like(values)).flatten(1).sum(1)
-    return values.sum() / valid.flatten(1).any(1).sum().clamp(min=1)
+    counts = valid.flatten(1).any(1)
+    if weights is None:
+        return values.sum() / counts.sum().clamp(min=1)
+    return weighted_mean(values, torch.where(counts, weights.to(values.dtype), 0.0))
+
+
+def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
+    """``sum w v / sum w`` over ``[B]``; 0, with zero gradients, where all weights are 0."""
+    weights = relative(weights)
+    return (weights * values).sum() / weights.sum().clamp(min=torch.finfo(weights.dtype).tiny)
+
+
+def relative(weights: Tensor) -> Tensor:
+    """Weights ``[B]`` as shares of the largest: equal ones are 1 to the last bit, as if there were
+    none."""
+    if not weights.numel():
+        return weights
+    return weights / weights.max().clamp(min=torch.finfo(weights.dtype).tiny)
 
 
 def masked_log_softmax(scores: Tensor, mask: Tensor) -> Tensor:

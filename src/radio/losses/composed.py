@@ -8,7 +8,15 @@ import torch
 from torch import Tensor
 
 from radio import contracts
-from radio.losses.base import Loss, contrasted, masked_log_softmax, prepare
+from radio.losses.base import (
+    Loss,
+    contrasted,
+    loss_of,
+    masked_log_softmax,
+    prepare,
+    relative,
+    weighted_mean,
+)
 from radio.ranges import check
 from radio.schema import InputError
 
@@ -59,6 +67,10 @@ class WeightedSum(Loss):
     def positives_taken(self) -> frozenset[int]:
         return frozenset().union(*(loss.positives_taken for loss in self.losses.values()))
 
+    @property
+    def takes_weights(self) -> bool:
+        return all(loss.takes_weights for loss in self.losses.values())
+
     def weight(self, name: str) -> float:
         """The weight of a loss at the current progress."""
         weight = self.weights[name]
@@ -67,7 +79,9 @@ class WeightedSum(Loss):
             return first + (last - first) * min(1.0, self.progress)
         return weight
 
-    def __call__(self, scores: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
+    def __call__(
+        self, scores: Tensor, targets: Tensor, mask: Tensor, weights: Tensor | None = None
+    ) -> Tensor:
         for loss in self.losses.values():
             loss.progress = self.progress
         # once for all: gradients in bf16 would lose digits as they add up
@@ -76,14 +90,15 @@ class WeightedSum(Loss):
         parts = []
         for name, loss in self.losses.items():
             if weight := self.weight(name):
-                parts.append(weight * contracts.loss(loss, loss(scores, targets, mask), scores))
+                value = loss_of(loss, scores, targets, mask, weights)
+                parts.append(weight * contracts.loss(loss, value, scores))
         return torch.stack(parts).sum() if parts else scores.sum() * 0
 
 
 class NoisyTeacher(Loss):
     """Another loss that trusts the teacher less: smoothed targets, weighted questions.
 
-    Questions are weighted by the teacher's confidence.
+    Questions are weighted by the teacher's confidence, times the weights that they come with.
 
     Smoothed: ``t' = (1 - e) t + e mean(t)``, the mean over the question's candidates (label
     smoothing, Szegedy et al., arXiv 1512.00567, section 7; the order stays, so losses that see the
@@ -123,22 +138,32 @@ class NoisyTeacher(Loss):
     def positives_taken(self) -> frozenset[int]:
         return self.loss.positives_taken
 
-    def __call__(self, scores: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
+    @property
+    def takes_weights(self) -> bool:
+        # with a confidence of its own it asks about one question at a time
+        return self.confidence is not None or self.loss.takes_weights
+
+    def __call__(
+        self, scores: Tensor, targets: Tensor, mask: Tensor, weights: Tensor | None = None
+    ) -> Tensor:
         self.loss.progress = self.progress
         _, targets, mask = prepare(scores, targets, mask)
         mean = targets.sum(1, keepdim=True) / mask.sum(1, keepdim=True).clamp(min=1)
         smooth = torch.where(mask, (1 - self.smoothing) * targets + self.smoothing * mean, targets)
         if self.confidence is None:
-            return contracts.loss(self.loss, self.loss(scores, smooth, mask), scores)
-        weights = self._confidence(targets, mask)
-        used = [i for i, weight in enumerate(weights.tolist()) if weight > 0]
+            value = loss_of(self.loss, scores, smooth, mask, weights)
+            return contracts.loss(self.loss, value, scores)
+        trust = self._confidence(targets, mask)
+        if weights is not None:
+            trust = trust * relative(weights.to(trust.dtype))
+        used = [i for i, weight in enumerate(trust.tolist()) if weight > 0]
         if not used:
             return prepare(scores, targets, mask)[0].sum() * 0
         each = []
         for i in used:
             value = self.loss(scores[i : i + 1], smooth[i : i + 1], mask[i : i + 1])
             each.append(contracts.loss(self.loss, value, scores))
-        return (torch.stack(each) * weights[used]).sum() / weights.sum()
+        return weighted_mean(torch.stack(each), trust[used])
 
     def _confidence(self, targets: Tensor, mask: Tensor) -> Tensor:
         """Weights ``[B]`` in [0, 1]; 0 where fewer than two items are."""

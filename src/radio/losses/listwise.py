@@ -48,7 +48,9 @@ class InfoNCE(Loss):
     def positives_taken(self) -> frozenset[int]:
         return frozenset({self.positives})
 
-    def __call__(self, scores: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
+    def __call__(
+        self, scores: Tensor, targets: Tensor, mask: Tensor, weights: Tensor | None = None
+    ) -> Tensor:
         scores, targets, mask = prepare(scores, targets, mask)
         if not targets.shape[1]:
             return scores.sum()
@@ -57,27 +59,44 @@ class InfoNCE(Loss):
         positive = (filled >= last) & mask
         contrast = (mask & ~positive).any(dim=1, keepdim=True)
         surprise = -masked_log_softmax(scores / self.temperature, mask)
-        loss = mean_per_question(surprise, positive & contrast)
+        loss = mean_per_question(surprise, positive & contrast, weights)
         if self.label_smoothing:
-            everyone = mean_per_question(surprise, mask & contrast)
+            everyone = mean_per_question(surprise, mask & contrast, weights)
             loss = (1 - self.label_smoothing) * loss + self.label_smoothing * everyone
         return loss
 
 
 class _Distribution(Loss):
-    """A distance between the softmax of the teacher and that of the student."""
+    """A distance between the teacher's distribution and the softmax of the student.
 
-    def __init__(self, temperature: float = 1.0, teacher_temperature: float = 1.0) -> None:
+    The teacher's is the softmax of its scores, or with ``teacher_temperature`` None the scores
+    themselves divided by their sum over the group, ``p_i = t_i / sum_j t_j``, for scores that are
+    proportional to probabilities already, as those of a perplexity or of a blend by softmax. Then a
+    group whose targets are all 0 says nothing and does not count.
+    """
+
+    def __init__(self, temperature: float = 1.0, teacher_temperature: float | None = 1.0) -> None:
         check(self, locals())
         self.temperature = temperature
         self.teacher_temperature = teacher_temperature
 
     def _logs(self, scores: Tensor, targets: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Log-probabilities of student and teacher ``[B, G]``, and items that have another."""
+        """Log-probabilities of student and teacher ``[B, G]``, and items that have another.
+
+        The logarithm of a probability that is 0 is a large finite number, which 0 times is 0.
+        """
         scores, targets, mask = prepare(scores, targets, mask)
         student = masked_log_softmax(scores / self.temperature, mask)
-        teacher = masked_log_softmax(targets / self.teacher_temperature, mask)
-        return student, teacher, mask & (mask.sum(dim=1, keepdim=True) > 1)
+        valid = mask & (mask.sum(dim=1, keepdim=True) > 1)
+        if self.teacher_temperature is not None:
+            return student, masked_log_softmax(targets / self.teacher_temperature, mask), valid
+        # teacher scores may be below 0 by rounding
+        targets = targets.clamp(min=0)
+        total = targets.sum(1, keepdim=True)
+        share = targets / total.clamp(min=torch.finfo(targets.dtype).tiny)
+        lowest = torch.full_like(share, math.log(torch.finfo(share.dtype).tiny))
+        logs = torch.where(share > 0, share.log(), 2 * lowest)
+        return student, torch.where(mask, logs, torch.zeros_like(logs)), valid & (total > 0)
 
 
 class ListNet(_Distribution):
@@ -90,12 +109,15 @@ class ListNet(_Distribution):
     Args:
         temperature: T_s > 0 of the student.
         teacher_temperature: T_t > 0 of the teacher; targets lie in [0, 1], so 1 is almost flat and
-            0.1 is peaked.
+            0.1 is peaked. None takes the targets themselves, divided by their sum; a list of which
+            all are 0 does not count then.
     """
 
-    def __call__(self, scores: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
+    def __call__(
+        self, scores: Tensor, targets: Tensor, mask: Tensor, weights: Tensor | None = None
+    ) -> Tensor:
         student, teacher, valid = self._logs(scores, targets, mask)
-        return sum_per_question(-teacher.exp() * student, valid)
+        return sum_per_question(-teacher.exp() * student, valid, weights)
 
 
 class KLDivergence(_Distribution):
@@ -108,14 +130,16 @@ class KLDivergence(_Distribution):
 
     Args:
         temperature: T_s > 0 of the student's softmax.
-        teacher_temperature: T_t > 0 of the teacher's softmax.
+        teacher_temperature: T_t > 0 of the teacher's softmax; None takes the targets themselves,
+            divided by their sum (with ``forward`` alone); a list of which all are 0 does not count
+            then.
         direction: ``forward`` is KL(teacher || student), ``reverse`` KL(student || teacher).
     """
 
     def __init__(
         self,
         temperature: float = 1.0,
-        teacher_temperature: float = 1.0,
+        teacher_temperature: float | None = 1.0,
         direction: Literal["forward", "reverse"] = "forward",
     ) -> None:
         super().__init__(temperature, teacher_temperature)
@@ -124,11 +148,18 @@ class KLDivergence(_Distribution):
             raise InputError(
                 f"KLDivergence: direction: found {direction!r}, expected 'forward' or 'reverse'"
             )
+        if direction == "reverse" and teacher_temperature is None:
+            raise InputError(
+                "KLDivergence: teacher_temperature: found null with direction 'reverse', which is "
+                "infinite where a target is 0; expected a number, or direction 'forward'"
+            )
 
-    def __call__(self, scores: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
+    def __call__(
+        self, scores: Tensor, targets: Tensor, mask: Tensor, weights: Tensor | None = None
+    ) -> Tensor:
         student, teacher, valid = self._logs(scores, targets, mask)
         first, second = (teacher, student) if self.direction == "forward" else (student, teacher)
-        return sum_per_question(first.exp() * (first - second), valid)
+        return sum_per_question(first.exp() * (first - second), valid, weights)
 
 
 class JensenShannon(_Distribution):
@@ -139,14 +170,17 @@ class JensenShannon(_Distribution):
 
     Args:
         temperature: T_s > 0 of the student's softmax.
-        teacher_temperature: T_t > 0 of the teacher's softmax.
+        teacher_temperature: T_t > 0 of the teacher's softmax; None takes the targets themselves,
+            divided by their sum; a list of which all are 0 does not count then.
     """
 
-    def __call__(self, scores: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
+    def __call__(
+        self, scores: Tensor, targets: Tensor, mask: Tensor, weights: Tensor | None = None
+    ) -> Tensor:
         student, teacher, valid = self._logs(scores, targets, mask)
         middle = torch.logaddexp(student, teacher) - math.log(2)
         apart = teacher.exp() * (teacher - middle) + student.exp() * (student - middle)
-        return 0.5 * sum_per_question(apart, valid)
+        return 0.5 * sum_per_question(apart, valid, weights)
 
 
 class ListMLE(Loss):
@@ -158,14 +192,15 @@ class ListMLE(Loss):
     arbitrary order among them is learned. A question in which all items tie does not count.
     """
 
-    def __call__(self, scores: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
+    def __call__(
+        self, scores: Tensor, targets: Tensor, mask: Tensor, weights: Tensor | None = None
+    ) -> Tensor:
         scores, targets, mask = prepare(scores, targets, mask)
         valid = contrasted(targets, mask)
-        return sum_per_question(
-            _surprise(scores, targets, mask) * self._weights(targets, valid), valid
-        )
+        surprise = _surprise(scores, targets, mask)
+        return sum_per_question(surprise * self._by_place(targets, valid), valid, weights)
 
-    def _weights(self, targets: Tensor, valid: Tensor) -> Tensor:
+    def _by_place(self, targets: Tensor, valid: Tensor) -> Tensor:
         return torch.ones_like(targets)
 
 
@@ -177,7 +212,7 @@ class PListMLE(ListMLE):
     list. Items with equal targets share the mean of the weights of their positions.
     """
 
-    def _weights(self, targets: Tensor, valid: Tensor) -> Tensor:
+    def _by_place(self, targets: Tensor, valid: Tensor) -> Tensor:
         length = targets.shape[1]
         place = torch.arange(1, length + 1, device=targets.device, dtype=targets.dtype)
         n = valid.sum(1, keepdim=True)

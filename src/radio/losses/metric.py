@@ -70,7 +70,9 @@ class LambdaLoss(Loss):
                 f"LambdaLoss: weighting: found {weighting!r}, expected one of {get_args(Weighting)}"
             )
 
-    def __call__(self, scores: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
+    def __call__(
+        self, scores: Tensor, targets: Tensor, mask: Tensor, weights: Tensor | None = None
+    ) -> Tensor:
         scores, targets, mask = prepare(scores, targets, mask)
         wrong = softplus(-self.sigma * gaps(scores)) / torch.log(
             torch.full_like(scores[:1, :1, None], 2.0)
@@ -84,7 +86,7 @@ class LambdaLoss(Loss):
             tied = ((scores[:, :, None] == scores[:, None, :]) & both(mask)).sum(2)
             inside = place - tied / 2 <= self.k
             valid = valid & (inside[:, :, None] | inside[:, None, :])
-        return sum_per_question(self._weights(targets, mask, place) * wrong, valid)
+        return sum_per_question(self._weights(targets, mask, place) * wrong, valid, weights)
 
     def _weights(self, targets: Tensor, mask: Tensor, place: Tensor) -> Tensor:
         gains, ideal = gain_and_ideal(targets, mask, self.k)
@@ -117,13 +119,16 @@ class ApproxNDCG(Loss):
         check(self, locals())
         self.temperature = temperature
 
-    def __call__(self, scores: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
+    def __call__(
+        self, scores: Tensor, targets: Tensor, mask: Tensor, weights: Tensor | None = None
+    ) -> Tensor:
         scores, targets, mask = prepare(scores, targets, mask)
         gains, ideal = gain_and_ideal(targets, mask)
         dcg = (gains / torch.log2(1 + soft_ranks(scores, mask, self.temperature))).sum(
             1, keepdim=True
         )
-        return sum_per_question(1 - dcg / ideal, contrasted(targets, mask).any(1, keepdim=True))
+        counts = contrasted(targets, mask).any(1, keepdim=True)
+        return sum_per_question(1 - dcg / ideal, counts, weights)
 
 
 class NeuralNDCG(Loss):
@@ -146,7 +151,9 @@ class NeuralNDCG(Loss):
         self.temperature = temperature
         self.iterations = iterations
 
-    def __call__(self, scores: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
+    def __call__(
+        self, scores: Tensor, targets: Tensor, mask: Tensor, weights: Tensor | None = None
+    ) -> Tensor:
         scores, targets, mask = prepare(scores, targets, mask)
         gains, ideal = gain_and_ideal(targets, mask)
         place = torch.arange(1, scores.shape[1] + 1, device=scores.device, dtype=scores.dtype)
@@ -161,7 +168,8 @@ class NeuralNDCG(Loss):
             logs = logs - torch.where(mask[:, None, :], logs.logsumexp(1, keepdim=True), 0.0)
         moved = (torch.where(pairs, logs.exp(), torch.zeros_like(logs)) * gains[:, None, :]).sum(2)
         dcg = (moved / torch.log2(1 + place)).sum(1, keepdim=True)
-        return sum_per_question(1 - dcg / ideal, contrasted(targets, mask).any(1, keepdim=True))
+        counts = contrasted(targets, mask).any(1, keepdim=True)
+        return sum_per_question(1 - dcg / ideal, counts, weights)
 
 
 class ADRMSE(Loss):
@@ -180,11 +188,13 @@ class ADRMSE(Loss):
         check(self, locals())
         self.temperature = temperature
 
-    def __call__(self, scores: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
+    def __call__(
+        self, scores: Tensor, targets: Tensor, mask: Tensor, weights: Tensor | None = None
+    ) -> Tensor:
         scores, targets, mask = prepare(scores, targets, mask)
         wanted = ranks(targets, mask)
         error = (wanted - soft_ranks(scores, mask, self.temperature)).square() / torch.log2(
             1 + wanted
         )
         valid = contrasted(targets, mask)
-        return sum_per_question(error / valid.sum(1, keepdim=True).clamp(min=1), valid)
+        return sum_per_question(error / valid.sum(1, keepdim=True).clamp(min=1), valid, weights)

@@ -36,15 +36,17 @@ class RankNet(Loss):
         check(self, locals())
         self.teacher_temperature = teacher_temperature
 
-    def __call__(self, scores: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
+    def __call__(
+        self, scores: Tensor, targets: Tensor, mask: Tensor, weights: Tensor | None = None
+    ) -> Tensor:
         scores, targets, mask = prepare(scores, targets, mask)
         wrong = softplus(-gaps(scores))
         if self.teacher_temperature is None:
-            return mean_per_question(wrong, ordered(targets, mask))
+            return mean_per_question(wrong, ordered(targets, mask), weights)
         # every pair stands here twice, as (i, j) with P_ij and as (j, i) with 1 - P_ij; the mean of
         # the doubled list is half of the cross-entropy
         probability = torch.sigmoid(gaps(targets) / self.teacher_temperature)
-        return 2 * mean_per_question(probability * wrong, both(mask))
+        return 2 * mean_per_question(probability * wrong, both(mask), weights)
 
 
 class MarginMSE(Loss):
@@ -67,13 +69,16 @@ class MarginMSE(Loss):
         if pairs not in ("all", "best"):
             raise InputError(f"MarginMSE: pairs: found {pairs!r}, expected 'all' or 'best'")
 
-    def __call__(self, scores: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
+    def __call__(
+        self, scores: Tensor, targets: Tensor, mask: Tensor, weights: Tensor | None = None
+    ) -> Tensor:
         scores, targets, mask = prepare(scores, targets, mask)
         pairs = ordered(targets, mask)
         if self.pairs == "best":
             # nothing stands above the best
             pairs = pairs & ~pairs.any(dim=1)[:, :, None]
-        return mean_per_question((gaps(scores) - self.scale * gaps(targets)).square(), pairs)
+        apart = gaps(scores) - self.scale * gaps(targets)
+        return mean_per_question(apart.square(), pairs, weights)
 
 
 class PairwiseHinge(Loss):
@@ -92,10 +97,12 @@ class PairwiseHinge(Loss):
         self.margin = margin
         self.threshold = threshold
 
-    def __call__(self, scores: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
+    def __call__(
+        self, scores: Tensor, targets: Tensor, mask: Tensor, weights: Tensor | None = None
+    ) -> Tensor:
         scores, targets, mask = prepare(scores, targets, mask)
         pairs = ordered(targets, mask) & (gaps(targets) > self.threshold)
-        return mean_per_question(relu(self.margin - gaps(scores)), pairs)
+        return mean_per_question(relu(self.margin - gaps(scores)), pairs, weights)
 
 
 class PairwiseLogistic(Loss):
@@ -119,12 +126,15 @@ class PairwiseLogistic(Loss):
         self.threshold = threshold
         self.weighted = weighted
 
-    def __call__(self, scores: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
+    def __call__(
+        self, scores: Tensor, targets: Tensor, mask: Tensor, weights: Tensor | None = None
+    ) -> Tensor:
         scores, targets, mask = prepare(scores, targets, mask)
         gap = gaps(targets)
         pairs = ordered(targets, mask) & (gap > self.threshold)
-        weights = torch.where(
+        sure = torch.where(
             pairs, gap if self.weighted else torch.ones_like(gap), torch.zeros_like(gap)
         )
-        total = weights.sum((1, 2), keepdim=True).clamp(min=torch.finfo(gap.dtype).tiny)
-        return sum_per_question(weights / total * softplus(-gaps(scores) / self.temperature), pairs)
+        total = sure.sum((1, 2), keepdim=True).clamp(min=torch.finfo(gap.dtype).tiny)
+        wrong = softplus(-gaps(scores) / self.temperature)
+        return sum_per_question(sure / total * wrong, pairs, weights)

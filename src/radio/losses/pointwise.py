@@ -19,10 +19,12 @@ class BinaryCrossEntropy(Loss):
 
     shift_invariant = False
 
-    def __call__(self, scores: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
+    def __call__(
+        self, scores: Tensor, targets: Tensor, mask: Tensor, weights: Tensor | None = None
+    ) -> Tensor:
         scores, targets, mask = prepare(scores, targets, mask)
         return mean_per_question(
-            binary_cross_entropy_with_logits(scores, targets, reduction="none"), mask
+            binary_cross_entropy_with_logits(scores, targets, reduction="none"), mask, weights
         )
 
 
@@ -37,9 +39,11 @@ class MeanSquaredError(Loss):
 
     shift_invariant = False
 
-    def __call__(self, scores: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
+    def __call__(
+        self, scores: Tensor, targets: Tensor, mask: Tensor, weights: Tensor | None = None
+    ) -> Tensor:
         scores, targets, mask = prepare(scores, targets, mask)
-        return mean_per_question((scores - targets).square(), mask)
+        return mean_per_question((scores - targets).square(), mask, weights)
 
 
 class Huber(Loss):
@@ -58,8 +62,10 @@ class Huber(Loss):
         check(self, locals())
         self.delta = delta
 
-    def __call__(self, scores: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
+    def __call__(
+        self, scores: Tensor, targets: Tensor, mask: Tensor, weights: Tensor | None = None
+    ) -> Tensor:
         scores, targets, mask = prepare(scores, targets, mask)
         return mean_per_question(
-            huber_loss(scores, targets, reduction="none", delta=self.delta), mask
+            huber_loss(scores, targets, reduction="none", delta=self.delta), mask, weights
         )

@@ -14,6 +14,7 @@ from zlib import crc32
 
 import lightning as L
 import torch
+from lightning.pytorch.utilities import rank_zero_warn
 from lightning.pytorch.utilities.seed import isolate_rng
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
@@ -22,6 +23,7 @@ from radio import contracts
 from radio.batching import scatter
 from radio.cache import Cache
 from radio.losses import InfoNCE, Loss
+from radio.losses.base import loss_of
 from radio.metrics.mean import mean_over_questions
 from radio.models.exported import exported_class
 from radio.models.files import resolve_model
@@ -107,6 +109,8 @@ class Reranker(L.LightningModule):
         subclass's ``build`` sets it."""
         self._new_weights: list[str] = []
         """Names of the weights that the model lacks; ``build`` draws them at random and sets it."""
+        self._weightless = False
+        """Whether it was said that a batch weighs nothing."""
         self._random: list[str] = []
         """Those of them that no training and no checkpoint has touched since."""
         self._untrained: list[Any] = []
@@ -236,10 +240,21 @@ class Reranker(L.LightningModule):
         )
         with stopping_together(self.device):
             scores = self(batch)
-            loss = contracts.loss(self.loss, self.loss(scores, batch.teacher, batch.mask), scores)
+            value = loss_of(self.loss, scores, batch.teacher, batch.mask, batch.weights)
+            loss = contracts.loss(self.loss, value, scores)
+            self._warn_of_weights(batch)
             finite.check_loss(self, batch, loss, scores)
         self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.question_ids))
         return {"loss": loss, "scores": scores.detach()}
+
+    def _warn_of_weights(self, batch: GroupBatch) -> None:
+        """Say once that a batch teaches nothing, since all its questions weigh 0."""
+        if batch.weights is not None and not self._weightless and not batch.weights.any():
+            self._weightless = True
+            rank_zero_warn(
+                "train: all questions of a batch weigh 0, it teaches nothing; larger batches "
+                "(data.init_args.batch_size) or another confidence help"
+            )
 
     def on_validation_epoch_start(self) -> None:
         # made anew: a change of the weights' type must not reach it

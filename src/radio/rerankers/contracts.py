@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from radio.batching import weights_of
+from radio.contracts import described, refuse
 from radio.schema import Group, GroupBatch
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-from radio.contracts import described, refuse
 
 
 def check_network(reranker: object, found: object) -> nn.Module:
@@ -74,6 +75,14 @@ def check_batch(reranker: object, groups: Sequence[Group], found: object) -> Gro
             "collate",
             "other teacher scores than the groups have",
             "theirs, in the places of the mask",
+        )
+    weights, expected = found.weights, weights_of(groups)
+    if expected is not None and (weights is None or not torch.equal(weights.cpu(), expected)):
+        refuse(
+            reranker,
+            "collate",
+            f"weights {described(weights)}",
+            "those of the groups (radio.batching.group_batch takes them over)",
         )
     return found
 

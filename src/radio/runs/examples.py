@@ -21,11 +21,13 @@ def examples_of(trainer: L.Trainer) -> Mapping[str, Sequence[Example]]:
 
 
 def data_fingerprint(examples: Sequence[Example]) -> dict[str, Any]:
-    """What a run is trained on: the number of questions, and a digest of them, their candidates and
-    teacher scores."""
+    """What a run is trained on: the number of questions, and a digest of them, their candidates,
+    teacher scores and weights."""
     digest = hashlib.sha256()
     for example in examples:
         teacher = sorted((example.teacher or {}).items())
         line = json.dumps([example.question.id, example.question.question, teacher])
+        if example.weight != 1:
+            line += json.dumps(example.weight)
         digest.update(line.encode())
     return {"questions": len(examples), "digest": digest.hexdigest()}

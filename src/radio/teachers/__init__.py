@@ -1,15 +1,20 @@
-"""Teachers: one score in [0, 1] for each candidate, from which the reranker learns."""
+"""Teachers: one score in [0, 1] for each candidate, from which the reranker learns, and how far
+each is trusted."""
 
 from radio.teachers.base import (
     Lesson,
     Teacher,
+    check_needs,
     checked_scores,
-    min_max,
     needs,
     teacher_key,
 )
+from radio.teachers.citations import Cited
 from radio.teachers.combined import Blend, Gated
+from radio.teachers.confidence import Agreement, Confidence, Entropy, Gain, Margin
+from radio.teachers.coverage import Coverage
 from radio.teachers.listwise import Listwise
+from radio.teachers.normalising import min_max
 from radio.teachers.outcomes import AnswerFlip, DownstreamMetric
 from radio.teachers.rerankers import RerankerTeacher
 from radio.teachers.similarity import RationaleSimilarity, RetrievalScore
@@ -17,19 +22,27 @@ from radio.teachers.supervised import AnswerMatch, GoldPassages
 from radio.teachers.utility import Utility
 
 __all__ = [
+    "Agreement",
     "AnswerFlip",
     "AnswerMatch",
     "Blend",
+    "Cited",
+    "Confidence",
+    "Coverage",
     "DownstreamMetric",
+    "Entropy",
+    "Gain",
     "Gated",
     "GoldPassages",
     "Lesson",
     "Listwise",
+    "Margin",
     "RationaleSimilarity",
     "RerankerTeacher",
     "RetrievalScore",
     "Teacher",
     "Utility",
+    "check_needs",
     "checked_scores",
     "min_max",
     "needs",

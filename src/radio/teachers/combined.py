@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from operator import mul
+from typing import Any, get_args
 
 from radio import contracts
 from radio.cache import Cache
 from radio.ranges import check
-from radio.schema import Question, Rationale, RetrievedPassage
-from radio.teachers.base import Lesson, Teacher, checked_scores, min_max
+from radio.schema import InputError, Question, Rationale, RetrievedPassage
+from radio.teachers.base import Lesson, Teacher, checked_scores
+from radio.teachers.normalising import Normalisation, normaliser, rescaled
 from radio.teachers.similarity import RationaleSimilarity, RetrievalScore
 from radio.teachers.supervised import AnswerMatch
 
@@ -87,53 +91,152 @@ class Gated(OfTeachers):
 
 
 class Blend(OfTeachers):
-    """The published teacher: ``weight * rationale + (1 - weight) * retrieval``, both min-max
-    normalised.
+    """A weighted sum of teachers, each normalised over the candidates of a question.
+
+    ``sum_k w_k normalise(s_k)``, the weights divided by their sum. The default is the published
+    teacher (arXiv 2412.08519, section 3): rationale and retrieval score, half and half, min-max.
+    Higher is better. The parts may use any scale:
+
+    - ``min_max``: from 0 for the worst to 1 for the best of each teacher (published);
+    - ``z_score``: distances from the mean, in standard deviations;
+    - ``rank``: from 1 for the first to 0 for the last, whatever the distances;
+    - ``reciprocal_rank``: ``1 / (k + rank)``, reciprocal rank fusion (Cormack et al., SIGIR 2009);
+    - ``softmax``: a distribution, ``exp(s / temperature)`` of the scores as the teacher gives them;
+    - ``entropy``: a distribution whose entropy is the same share of the largest for all teachers
+      and questions, so that none is flat where another is peaked.
+
+    Sums of ``z_score`` leave [0, 1] and those of ``reciprocal_rank`` lie within a few thousandths
+    of it: they are min-max scaled at the end. Those of ``softmax`` and ``entropy`` are mixtures of
+    distributions and sum to 1: with a loss on distributions take ``teacher_temperature: null``.
 
     Args:
-        rationale: the first teacher.
-        retrieval: the second teacher.
-        weight: share of the first, in [0, 1].
+        teachers: what is blended; None is rationale similarity with bge-m3 and retrieval score.
+        weights: one for each teacher, 0 or more; None weighs them equally. A number alone is the
+            share of the first of two teachers, in [0, 1], and the second has the rest: for sweeps.
+        normalise: see above.
+        temperature: T > 0 of ``softmax``; None is 0.1.
+        entropy: of ``entropy``, a share of the largest, between 0 and 1; None is 0.5.
+        k: of ``reciprocal_rank``; None is the published 60.
+
+    Raises:
+        InputError: no teacher; weights of another number of teachers, or all 0; a setting of a
+            normalisation that is not the one in use.
     """
 
     identity = "Blend"
 
     def __init__(
         self,
-        rationale: Teacher | None = None,
-        retrieval: Teacher | None = None,
-        weight: float = 0.5,
+        teachers: list[Teacher] | None = None,
+        weights: float | list[float] | None = None,
+        normalise: Normalisation = "min_max",
+        temperature: float | None = None,
+        entropy: float | None = None,
+        k: float | None = None,
     ) -> None:
         check(self, locals())
-        self.rationale = rationale or RationaleSimilarity()
-        self.retrieval = retrieval or RetrievalScore()
-        self.weight = weight
-        self.needs_rationale = self.rationale.needs_rationale or self.retrieval.needs_rationale
+        if teachers is not None and not teachers:
+            raise InputError("Blend: teachers: found none, expected at least one")
+        self.teachers = teachers or [RationaleSimilarity(), RetrievalScore()]
+        self.weights = _shares(weights, len(self.teachers))
+        self.normalise = normalise
+        self.needs_rationale = any(part.needs_rationale for part in self.teachers)
+        given = {"temperature": temperature, "entropy": entropy, "k": k}
+        self._setting = _setting_of(normalise, given)
+        self._normalised = normaliser(normalise, self._setting)
+
+    def depends_on(self) -> dict[str, Any]:
+        found = super().depends_on()
+        if self.normalise != "min_max":
+            return found | {"setting": self._setting}
+        if len(self.teachers) != 2:
+            return found
+        # under these names two teachers were blended before there could be more: what was paid for
+        # is found
+        for name in ("teachers", "weights", "normalise"):
+            del found[name]
+        first, second = self.teachers
+        return found | {"rationale": first, "retrieval": second, "weight": self.weights[0]}
 
     @property
     def _parts(self) -> list[Teacher]:
-        return [self.rationale, self.retrieval]
+        return self.teachers
 
     def score(
         self, question: Question, rationale: Rationale | None, passages: Sequence[RetrievedPassage]
     ) -> list[float]:
         lesson = Lesson(question, rationale, passages)
-        first = _one(self.rationale, lesson, unit=False)
-        second = _one(self.retrieval, lesson, unit=False)
-        return self._blended(first, second)
+        return self._blended([_one(part, lesson, unit=False) for part in self.teachers])
 
     def score_all(self, work: Sequence[Lesson], cache: Cache) -> Iterator[list[float]]:
         # parts may use any scale: they are normalised
-        firsts = checked_scores(self.rationale, work, cache, unit=False)
-        seconds = checked_scores(self.retrieval, work, cache, unit=False)
-        for first, second in zip(firsts, seconds, strict=True):
-            yield self._blended(first, second)
+        scored = [checked_scores(part, work, cache, unit=False) for part in self.teachers]
+        for scores in zip(*scored, strict=True):
+            yield self._blended(scores)
 
-    def _blended(self, first: Sequence[float], second: Sequence[float]) -> list[float]:
+    def _blended(self, scores: Sequence[Sequence[float]]) -> list[float]:
+        """The sum for each candidate, of the scores by each teacher."""
+        columns = [self._normalised(part) for part in scores]
         blended = []
-        for one, other in zip(min_max(first), min_max(second), strict=True):
-            blended.append(self.weight * one + (1 - self.weight) * other)
-        return blended
+        for values in zip(*columns, strict=True):
+            blended.append(math.fsum(map(mul, self.weights, values)))
+        return rescaled(blended) if self.normalise in ("z_score", "reciprocal_rank") else blended
+
+
+SETTINGS: dict[str, tuple[str, float]] = {
+    "softmax": ("temperature", 0.1),
+    "entropy": ("entropy", 0.5),
+    "reciprocal_rank": ("k", 60.0),
+}
+"""The setting of a normalisation, and its value where none is given."""
+
+
+def _setting_of(normalise: Normalisation, given: Mapping[str, float | None]) -> float:
+    """The setting of a normalisation; 0 where it has none."""
+    if normalise not in get_args(Normalisation):
+        raise InputError(
+            f"Blend: normalise: found {normalise!r}, expected one of "
+            f"{', '.join(get_args(Normalisation))}"
+        )
+    name, default = SETTINGS.get(normalise, ("", 0.0))
+    for other, value in given.items():
+        if other != name and value is not None:
+            users = [user for user, (setting, _) in SETTINGS.items() if setting == other]
+            raise InputError(
+                f"Blend: {other}: found {value} with normalise {normalise!r}, which takes none; "
+                f"leave it out (null), or write normalise: {users[0]}"
+            )
+    value = given.get(name)
+    return default if value is None else float(value)
+
+
+def _shares(weights: float | list[float] | None, count: int) -> list[float]:
+    """The share of each of so many teachers; they sum to 1."""
+    if weights is None:
+        return [1 / count] * count
+    if not isinstance(weights, list | tuple):
+        if count != 2:
+            raise InputError(
+                f"Blend: weights: found {weights} for {count} teachers, expected a list of {count} "
+                "numbers: a number alone is the share of the first of two"
+            )
+        if weights > 1:
+            raise InputError(
+                f"Blend: weights: found {weights}, expected the share of the first teacher, "
+                "between 0 and 1, or a list of 2 numbers"
+            )
+        return [float(weights), 1 - float(weights)]
+    if len(weights) != count:
+        raise InputError(
+            f"Blend: weights: found {len(weights)} of them for {count} teachers, expected one for "
+            "each"
+        )
+    total = math.fsum(weights)
+    if not total:
+        raise InputError("Blend: weights: found 0 for every teacher, expected one to learn from")
+    shares = [weight / total for weight in weights]
+    # of two, the first says all: as with a number alone
+    return _shares(shares[0], 2) if count == 2 else shares
 
 
 def _one(teacher: Teacher, lesson: Lesson, *, unit: bool = True) -> list[float]:

@@ -16,7 +16,8 @@ from radio.rerankers import Reranker, exports, random_weights
 from radio.rerankers.contracts import check_batch
 from radio.rerankers.opening import opened
 from radio.schema import Group, InputError, Passage, Question, Rationale, RetrievedPassage
-from radio.teachers.base import Lesson, Teacher, min_max
+from radio.teachers.base import Lesson, Teacher
+from radio.teachers.normalising import min_max
 from radio.teachers.templates import TextTemplate
 
 KIND = "reranker score"

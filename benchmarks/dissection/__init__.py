@@ -1,0 +1,1 @@
+"""What the rationale adds, teacher by teacher: the figures of docs/teachers.md."""

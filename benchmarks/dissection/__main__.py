@@ -1,0 +1,61 @@
+"""What the rationale adds: ``python -m benchmarks.dissection``.
+
+Natural Questions of ``../shared/data``: how each teacher orders the candidates of the first
+training questions that have a rationale (``radio teachers report``), and what a reranker learns
+from each of them, with three seeds (``radio fit``), measured on 200 dev questions. Two generators
+read: Qwen2.5-Coder-0.5B-Instruct and an extractive reader; one that a teacher has asked is no judge
+of it, and marked as such. Rationales that belong to other questions show what losses and weightings
+bear.
+
+Each step prints its ``radio`` command and is kept in ``runs/dissection``: it may be killed at any
+time, and goes on where it was. ``--steps`` does some of them. The tables go into docs/teachers.md.
+
+The language model is ``runs/models/qwen2.5-coder-0.5b-instruct`` (``../shared/tools/get-models``).
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from benchmarks.dissection.runs import report
+from benchmarks.dissection.settings import LANGUAGE_MODEL, READER
+from benchmarks.dissection.tables import student_tables, swapped_table, teacher_tables
+from benchmarks.results.settings import DATA, ROOT
+from radio.lines import atomic_write
+
+PAGE = ROOT / "docs" / "teachers.md"
+MARK = "<!-- {} {} by benchmarks.dissection -->"
+STEPS = ("teachers", "students", "swapped")
+
+
+def write(step: str, lines: list[str]) -> None:
+    """Print lines, and put them between the two marks of this step."""
+    print("\n" + "\n".join(lines), flush=True)
+    begin, end = MARK.format(step, "begins"), MARK.format(step, "ends")
+    before, rest = PAGE.read_text(encoding="utf-8").split(begin)
+    after = rest.split(end)[1]
+    with atomic_write(PAGE) as file:
+        file.write("\n".join([before + begin, "", *lines, "", end + after]))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--questions", type=int, default=150, help="training questions")
+    parser.add_argument("--steps", nargs="*", choices=STEPS, default=list(STEPS))
+    options = parser.parse_args()
+    for path in (DATA, READER, LANGUAGE_MODEL):
+        if not path.is_dir():
+            raise SystemExit(f"{path} is not there: the dissection needs it")
+    if "teachers" in options.steps:
+        report(options.questions)
+        write("teachers", teacher_tables(options.questions))
+    if "students" in options.steps:
+        write("students", student_tables(options.questions))
+    if "swapped" in options.steps:
+        write("swapped", swapped_table(options.questions))
+
+
+if __name__ == "__main__":
+    main()

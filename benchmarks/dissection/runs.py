@@ -1,0 +1,166 @@
+"""The runs: one report on all teachers, one training for each of them and each seed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from benchmarks.dissection.settings import (
+    DEV_QUESTIONS,
+    DISTRIBUTIONS,
+    EXTRACTIVE,
+    LOSSES,
+    PUBLISHED,
+    QWEN,
+    TEACHERS,
+    WEIGHTINGS,
+    WORK,
+    Spec,
+    generator,
+    part,
+)
+from benchmarks.results.fits import MADE_OF, made_of
+from benchmarks.results.settings import DATA
+from benchmarks.runs import radio
+from radio.lines import atomic_write, read_rows, write_jsonl
+
+
+def place(count: int) -> Path:
+    """Where the runs on so many questions lie; all of them share a cache."""
+    return WORK / str(count)
+
+
+def prepare_data(count: int) -> Path:
+    """A folder with the first training questions that have a rationale, and the first dev
+    questions; there are no test questions in it."""
+    folder = place(count) / "data"
+    have = {row["id"] for _, row in read_rows(DATA / "rationales/nq/train.jsonl")}
+    train = [row for _, row in read_rows(DATA / "dataset/nq/train.jsonl") if row["id"] in have]
+    dev = [row for _, row in read_rows(DATA / "dataset/nq/dev.jsonl")]
+    write_jsonl(folder / "dataset/nq/train.jsonl", train[:count])
+    write_jsonl(folder / "dataset/nq/dev.jsonl", dev[:DEV_QUESTIONS])
+    for name in ("candidates/nq", "rationales/nq", "corpus"):
+        link = folder / name
+        link.parent.mkdir(parents=True, exist_ok=True)
+        if not link.exists():
+            link.symlink_to((DATA / name).resolve())
+    return folder
+
+
+def swapped(count: int, share: int) -> Path:
+    """A file of the rationales in which a share of the questions, in percent, have that of
+    another one: each of them the next one's."""
+    ids = [row["id"] for _, row in read_rows(prepare_data(count) / "dataset/nq/train.jsonl")]
+    rows = {row["id"]: row for _, row in read_rows(DATA / "rationales/nq/train.jsonl")}
+    moved = ids[: round(share / 100 * len(ids))]
+    texts = {question: rows[question]["rationale"] for question in ids}
+    for number, question in enumerate(moved):
+        texts[question] = rows[moved[(number + 1) % len(moved)]]["rationale"]
+    path = place(count) / "swapped" / f"{share}.jsonl"
+    write_jsonl(path, [{**rows[question], "rationale": text} for question, text in texts.items()])
+    return path
+
+
+def overlay(folder: Path, name: str, tree: dict[str, Any]) -> Path:
+    path = folder / f"{name}.yaml"
+    with atomic_write(path) as file:
+        yaml.safe_dump(tree, file, sort_keys=False)
+    return path
+
+
+def overlays(count: int) -> dict[str, Path]:
+    """A config file for each teacher, by name."""
+    folder = place(count) / "teachers"
+    found = {}
+    for name, spec in TEACHERS.items():
+        tree: dict[str, Any] = {"data": {"init_args": {"teacher": spec}}}
+        if name in DISTRIBUTIONS:
+            tree["model"] = {"init_args": {"loss": part("ListNet", teacher_temperature=None)}}
+        found[name] = overlay(folder, name, tree)
+    return found
+
+
+def judges(top_k: dict[str, list[int]]) -> dict[str, Any]:
+    """Callbacks: the rankings' figures, and the generators that read so many passages."""
+    callbacks: list[Spec] = [part("RankEvaluation")]
+    for name, depths in top_k.items():
+        loop = part("GeneratorInTheLoop", name=name, generator=generator(name), top_k=depths)
+        callbacks.append(loop)
+    return {"trainer": {"callbacks": callbacks}}
+
+
+def common(count: int, name: str) -> list[str]:
+    """Arguments of all runs. One epoch of a few questions is a few steps: there are ten, of the
+    question side alone, which embeds no passage twice."""
+    root = place(count)
+    return [
+        *("--config", "recipes/cpu_question_side.yaml"),
+        *("--data", "NaturalQuestionsDataModule", "--data.init_args.path", str(root / "data")),
+        *("--data.init_args.cache_dir", str(WORK / "cache"), "--name", name),
+        *("--trainer.default_root_dir", str(root), "--trainer.accelerator", "cpu"),
+        *("--trainer.max_epochs", "10", "--trainer.check_val_every_n_epoch", "10"),
+        *("--trainer.num_sanity_val_steps", "0", "--trainer.enable_progress_bar", "false"),
+        *("--trainer.enable_model_summary", "false", "--trainer.log_every_n_steps", "5"),
+    ]
+
+
+def report(count: int) -> dict[str, Any]:
+    """How each teacher orders the candidates of the questions that it teaches, and what the
+    generators make of its order. Nothing has been trained yet: no teacher has seen them before."""
+    prepare_data(count)
+    folder = place(count) / "report"
+    files = overlays(count)
+    both = overlay(place(count), "report", judges({EXTRACTIVE: [1], QWEN: [1]}))
+    radio(
+        "teachers",
+        "report",
+        *common(count, "report"),
+        *("--config", str(both), "--config", str(files[PUBLISHED]), "--split", "train"),
+        *("--teachers", json.dumps([str(path) for path in files.values()])),
+        *("--curve", "q_a_r,likelihood", "--top_k", "1", "--output", str(folder)),
+    )
+    document: dict[str, Any] = json.loads((folder / "teachers.json").read_text(encoding="utf-8"))
+    return document
+
+
+def student(count: int, teacher: str, seed: int) -> Path:
+    """The folder of a run that a teacher has taught; trained if it is not there."""
+    read = overlay(place(count), "judges", judges({EXTRACTIVE: [1, 3], QWEN: [1]}))
+    more = ["--config", str(read), "--config", str(overlays(count)[teacher])]
+    return _fit(count, f"{teacher}-{seed}", seed, more)
+
+
+def misled(count: int, loss: str, weighting: str, share: int, seed: int) -> Path:
+    """The folder of a run whose rationales are partly swapped."""
+    read = overlay(place(count), "judge", judges({EXTRACTIVE: [1, 3]}))
+    data: dict[str, Any] = {"teacher": TEACHERS[PUBLISHED]}
+    data["rationales"] = part("Recorded", paths=str(swapped(count, share)))
+    if WEIGHTINGS[weighting] is not None:
+        data["confidence"] = WEIGHTINGS[weighting]
+    name = f"swapped-{loss}-{weighting}-{share}"
+    tree = {"model": {"init_args": {"loss": LOSSES[loss]}}, "data": {"init_args": data}}
+    path = overlay(place(count) / "swapped", name, tree)
+    more = ["--config", str(read), "--config", str(path)]
+    return _fit(count, f"{name}-{seed}", seed, more)
+
+
+def _fit(count: int, name: str, seed: int, more: list[str]) -> Path:
+    prepare_data(count)
+    folder = place(count) / name
+    arguments = [*common(count, name), *more]
+    arguments += ["--seed_everything", str(seed), "--data.init_args.seed", str(seed)]
+    origin = made_of(arguments)
+    mark = folder / MADE_OF
+    if mark.is_file() and mark.read_text(encoding="utf-8") == origin:
+        return folder
+    radio("fit", *arguments, "--test_after_fit", "false", "--overwrite", "true")
+    with atomic_write(mark) as file:
+        file.write(origin)
+    # of a student only its figures are needed
+    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    shutil.rmtree(folder / "export", ignore_errors=True)
+    return folder

@@ -38,6 +38,9 @@ class Utility(Asking):
     words after the prompt. Of a model behind an API there is the text alone: ``yes`` is 1, ``no``
     is 0, and what says neither is 0.5, which is counted and said at the end (:attr:`counts`).
 
+    With weights of 16 bits the logits of the two words come in steps of up to 0.125, so that scores
+    do in steps of some 0.02, and passages tie that ``dtype: float32`` tells apart.
+
     Each passage has a prompt of its own, so that no score depends on the other candidates or on
     their order; equal texts have equal scores. Each prompt is computed or paid for once.
 

@@ -160,3 +160,29 @@ def test_processes_that_build_it_together_do_not_disturb_each_other(tmp_path: Pa
         worker.join()
     assert [worker.exitcode for worker in workers] == [0, 0, 0]
     assert len(list((tmp_path / "kept").iterdir())) == 1
+
+
+def test_many_passages_are_found_in_one_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus = DiskCorpus([write(tmp_path, "jsonl", ROWS)], tmp_path / "cache")
+    wanted = ["p24", "p0", "p7", "p0", "p13"]
+    expected = {identifier: PASSAGES[int(identifier[1:])] for identifier in wanted}
+    assert corpus.find(wanted) == expected
+    monkeypatch.setattr(module, "BATCH", 2)
+    assert corpus.find(iter(wanted)) == expected
+    assert corpus.find([]) == {}
+    assert module.passages_of(dict(corpus), wanted) == expected
+    for unknown in ("p25", ""):
+        with pytest.raises(KeyError, match=unknown):
+            corpus.find(["p1", unknown])
+
+
+def test_ids_of_one_hash_are_told_apart_among_many_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_hash", lambda identifier: len(identifier))
+    corpus = DiskCorpus([write(tmp_path, "jsonl", ROWS)], tmp_path / "cache")
+    assert corpus.find(["p3", "p11", "p9"]) == {f"p{n}": PASSAGES[n] for n in (3, 11, 9)}
+    with pytest.raises(KeyError):
+        corpus.find(["p3", "x1"])

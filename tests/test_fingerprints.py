@@ -9,7 +9,14 @@ from typing import Any
 
 import pytest
 
-from radio.fingerprints import Fingerprinted, _file_digest, fingerprint, path_fingerprint
+from radio.fingerprints import (
+    Fingerprinted,
+    _file_digest,
+    code_of,
+    fingerprint,
+    path_fingerprint,
+)
+from radio.rerankers import CrossEncoder, Reranker
 from radio.schema import InputError
 
 
@@ -135,3 +142,21 @@ def test_a_large_file_is_read_once_whatever_process_asks_until_it_changes(
 def test_a_path_that_does_not_exist_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=f"{tmp_path / 'gone'}: no such file"):
         fingerprint({"path": tmp_path / "gone"})
+
+
+def test_the_code_of_a_class_of_ones_own_is_its_file_and_that_of_a_shipped_one_its_name() -> None:
+    class Mine(CrossEncoder):
+        pass
+
+    shipped = code_of(CrossEncoder, Reranker)
+    assert shipped == [["CrossEncoder", None]]
+    (name, digest), *rest = code_of(Mine, Reranker)
+    assert name.endswith("Mine")
+    assert digest == hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+    assert rest == shipped
+
+
+def test_a_class_without_a_source_is_refused() -> None:
+    unknown = type("Unknown", (CrossEncoder,), {"__module__": "typed.in"})
+    with pytest.raises(InputError, match="Unknown: found no source of this class"):
+        code_of(unknown, Reranker)

@@ -25,9 +25,10 @@ import radio.teachers
 from radio.fingerprints import Fingerprinted
 from radio.llm.anthropic import AnthropicModel
 from radio.llm.base import LanguageModel
+from radio.llm.transformers import TransformersModel
 from radio.losses import Huber, InfoNCE, Loss, WeightedSum
 from radio.ranges import FREE, RANGES, Range, check
-from radio.rerankers import LoRA, PromptShape, Reranker
+from radio.rerankers import CrossEncoder, LoRA, PromptShape, Reranker
 from radio.samplers import GroupSampler
 from radio.schema import InputError
 from radio.trainer import RadioTrainer
@@ -35,6 +36,7 @@ from radio.trainer import RadioTrainer
 PLAIN = (LoRA, PromptShape)
 """Settings that are no part of a family."""
 PRICES = {"claude-haiku-4-5": {"input": 1.0, "output": 1.0}}
+READER = {"model": TransformersModel("x")}
 NEEDED: dict[str, dict[str, Any]] = {
     "WeightedSum": {"losses": {"a": Huber()}},
     "NoisyTeacher": {"loss": Huber()},
@@ -44,6 +46,11 @@ NEEDED: dict[str, dict[str, Any]] = {
     "TransformersWriter": {"model": "x"},
     "Shift": {"positive": 9},
     "AnthropicModel": {"prices": PRICES},
+    "RerankerTeacher": {"reranker": CrossEncoder("x")},
+    "Listwise": {"model": TransformersModel("x"), "step": 1},
+    "Utility": {"model": TransformersModel("x")},
+    "AnswerFlip": {"generator": radio.generators.SpanReader()},
+    **dict.fromkeys(("LeaveOneOut", "LikelihoodGain", "PerplexityDistillation"), READER),
 }
 """What a constructor asks for besides the setting that is tried."""
 STAND_INS = {
@@ -71,7 +78,7 @@ ALONG: dict[tuple[str, str], dict[str, Any]] = {
     ("Blend", "k"): {"normalise": "reciprocal_rank"},
 }
 """What a constructor asks for beside one setting alone."""
-ELSEWHERE = {"EarlyStopping", "radio rationales review", "the run"}
+ELSEWHERE = {"EarlyStopping", "radio rationales review", "radio teachers report", "the run"}
 """Entries of what is no class of ours: see the tests of what asks for them."""
 
 

@@ -13,6 +13,7 @@ from radio.text import (
     has_answer,
     normalise_question,
     search_words,
+    sentences,
     tokens,
 )
 
@@ -168,3 +169,18 @@ def test_questions_are_the_same_but_for_case_punctuation_and_encoding(
     text: str, same: str, equal: bool
 ) -> None:
     assert (normalise_question(text) == normalise_question(same)) is equal
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Ada lit it. Bo rang!  Who?\nNobody", ["Ada lit it.", "Bo rang!", "Who?", "Nobody"]),
+        ("It burnt 3.5 hours, i.e. long", ["It burnt 3.5 hours, i.e.", "long"]),
+        ("no mark", ["no mark"]),
+        ("An end. ", ["An end.", ""]),
+        ("", [""]),
+        ("灯亮了。他走了。", ["灯亮了。他走了。"]),
+    ],
+)
+def test_sentences_end_at_a_mark_before_white_space(text: str, expected: list[str]) -> None:
+    assert sentences(text) == expected

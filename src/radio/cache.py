@@ -158,16 +158,22 @@ class Cache:
 
     def get(self, keys: Iterable[str]) -> dict[str, bytes]:
         """Values of those keys that are stored."""
-        wanted = list(dict.fromkeys(keys))
         found: dict[str, bytes] = {}
-        with self._connected() as db:
-            # SQLite allows so many parameters, and some more
-            for start in range(0, len(wanted), 500):
-                some = wanted[start : start + 500]
-                places = ",".join("?" * len(some))
-                query = f"SELECT key, value FROM entries WHERE key IN ({places})"  # noqa: S608
-                found.update(db.execute(query, some).fetchall())
+        for rows in self._rows("key, value", keys):
+            found.update(rows)
         return found
+
+    def _rows(self, columns: str, keys: Iterable[str]) -> Iterator[list[Any]]:
+        """Columns of the entries of those keys that are stored, some rows at a time."""
+        wanted = list(dict.fromkeys(keys))
+        # SQLite allows so many parameters, and some more
+        for start in range(0, len(wanted), 500):
+            some = wanted[start : start + 500]
+            places = ",".join("?" * len(some))
+            with self._connected() as db:
+                query = f"SELECT {columns} FROM entries WHERE key IN ({places})"  # noqa: S608
+                rows = db.execute(query, some).fetchall()
+            yield rows
 
     def put(self, kind: str, items: Mapping[str, bytes]) -> None:
         """Store values, all or none; ``kind`` tells people who look into the file what they are."""
@@ -184,7 +190,12 @@ class Cache:
         Raises:
             InputError: it cannot: the entry is damaged.
         """
-        return {key: self._parsed(key, value, parse) for key, value in self.get(keys).items()}
+        found: dict[str, T] = {}
+        # as stored they may take more room than what is made of them: some at a time
+        for rows in self._rows("key, value", keys):
+            for key, value in rows:
+                found[key] = self._parsed(key, value, parse)
+        return found
 
     def _parsed(self, key: str, value: bytes, parse: Callable[[bytes], T]) -> T:
         try:
@@ -217,7 +228,9 @@ class Cache:
 
     def missing(self, keys: Sequence[str]) -> list[str]:
         """Those keys that are not stored, each once, in order."""
-        found = self.get(keys)
+        found: set[str] = set()
+        for rows in self._rows("key", keys):
+            found.update(key for (key,) in rows)
         return [key for key in dict.fromkeys(keys) if key not in found]
 
     def items_json(self, kind: str) -> list[tuple[str, Any]]:

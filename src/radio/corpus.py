@@ -124,6 +124,29 @@ class DiskCorpus(Mapping[str, Passage]):
             place += 1
         raise KeyError(identifier)
 
+    def find(self, identifiers: Iterable[str]) -> dict[str, Passage]:
+        """The passages of many ids, in one read each of the table and the file.
+
+        Raises:
+            KeyError: there is none of that id.
+        """
+        wanted = list(dict.fromkeys(identifiers))
+        hashes = np.array([_hash(identifier) for identifier in wanted], dtype=np.uint64)
+        places = np.searchsorted(self._hashes, hashes)
+        rows = self._places[np.minimum(places, len(self._hashes) - 1)].astype(np.int64)
+        # in the order of the file, of which each page is read once
+        order = np.argsort(rows, kind="stable")
+        found: dict[str, Passage] = {}
+        for start in range(0, len(wanted), BATCH):
+            some = order[start : start + BATCH]
+            batch = self._rows[rows[some]]
+            for place, name, text in zip(some, batch["id"], batch["contents"], strict=True):
+                identifier = wanted[place]
+                # another id may have the same hash, and none may have this one
+                same = name == identifier
+                found[identifier] = Passage(name, text) if same else self[identifier]
+        return found
+
     def __iter__(self) -> Iterator[str]:
         for batch in self._rows.select_columns(["id"]).iter(BATCH):
             yield from batch["id"]
@@ -154,6 +177,38 @@ class _Ids(Sequence[str]):
 def row_ids(passages: Mapping[str, Passage]) -> Sequence[str]:
     """Id of each row of a corpus, on disk or in memory."""
     return passages.ids if isinstance(passages, DiskCorpus) else list(passages)
+
+
+def passages_of(corpus: Mapping[str, Passage], identifiers: Iterable[str]) -> dict[str, Passage]:
+    """The passages of some ids, by id; of a corpus on disk in one read."""
+    if isinstance(corpus, DiskCorpus):
+        return corpus.find(identifiers)
+    return {identifier: corpus[identifier] for identifier in identifiers}
+
+
+class PassagesById(Sequence[Passage]):
+    """Passages of a corpus, each read when it is asked for.
+
+    Args:
+        corpus: where they are.
+        ids: of the passages, in their order.
+    """
+
+    def __init__(self, corpus: Mapping[str, Passage], ids: Sequence[str]) -> None:
+        self._corpus = corpus
+        self._ids = ids
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def __iter__(self) -> Iterator[Passage]:
+        found = passages_of(self._corpus, self._ids)
+        return iter([found[identifier] for identifier in self._ids])
+
+    def __getitem__(self, place: Any) -> Any:
+        if isinstance(place, slice):
+            return PassagesById(self._corpus, self._ids[place])
+        return self._corpus[self._ids[place]]
 
 
 class _Passages:

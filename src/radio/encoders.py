@@ -6,9 +6,10 @@ import io
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", bound=np.generic)
 
+
+WINDOW = 32_768
+"""Texts that are looked up and put into order together."""
 
 PASSAGES = "passages.json"
 """In an exported folder: the model whose passage embeddings it shares."""
@@ -158,11 +162,8 @@ class Encoder(Fingerprinted):
     def depends_on(self) -> dict[str, Any]:
         # where nothing else says so, the name decides about E5's prefixes
         prefixes = default_prefixes(self.model, {})
-        settings = {
-            **super().depends_on(),
-            "model": model_fingerprint(self.model),
-            "prefixes": prefixes,
-        }
+        model = model_fingerprint(self.model)
+        settings = {**super().depends_on(), "model": model, "prefixes": prefixes}
         return {**settings, "similarity": self.similarity}
 
     @property
@@ -179,15 +180,9 @@ class Encoder(Fingerprinted):
         name = passage_model(self.model, self.max_length)
         if name == self.model:
             return self
-        return Encoder(
-            name,
-            self.query_prefix,
-            self.passage_prefix,
-            self.max_length,
-            self._batch_size,
-            self._device,
-            self.similarity,
-        )
+        prefixes = self.query_prefix, self.passage_prefix
+        sizes = self.max_length, self._batch_size
+        return Encoder(name, *prefixes, *sizes, self._device, self.similarity)
 
     def load(self) -> SentenceTransformer:
         """The model, loaded on first use."""
@@ -212,7 +207,31 @@ class Encoder(Fingerprinted):
             return np.zeros((0, 0), dtype=np.float32)
         if not query and self._of_passages is not self:
             return self._of_passages.encode(texts, cache, title=title)
+        return np.stack(self._stored(self._texts(query), texts, cache, title))
 
+    def fill(
+        self, texts: Iterable[str], cache: Cache, *, query: bool = False, title: str = "embed"
+    ) -> None:
+        """Embed those that the cache lacks, and read none of them back.
+
+        Neither the texts nor their embeddings need fit into memory: some thousands are taken at a
+        time, and those are computed in the order of their length.
+        """
+        if not query and self._of_passages is not self:
+            self._of_passages.fill(texts, cache, title=title)
+            return
+        kind, left = self._texts(query), iter(texts)
+        while some := list(islice(left, WINDOW)):
+            self._complete(kind, some, cache, title)
+
+    def release(self) -> None:
+        """Free the model; the next text that the cache lacks loads it again."""
+        self._loaded = None
+        if self._of_passages is not self:
+            self._of_passages.release()
+
+    def _texts(self, query: bool) -> _Kind[np.float32]:
+        """Embeddings of whole texts."""
         unit = self.similarity == "cosine"
 
         def compute(model: SentenceTransformer, chunk: list[str]) -> list[bytes]:
@@ -229,8 +248,7 @@ class Encoder(Fingerprinted):
             return [np.asarray(vector, dtype=np.float32).tobytes() for vector in vectors]
 
         identity = ["embedding", self.fingerprint(), query, *([] if unit else ["dot"])]
-        kind = _Kind("embedding", identity, compute, _vector, query)
-        return np.stack(self._stored(kind, texts, cache, title))
+        return _Kind("embedding", identity, compute, _vector, query)
 
     def encode_tokens(
         self, texts: Sequence[str], cache: Cache, *, title: str = "embed tokens"
@@ -280,11 +298,7 @@ class Encoder(Fingerprinted):
         self, kind: _Kind[T], texts: Sequence[str], cache: Cache, title: str
     ) -> list[NDArray[T]]:
         """What the cache has for each text, once what it lacks is computed."""
-        keys = [fingerprint([*kind.identity, text]) for text in texts]
-        by_key = dict(zip(keys, texts, strict=True))
-        missing = {key: by_key[key] for key in cache.missing(keys)}
-        if missing:
-            self._fill(kind, missing, cache, title)
+        keys = self._complete(kind, texts, cache, title)
         stored = cache.read(keys, kind.parse)
         widths = Counter(array.shape[-1] for array in stored.values())
         width, _ = widths.most_common(1)[0]
@@ -294,6 +308,17 @@ class Encoder(Fingerprinted):
                     key, f"found {array.shape[-1]} dimensions, expected {width} as in others"
                 )
         return [stored[key] for key in keys]
+
+    def _complete(
+        self, kind: _Kind[T], texts: Sequence[str], cache: Cache, title: str
+    ) -> list[str]:
+        """The key of each text, once what the cache lacks is computed."""
+        keys = [fingerprint([*kind.identity, text]) for text in texts]
+        by_key = dict(zip(keys, texts, strict=True))
+        missing = {key: by_key[key] for key in cache.missing(keys)}
+        if missing:
+            self._fill(kind, missing, cache, title)
+        return keys
 
     def _fill(self, kind: _Kind[T], missing: Mapping[str, str], cache: Cache, title: str) -> None:
         """Compute texts that the cache lacks, by key; some at a time, stored as they finish."""

@@ -137,16 +137,8 @@ class Fingerprinted(ABC):  # noqa: B024 -- its subclasses have abstract methods
         sources: list[Any] = []
         for kind in cls.__mro__:
             root = kind.__module__.partition(".")[0]
-            if _ours(kind) or root in sys.stdlib_module_names:
-                continue
-            digest = _source_digest(kind)
-            if digest is None:
-                raise InputError(
-                    f"{kind.__qualname__}: found no source of this class, expected it in a file: "
-                    "results are cached, and an edit would not be noticed; write it into a .py "
-                    "file and import it from there"
-                )
-            sources.append([kind.__qualname__, digest])
+            if not _ours(kind) and root not in sys.stdlib_module_names:
+                sources.append([kind.__qualname__, _known_source(kind)])
         return [sources, cls.version, [[kind.identity, kind.version] for kind in _shipped(cls)]]
 
     def depends_on(self) -> dict[str, Any]:
@@ -158,6 +150,24 @@ class Fingerprinted(ABC):  # noqa: B024 -- its subclasses have abstract methods
         return fingerprint([self._code(), self.depends_on()])
 
 
+def code_of(kind: type, base: type) -> list[Any]:
+    """What stands for the code of a class that is no :class:`Fingerprinted`, in keys: the classes
+    that it is made of, those of this project by name, any other by its source file too.
+
+    Args:
+        kind: the class.
+        base: what all classes of its kind have in common, which does not count.
+
+    Raises:
+        InputError: a class outside this project whose source cannot be found.
+    """
+    found: list[Any] = []
+    for each in kind.__mro__:
+        if each not in base.__mro__:
+            found.append([each.__qualname__, None if _ours(each) else _known_source(each)])
+    return found
+
+
 def _ours(kind: type) -> bool:
     return kind.__module__.partition(".")[0] in ("radio", "data_modules")
 
@@ -165,6 +175,18 @@ def _ours(kind: type) -> bool:
 def _shipped(kind: type) -> list[Any]:
     """The class and its bases that are complete parts of this project."""
     return [base for base in kind.__mro__ if _ours(base) and vars(base).get("identity")]
+
+
+def _known_source(kind: type) -> str:
+    """As :func:`_source_digest`, of a class that must have one."""
+    digest = _source_digest(kind)
+    if digest is None:
+        raise InputError(
+            f"{kind.__qualname__}: found no source of this class, expected it in a file: results "
+            "are cached, and an edit would not be noticed; write it into a .py file and import it "
+            "from there"
+        )
+    return digest
 
 
 @cache

@@ -135,6 +135,15 @@ RANGES: dict[str, dict[str, Range]] = {
         "k": NOT_NEGATIVE,
     },
     "Entropy": {"temperature": POSITIVE},
+    "RationaleSimilarity": {"top": count(1)},
+    "RerankerTeacher": {"batch_size": count(1)},
+    # a window of one passage has nothing to order
+    "Listwise": {"window": count(2), "step": count(1), "passage_words": count(1)},
+    "Utility": {"passage_words": count(1)},
+    "AnswerFlip": {"both_right": UNIT, "both_wrong": UNIT},
+    "PerplexityDistillation": {"temperature": POSITIVE},
+    "LikelihoodGain": {"alpha": NOT_NEGATIVE},
+    "LeaveOneOut": {"top_k": count(2)},
     "Encoder": {"max_length": TOKENS, "batch_size": count(1)},
     # retrievers
     "BM25": {"k1": NOT_NEGATIVE, "b": UNIT},
@@ -227,6 +236,7 @@ RANGES: dict[str, dict[str, Range]] = {
     },
     # commands
     "radio rationales review": {"port": count(0, 65535), "limit": count(1)},
+    "radio teachers report": {"top_k": count(1)},
     "the run": {"seed_everything": SEED},
 }
 """By class (or command) and setting; a class has the entries of its base classes too. None is

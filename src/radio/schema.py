@@ -176,11 +176,19 @@ class Rationale:
     limit of tokens)."""
     response: Mapping[str, Any] = field(default_factory=dict)
     """The answer of the server as it was sent."""
+    others: tuple[str, ...] = ()
+    """The texts of further rationales for the same question, for teachers that compare several."""
 
     @property
     def content(self) -> list[Any]:
         """What is handed to teachers and judges, without the question's id, for keys."""
-        return [self.text, self.model, self.prompt, self.usage, self.outcome]
+        alone = [self.text, self.model, self.prompt, self.usage, self.outcome]
+        return [*alone, list(self.others)] if self.others else alone
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """All texts of it, its own first."""
+        return (self.text, *self.others)
 
 
 @dataclass(frozen=True, slots=True)

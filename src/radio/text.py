@@ -135,6 +135,18 @@ def has_answer(contents: str, golden_answers: Sequence[str]) -> bool:
     return any(words and f" {' '.join(words)} " in text for words in map(tokens, golden_answers))
 
 
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
+
+
+def sentences(text: str) -> list[str]:
+    """Pieces of a text that end in ``.``, ``!`` or ``?`` before white space, in their order.
+
+    A rule of thumb: "Dr. Ada" is two. A text without such marks, as one in a script that has others
+    (``。``), is one piece; one that ends in white space has a last piece that is empty.
+    """
+    return _SENTENCE_END.split(text)
+
+
 def choice_of(text: str, choices: Sequence[str]) -> str | None:
     """The choice that a text means: the one that is written so, or else the one of that letter, or
     else the only one that is written so but for case and underscores.

@@ -258,6 +258,20 @@ def test_a_loss_that_takes_no_weights_is_refused_where_questions_have_some(
     assert "Sum and Margin: found a loss, or a part of one, whose __call__ has no argument" in err
 
 
+@pytest.mark.parametrize("inside", ["", ".init_args.teacher"], ids=["alone", "gated"])
+def test_a_teacher_that_asks_for_another_kind_of_answer_is_refused(
+    inside: str, radio: Radio, tiny_run: list[str]
+) -> None:
+    teacher = f"--data.init_args.teacher{inside}"
+    gate = ["--data.init_args.teacher", "Gated"] if inside else []
+    asked = [*gate, teacher, "DownstreamMetric", f"{teacher}.init_args.generator", "SpanReader"]
+    # without the settings of its own teacher
+    given = tiny_run[: tiny_run.index("--data.init_args.teacher.init_args.encoder.init_args.model")]
+    status, _, err = radio("fit", *given, *asked, f"{teacher}.init_args.task", "multi_hop")
+    assert status == 2
+    assert "DownstreamMetric: task: found 'multi_hop', but the task of JsonlDataModule is" in err
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -9,7 +9,6 @@ from sklearn.metrics import f1_score
 
 from radio.evaluation.answers import (
     ANSWER_METRICS,
-    accuracy,
     answer_numbers,
     breakdown,
     overall,
@@ -92,6 +91,9 @@ def test_the_metrics_of_a_task_are_known(task: str) -> None:
 
 
 def test_a_choice_is_its_text_and_a_letter_only_where_no_choice_is_called_so() -> None:
+    def accuracy(question: Question, answer: str) -> float:
+        return answer_numbers(Prompt(question, ()), answer, answer, ["accuracy"])["accuracy"]
+
     assert accuracy(LETTERS, "B") == 1.0
     assert accuracy(LETTERS, "A") == 0.0
     # no article is dropped, and nothing of nothing is right

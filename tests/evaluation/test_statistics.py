@@ -17,6 +17,7 @@ from radio.evaluation.statistics import (
     holm,
     paired_difference,
     sign_flip_test,
+    sign_flip_tests,
 )
 
 
@@ -117,6 +118,16 @@ def test_the_paired_test_is_scipys(kind: str, questions: int) -> None:
             second = (rng.random(questions) < 0.5).astype(float)
         # sums in another order may make or break a tie in the last digit: scipy allows for that too
         assert sign_flip_test(first - second) == scipys(first, second)
+
+
+def test_several_samples_are_tested_as_each_alone() -> None:
+    rng = np.random.default_rng(0)
+    samples = [rng.normal(0.2, size=size) for size in (40, 0, 5, 40, 13, 40)]
+    found = sign_flip_tests(samples, resamples=999)
+    for p_value, sample in zip(found, samples, strict=True):
+        alone = sign_flip_test(sample, resamples=999)
+        assert p_value == pytest.approx(alone, nan_ok=True)
+    assert sign_flip_tests([]) == []
 
 
 def test_the_paired_test_of_few_questions_goes_through_all_assignments() -> None:

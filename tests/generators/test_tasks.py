@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from radio.evaluation.answers import ANSWER_METRICS
+from radio.generators.language_model import TransformersGenerator
 from radio.generators.prompting import GeneratorTemplate
-from radio.generators.tasks import TASKS, parser_of, task_of
+from radio.generators.span_reader import SpanReader
+from radio.generators.tasks import TASKS, answer_in, parser_of, task_of
 from radio.schema import InputError, Question
 
 CHOICE = Question("q", "Which gas?", ("helium",), ("neon", "helium"))
@@ -35,6 +37,13 @@ def test_a_task_reads_its_kind_of_answer(
     task: str, reply: str, question: Question, answer: str
 ) -> None:
     assert task_of(task).parse(reply, question) == answer
+
+
+def test_a_span_is_the_answer_whatever_it_looks_like(tiny_generator: str) -> None:
+    span, parse = ' "The answer is" (a song) \n', task_of("open_qa").parse
+    assert answer_in(SpanReader(), parse, span, CHOICE) == span.strip()
+    written = TransformersGenerator(tiny_generator)
+    assert answer_in(written, parse, "The answer is Ada.", CHOICE) == "Ada"
 
 
 def test_an_unknown_task_is_told_the_known_ones() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from radio.cache import Cache
-from radio.llm.base import Call, LanguageModel, Result
+from radio.llm.base import Call, LanguageModel, Likelihood, Result
 from radio.schema import InputError
 
 
@@ -54,3 +54,23 @@ def test_an_answer_depends_on_the_model_and_its_sampling_and_not_on_the_limit() 
 def test_a_limit_of_nothing_is_refused_in_a_class_of_ones_own_too() -> None:
     with pytest.raises(InputError, match="Silent: max_tokens: found 0, expected a whole number"):
         Silent("m", None, max_tokens=0)
+
+
+def test_a_model_without_probabilities_says_which_one_to_take() -> None:
+    call = Call("k", "q", "", lambda: "Why?")
+    with pytest.raises(InputError, match=r"Silent gives no probabilities .*TransformersModel"):
+        Silent("m", None, 9).log_likelihood([call], ["fog"])
+    with pytest.raises(InputError, match=r"Silent gives no probabilities .*TransformersModel"):
+        list(Silent("m", None, 9).judged([call], ["fog"], [call], 0.5))
+
+
+def test_what_a_model_of_ones_own_judges_comes_by_number() -> None:
+    class Judging(Silent):
+        def log_likelihood(
+            self, calls: Sequence[Call], continuations: Sequence[str]
+        ) -> list[Likelihood]:
+            return [Likelihood(-float(len(text)), 1) for text in continuations]
+
+    calls = [Call("k", "q", "", lambda: "Why?")] * 2
+    found = list(Judging("m", None, 9).judged(calls, ["fog", "lamps"]))
+    assert found == [(0, Likelihood(-3.0, 1)), (1, Likelihood(-5.0, 1))]

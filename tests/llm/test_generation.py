@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import torch
 
-from radio.llm.generation import WORTH_SHARING, generate
+from radio.llm.generation import generate
 from radio.llm.local import LoadedModel
-from radio.llm.transformers import shared_tokens
+from radio.llm.memory import WORTH_SHARING, shared_tokens
 from tests.llm.local_models import WRITERS, make_model
 
 START = "which lamp burns in the tower because of fog " * 2

@@ -13,7 +13,7 @@ import pytest
 from radio.cache import Cache
 from radio.llm.base import Call, Reply
 from radio.llm.local import LoadedModel
-from radio.llm.transformers import TransformersModel, shared_tokens
+from radio.llm.transformers import TransformersModel
 from radio.rationales import Failure, Request, TransformersWriter, fill
 from radio.schema import InputError, Question, Rationale
 from tests.llm.local_models import WRITERS, make_model
@@ -178,13 +178,6 @@ def test_what_is_not_set_is_no_part_of_the_key(model: str, tmp_path: Path) -> No
 def test_an_empty_text_stops_nothing() -> None:
     with pytest.raises(InputError, match="TransformersModel: stop: found"):
         TransformersModel("m", stop=[""])
-
-
-def test_prompts_share_what_all_begin_with_and_keep_a_token_each() -> None:
-    assert shared_tokens([[1, 2, 3], [1, 2, 4, 5], [1, 2, 3, 9]]) == 2
-    assert shared_tokens([[1, 2], [1, 2]]) == 1
-    assert shared_tokens([[1, 2]]) == 0
-    assert shared_tokens([[1], [2]]) == 0
 
 
 def test_a_model_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from sklearn.metrics import f1_score
 
 from radio.metrics.choices import (
     CATEGORIES,
+    accuracy,
     by_category,
     category_of,
     choice_accuracy,
@@ -89,3 +90,10 @@ def test_macro_f1_is_that_of_scikit_learn_over_the_golden_labels() -> None:
     # a label that is golden nowhere is no class of its own
     assert macro_f1(["S", "N"], ["S", "S"]) == pytest.approx(2 / 3)
     assert math.isnan(macro_f1([], []))
+
+
+def test_without_choices_a_right_answer_is_a_right_label() -> None:
+    assert accuracy("B", ["wind"], ["rope", "wind"]) == 1
+    assert accuracy("B", ["wind"]) == 0
+    assert accuracy("not enough info", ["NOT_ENOUGH_INFO"]) == 1
+    assert accuracy(None, ["wind"], ["rope", "wind"]) == accuracy(None, ["SUPPORTS"]) == 0

@@ -45,8 +45,12 @@ def test_a_row_of_the_cache_is_the_rationale_for_whoever_asks(tmp_path: Path) ->
         "q1", "Sound carries.", "m", "p", {"output": 5}, "truncated", {"id": "msg_1"}
     )
     blank = replace(rationale, text="  ", outcome="written")
-    cache.put_json("rationale", {"k1": to_row(QUESTION, rationale), "k2": to_row(QUESTION, blank)})
-    found = read({"q1": "k1", "other": "k1", "blank": "k2", "missing": "k3"}, cache)
+    both = replace(rationale, others=("So they say.",))
+    rows = {"k1": rationale, "k2": blank, "k4": both}
+    cache.put_json("rationale", {key: to_row(QUESTION, row) for key, row in rows.items()})
+    keys = {"q1": "k1", "other": "k1", "blank": "k2", "missing": "k3", "both": "k4"}
+    found = read(keys, cache)
+    assert found["both"].texts == ("Sound carries.", "So they say.")
     # the server's answer stays in the cache
     assert found["q1"] == replace(rationale, response={})
     assert found["other"] == replace(found["q1"], question_id="other")

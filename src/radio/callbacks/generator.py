@@ -28,8 +28,7 @@ from radio.evaluation.reading import NOTHING, Reading, Readings, compared_with_m
 from radio.evaluation.results import Results
 from radio.evaluation.systems import CLOSED_BOOK
 from radio.generators import Answer, Generator, Prompt, SpanReader, ask
-from radio.generators.parsing import short_answer
-from radio.generators.tasks import Parser, parser_of, task_of
+from radio.generators.tasks import Parser, answer_in, parser_of, task_of
 from radio.llm.base import Failure
 from radio.processes import stopping_together
 from radio.ranges import check
@@ -186,7 +185,7 @@ class GeneratorInTheLoop(Evaluation):
             task=datamodule.task,
             closed_book=self.closed_book,
             ask=partial(self._answers, trainer),
-            judge=partial(self._judge, datamodule),
+            judge=partial(self.judge, datamodule),
         )
         with stopping_together(trainer.strategy.root_device):
             self._check_any(split, readings)
@@ -198,7 +197,7 @@ class GeneratorInTheLoop(Evaluation):
         self._note_groups(results, split, readings.read, self.measured(datamodule))
         self._tell(split, readings)
         self._tell_of_constants(split, readings.read, right)
-        notes = {**self._identity(), "task": datamodule.task, **asked.tally(readings)}
+        notes = {**self.identity(), "task": datamodule.task, **asked.tally(readings)}
         known = results.notes[split].get("generators", [])
         results.note(split, generators=[*known, notes])
         return list(names)
@@ -212,17 +211,14 @@ class GeneratorInTheLoop(Evaluation):
             sampled[name] = {question: run[question] for question in run if question in taken}
         return sampled
 
-    def _judge(
+    def judge(
         self, datamodule: RationaleDataModule, prompt: Prompt, answer: Answer
     ) -> tuple[str | None, Numbers]:
+        """The answer in a reply (None where there is none to be read), and the numbers of it."""
         parse = self._parse or task_of(datamodule.task).parse
-        if answer is NOTHING:
-            parsed: str | None = ""
-        elif self.generator.copies_spans and parse is short_answer:
-            # a span is the answer and nothing else, though it may have lines or quotation marks
-            parsed = answer.text.strip()
-        else:
-            parsed = parse(answer.text, prompt.question)
+        parsed: str | None = ""
+        if answer is not NOTHING:
+            parsed = answer_in(self.generator, parse, answer.text, prompt.question)
         names: Sequence[str] = self.measured(datamodule)
         # of a ranking without a passage nobody is asked
         if not prompt.passages and answer is not NOTHING:
@@ -327,7 +323,7 @@ class GeneratorInTheLoop(Evaluation):
         """What stands behind the names of metrics."""
         return {"", *self._suffixes.values()}
 
-    def _identity(self) -> dict[str, Any]:
+    def identity(self) -> dict[str, Any]:
         """Which generator made the answers, for ``metrics.json``."""
         public = {}
         for key, value in vars(self.generator).items():

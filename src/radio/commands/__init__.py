@@ -67,6 +67,10 @@ COMMANDS = {
         "look at rationales one by one in the browser and mark them",
         "radio.commands.rationales_review:rationales_review",
     ),
+    "teachers report": Command(
+        "how well teachers order the candidates, before training; a table and a page with plots",
+        "radio.commands.teachers_report:teachers_report",
+    ),
     "configs": Command(
         "list the configs that come with radio, or copy one to change it",
         "radio.commands.configs:main",

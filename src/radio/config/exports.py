@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from jsonargparse import Namespace
 
-from radio import rerankers
-from radio.models.exported import NOTE, class_name, exported
+from radio.models.exported import class_name, exported
 from radio.models.messages import say
 from radio.rerankers import Reranker
+from radio.rerankers.opening import class_of, parsed
 from radio.schema import InputError
 
 
@@ -38,7 +36,7 @@ def adopt_export(config: Namespace, arguments: Sequence[str]) -> None:
     note = exported(name)
     if not note:
         return
-    kind, current = _import(name, note["class"]), _import(name, given.class_path)
+    kind, current = class_of(name, note["class"]), class_of(name, given.class_path)
     if not issubclass(current, kind):
         if any(a.partition("=")[0] in ("--model", "--model.class_path") for a in arguments):
             raise InputError(
@@ -56,39 +54,8 @@ def adopt_export(config: Namespace, arguments: Sequence[str]) -> None:
     # with their values of a config file, unless the folder says otherwise
     kept = {key: value for key, value in settings.items() if key in accepted}
     taken = {k: v for k, v in note.get("init_args", {}).items() if k in accepted and k not in named}
-    config.model = _parsed(name, current, {**kept, **taken})
+    config.model = parsed(name, current, {**kept, **taken})
     shown = ", ".join(
         f"{key} {value!r}" for key, value in taken.items() if not isinstance(value, dict)
     )
     say(f"{name} is the export of {note['class']}{': ' if shown else ''}{shown}")
-
-
-def _import(name: str, path: str) -> type[Any]:
-    module, _, kind = path.rpartition(".")
-    try:
-        found = getattr(import_module(module) if module else rerankers, kind)
-    except (ImportError, AttributeError) as error:
-        raise InputError(
-            f"model {name!r} is the export of {path}, which cannot be imported ({error}); run the "
-            "command where its file is, or with the version of this package that made it"
-        ) from None
-    if not (isinstance(found, type) and issubclass(found, rerankers.Reranker)):
-        raise InputError(f"model {name!r}: {NOTE}: class: found {path}, expected a Reranker")
-    return found
-
-
-def _parsed(name: str, kind: type[Any], settings: dict[str, Any]) -> Any:
-    """The settings of a reranker as the command line would have parsed them."""
-    from jsonargparse import ArgumentError, ArgumentParser
-
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_subclass_arguments(Reranker, "model")
-    path = f"{kind.__module__}.{kind.__qualname__}"
-    try:
-        parsed = parser.parse_object({"model": {"class_path": path, "init_args": settings}})
-    except ArgumentError as error:
-        first = str(error).strip().splitlines()[0]
-        raise InputError(
-            f"model {name!r}: {NOTE} does not fit {class_name(kind)}: {first}"
-        ) from None
-    return parsed.model

@@ -17,13 +17,17 @@ LARGEST = 10_000_000
 """Bytes of a config file; a larger one is something else."""
 
 
-def read_config(path: str) -> Source:
+def read_config(path: str, option: str = "--config") -> Source:
     """Read a config file: YAML or JSON, nested or of dotted keys.
+
+    Args:
+        path: of the file.
+        option: which named it, for messages.
 
     Raises:
         InputError: it is absent, no plain file, no UTF-8 text, no YAML, or holds no keys.
     """
-    text = _text(path)
+    text = _text(path, option)
     try:
         found = yaml.load(text, Loader=Loader)  # noqa: S506
     except InputError as error:
@@ -51,24 +55,24 @@ def read_config(path: str) -> Source:
     return source
 
 
-def _text(path: str) -> str:
+def _text(path: str, option: str) -> str:
     file = Path(path)
     try:
         mode = file.stat().st_mode
         if stat.S_ISDIR(mode):
-            raise InputError(f"--config {path}: found a folder, expected a YAML or JSON file")
+            raise InputError(f"{option} {path}: found a folder, expected a YAML or JSON file")
         if not stat.S_ISREG(mode):
-            raise InputError(f"--config {path}: found a pipe or device, expected a plain file")
+            raise InputError(f"{option} {path}: found a pipe or device, expected a plain file")
         if file.stat().st_size > LARGEST:
             raise InputError(
-                f"--config {path}: found {file.stat().st_size:,} bytes, too many for a config file"
+                f"{option} {path}: found {file.stat().st_size:,} bytes, too many for a config file"
             )
         data = file.read_bytes()
     except FileNotFoundError:
-        raise InputError(f"--config {path}: no such file{_nearby(file)}") from None
+        raise InputError(f"{option} {path}: no such file{_nearby(file)}") from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise InputError(f"--config {path[:200]}: cannot be read: {reason}") from None
+        raise InputError(f"{option} {path[:200]}: cannot be read: {reason}") from None
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise InputError(f"{path}: found UTF-16, expected UTF-8; save it as UTF-8")
     try:

@@ -6,16 +6,18 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from math import isfinite
+from sys import intern
 from typing import Any, Literal
 
 from radio import contracts
 from radio.cache import Cache
-from radio.corpus import DiskCorpus
+from radio.corpus import DiskCorpus, PassagesById, passages_of
 from radio.data.checking import check_rationales, show_rationales
 from radio.data.splits import TAUGHT
 from radio.fingerprints import fingerprint
-from radio.rationales import QualityChecks, RationaleWriter, Request, fill, read
+from radio.rationales import QualityChecks, RationaleWriter, Request, fill
 from radio.rationales.checks import Item
 from radio.rationales.summary import Rationales
 from radio.retrievers import Retriever
@@ -28,10 +30,16 @@ from radio.schema import (
     Rationale,
     RetrievedPassage,
 )
-from radio.teachers import Lesson, Teacher, checked_scores, teacher_key
+from radio.teachers import Lesson, Teacher, check_needs, checked_scores, teacher_key
 
 PART = 100
 """Entries that are stored together: what a kill may cost."""
+
+LESSONS = 1000
+"""Questions that a teacher is given together: the contents of their candidates are in memory."""
+
+Rankings = dict[str, tuple[Candidate, ...]]
+"""Candidates by question id, best first."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +82,7 @@ class Preparation:
     checks: QualityChecks
     teacher: Teacher
     settings: Settings
-    _candidates: dict[str, dict[str, list[Candidate]]] = field(default_factory=dict, init=False)
+    _candidates: dict[str, Rankings] = field(default_factory=dict, init=False)
     _shown: set[str] = field(default_factory=set, init=False)
 
     # The whole pass
@@ -117,8 +125,8 @@ class Preparation:
                 raise Missing("teacher scores", split, lacking, len(questions))
         examples = []
         for question in questions:
-            found = tuple(candidates[question.id])
-            examples.append(Example(question, found, scores.get(question.id)))
+            found = scores.get(question.id)
+            examples.append(Example(question, candidates[question.id], found))
         return examples
 
     def _check(self, split: str, rationales: Rationales) -> None:
@@ -141,12 +149,8 @@ class Preparation:
     def candidate_keys(self, split: str) -> list[str]:
         """Keys under which the candidates of each question of a split are cached, in their
         order."""
-        parts = [
-            "candidates",
-            self.retriever.fingerprint(),
-            self.corpus_fingerprint,
-            self._depth(split),
-        ]
+        retriever, corpus = self.retriever.fingerprint(), self.corpus_fingerprint
+        parts = ["candidates", retriever, corpus, self._depth(split)]
         if self._keeps_injected(split):
             parts.append("injected")
         keys = []
@@ -194,7 +198,7 @@ class Preparation:
                     kept.append((candidate.passage_id, candidate.score))
             yield key, kept
 
-    def candidates(self, split: str) -> dict[str, list[Candidate]]:
+    def candidates(self, split: str) -> Rankings:
         """Candidates of each question of a split, best first, by question id.
 
         Raises:
@@ -204,25 +208,23 @@ class Preparation:
             self._candidates[split] = self._read_candidates(split)
         return self._candidates[split]
 
-    def _read_candidates(self, split: str) -> dict[str, list[Candidate]]:
+    def _read_candidates(self, split: str) -> Rankings:
         questions, keys = self.questions(split), self.candidate_keys(split)
         stored = self.cache.get_json(keys, _as_candidates)
-        candidates: dict[str, list[Candidate]] = {}
-        lacking: list[str] = []
+        lacking = []
+        candidates: Rankings = {}
         for question, key in zip(questions, keys, strict=True):
-            if key not in stored:
+            if key in stored:
+                candidates[question.id] = stored[key]
+            else:
                 lacking.append(question.id)
-                continue
-            ranking = []
-            for rank, (passage, score) in enumerate(stored[key]):
-                ranking.append(Candidate(passage, rank, score))
-            candidates[question.id] = ranking
         if lacking:
             raise Missing("candidates", split, lacking, len(questions))
         return candidates
 
-    def _passages(self, candidates: Sequence[Candidate]) -> tuple[Passage, ...]:
-        return tuple(self.corpus[candidate.passage_id] for candidate in candidates)
+    def _passages(self, candidates: Sequence[Candidate]) -> Sequence[Passage]:
+        """Their passages, read when they are asked for: those of a split fill the memory."""
+        return PassagesById(self.corpus, [found.passage_id for found in candidates])
 
     # Rationales
 
@@ -252,8 +254,9 @@ class Preparation:
     def written(self, split: str) -> dict[str, Rationale]:
         """All rationales that the cache has, by question id, whether or not they pass the
         filters."""
-        keys = {request.question.id: request.key for request in self.requests(split)}
-        return read(keys, self.cache)
+        if self.writer is None:
+            return {}
+        return self.writer.stored(self.requests(split), self.cache)
 
     def to_check(self, split: str, rationales: Mapping[str, Rationale]) -> list[Item]:
         """Question, rationale and candidates of each of these rationales, as the checks take
@@ -280,44 +283,61 @@ class Preparation:
     def lessons(
         self, split: str, rationales: Mapping[str, Rationale]
     ) -> Iterator[tuple[str, Lesson]]:
-        """Cache key and lesson of each question that can be taught."""
-        teacher = self.teacher.fingerprint()
+        """Cache key and lesson of each question that can be taught, each when it is asked for."""
+        keys = self._score_keys(split, rationales)
+        asked = [question for question in self.questions(split) if question.id in keys]
+        for lesson in chain.from_iterable(self._lessons(split, asked, rationales)):
+            yield keys[lesson.question.id], lesson
+
+    def _lessons(
+        self, split: str, questions: Sequence[Question], rationales: Mapping[str, Rationale]
+    ) -> Iterator[list[Lesson]]:
+        """The lessons of questions, so many at a time; what they share is read once."""
         candidates = self.candidates(split)
-        for question in self.questions(split):
-            rationale = rationales.get(question.id)
-            if rationale is None and self.teacher.needs_rationale:
-                continue
-            passages = []
-            for candidate in candidates[question.id]:
-                contents = self.corpus[candidate.passage_id].contents
-                passages.append(
-                    RetrievedPassage(
-                        candidate.passage_id, contents, candidate.rank, candidate.score
-                    )
-                )
-            if passages:
-                corpus = self.corpus_fingerprint
-                key = teacher_key(teacher, corpus, question, rationale, passages)
-                yield key, Lesson(question, rationale, passages)
+        for start in range(0, len(questions), LESSONS):
+            some = questions[start : start + LESSONS]
+            ids = {found.passage_id for one in some for found in candidates[one.id]}
+            texts = passages_of(self.corpus, ids)
+            lessons = []
+            for question in some:
+                shown = []
+                for c in candidates[question.id]:
+                    text = texts[c.passage_id].contents
+                    shown.append(RetrievedPassage(c.passage_id, text, c.rank, c.score))
+                lessons.append(Lesson(question, rationales.get(question.id), shown))
+            yield lessons
 
     def teach(self, split: str, rationales: Mapping[str, Rationale]) -> None:
-        """Ask the teacher for the scores that the cache lacks."""
-        lessons = dict(self.lessons(split, rationales))
-        missing = {key: lessons[key] for key in self.cache.missing(list(lessons))}
-        if missing:
-            self._store("teacher", self._taught(split, missing))
+        """Ask the teacher for the scores that the cache lacks, and let it free what it loaded."""
+        keys = self._score_keys(split, rationales)
+        missing = set(self.cache.missing(list(keys.values())))
+        asked: dict[str, Question] = {}
+        for question in self.questions(split):
+            if keys.get(question.id) in missing:
+                # at once, not when its turn comes after hours
+                check_needs(self.teacher, question, rationales.get(question.id))
+                asked[keys[question.id]] = question
+        if not asked:
+            return
+        try:
+            self._store("teacher", self._taught(split, asked, rationales))
+        finally:
+            self.teacher.release()
 
     def _taught(
-        self, split: str, lessons: Mapping[str, Lesson]
+        self, split: str, asked: Mapping[str, Question], rationales: Mapping[str, Rationale]
     ) -> Iterator[tuple[str, dict[str, float]]]:
         """The scores for each key, passage id -> score, as the teacher gives them."""
         from tqdm import tqdm
 
-        scored = checked_scores(self.teacher, list(lessons.values()), self.cache)
-        shown = tqdm(scored, total=len(lessons), desc=f"{split}: teacher", unit="question")
-        for (key, lesson), scores in zip(lessons.items(), shown, strict=True):
-            ids = [passage.id for passage in lesson.passages]
-            yield key, dict(zip(ids, scores, strict=True))
+        keys = iter(asked)
+        with tqdm(total=len(asked), desc=f"{split}: teacher", unit="question") as bar:
+            for lessons in self._lessons(split, list(asked.values()), rationales):
+                scored = checked_scores(self.teacher, lessons, self.cache)
+                for lesson, scores in zip(lessons, scored, strict=True):
+                    ids = [passage.id for passage in lesson.passages]
+                    yield next(keys), dict(zip(ids, scores, strict=True))
+                    bar.update()
 
     def scores(
         self, split: str, rationales: Mapping[str, Rationale]
@@ -327,8 +347,20 @@ class Preparation:
         return self._stored_scores(self._score_keys(split, rationales))
 
     def _score_keys(self, split: str, rationales: Mapping[str, Rationale]) -> dict[str, str]:
-        """Question id -> key of its teacher scores."""
-        return {lesson.question.id: key for key, lesson in self.lessons(split, rationales)}
+        """Question id -> key of its teacher scores, of those that can be taught."""
+        teacher, corpus = self.teacher.fingerprint(), self.corpus_fingerprint
+        candidates = self.candidates(split)
+        keys = {}
+        for question in self.questions(split):
+            rationale = rationales.get(question.id)
+            if rationale is None and self.teacher.needs_rationale:
+                continue
+            found = candidates[question.id]
+            if found:
+                # no text is read: what the ids name is in the fingerprint of the corpus
+                shown = [RetrievedPassage(c.passage_id, "", c.rank, c.score) for c in found]
+                keys[question.id] = teacher_key(teacher, corpus, question, rationale, shown)
+        return keys
 
     def _stored_scores(self, keys: Mapping[str, str]) -> dict[str, dict[str, float]]:
         stored = self.cache.get_json(keys.values(), _as_scores)
@@ -347,13 +379,15 @@ class Preparation:
         self.cache.put_json(kind, part)
 
 
-def _as_candidates(value: Any) -> list[tuple[str, float]]:
-    """Ids and scores of an entry of the cache; anything else is a TypeError."""
-    pairs = [(identifier, score) for identifier, score in value]
-    for identifier, score in pairs:
+def _as_candidates(value: Any) -> tuple[Candidate, ...]:
+    """The ranking of an entry of the cache; anything else is a TypeError."""
+    found = []
+    for rank, (identifier, score) in enumerate(value):
         if not isinstance(identifier, str) or not isinstance(score, int | float):
             raise TypeError("expected pairs of a passage id and a score")
-    return pairs
+        # the same id is read for many questions, and kept once
+        found.append(Candidate(intern(identifier), rank, score))
+    return tuple(found)
 
 
 def _as_scores(value: Any) -> dict[str, float]:
@@ -363,4 +397,4 @@ def _as_scores(value: Any) -> dict[str, float]:
     for score in scores:
         if not isinstance(score, int | float) or not isfinite(score):
             raise TypeError("expected an object of passage ids and finite scores")
-    return dict(value)
+    return {intern(identifier): score for identifier, score in value.items()}

@@ -14,15 +14,13 @@ from radio.metrics.base import mean
 from radio.metrics.choices import (
     CategoryMap,
     Group,
+    accuracy,
     by_category,
-    choice_accuracy,
     evidence_group,
     golden_label,
-    label_accuracy,
     macro_f1,
 )
 from radio.metrics.support import SUPPORT_METRICS, support_metrics
-from radio.schema import Question
 from radio.text import findable
 
 OVERALL_METRICS = ("macro_f1",)
@@ -73,20 +71,13 @@ def answer_numbers(
     if golden:
         numbers["em"] = exact_match(found, golden)
         numbers["f1"] = f1(found, golden)
-        numbers["accuracy"] = accuracy(question, answer)
+        numbers["accuracy"] = accuracy(answer, golden, question.choices)
     if findable(golden):
         texts = [passage.contents for passage in prompt.passages]
         numbers["answer_in_output"] = answer_in_output(reply, golden)
         numbers["answer_in_context"] = answer_in_context(texts, golden)
     numbers |= support_metrics([passage.id for passage in prompt.passages], question.gold)
     return {name: numbers[name] for name in metrics if name in numbers}
-
-
-def accuracy(question: Question, answer: str | None) -> float:
-    """Whether an answer is the right choice, or the right label where there are no choices."""
-    if question.choices:
-        return choice_accuracy(answer, question.golden_answers, question.choices)
-    return label_accuracy(answer, question.golden_answers)
 
 
 def overall(readings: Sequence[Reading], metrics: Sequence[str]) -> Numbers:
@@ -132,7 +123,11 @@ def breakdown(
 
 
 def _accuracy(readings: Sequence[Reading]) -> float:
-    return mean([accuracy(reading.prompt.question, reading.parsed) for reading in readings])
+    found = []
+    for reading in readings:
+        question = reading.prompt.question
+        found.append(accuracy(reading.parsed, question.golden_answers, question.choices))
+    return mean(found)
 
 
 def _macro_f1(readings: Sequence[Reading]) -> float:

@@ -123,22 +123,48 @@ def sign_flip_test(differences: Numbers, *, resamples: int = 9_999, seed: int = 
     Returns:
         The p-value; NaN without a difference, 1 where all are 0.
     """
-    sample = np.asarray(differences, dtype=np.float64)
-    if sample.size == 0:
-        return math.nan
-    observed = sample.mean()
+    return sign_flip_tests([differences], resamples=resamples, seed=seed)[0]
+
+
+def sign_flip_tests(
+    samples: Sequence[Numbers], *, resamples: int = 9_999, seed: int = 0
+) -> list[float]:
+    """:func:`sign_flip_test` of each sample.
+
+    Samples of the same size share their draws, which is where the time goes.
+    """
+    p_values = [math.nan] * len(samples)
+    by_size: dict[int, list[int]] = {}
+    for place, sample in enumerate(samples):
+        by_size.setdefault(len(sample), []).append(place)
+    for size, places in by_size.items():
+        if size == 0:
+            continue
+        columns = np.array([samples[place] for place in places], dtype=np.float64).T
+        found = _flipped(columns, resamples, seed)
+        for place, p_value in zip(places, found.tolist(), strict=True):
+            p_values[place] = p_value
+    return p_values
+
+
+def _flipped(columns: NDArray[np.float64], resamples: int, seed: int) -> NDArray[np.float64]:
+    """p-value of each column of differences ``[questions, samples]``."""
+    size = len(columns)
+    observed = columns.mean(axis=0)
     # what differs from the observed mean by rounding alone is as extreme
-    tolerance = 100 * np.finfo(np.float64).eps * abs(observed)
-    all_are_tried = 2**sample.size <= resamples
-    signs = _all_signs(sample.size) if all_are_tried else _signs(resamples, sample.size, seed)
-    below = above = total = 0
-    for portion in signs:
-        means = (portion * sample).mean(axis=1)
-        below += int((means <= observed + tolerance).sum())
-        above += int((means >= observed - tolerance).sum())
+    tolerance = 100 * np.finfo(np.float64).eps * np.abs(columns).mean(axis=0)
+    all_are_tried = 2**size <= resamples
+    below = np.zeros(columns.shape[1])
+    above = np.zeros(columns.shape[1])
+    total = 0
+    for signs in _all_signs(size) if all_are_tried else _signs(resamples, size, seed):
+        means = signs.astype(np.float64) @ columns / size
+        below += (means <= observed + tolerance).sum(axis=0)
+        above += (means >= observed - tolerance).sum(axis=0)
         total += len(means)
     added = 0 if all_are_tried else 1
-    return min(1.0, 2 * (min(below, above) + added) / (total + added))
+    p_values: NDArray[np.float64] = 2 * (np.minimum(below, above) + added) / (total + added)
+    return np.minimum(1.0, p_values)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from radio.formats.fields import take, take_id
+from radio.formats.fields import take, take_id, take_strings
 from radio.lines import read_rows
 from radio.schema import InputError, Rationale
 from radio.text import normalise_question
@@ -17,8 +17,9 @@ def read_rationales(path: str | Path) -> tuple[dict[str, Rationale], dict[str, R
     """Read rationales by question id, and by question text for rows that carry no id.
 
     Rows are ``{"id" or "question_id", "rationale"}``, optionally with ``"model"``, ``"prompt"``,
-    ``"usage"`` and ``"outcome"``; the published rows ``{"question", "golden_answers", "reason"}``
-    have no id and join by :func:`radio.text.normalise_question`.
+    ``"usage"``, ``"outcome"`` and ``"others"`` (the texts of further rationales); the published
+    rows ``{"question", "golden_answers", "reason"}`` have no id and join by
+    :func:`radio.text.normalise_question`.
 
     Raises:
         InputError: broken line, missing key, wrong type, empty text or a duplicate.
@@ -65,18 +66,20 @@ def _take_rationale(row: Mapping[str, Any], place: str) -> RationaleRow:
     prompt = take(row, place, "prompt", str, default="")
     usage = take(row, place, "usage", dict, default={})
     outcome = take(row, place, "outcome", str, default="written")
+    others = tuple(filter(None, map(str.strip, take_strings(row, place, "others"))))
     if not text and outcome == "written":
         raise InputError(f"{place}: key {key!r} is empty, expected the rationale")
     named = [name for name in ("question_id", "id") if name in row]
     identifier = take_id(row, place, named[0]) if named else ""
     question = take(row, place, "question", str, default=None if named else ...)
-    return RationaleRow(Rationale(identifier, text, model, prompt, usage, outcome), place, question)
+    rationale = Rationale(identifier, text, model, prompt, usage, outcome, others=others)
+    return RationaleRow(rationale, place, question)
 
 
 def _add_rationale(table: dict[str, RationaleRow], key: str, row: RationaleRow) -> None:
     """Add a row to those of other questions; one that says the same again adds nothing."""
     first = table.setdefault(key, row)
-    if first.rationale.text != row.rationale.text:
+    if first.rationale.texts != row.rationale.texts:
         raise InputError(
             f"{row.place}: a second, different rationale for {key!r}, the first is at "
             f"{first.place}; expected one a question"

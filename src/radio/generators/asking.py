@@ -8,10 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 from radio.cache import Cache
-from radio.generators.base import Answer, Generator, Prompt
+from radio.generators.base import Answer, Generator, Prompt, name_of
 from radio.llm import fill as durable
 from radio.llm.base import Failure
 from radio.llm.outcomes import outcome_of, whole_text
+from radio.schema import Question
 
 
 def ask(generator: Generator, prompts: Sequence[Prompt], cache: Cache) -> list[Answer | Failure]:
@@ -63,7 +64,7 @@ class Answers(durable.Source):
         self._generator = generator
         self._prompts = prompts
         self._cache = cache
-        self.model = str(getattr(generator, "model", type(generator).__name__))
+        self.model = name_of(generator)
         self.new: set[str] = set()
         """Keys whose answers were not in the cache before."""
         self.failed: dict[str, str] = {}
@@ -84,7 +85,8 @@ class Answers(durable.Source):
             text = whole_text(result.text)
             answer = replace(result, text=text, outcome=outcome_of(text, result.outcome))
             self.new.add(key)
-            yield durable.Answer(key, self._row(self._prompts[key], answer), answer.outcome)
+            row = to_row(self._prompts[key].question, self.model, answer)
+            yield durable.Answer(key, row, answer.outcome)
 
     def estimate(self, keys: Sequence[str]) -> str:
         return self._generator.estimate(self._of(keys))
@@ -95,21 +97,22 @@ class Answers(durable.Source):
     def _of(self, keys: Sequence[str]) -> dict[str, Prompt]:
         return {key: self._prompts[key] for key in keys}
 
-    def _row(self, prompt: Prompt, answer: Answer) -> dict[str, Any]:
-        """An entry of the cache; what is 0 or not known is left out."""
-        row: dict[str, Any] = {
-            "id": prompt.question.id,
-            "question": prompt.question.question,
-            "answer": answer.text,
-            "model": self.model,
-        }
-        if answer.outcome not in ("written", "empty"):
-            row["outcome"] = answer.outcome
-        for name in ("usage", "seconds", "dollars", "passages_cut", "tokens_cut"):
-            value = getattr(answer, name)
-            if value:
-                row[name] = dict(value) if name == "usage" else value
-        return row
+
+def to_row(question: Question, model: str, answer: Answer) -> dict[str, Any]:
+    """An entry of the cache; what is 0 or not known is left out."""
+    row: dict[str, Any] = {
+        "id": question.id,
+        "question": question.question,
+        "answer": answer.text,
+        "model": model,
+    }
+    if answer.outcome not in ("written", "empty"):
+        row["outcome"] = answer.outcome
+    for name in ("usage", "seconds", "dollars", "passages_cut", "tokens_cut"):
+        value = getattr(answer, name)
+        if value:
+            row[name] = dict(value) if name == "usage" else value
+    return row
 
 
 def from_row(row: Any) -> Answer:

@@ -106,6 +106,9 @@ class Generator(Fingerprinted):
         special."""
         return ""
 
+    def release(self) -> None:
+        """Free what was loaded and read to answer; the next prompt loads it again."""
+
     def asked(self, prompt: Prompt) -> list[Any]:
         """What an answer may depend on of a prompt, for the key: all but the question's id, unless
         a subclass knows better."""
@@ -117,6 +120,11 @@ class Generator(Fingerprinted):
     def key(self, prompt: Prompt) -> str:
         """Cache key: the same generator, question and passages in the same order are asked once."""
         return fingerprint(["answer/3", self.fingerprint(), *self.asked(prompt)])
+
+
+def name_of(generator: Generator) -> str:
+    """Its model, or its class where it has none, for people."""
+    return str(getattr(generator, "model", type(generator).__name__))
 
 
 def what_is_read(prompt: Prompt) -> list[Any]:

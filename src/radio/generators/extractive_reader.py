@@ -139,6 +139,10 @@ class ExtractiveReader(Generator):
         self.prefetch(prompts, cache)
         return [[self._highest(pair) for pair in self._pairs(prompt)] for prompt in prompts]
 
+    def release(self) -> None:
+        self._loaded = None
+        self._read = {}
+
     def _highest(self, pair: Pair) -> float:
         spans = self._read[_texts(pair)]
         return spans[0][1] if spans else float("-inf")

@@ -62,7 +62,7 @@ class GeneratorTemplate(PromptTemplate):
             options.append(f"{letter}) {choice}\n")
         shown = []
         for number, passage in enumerate(passages, start=1):
-            shown.append(_delimited(number, passage))
+            shown.append(delimited(number, passage))
         return {
             "claim": question.query,
             "choices": "".join(options),
@@ -78,7 +78,7 @@ class GeneratorTemplate(PromptTemplate):
         return super()._check(path, found)
 
 
-def _delimited(number: int, passage: Passage) -> str:
+def delimited(number: int, passage: Passage) -> str:
     """A passage as untrusted data: nothing in it can end its element."""
     title = f"Title: {escape(passage.title, quote=False)}\n" if passage.title else ""
     text = escape(passage.text, quote=False)

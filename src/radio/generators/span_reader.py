@@ -11,6 +11,7 @@ from typing import Any
 from radio.generators.base import Generator, Prompt, what_is_read
 from radio.ranges import check
 from radio.schema import Passage
+from radio.text import sentences
 
 _STOPWORDS = frozenset(
     """a about above after again all also although always am among an and any are as at be because
@@ -84,11 +85,11 @@ class SpanReader(Generator):
         wanted = _wanted(question)
         terms = {_stem(word) for word in _words(question)} - {""}
         texts = [f" {_stemmed(passage.text)} " for passage in prompt.passages]
-        sentences = _sentences(prompt.passages)
-        rarity = _rarity(terms, sentences)
+        found = _sentences(prompt.passages)
+        rarity = _rarity(terms, found)
         best: dict[str, float] = {}
         surface: dict[str, str] = {}
-        for rank, sentence, words in sentences:
+        for rank, sentence, words in found:
             # where the question's words stand, and what each of them is worth
             hits = []
             for position, word in enumerate(words):
@@ -135,23 +136,23 @@ Sentence = tuple[int, str, list[re.Match[str]]]
 
 
 def _sentences(passages: Sequence[Passage]) -> list[Sentence]:
-    sentences = []
+    found = []
     for rank, passage in enumerate(passages):
-        for sentence in re.split(r"(?<=[.!?])\s+", passage.text):
-            sentences.append((rank, sentence, list(_WORD.finditer(sentence))))
-    return sentences
+        for sentence in sentences(passage.text):
+            found.append((rank, sentence, list(_WORD.finditer(sentence))))
+    return found
 
 
-def _rarity(terms: set[str], sentences: Sequence[Sentence]) -> dict[str, float]:
+def _rarity(terms: set[str], found: Sequence[Sentence]) -> dict[str, float]:
     """How much each of the question's words says that stands in a sentence: the fewer sentences,
     the more."""
     frequency: Counter[str] = Counter()
-    for _, _, words in sentences:
+    for _, _, words in found:
         frequency.update({_stem(word.group()) for word in words})
     rarity = {}
     for term in terms:
         if frequency[term]:
-            rarity[term] = math.log(1 + len(sentences) / frequency[term])
+            rarity[term] = math.log(1 + len(found) / frequency[term])
     return rarity
 
 

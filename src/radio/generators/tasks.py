@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 
+from radio.generators.base import Generator
 from radio.generators.parsing import choice, short_answer
 from radio.generators.verdicts import verdict
 from radio.schema import InputError, Question
@@ -57,6 +58,14 @@ def task_of(name: str) -> Task:
     if name not in TASKS:
         raise InputError(f"task: found {name!r}, expected one of {', '.join(TASKS)}")
     return TASKS[name]
+
+
+def answer_in(generator: Generator, parse: Parser, reply: str, question: Question) -> str | None:
+    """The answer in a generator's reply; None where it cannot be parsed."""
+    if generator.copies_spans and parse is short_answer:
+        # a span is the answer and nothing else, though it may have lines or quotation marks
+        return reply.strip()
+    return parse(reply, question)
 
 
 def parser_of(name: str) -> Parser:

@@ -125,6 +125,45 @@ class LanguageModel(ABC):
             "(TransformersModel)"
         )
 
+    def contrasted_log_likelihood(
+        self,
+        calls: Sequence[Call],
+        plain_calls: Sequence[Call],
+        continuations: Sequence[str],
+        alpha: float,
+    ) -> list[Likelihood]:
+        """As :meth:`log_likelihood`, of ``(1 + alpha) * logits - alpha * plain logits``: those
+        after the prompt, and those after a plain one, such as the same question without passages.
+
+        Args:
+            calls: the prompts.
+            plain_calls: for each the plain one.
+            continuations: a text for each.
+            alpha: how much the plain prompt counts.
+
+        Raises:
+            InputError: this model gives no probabilities.
+        """
+        raise InputError(
+            f"{type(self).__name__} gives no probabilities of a text; take a model on this machine "
+            "(TransformersModel)"
+        )
+
+    def judged(
+        self,
+        calls: Sequence[Call],
+        continuations: Sequence[str],
+        plain_calls: Sequence[Call] | None = None,
+        alpha: float = 0.0,
+    ) -> Iterator[tuple[int, Likelihood]]:
+        """:meth:`log_likelihood`, or with plain calls :meth:`contrasted_log_likelihood`: number and
+        likelihood of each call in any order, as they come."""
+        if plain_calls is None:
+            yield from enumerate(self.log_likelihood(calls, continuations))
+        else:
+            found = self.contrasted_log_likelihood(calls, plain_calls, continuations, alpha)
+            yield from enumerate(found)
+
     def window(self) -> int | None:
         """Tokens that a prompt may have; None where that is not known."""
         return None

@@ -119,7 +119,7 @@ def fill(
         finally:
             # what stopped the run is said by its own error, such as that of a full disk
             with suppress(OSError):
-                _list_failures(failures, failed)
+                list_failures(failures, failed)
     useless = {name: outcomes[name] for name in source.useless if outcomes[name]}
     if estimate or failed or useless:
         counts = ", ".join(f"{count:,} {outcome}" for outcome, count in outcomes.items() if count)
@@ -182,7 +182,8 @@ def _alone(kind: str, cache: Cache) -> Iterator[None]:
         lock.release()
 
 
-def _list_failures(path: Path | None, failed: Sequence[Failure]) -> None:
+def list_failures(path: Path | None, failed: Sequence[Failure]) -> None:
+    """Write the file of those that failed, or remove that of an earlier run where none did."""
     if path is None:
         return
     if failed:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from radio.llm.likelihood import padded, takes
+from radio.llm.likelihood import padded
+from radio.llm.memory import Beginning, positions_of
 
 if TYPE_CHECKING:
     from torch import Tensor, device
 
 IsOver = Callable[[list[int]], bool]
 """Whether an answer of these tokens has ended."""
-
-WORTH_SHARING = 8
-"""Tokens that prompts have in common at the least for their keys and values to be kept."""
 
 
 class Greedy:
@@ -26,7 +23,7 @@ class Greedy:
     whether it has is asked of each by itself.
 
     Args:
-        network: a causal model in evaluation mode.
+        network: a causal model in evaluation mode, for which ``can_share`` holds.
         place: its device.
         pad: id of the padding, which is masked.
     """
@@ -35,23 +32,7 @@ class Greedy:
         self._network = network
         self._device = place
         self._pad = pad
-        self._prefix: list[int] = []
-        self._memory: Any = None  # keys and values of the prefix
-
-    @property
-    def can_run(self) -> bool:
-        """Whether the model keeps nothing but keys and values of all tokens: rows of those can be
-        repeated and left out."""
-        from transformers import DynamicCache
-        from transformers.cache_utils import DynamicLayer
-
-        options = ("position_ids", "logits_to_keep", "past_key_values")
-        if getattr(self._network, "_is_stateful", False):
-            return False
-        if not all(takes(self._network, name) for name in options):
-            return False
-        layers = DynamicCache(config=self._network.config).layers
-        return bool(layers) and all(type(layer) is DynamicLayer for layer in layers)
+        self._beginning = Beginning(network, place)
 
     def answers(
         self, prompts: Sequence[list[int]], max_tokens: int, is_over: IsOver, shared: int = 0
@@ -68,7 +49,7 @@ class Greedy:
 
         answers: list[list[int]] = [[] for _ in prompts]
         with torch.inference_mode():
-            memory, shared = self._start(prompts[0][:shared], len(prompts))
+            memory, shared = self._beginning.start(prompts[0][:shared], len(prompts))
             ids, mask = padded([prompt[shared:] for prompt in prompts], self._pad, left=True)
             mask = torch.nn.functional.pad(mask, (shared, 0), value=1)
             ids, mask = ids.to(self._device), mask.to(self._device)
@@ -93,33 +74,16 @@ class Greedy:
 
     def _next(self, ids: Tensor, mask: Tensor, memory: Any) -> Tensor:
         """The likeliest token of each row ``[B]``, after ``ids`` are in the memory too."""
-        positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
         logits = self._network(
             input_ids=ids,
             attention_mask=mask,
-            position_ids=positions,
+            position_ids=positions_of(mask, ids.shape[1]),
             past_key_values=memory,
             use_cache=True,
             logits_to_keep=1,
         ).logits
         chosen: Tensor = logits[:, -1].float().argmax(-1)
         return chosen
-
-    def _start(self, prefix: list[int], rows: int) -> tuple[Any, int]:
-        """A memory that holds the prefix for each row, and the tokens in it."""
-        import torch
-        from transformers import DynamicCache
-
-        if len(prefix) < WORTH_SHARING:
-            return DynamicCache(config=self._network.config), 0
-        if prefix != self._prefix:
-            self._memory = DynamicCache(config=self._network.config)
-            ids = torch.tensor([prefix], device=self._device)
-            self._next(ids, torch.ones_like(ids), self._memory)
-            self._prefix = list(prefix)
-        memory = copy.deepcopy(self._memory)
-        memory.batch_repeat_interleave(rows)
-        return memory, len(prefix)
 
 
 def generate(

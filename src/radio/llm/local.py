@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
-from radio.llm.base import Likelihood, Reply
+from radio.llm.base import Reply
 from radio.llm.generation import Greedy, generate
-from radio.llm.likelihood import Judged, log_likelihoods
+from radio.llm.likelihood import Judge, Judged, Judgement, contrasted, log_likelihoods
+from radio.llm.memory import can_share
 from radio.models.limits import computes_in_bf16
 from radio.models.loading import add_adapter, language_model_kind, load_config, load_model
 from radio.models.onednn import lay_out
@@ -183,6 +184,10 @@ class LoadedModel(Prompts):
             ends = self.tokenizer.eos_token_id
         self._ends = set(ends if isinstance(ends, list) else [ends]) - {None}
         self._greedy = Greedy(self._network, self._device, self._pad)
+        self._can_share = can_share(self._network)
+        self._judge = Judge(self._network, self.is_decoder, self._pad)
+        # of its own: the plain prompts begin with something else
+        self._plain_judge = Judge(self._network, self.is_decoder, self._pad)
 
     def generate(
         self,
@@ -202,7 +207,7 @@ class LoadedModel(Prompts):
             shared: tokens that all prompts, also of later calls, begin with.
         """
         is_over = self._is_over(stop)
-        if self.is_decoder and not sampling and self._greedy.can_run:
+        if self.is_decoder and not sampling and self._can_share:
             made = self._greedy.answers(prompts, max_tokens, is_over, shared)
         else:
             made = generate(
@@ -239,9 +244,28 @@ class LoadedModel(Prompts):
         outcome = "truncated" if end is None and not cuts else "written"
         return Reply(text, outcome, {"input": len(prompt), "output": len(tokens)})
 
-    def judge(self, pairs: Sequence[Judged]) -> list[Likelihood]:
-        """How likely each answer is after its prompt."""
-        return log_likelihoods(self._network, pairs, self.is_decoder, self._pad)
+    def judge(
+        self,
+        asked: Sequence[Judged],
+        rows: int,
+        shared: int = 0,
+        alpha: float | None = None,
+        plain_shared: int = 0,
+    ) -> list[Judgement]:
+        """How likely each answer is after its prompt, by the numbers of those who ask.
+
+        Args:
+            asked: the prompts of a batch.
+            rows: answers that are judged together, at most.
+            shared: tokens that all prompts, also of later calls, begin with.
+            alpha: how much the plain prompts count that these are contrasted with; None if there
+                are none.
+            plain_shared: tokens that all plain prompts begin with.
+        """
+        if alpha is None:
+            return log_likelihoods(self._judge, asked, rows, shared)
+        plain = (self._plain_judge, plain_shared)
+        return contrasted(self._judge, asked, rows, shared, alpha, *plain)
 
     @staticmethod
     def _tokens_alone(config: Any) -> Any:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import cached_property
-from itertools import takewhile
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from radio.cache import Cache
 from radio.llm.base import Call, Failure, LanguageModel, Likelihood, Reply, Result
-from radio.llm.likelihood import Judged
+from radio.llm.likelihood import Answer, Judged, Judgement
 from radio.llm.local import LoadedModel, Prompts
+from radio.llm.memory import shared_tokens
 from radio.models.files import model_fingerprint
 from radio.ranges import check
 from radio.schema import InputError
@@ -154,34 +155,82 @@ class TransformersModel(LanguageModel):
     def log_likelihood(
         self, calls: Sequence[Call], continuations: Sequence[str]
     ) -> list[Likelihood]:
-        pairs = []
-        for call, text in zip(calls, continuations, strict=True):
-            prompt = self._prompts.prompt(call.system, call.user)
-            pair = Judged(prompt, *self._prompts.answer(text))
-            self._check_fits(call, pair)
-            pairs.append(pair)
-        order = sorted(range(len(pairs)), key=lambda number: -pairs[number].length)
-        found: list[Likelihood] = []
-        for batch in self._on_all_devices([pairs[number] for number in order], LoadedModel.judge):
-            found += batch
-        by_place = dict(zip(order, found, strict=True))
-        return [by_place[place] for place in range(len(pairs))]
+        found = dict(self.judged(calls, continuations))
+        return [found[number] for number in range(len(calls))]
 
-    def _check_fits(self, call: Call, pair: Judged) -> None:
+    def contrasted_log_likelihood(
+        self,
+        calls: Sequence[Call],
+        plain_calls: Sequence[Call],
+        continuations: Sequence[str],
+        alpha: float,
+    ) -> list[Likelihood]:
+        found = dict(self.judged(calls, continuations, plain_calls, alpha))
+        return [found[number] for number in range(len(calls))]
+
+    def judged(
+        self,
+        calls: Sequence[Call],
+        continuations: Sequence[str],
+        plain_calls: Sequence[Call] | None = None,
+        alpha: float = 0.0,
+    ) -> Iterator[Judgement]:
+        plain = list(plain_calls or [])
+        size = PART * self._batch_size * len(self._loaded())
+        for start in range(0, len(calls), size):
+            asked: dict[tuple[Answer, Answer], Judged] = {}
+            for number in range(start, min(start + size, len(calls))):
+                one, answer = self._tokens(calls[number], continuations[number])
+                if plain:
+                    other, _ = self._tokens(plain[number], continuations[number])
+                    one = replace(one, plain=other.prompt)
+                if answer:
+                    one = asked.setdefault((tuple(one.prompt), tuple(one.plain)), one)
+                    one.answers.setdefault(answer, []).append(number)
+                else:
+                    # it has no tokens, and is certain
+                    yield number, Likelihood(0.0, 0)
+            yield from self._judged_part(list(asked.values()), alpha if plain else None)
+
+    def _tokens(self, call: Call, text: str) -> tuple[Judged, Answer]:
+        """A prompt without answers yet, and the answer to judge, which fit together."""
+        answer, first = self._prompts.answer(text)
+        one = Judged(self._prompts.prompt(call.system, call.user), first)
+        self._check_fits(call, one, len(answer))
+        return one, tuple(answer)
+
+    def _judged_part(self, asked: list[Judged], alpha: float | None) -> Iterator[Judgement]:
+        # of like length together, and with them those that have the same plain prompt
+        longest: dict[Answer, int] = {}
+        for one in asked:
+            plain = tuple(one.plain)
+            longest[plain] = max(one.length, longest.get(plain, 0))
+        asked.sort(key=lambda one: (-longest[tuple(one.plain)], one.plain, -one.length))
+        shared = shared_tokens([one.prompt for one in asked])
+        plain_shared = shared_tokens([one.plain for one in asked])
+
+        def judge(copy: LoadedModel, batch: Sequence[Judged]) -> list[Judgement]:
+            return copy.judge(batch, self._batch_size, shared, alpha, plain_shared)
+
+        for found in self._on_all_devices(asked, judge):
+            yield from found
+
+    def _check_fits(self, call: Call, one: Judged, answer: int) -> None:
         """Refuse what the model cannot read whole: a likelihood of less would be another one.
 
         Raises:
             InputError: names the question and what it has too many of.
         """
         name = f"{type(self).__name__}: question {call.question_id!r}"
-        if len(pair.prompt) > self._max_length:
+        if len(one.prompt) > self._max_length:
             raise InputError(
-                f"{name}: the prompt has {len(pair.prompt)} tokens, more than max_length "
+                f"{name}: the prompt has {len(one.prompt)} tokens, more than max_length "
                 f"{self._max_length}"
             )
         positions = self._prompts.positions
         # an encoder-decoder has as many for each of the two
-        parts = [pair.length] if self._prompts.is_decoder else [len(pair.prompt), len(pair.answer)]
+        prompt = len(one.prompt)
+        parts = [prompt + answer] if self._prompts.is_decoder else [prompt, answer]
         if positions is not None and max(parts) > positions:
             raise InputError(
                 f"{name}: prompt and answer have {max(parts)} tokens, more than the {positions} "
@@ -244,13 +293,3 @@ class TransformersModel(LanguageModel):
                 f"{self._devices!r}: {str(error).splitlines()[0]}"
             ) from error
         return list(getattr(strategy, "parallel_devices", None) or [strategy.root_device])
-
-
-def shared_tokens(prompts: Sequence[list[int]]) -> int:
-    """How many tokens all prompts begin with; each has one of its own at least."""
-    if len(prompts) < 2:
-        return 0
-    # of sorted rows the first and the last differ the earliest
-    first, last = min(prompts), max(prompts)
-    same = takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
-    return min(len(list(same)), min(map(len, prompts)) - 1)

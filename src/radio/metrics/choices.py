@@ -119,6 +119,15 @@ def label_accuracy(answer: str | None, golden_answers: Sequence[str]) -> float:
     return float(bool(answer.strip()) and label(answer) in map(label, golden_answers))
 
 
+def accuracy(
+    answer: str | None, golden_answers: Sequence[str], choices: Sequence[str] = ()
+) -> float:
+    """1 if an answer is the right choice, or the right label where there are no choices."""
+    if choices:
+        return choice_accuracy(answer, golden_answers, choices)
+    return label_accuracy(answer, golden_answers)
+
+
 def golden_label(answer: str | None, golden_answers: Sequence[str]) -> str:
     """The golden label that an answer is held against: the one that it equals, else the first."""
     for golden in golden_answers:

@@ -8,6 +8,7 @@ from radio.rationales.checks import CHECKS, QualityChecks
 from radio.rationales.filling import fill
 from radio.rationales.judges import Judge, NLIJudge
 from radio.rationales.recorded import Recorded
+from radio.rationales.several import Several
 from radio.rationales.writers import AnthropicWriter, OpenAIWriter, TransformersWriter
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "RationaleWriter",
     "Recorded",
     "Request",
+    "Several",
     "TransformersWriter",
     "fill",
     "read",

@@ -25,7 +25,7 @@ class Request:
 
     key: str
     question: Question
-    passages: tuple[Passage, ...] = ()
+    passages: Sequence[Passage] = ()
 
 
 class RationaleWriter(Fingerprinted):
@@ -57,6 +57,18 @@ class RationaleWriter(Fingerprinted):
             cache: for what else must outlive the process, such as the number of a batch in flight.
         """
 
+    def parts(self, requests: Sequence[Request]) -> list[tuple[RationaleWriter, list[Request]]]:
+        """The writers that write for this one, each with what to ask it; none, unless a subclass
+        combines the rationales of others.
+
+        What the parts write is kept under keys of their own, and nothing under those of the whole.
+        """
+        return []
+
+    def stored(self, requests: Sequence[Request], cache: Cache) -> dict[str, Rationale]:
+        """The rationales that the cache has for these requests, by question id."""
+        return read({request.question.id: request.key for request in requests}, cache)
+
     def outdated(self, rationale: Rationale) -> bool:
         """Whether a stored rationale is to be asked for again, for example cut off under a lower
         limit."""
@@ -81,6 +93,7 @@ class RationaleWriter(Fingerprinted):
 def to_row(question: Question, rationale: Rationale) -> dict[str, Any]:
     """What the cache keeps of a rationale, in the shape that :func:`radio.formats.read_rationales`
     reads."""
+    others = {"others": list(rationale.others)} if rationale.others else {}
     return {
         "id": question.id,
         "question": question.question,
@@ -91,6 +104,7 @@ def to_row(question: Question, rationale: Rationale) -> dict[str, Any]:
         "outcome": rationale.outcome,
         "usage": dict(rationale.usage),
         "response": dict(rationale.response),
+        **others,
     }
 
 
@@ -106,8 +120,12 @@ def from_row(question_id: str, row: Mapping[str, Any]) -> Rationale:
     text, usage = row["rationale"], row["usage"]
     if not isinstance(text, str) or not isinstance(usage, dict):
         raise TypeError("expected a text and its usage")
+    others = row.get("others", [])
+    if not isinstance(others, list) or not all(isinstance(other, str) for other in others):
+        raise TypeError("expected the texts of other rationales")
     outcome = outcome_of(text, row["outcome"])
-    return Rationale(question_id, text, row["model"], row["prompt"], usage, outcome)
+    said = text, row["model"], row["prompt"], usage, outcome
+    return Rationale(question_id, *said, others=tuple(others))
 
 
 def read(keys: Mapping[str, str], cache: Cache) -> dict[str, Rationale]:

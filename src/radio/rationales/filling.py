@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,13 +25,36 @@ def fill(
     again.
 
     Prints what :func:`radio.llm.fill.fill` does, and returns the count of each outcome. Those that
-    failed are listed in ``failures``.
+    failed are listed in ``failures``. Where a writer has parts, each is asked for its own, one
+    after the other.
 
     Raises:
         InputError: the writer cannot go on, or the cache cannot be written.
     """
-    source = Rationales(writer, requests, cache, title)
-    return durable.fill(source, source.keys, cache, failures)
+    parts = writer.parts(requests)
+    if not parts:
+        source = Rationales(writer, requests, cache, title)
+        return durable.fill(source, source.keys, cache, failures)
+    outcomes: Counter[str] = Counter()
+    failed: list[Failure] = []
+    for number, (part, asked) in enumerate(parts, start=1):
+        source = Rationales(part, asked, cache, f"{title}, {number} of {len(parts)}")
+        try:
+            outcomes.update(durable.fill(source, source.keys, cache, failures))
+        finally:
+            for failure in source.failed:
+                failed.append(replace(failure, error=f"{named(part, number)}: {failure.error}"))
+            # what stopped the run is said by its own error, such as that of a full disk
+            with suppress(OSError):
+                durable.list_failures(failures, failed)
+    return outcomes
+
+
+def named(part: RationaleWriter, number: int) -> str:
+    """A writer among several, for people."""
+    model = getattr(part, "model", "")
+    of_model = f" ({model})" if isinstance(model, str) and model else ""
+    return f"writer {number}, {type(part).__name__}{of_model}"
 
 
 class Rationales(durable.Source):
@@ -46,6 +70,7 @@ class Rationales(durable.Source):
         self._writer = writer
         self._cache = cache
         self._requests = {request.key: request for request in requests}
+        self.failed: list[Failure] = []
 
     @property
     def keys(self) -> list[str]:
@@ -60,6 +85,7 @@ class Rationales(durable.Source):
         by_id = {request.question.id: request for request in requests}
         for result in written(self._writer, requests, self._writer.write(requests, self._cache)):
             if isinstance(result, Failure):
+                self.failed.append(result)
                 yield result
                 continue
             text = whole_text(result.text)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from radio.rationales.plots import Plot, plots
 from radio.rationales.table import percent, table
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 PAGES = Path(__file__).with_name("pages")
 
@@ -42,20 +45,30 @@ def page(numbers: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
         numbers: of each split (:func:`radio.rationales.report.measure`).
         rows: of the questions of all splits.
     """
+    sections = []
+    for split, of_split in numbers.items():
+        sections.append(_section(split, of_split, [row for row in rows if row["split"] == split]))
+    return template(PAGES, "report.html").render(sections=sections)
+
+
+def template(folder: Path, name: str) -> Template:
+    """A page to be filled; whatever is put into it is escaped, and what it lacks is an error.
+
+    Args:
+        folder: where it lies. What it includes may also lie beside the page about rationales.
+        name: of its file.
+    """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
-        loader=FileSystemLoader(PAGES),
+        loader=FileSystemLoader([folder, PAGES]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    sections = []
-    for split, of_split in numbers.items():
-        sections.append(_section(split, of_split, [row for row in rows if row["split"] == split]))
-    return environment.get_template("report.html").render(sections=sections)
+    return environment.get_template(name)
 
 
 def _section(split: str, numbers: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Section:

@@ -52,7 +52,7 @@ def _lengths(numbers: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> P
         _histogram(axes, values, numbers["limits"]["max_words"], "max_words")
         axes.set(title="Length", xlabel="words", ylabel="rationales")
 
-    return Plot(message, _svg(draw))
+    return Plot(message, svg(draw))
 
 
 def _failures(numbers: Mapping[str, Any]) -> Plot:
@@ -63,7 +63,7 @@ def _failures(numbers: Mapping[str, Any]) -> Plot:
         _bars(axes, made, [ORANGE if name in filters else GREY for name in made])
         axes.set(title="Failed checks (orange: dropped by the filters)", xlabel="% of rationales")
 
-    return Plot(f"Bars of the rationales that fail each check: {shares}.", _svg(draw))
+    return Plot(f"Bars of the rationales that fail each check: {shares}.", svg(draw))
 
 
 def _similarities(numbers: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Plot:
@@ -82,7 +82,7 @@ def _similarities(numbers: Mapping[str, Any], rows: Sequence[Mapping[str, Any]])
             ylabel="rationales",
         )
 
-    return Plot(message, _svg(draw))
+    return Plot(message, svg(draw))
 
 
 def _supported(numbers: Mapping[str, Any]) -> Plot:
@@ -107,7 +107,7 @@ def _supported(numbers: Mapping[str, Any]) -> Plot:
     message = (
         f"Bars of the questions with a candidate that supports the rationale: {', '.join(shares)}."
     )
-    return Plot(message, _svg(draw))
+    return Plot(message, svg(draw))
 
 
 def _histogram(axes: Axes, values: Sequence[float], limit: float, name: str) -> None:
@@ -133,14 +133,17 @@ def _bars(axes: Axes, parts: Mapping[str, Mapping[str, Any]], colors: Sequence[s
     axes.set_xlim(0, max(1.0, max(shares, default=0)) * 1.4)
 
 
-def _svg(draw: Callable[[Axes], None]) -> str:
-    """An image, not inline: the names inside two SVGs would clash, and no script in it could
-    run."""
+def svg(draw: Callable[[Axes], None], size: tuple[float, float] = (6.2, 3.4)) -> str:
+    """What is drawn as an SVG of so many inches, in base 64.
+
+    It becomes an image, not inline: the names inside two SVGs would clash, and no script in it
+    could run.
+    """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     with rc_context(STYLE):  # type: ignore[arg-type]
-        figure = Figure(figsize=(6.2, 3.4), layout="constrained")
+        figure = Figure(figsize=size, layout="constrained")
         draw(figure.add_subplot())
         content = io.BytesIO()
         figure.savefig(content, format="svg", metadata={"Date": None})

@@ -94,7 +94,8 @@ def checked_scores(
         InputError: a question lacks what the teacher needs; the teacher gave something else than
             one number for each passage, or scores of fewer or more lessons than it was given.
     """
-    _check_needs(teacher, work)
+    for lesson in work:
+        check_needs(teacher, lesson.question, lesson.rationale)
     asked = [(lesson.question, len(lesson.passages)) for lesson in work]
     if _scores_one_by_one(type(teacher)):
         found = Teacher.score_all(teacher, work, cache)
@@ -103,20 +104,24 @@ def checked_scores(
     return contracts.all_teacher_scores(teacher, "score_all", asked, found, unit=unit)
 
 
-def _check_needs(teacher: Teacher, work: Sequence[Lesson]) -> None:
-    for lesson in work:
-        question, kind = lesson.question.id, type(teacher).__name__
-        if teacher.needs_answers and not lesson.question.golden_answers:
-            raise InputError(
-                f"{kind}: question {question!r}: found no golden_answers, expected at least one: "
-                "this teacher reads them; leave the question out, or take a teacher that needs none"
-            )
-        if teacher.needs_rationale and lesson.rationale is None:
-            raise InputError(
-                f"{kind}: question {question!r}: found no rationale, expected one: this teacher "
-                "reads it; take a teacher that needs none, or let the question be left out "
-                "(data.init_args.missing_rationales: drop)"
-            )
+def check_needs(teacher: Teacher, question: Question, rationale: Rationale | None) -> None:
+    """Refuse a question that lacks what a teacher needs.
+
+    Raises:
+        InputError: names the question and what it lacks.
+    """
+    kind = type(teacher).__name__
+    if teacher.needs_answers and not question.golden_answers:
+        raise InputError(
+            f"{kind}: question {question.id!r}: found no golden_answers, expected at least one: "
+            "this teacher reads them; leave the question out, or take a teacher that needs none"
+        )
+    if teacher.needs_rationale and rationale is None:
+        raise InputError(
+            f"{kind}: question {question.id!r}: found no rationale, expected one: this teacher "
+            "reads it; take a teacher that needs none, or let the question be left out "
+            "(data.init_args.missing_rationales: drop)"
+        )
 
 
 def _scores_one_by_one(kind: type[Teacher]) -> bool:

@@ -37,7 +37,7 @@ OPTIONS: dict[str, list[str]] = {
     ],
     "--model.init_args.lora.r x": ["--model.init_args.lora.r: found 'x', expected int"],
     "--model.init_args.train_side left": ["found 'left', expected one of 'both', 'question'"],
-    "--model.init_args.loss.init_args.teacher_temperature null": ["found null, expected float"],
+    "--model.init_args.loss.init_args.temperature null": ["found null, expected float"],
     "--model.init_args.query_prefix None": ["found 'None'; write null for nothing"],
     "--model.init_args.loss InfoNCEE": [
         "found 'InfoNCEE', expected a Loss",

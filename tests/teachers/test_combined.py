@@ -131,7 +131,6 @@ def test_a_setting_changes_what_it_is_of() -> None:
         ({"normalise": "softmax", "k": 60}, "k: found 60 with normalise 'softmax', which"),
         ({"normalise": "rank", "entropy": 0.5}, "entropy: found 0.5 with normalise 'rank'"),
     ],
-    ids=str,
 )
 def test_settings_of_a_blend_that_mean_nothing_are_refused(settings: Any, message: str) -> None:
     with pytest.raises(InputError) as error:

@@ -98,7 +98,7 @@ def common(count: int, name: str) -> list[str]:
     question side alone, which embeds no passage twice."""
     root = place(count)
     return [
-        *("--config", "recipes/cpu_question_side.yaml"),
+        *("--config", "recipes/cpu_question_side"),
         *("--data", "NaturalQuestionsDataModule", "--data.init_args.path", str(root / "data")),
         *("--data.init_args.cache_dir", str(WORK / "cache"), "--name", name),
         *("--trainer.default_root_dir", str(root), "--trainer.accelerator", "cpu"),

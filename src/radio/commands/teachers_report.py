@@ -242,7 +242,7 @@ def _scored(scoring: Scoring, name: str, teacher: Teacher, origin: str) -> Compa
         "fingerprint": teacher.fingerprint(),
         "cached": scored.cached,
         "seconds": scored.seconds,
-        "costs": getattr(teacher, "costs", None),
+        "costs": teacher.costs,
     }
     return Compared(name, about, scored.scores, scored.left_out)
 

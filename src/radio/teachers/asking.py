@@ -16,6 +16,7 @@ from radio.llm.outcomes import outcome_of, whole_text
 from radio.schema import InputError, Question, Rationale, RetrievedPassage
 from radio.teachers.base import Lesson, Teacher
 from radio.teachers.prompting import JudgeTemplate, Shown
+from radio.teachers.spending import Spending
 
 
 class Asking(Teacher):
@@ -35,6 +36,7 @@ class Asking(Teacher):
         self._template = JudgeTemplate(prompt, show)
         self._fingerprint: str | None = None
         self._model_key: str | None = None
+        self._spending = Spending()
         self.prompt = self._template.fingerprint
         self.show = show
         self.needs_rationale = show in ("rationale", "both")
@@ -51,6 +53,10 @@ class Asking(Teacher):
     @property
     def needs_generator(self) -> str:
         return self._model.model
+
+    @property
+    def costs(self) -> Mapping[str, float] | None:
+        return self._spending.costs
 
     def depends_on(self) -> dict[str, Any]:
         return {**super().depends_on(), **self._model.depends_on()}
@@ -69,6 +75,14 @@ class Asking(Teacher):
 
     def release(self) -> None:
         self._model.release()
+
+    def _replies(
+        self, title: str, calls: Sequence[Call], questions: Sequence[Question], cache: Cache
+    ) -> list[Answer | Failure]:
+        """What came of each call, with the arguments of :func:`replies`."""
+        found = replies(title, self._model, calls, questions, cache)
+        self._spending.add(found)
+        return found
 
     def _call(self, lesson: Lesson, passages: Sequence[RetrievedPassage], kind: str = "") -> Call:
         """A question with these passages; its key is of all that the model reads.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from radio import contracts
@@ -42,6 +42,12 @@ class Teacher(Fingerprinted):
     def needs_generator(self) -> str:
         """The name of the model that reads the passages for it; empty if none does."""
         return ""
+
+    @property
+    def costs(self) -> Mapping[str, float] | None:
+        """What the scores of this process took beside time, by name, for people: calls, tokens,
+        dollars; None where that is nothing, or not known."""
+        return None
 
     @abstractmethod
     def score(

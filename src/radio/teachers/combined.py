@@ -39,6 +39,14 @@ class OfTeachers(Teacher):
         names = [part.needs_generator for part in self._parts]
         return ", ".join(dict.fromkeys(filter(None, names)))
 
+    @property
+    def costs(self) -> Mapping[str, float] | None:
+        total: dict[str, float] = {}
+        for part in self._parts:
+            for name, value in (part.costs or {}).items():
+                total[name] = total.get(name, 0) + value
+        return total or None
+
     def release(self) -> None:
         for part in self._parts:
             part.release()

@@ -13,7 +13,7 @@ from radio.llm.base import Failure, LanguageModel
 from radio.models.messages import say
 from radio.ranges import check
 from radio.schema import InputError, RetrievedPassage
-from radio.teachers.asking import Asking, not_answered, replies
+from radio.teachers.asking import Asking, not_answered
 from radio.teachers.base import Lesson
 from radio.teachers.prompting import Shown, first_words
 
@@ -124,7 +124,7 @@ class Listwise(Asking):
                 calls.append(self._call(work[number], shown))
             title = f"listwise, window {level + 1} of {deepest}"
             questions = [work[number].question for number in asked]
-            found = replies(title, self._model, calls, questions, cache)
+            found = self._replies(title, calls, questions, cache)
             for number, reply in zip(asked, found, strict=True):
                 if isinstance(reply, Failure):
                     failed[reply.question_id] = reply.error

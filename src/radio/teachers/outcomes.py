@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 from radio.cache import Cache
@@ -18,6 +18,7 @@ from radio.ranges import check
 from radio.schema import InputError, Question, Rationale, RetrievedPassage
 from radio.teachers.asking import not_answered
 from radio.teachers.base import Lesson, Teacher
+from radio.teachers.spending import Spending
 
 VERDICTS = ("multiple_choice", "fact_verification")
 """Tasks whose answer is no span of a passage."""
@@ -48,6 +49,11 @@ class ByOutcome(Teacher):
         self.generator = generator
         self.task = task
         self.metric = metric or task_of(task).metrics[0]
+        self._spending = Spending()
+
+    @property
+    def costs(self) -> Mapping[str, float] | None:
+        return self._spending.costs
 
     @property
     def needs_generator(self) -> str:
@@ -98,6 +104,7 @@ class ByOutcome(Teacher):
             InputError: when it comes to one without an answer.
         """
         results = ask(self.generator, prompts, cache)
+        self._spending.add(results)
         # what it has read of so many passages would fill the memory
         self.release()
         failed: dict[str, str] = {}

@@ -13,7 +13,7 @@ from radio.generators.parsing import without_reasoning
 from radio.llm.base import Call, Failure, LanguageModel
 from radio.models.messages import say
 from radio.ranges import check
-from radio.teachers.asking import Asking, not_answered, replies
+from radio.teachers.asking import Asking, not_answered
 from radio.teachers.base import Lesson
 from radio.teachers.prompting import Shown, first_words
 from radio.teachers.rerankers import sigmoid
@@ -133,7 +133,7 @@ class Utility(Asking):
         self._counts = Counter()
         questions = [lesson.question for lesson in work]
         flat = [call for calls in calls_of for call in calls]
-        results = replies("utility", self._model, flat, questions, cache)
+        results = self._replies("utility", flat, questions, cache)
         failed: dict[str, str] = {}
         values: list[float] = []
         for result in results:

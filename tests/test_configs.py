@@ -28,6 +28,8 @@ BELOW = {
     "datasets": ["published"],
     # the dataset's class is given first
     "datasets/local_folder": ["published", "datasets/nq"],
+    # its task is theirs
+    "teachers/leave_one_out": ["published", "datasets/musique"],
 }
 """Configs on which one of a folder, or of a name, stands; the others stand on quickstart."""
 

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from benchmarks.dissection.settings import (
+    BASELINES,
     DEV_QUESTIONS,
     DISTRIBUTIONS,
     EXTRACTIVE,
@@ -98,7 +99,7 @@ def common(count: int, name: str) -> list[str]:
     question side alone, which embeds no passage twice."""
     root = place(count)
     return [
-        *("--config", "recipes/cpu_question_side.yaml"),
+        *("--config", "recipes/cpu_question_side"),
         *("--data", "NaturalQuestionsDataModule", "--data.init_args.path", str(root / "data")),
         *("--data.init_args.cache_dir", str(WORK / "cache"), "--name", name),
         *("--trainer.default_root_dir", str(root), "--trainer.accelerator", "cpu"),
@@ -114,13 +115,15 @@ def report(count: int) -> dict[str, Any]:
     prepare_data(count)
     folder = place(count) / "report"
     files = overlays(count)
+    # the report has these by itself, under the same names
+    others = [str(path) for name, path in files.items() if name not in BASELINES]
     both = overlay(place(count), "report", judges({EXTRACTIVE: [1], QWEN: [1]}))
     radio(
         "teachers",
         "report",
         *common(count, "report"),
         *("--config", str(both), "--config", str(files[PUBLISHED]), "--split", "train"),
-        *("--teachers", json.dumps([str(path) for path in files.values()])),
+        *("--teachers", json.dumps(others)),
         *("--curve", "q_a_r,likelihood", "--top_k", "1", "--output", str(folder)),
     )
     document: dict[str, Any] = json.loads((folder / "teachers.json").read_text(encoding="utf-8"))

@@ -127,6 +127,9 @@ ASKS = {
 }
 """The generator that a teacher has asked: the other one is the judge."""
 
+BASELINES = ("retrieval", "answers", "annotated")
+"""Teachers that a report compares without being asked."""
+
 DISTRIBUTIONS = ("perplexity",)
 """Teachers whose scores are a distribution already."""
 

@@ -176,8 +176,25 @@ def test_replug_is_the_kl_divergence_with_beta_as_the_teachers_temperature(
     code = (q * (np.log(q) - np.log(retrieval))).sum()
     targets = torch.tensor([scored(AnswerLikelihood(local(model)), cache)])
     loss = KLDivergence(teacher_temperature=beta, direction=direction)
-    found = loss(torch.tensor([student]), targets, torch.ones(1, 4, dtype=torch.bool))
+    found = loss(torch.tensor(student).unsqueeze(0), targets, torch.ones(1, 4, dtype=torch.bool))
     assert float(found) == pytest.approx(paper if direction == "reverse" else code, rel=1e-5)
+
+
+def test_atlas_is_the_kl_divergence_that_takes_the_scores_as_they_are(
+    model: str, judged: Table, cache: Cache
+) -> None:
+    totals, tokens = judged
+    gold = (totals / tokens)[:-1].max(1) / 0.3
+    target = np.exp(gold) / np.exp(gold).sum()
+    student = np.array([0.3, -1.0, 0.2, 0.9])
+    logs = student - np.log(np.exp(student).sum())
+    # KL(target || student), of one question
+    expected = (target * (np.log(target) - logs)).sum()
+    teacher = PerplexityDistillation(local(model), temperature=0.3)
+    targets = torch.tensor([scored(teacher, cache)])
+    loss = KLDivergence(teacher_temperature=None)
+    found = loss(torch.tensor(student).unsqueeze(0), targets, torch.ones(1, 4, dtype=torch.bool))
+    assert float(found) == pytest.approx(expected, rel=1e-5)
 
 
 # Small cases

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from radio.llm.base import Reply
 from radio.llm.generation import Greedy, generate
+from radio.llm.head import ExactHead
 from radio.llm.likelihood import Judge, Judged, Judgement, contrasted, log_likelihoods
 from radio.llm.memory import can_share
 from radio.models.limits import computes_in_bf16
@@ -175,6 +176,7 @@ class LoadedModel(Prompts):
         if adapter is not None:
             network = add_adapter(name, network, adapter)
         self._network = network.to(place).eval()
+        self._head = ExactHead(self._network)
         lay_out(self._network)
         self._device = torch.device(place)
         self._pad = self.tokenizer.pad_token_id
@@ -262,10 +264,11 @@ class LoadedModel(Prompts):
                 are none.
             plain_shared: tokens that all plain prompts begin with.
         """
-        if alpha is None:
-            return log_likelihoods(self._judge, asked, rows, shared)
-        plain = (self._plain_judge, plain_shared)
-        return contrasted(self._judge, asked, rows, shared, alpha, *plain)
+        with self._head.computed():
+            if alpha is None:
+                return log_likelihoods(self._judge, asked, rows, shared)
+            plain = (self._plain_judge, plain_shared)
+            return contrasted(self._judge, asked, rows, shared, alpha, *plain)
 
     @staticmethod
     def _tokens_alone(config: Any) -> Any:

@@ -44,7 +44,7 @@ def test_a_curve_without_questions_is_not_drawn() -> None:
 def test_what_is_not_defined_is_drawn_as_nothing() -> None:
     flat = {question: dict.fromkeys(row, 0.5) for question, row in run(0).items()}
     found = made(teachers=[teacher("retrieval", run(0)), teacher("flat", flat)])
-    assert "flat and retrieval -" in found[2].message
+    assert "flat and retrieval - of 0." in found[2].message
 
 
 def test_the_same_numbers_give_the_same_plots() -> None:

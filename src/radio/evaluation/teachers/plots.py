@@ -143,16 +143,23 @@ def _curve(curve: Mapping[str, Any], title: str, metrics: Sequence[str]) -> Plot
 
 
 def _agreement(document: Mapping[str, Any]) -> Plot:
-    table = document["agreement"]["tau_b"]
+    """A cell for each two teachers; where some questions do not define it, with the number of
+    those that do."""
+    table, undefined = document["agreement"]["tau_b"], document["agreement"]["undefined"]
     names = list(table)
     values = np.array(
         [[np.nan if v is None else v for v in row.values()] for row in table.values()], dtype=float
     )
+
+    def shown(one: str, other: str, before: str) -> str:
+        lacking = undefined[one][other]
+        some = f"{before}of {document['questions'] - lacking:,}" if lacking else ""
+        return coefficient(table[one][other]) + some
+
     said = []
     for row, one in enumerate(names):
-        for column in range(row):
-            value = coefficient(table[one][names[column]])
-            said.append(f"{one} and {names[column]} {value}")
+        for other in names[:row]:
+            said.append(f"{one} and {other} {shown(one, other, ' ')}")
 
     def draw(axes: Axes) -> None:
         axes.imshow(values, cmap="Blues", vmin=-0.2, vmax=1.3, aspect="auto")
@@ -163,10 +170,10 @@ def _agreement(document: Mapping[str, Any]) -> Plot:
                 axes.text(
                     column,
                     row,
-                    coefficient(value),
+                    shown(names[row], names[column], "\n"),
                     ha="center",
                     va="center",
-                    fontsize=9,
+                    fontsize=8,
                     color="white" if dark else "black",
                 )
         turn = 30 if len(names) > 4 else 0
@@ -174,7 +181,10 @@ def _agreement(document: Mapping[str, Any]) -> Plot:
         axes.set_yticks(range(len(names)), names)
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
-        axes.set_title("Agreement: Kendall's tau-b")
+        title = "Agreement: Kendall's tau-b"
+        if any(map(any, (row.values() for row in undefined.values()))):
+            title = "Kendall's tau-b (of so many questions)"
+        axes.set_title(title)
 
     message = f"Kendall's tau-b, mean over the questions: {', '.join(said)}."
     return Plot(message, svg(draw, _height(len(names) + 1)))

@@ -135,7 +135,7 @@ def test_a_baseline_that_would_narrow_the_comparison_is_left_out_and_named(
 
 
 def test_the_curve_is_that_of_a_configured_blend(world: World, tmp_path: Path) -> None:
-    found = compare(world, Blend(AnswerMatch(), RetrievalScore(), 0.7), tmp_path)["curve"]
+    found = compare(world, Blend([AnswerMatch(), RetrievalScore()], 0.7), tmp_path)["curve"]
     assert (found["first"], found["second"]) == ("AnswerMatch", "RetrievalScore")
     assert found["configured"] == 0.7
 
@@ -202,6 +202,7 @@ def test_nothing_is_stored_under_the_name_of_another_teacher(world: World, tmp_p
         (None, (1.0, "the loss has no teacher_temperature")),
         (Huber(), (1.0, "the loss has no teacher_temperature")),
         (RankNet(), (1.0, "the loss has no teacher_temperature")),
+        (ListNet(teacher_temperature=None), (None, "teacher_temperature of ListNet is null")),
         (ListNet(teacher_temperature=0.2), (0.2, "teacher_temperature of ListNet")),
         (
             WeightedSum({"a": Huber(), "b": NoisyTeacher(ListNet(teacher_temperature=0.3))}),

@@ -29,7 +29,7 @@ from tests.teachers.judges import Judge, lesson
 class Counted(TransformersModel):
     """Counts the prompts that it judges, and is interrupted when its lives are over."""
 
-    judged = 0
+    prompts = 0
     lives = 10_000
 
     def log_likelihood(
@@ -38,7 +38,7 @@ class Counted(TransformersModel):
         if self.lives == 0:
             raise KeyboardInterrupt
         self.lives -= 1
-        self.judged += len({call.key for call in calls})
+        self.prompts += len({call.key for call in calls})
         return super().log_likelihood(calls, continuations)
 
 
@@ -84,13 +84,13 @@ def test_scores_stay_with_their_passages(tiny_generator: str, cache: Cache) -> N
     model = local(tiny_generator)
     teacher = Utility(model)
     (scores,) = scored(teacher, [Lesson(QUESTION, None, passages(*TEXTS))], cache)
-    assert model.judged == 4
+    assert model.prompts == 4
     order = [3, 0, 4, 2, 1]
     moved = [passages(*TEXTS)[place] for place in order]
     assert scored(teacher, [Lesson(QUESTION, None, moved)], cache) == [[scores[p] for p in order]]
     few = [Lesson(QUESTION, None, moved[:1]), Lesson(QUESTION, None, [])]
     assert scored(teacher, few, cache) == [[scores[3]], []]
-    assert model.judged == 4
+    assert model.prompts == 4
     assert entries(cache) == {"judgement": 4}
 
 
@@ -106,7 +106,7 @@ def test_a_kill_loses_one_part(
     assert entries(cache) == {"judgement": 4}
     model.lives = 10
     found = scored(Utility(model), work, cache)
-    assert model.judged == 7
+    assert model.prompts == 7
     assert [len(scores) for scores in found] == [4, 3]
 
 

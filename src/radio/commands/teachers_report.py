@@ -284,13 +284,19 @@ def _baselines(scoring: Scoring, named: Sequence[Compared]) -> tuple[list[Compar
     return found, remarks
 
 
-def target_temperature(loss: Loss | None) -> tuple[float, str]:
+def target_temperature(loss: Loss | None) -> tuple[float | None, str]:
     """The temperature of a loss for the teacher's scores, and where it is from; that of the first
-    part that has one, where a loss is made of others."""
+    part that has one, where a loss is made of others. None where the scores are a distribution
+    already."""
+    from radio.losses import JensenShannon, KLDivergence, ListNet
+
     for part in _parts_of_loss(loss):
         temperature = getattr(part, "teacher_temperature", None)
+        where = f"teacher_temperature of {type(part).__name__}"
         if isinstance(temperature, int | float):
-            return float(temperature), f"teacher_temperature of {type(part).__name__}"
+            return float(temperature), where
+        if isinstance(part, JensenShannon | KLDivergence | ListNet):
+            return None, f"{where} is null"
     return 1.0, "the loss has no teacher_temperature"
 
 

@@ -55,3 +55,11 @@ def test_entropy_of_the_ends() -> None:
     assert target_entropy([0.5] * 8, 0.1) == pytest.approx(math.log(8))
     assert target_entropy([1.0, 0.0, 0.0], 1e-3) == pytest.approx(0.0, abs=1e-12)
     assert target_entropy([0.7], 1.0) == 0.0
+
+
+def test_scores_that_are_a_distribution_are_taken_as_they_are() -> None:
+    scores = np.random.default_rng(1).random(9)
+    expected = stats.entropy(scores / scores.sum())
+    assert target_entropy(scores.tolist(), None) == pytest.approx(expected)
+    assert target_entropy([0.0, 3.0, 0.0], None) == 0.0
+    assert target_entropy([0.0, 0.0], None) is None

@@ -220,3 +220,11 @@ def test_questions_that_a_part_of_the_curve_lacks_are_not_on_it() -> None:
 def test_no_curve_is_none() -> None:
     document: dict[str, Any] = measure(comparison())[0]
     assert document["curve"] is None
+
+
+def test_without_a_temperature_a_question_whose_scores_are_all_0_has_no_entropy() -> None:
+    zero = {**run(1), "q0": dict.fromkeys(run(1)["q0"], 0.0)}
+    teachers = [teacher("retrieval", run(0)), teacher("some", zero)]
+    document, _ = measure(comparison(teachers=teachers, temperature=None))
+    assert document["teachers"]["some"]["counts"]["entropy_share"] == QUESTIONS - 1
+    assert document["temperature"]["value"] is None

@@ -58,6 +58,12 @@ def test_without_answers_annotations_judge_the_examples() -> None:
     assert "against answers" not in found.text
 
 
+def test_targets_without_a_temperature() -> None:
+    text = Page(written(temperature=None, temperature_of="it is null")).text
+    assert "none" in text
+    assert "temperature of the targets (it is null)" in text
+
+
 def test_what_others_wrote_is_text_on_the_page() -> None:
     asked = {}
     for name, example in examples().items():

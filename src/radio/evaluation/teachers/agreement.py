@@ -63,12 +63,19 @@ def tau_b(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     return taus
 
 
-def target_entropy(scores: Sequence[float], temperature: float) -> float:
+def target_entropy(scores: Sequence[float], temperature: float | None) -> float | None:
     """Entropy in nats of ``softmax(scores / temperature)``: 0 where one passage has it all, log n
-    where n passages are alike."""
-    logits = np.asarray(scores, dtype=np.float64) / temperature
-    logits -= logits.max()
-    weights = np.exp(logits)
-    # sum p * -log p with log p = logit - log Z
-    normaliser = weights.sum()
-    return float(math.log(normaliser) - (weights * logits).sum() / normaliser)
+    where n passages are alike.
+
+    Without a temperature the scores divided by their sum are the distribution; None where all of
+    them are 0, which a loss passes over.
+    """
+    values = np.asarray(scores, dtype=np.float64)
+    if temperature is None:
+        weights = values.clip(min=0)
+        if not weights.any():
+            return None
+    else:
+        weights = np.exp((values - values.max()) / temperature)
+    shares = weights[weights > 0] / weights.sum()
+    return float(-(shares * np.log(shares)).sum()) + 0.0

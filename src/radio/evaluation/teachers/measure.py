@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -79,7 +80,7 @@ class Comparison:
         teachers: the first one is the reference, the retriever's order.
         readers: of their top passages; none are needed.
         depths: how many passages these read.
-        temperature: of the targets' softmax.
+        temperature: of the targets' softmax; None where the scores are a distribution already.
         temperature_of: where that is from, for people.
         curve: which two are blended; None for no curve.
         remarks: what else to say, for people.
@@ -91,7 +92,7 @@ class Comparison:
     teachers: Sequence[Compared]
     readers: Sequence[Reader] = ()
     depths: Sequence[int] = (1, 3)
-    temperature: float = 1.0
+    temperature: float | None = 1.0
     temperature_of: str = ""
     curve: Curve | None = None
     remarks: Sequence[str] = ()
@@ -222,11 +223,13 @@ def _add_readings(
     return [f"{reader.prefix}{metric}@{k}" for metric in reader.metrics for k in depths]
 
 
-def _entropy(scores: Sequence[float], temperature: float) -> Numbers:
+def _entropy(scores: Sequence[float], temperature: float | None) -> Numbers:
     entropy = target_entropy(scores, temperature)
+    if entropy is None:
+        return {}
     if len(scores) < 2:
         return {ENTROPY: entropy}
-    return {ENTROPY: entropy, SHARE: entropy / target_entropy([0.0] * len(scores), 1.0)}
+    return {ENTROPY: entropy, SHARE: entropy / math.log(len(scores))}
 
 
 def _summaries(

@@ -98,8 +98,13 @@ def _tiles(document: Mapping[str, Any]) -> dict[str, str]:
         f"questions of {document['split']} ({missing:,} left out)": f"{document['questions']:,}",
         "candidates of a question": f"{document['candidates']:.0f}",
         "teachers": f"{len(document['teachers'])}",
-        f"temperature of the targets ({temperature['of']})": f"{temperature['value']:g}",
+        f"temperature of the targets ({temperature['of']})": _temperature(document),
     }
+
+
+def _temperature(document: Mapping[str, Any]) -> str:
+    value = document["temperature"]["value"]
+    return "none" if value is None else f"{value:g}"
 
 
 def _cells(document: Mapping[str, Any], name: str) -> list[Cell]:
@@ -144,7 +149,7 @@ def _facts(document: Mapping[str, Any], name: str) -> dict[str, str]:
         "seconds": seconds(numbers),
         "all tied": f"{numbers['all_tied']:,}",
         "tied at the top": f"{numbers['tied_tops']:,}",
-        "entropy, nats": f"{means[ENTROPY]:.2f}",
+        "entropy, nats": f"{means[ENTROPY]:.2f}" if ENTROPY in means else "-",
         "of the largest": f"{100 * means[SHARE]:.0f} %" if SHARE in means else "-",
     }
     for key, value in (numbers["costs"] or {}).items():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from radio.evaluation.teachers.measure import SHARE
-from radio.evaluation.teachers.table import coefficient
+from radio.evaluation.teachers.table import coefficient, targets
 from radio.rationales.plots import BLUE, GREY, ORANGE, Plot, svg
 
 if TYPE_CHECKING:
@@ -191,7 +191,6 @@ def _entropies(document: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -
         if sample:
             quantiles[name] = np.quantile(sample, (0.05, 0.25, 0.5, 0.75, 0.95)).tolist()
     said = [f"{name} {found[2]:.0f} %" for name, found in quantiles.items()]
-    temperature = document["temperature"]["value"]
 
     def draw(axes: Axes) -> None:
         for place, (low, quarter, middle, three, high) in enumerate(quantiles.values()):
@@ -202,12 +201,12 @@ def _entropies(document: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -
         axes.set_ylim(len(quantiles) - 0.4, -0.6)
         axes.set_xlim(-3, 103)
         axes.set(
-            title=f"Entropy of the targets at temperature {temperature:g}",
+            title=f"Entropy of {targets(document)}",
             xlabel="% of the largest there is: 100 teaches no order",
         )
 
     message = (
-        f"Entropy of softmax(scores / {temperature:g}) as a share of the largest, with 5, 25, 75 "
+        f"Entropy of {targets(document)} as a share of the largest, with 5, 25, 75 "
         f"and 95 % quantiles; medians: {', '.join(said)}."
     )
     return Plot(message, svg(draw, _height(len(quantiles))))

@@ -100,8 +100,8 @@ def remarks(document: Mapping[str, Any]) -> Iterator[str]:
     )
     temperature = document["temperature"]
     yield (
-        f"entropy is that of softmax(scores / {temperature['value']:g}), as a share of the largest "
-        f"there is ({temperature['of']})"
+        f"entropy is that of {targets(document)}, as a share of the largest there is "
+        f"({temperature['of']})"
     )
     yield from left_out(document)
     for name, numbers in teachers.items():
@@ -110,6 +110,14 @@ def remarks(document: Mapping[str, Any]) -> Iterator[str]:
         yield best_weight(document)
     yield from generators(document)
     yield from document["remarks"]
+
+
+def targets(document: Mapping[str, Any]) -> str:
+    """The distribution that a loss makes of the scores."""
+    temperature = document["temperature"]["value"]
+    if temperature is None:
+        return "scores / their sum"
+    return f"softmax(scores / {temperature:g})"
 
 
 def left_out(document: Mapping[str, Any]) -> Iterator[str]:

@@ -11,7 +11,7 @@ import torch
 
 from radio.runs.examples import data_fingerprint
 from radio.runs.resuming import RunState, apply_rates, compare, differences
-from radio.schema import InputError
+from radio.schema import Example, InputError, Question
 
 
 def config(**model: Any) -> dict[str, Any]:
@@ -111,12 +111,11 @@ def test_other_training_data_are_said_and_refused_within_an_epoch() -> None:
     def state(questions: int) -> tuple[RunState, list[str]]:
         said: list[str] = []
         examples = [
-            SimpleNamespace(question=SimpleNamespace(id=str(i), question="q"), teacher={"p": 0.5})
-            for i in range(questions)
+            Example(Question(str(i), "q"), (), teacher={"p": 0.5}) for i in range(questions)
         ]
         run = RunState()
         run.say = said.append
-        run._data = data_fingerprint(examples)  # type: ignore[arg-type]
+        run._data = data_fingerprint(examples)
         return run, said
 
     before = {"data": state(3)[0]._data, "processes": 1, "half_done": False}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from string import Formatter
 from typing import Any, Literal
 
 import numpy as np
@@ -14,9 +13,10 @@ from numpy.typing import NDArray
 from radio.cache import Cache
 from radio.encoders import Encoder
 from radio.ranges import check
-from radio.schema import InputError, Passage, Question, Rationale, RetrievedPassage
+from radio.schema import Passage, Question, Rationale, RetrievedPassage
 from radio.teachers.base import Lesson, Teacher
 from radio.teachers.normalising import min_max
+from radio.teachers.templates import TextTemplate
 from radio.text import sentences
 
 TOGETHER = 32
@@ -158,21 +158,8 @@ class RationaleSimilarity(BySimilarity):
         self.separator = separator
         self.top = top
         self.several = several
-        try:
-            template.format(question="", answers="", rationale="")
-            fields = {field for _, field, _, _ in Formatter().parse(template) if field is not None}
-        except (KeyError, IndexError, ValueError, AttributeError, TypeError) as error:
-            raise InputError(
-                f"RationaleSimilarity: template {template!r} has an unknown field ({error}); "
-                "expected {question}, {answers} and {rationale}"
-            ) from None
-        if not fields:
-            raise InputError(
-                f"RationaleSimilarity: template: found {template!r}, the same text for every "
-                "question; expected at least one of {question}, {answers} and {rationale}"
-            )
-        self.needs_rationale = "rationale" in fields
-        self._shows_answers = "answers" in fields
+        self._filled = TextTemplate("RationaleSimilarity: template", template, separator)
+        self.needs_rationale = "rationale" in self._filled.fields
 
     def depends_on(self) -> dict[str, Any]:
         settings = super().depends_on()
@@ -185,15 +172,11 @@ class RationaleSimilarity(BySimilarity):
 
     @property
     def needs_answers(self) -> bool:  # type: ignore[override]
-        return self._shows_answers
+        return "answers" in self._filled.fields
 
     def text(self, question: Question, rationale: Rationale | None) -> str:
         """The text that is compared with the passages."""
-        return self.template.format(
-            question=question.question,
-            answers=self.separator.join(question.golden_answers),
-            rationale=rationale.text if rationale else "",
-        )
+        return self._filled.text(question, rationale)
 
     def said(self, lesson: Lesson) -> list[list[str]]:
         versions = [lesson.rationale]

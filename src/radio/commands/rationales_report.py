@@ -111,14 +111,10 @@ def _gathered(datamodule: RationaleDataModule, split: str) -> Written:
 def _teacher_encoder(teacher: Teacher) -> Encoder | None:
     """The encoder of a teacher, or of a part of it, as in a blend."""
     from radio.encoders import Encoder
-    from radio.teachers import Teacher
+    from radio.teachers import with_parts
 
-    encoder = getattr(teacher, "encoder", None)
-    if isinstance(encoder, Encoder):
-        return encoder
-    for setting in vars(teacher).values():
-        for part in setting if isinstance(setting, list) else [setting]:
-            found = _teacher_encoder(part) if isinstance(part, Teacher) else None
-            if found is not None:
-                return found
+    for part in with_parts(teacher):
+        encoder = getattr(part, "encoder", None)
+        if isinstance(encoder, Encoder):
+            return encoder
     return None

@@ -8,7 +8,7 @@ a reader can give the answers that are asked for: that takes two parts.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 
 import lightning as L
 from lightning.pytorch.utilities import rank_zero_warn
@@ -23,7 +23,7 @@ from radio.ranges import check
 from radio.rerankers import Reranker
 from radio.samplers import check_groups
 from radio.schema import InputError, Question
-from radio.teachers import Teacher
+from radio.teachers import with_parts
 from radio.text import findable
 
 OURS = ("radio", "data_modules", "lightning")
@@ -169,27 +169,13 @@ def _logged(callbacks: Sequence[L.Callback], data: RationaleDataModule) -> set[s
 def _check_tasks(data: RationaleDataModule) -> None:
     """A teacher that asks for another kind of answer than the data have."""
     second = getattr(data.confidence, "teacher", None)
-    for teacher in _teachers([data.teacher, second]):
+    for teacher in with_parts([data.teacher, second]):
         task = getattr(teacher, "task", data.task)
         if task != data.task:
             raise InputError(
                 f"{type(teacher).__name__}: task: found {task!r}, but the task of "
                 f"{type(data).__name__} is {data.task!r}; expected the same"
             )
-
-
-def _teachers(part: object) -> Iterator[Teacher]:
-    """A teacher and those that it is made of."""
-    if isinstance(part, Teacher):
-        yield part
-        for value in vars(part).values():
-            yield from _teachers(value)
-    elif isinstance(part, Mapping):
-        for value in part.values():
-            yield from _teachers(value)
-    elif isinstance(part, list | tuple):
-        for value in part:
-            yield from _teachers(value)
 
 
 def _check_epochs(

@@ -3,7 +3,7 @@ lost."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from radio.evaluation.reading import Reading, Readings
@@ -51,7 +51,7 @@ def _of_system(readings: Sequence[Reading]) -> dict[str, Any]:
 def _costs(answers: Sequence[Answer]) -> dict[str, Any]:
     return {
         "cached": sum(answer.cached for answer in answers),
-        "prompt_tokens": sum(prompt_tokens(answer.usage) for answer in answers),
+        "prompt_tokens": sum(answer.prompt_tokens for answer in answers),
         "completion_tokens": sum(answer.usage.get("output", 0) for answer in answers),
         "seconds": sum(answer.seconds for answer in answers),
         "dollars": _dollars(answers),
@@ -64,17 +64,12 @@ def _dollars(answers: Iterable[Answer]) -> float | None:
     return sum(known) if known else None
 
 
-def prompt_tokens(usage: Mapping[str, int]) -> int:
-    """Tokens of a prompt, those that the provider had in its own cache included."""
-    return sum(usage.get(kind, 0) for kind in ("input", "cache_read", "cache_write"))
-
-
 def of_answer(answer: Answer) -> dict[str, Any]:
     """What ``predictions.jsonl`` says of how an answer came about."""
     return {
         "outcome": answer.outcome,
         "cached": answer.cached,
-        "prompt_tokens": prompt_tokens(answer.usage),
+        "prompt_tokens": answer.prompt_tokens,
         "completion_tokens": answer.usage.get("output", 0),
         "seconds": answer.seconds,
         "dollars": answer.dollars,

@@ -51,6 +51,11 @@ class Answer:
     cached: bool = False
     """Whether it was in the cache already (not kept there)."""
 
+    @property
+    def prompt_tokens(self) -> int:
+        """Tokens of the prompt, those that the provider had in its own cache included."""
+        return sum(self.usage.get(kind, 0) for kind in ("input", "cache_read", "cache_write"))
+
 
 class Generator(Fingerprinted):
     """Answers prompts. A subclass implements :meth:`answer`; the golden answers are not for its

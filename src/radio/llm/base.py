@@ -120,10 +120,7 @@ class LanguageModel(ABC):
         Raises:
             InputError: this model gives no probabilities.
         """
-        raise InputError(
-            f"{type(self).__name__} gives no probabilities of a text; take a model on this machine "
-            "(TransformersModel)"
-        )
+        raise self._gives_no_probabilities()
 
     def contrasted_log_likelihood(
         self,
@@ -144,7 +141,10 @@ class LanguageModel(ABC):
         Raises:
             InputError: this model gives no probabilities.
         """
-        raise InputError(
+        raise self._gives_no_probabilities()
+
+    def _gives_no_probabilities(self) -> InputError:
+        return InputError(
             f"{type(self).__name__} gives no probabilities of a text; take a model on this machine "
             "(TransformersModel)"
         )

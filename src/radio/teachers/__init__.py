@@ -8,6 +8,7 @@ from radio.teachers.base import (
     checked_scores,
     needs,
     teacher_key,
+    with_parts,
 )
 from radio.teachers.citations import Cited
 from radio.teachers.combined import Blend, Gated
@@ -53,4 +54,5 @@ __all__ = [
     "min_max",
     "needs",
     "teacher_key",
+    "with_parts",
 ]

@@ -13,13 +13,13 @@ from radio.generators.base import Answer
 from radio.llm import fill as durable
 from radio.llm.base import Call, Failure, LanguageModel
 from radio.llm.outcomes import outcome_of, whole_text
-from radio.schema import InputError, Question, Rationale, RetrievedPassage
-from radio.teachers.base import Lesson, Teacher
+from radio.schema import InputError, Question, RetrievedPassage
+from radio.teachers.base import Lesson, Teacher, ThroughCache
 from radio.teachers.prompting import JudgeTemplate, Shown
 from radio.teachers.spending import Spending
 
 
-class Asking(Teacher):
+class Asking(ThroughCache):
     """A teacher that shows a language model a question and passages.
 
     Args:
@@ -65,13 +65,6 @@ class Asking(Teacher):
         # once: a folder of weights is large
         self._fingerprint = self._fingerprint or super().fingerprint()
         return self._fingerprint
-
-    def score(
-        self, question: Question, rationale: Rationale | None, passages: Sequence[RetrievedPassage]
-    ) -> list[float]:
-        raise RuntimeError(
-            f"{type(self).__name__} asks through a cache: call score_all(work, cache), not score()"
-        )
 
     def release(self) -> None:
         self._model.release()

@@ -71,6 +71,34 @@ class Teacher(Fingerprinted):
         """Free what was loaded to score; the next call loads it again."""
 
 
+class ThroughCache(Teacher):
+    """A teacher that keeps what it computes for many questions in the cache: it implements
+    :meth:`score_all` alone."""
+
+    def score(
+        self, question: Question, rationale: Rationale | None, passages: Sequence[RetrievedPassage]
+    ) -> list[float]:
+        raise RuntimeError(
+            f"{type(self).__name__} scores through a cache: call score_all(work, cache), not "
+            "score()"
+        )
+
+    @abstractmethod
+    def score_all(self, work: Sequence[Lesson], cache: Cache) -> Iterator[list[float]]: ...
+
+
+def with_parts(part: object) -> Iterator[Teacher]:
+    """A teacher and those that it is made of, whatever holds them."""
+    if isinstance(part, Teacher):
+        yield part
+        part = vars(part)
+    if isinstance(part, Mapping):
+        part = list(part.values())
+    if isinstance(part, list | tuple):
+        for value in part:
+            yield from with_parts(value)
+
+
 def needs(teacher: Teacher) -> list[str]:
     """What a teacher needs of a question beside its candidates, in words, for people."""
     found = []

@@ -15,16 +15,16 @@ from radio.metrics.answers import exact_match, f1
 from radio.metrics.choices import accuracy
 from radio.models.messages import say
 from radio.ranges import check
-from radio.schema import InputError, Question, Rationale, RetrievedPassage
+from radio.schema import InputError, Question
 from radio.teachers.asking import not_answered
-from radio.teachers.base import Lesson, Teacher
+from radio.teachers.base import Lesson, ThroughCache
 from radio.teachers.spending import Spending
 
 VERDICTS = ("multiple_choice", "fact_verification")
 """Tasks whose answer is no span of a passage."""
 
 
-class ByOutcome(Teacher):
+class ByOutcome(ThroughCache):
     """Has a generator answer each question from one passage at a time, and judges its answers.
 
     Args:
@@ -70,13 +70,6 @@ class ByOutcome(Teacher):
 
     _asks_alone = False
     """Whether the generator is asked without any passage too."""
-
-    def score(
-        self, question: Question, rationale: Rationale | None, passages: Sequence[RetrievedPassage]
-    ) -> list[float]:
-        raise RuntimeError(
-            f"{type(self).__name__} asks through a cache: call score_all(work, cache), not score()"
-        )
 
     def score_all(self, work: Sequence[Lesson], cache: Cache) -> Iterator[list[float]]:
         # a reader of spans has nothing to copy from without passages: it knows no answer

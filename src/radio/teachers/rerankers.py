@@ -15,8 +15,8 @@ from radio.ranges import check
 from radio.rerankers import Reranker, exports, random_weights
 from radio.rerankers.contracts import check_batch
 from radio.rerankers.opening import opened
-from radio.schema import Group, InputError, Passage, Question, Rationale, RetrievedPassage
-from radio.teachers.base import Lesson, Teacher
+from radio.schema import Group, InputError, Passage, Question, Rationale
+from radio.teachers.base import Lesson, ThroughCache
 from radio.teachers.normalising import min_max
 from radio.teachers.templates import TextTemplate
 
@@ -36,7 +36,7 @@ class Pair(NamedTuple):
     passage: Passage
 
 
-class RerankerTeacher(Teacher):
+class RerankerTeacher(ThroughCache):
     """The scores of a reranker that was trained before: cross-encoder, bi-encoder, late interaction
     or yes/no language model. More is better.
 
@@ -134,13 +134,6 @@ class RerankerTeacher(Teacher):
         if self.query == "question":
             return question.query
         return self._template.text(question, rationale)
-
-    def score(
-        self, question: Question, rationale: Rationale | None, passages: Sequence[RetrievedPassage]
-    ) -> list[float]:
-        raise RuntimeError(
-            "RerankerTeacher scores through a cache: call score_all(work, cache), not score()"
-        )
 
     def score_all(self, work: Sequence[Lesson], cache: Cache) -> Iterator[list[float]]:
         pairs: dict[str, Pair] = {}

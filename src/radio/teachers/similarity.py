@@ -14,7 +14,7 @@ from radio.cache import Cache
 from radio.encoders import Encoder
 from radio.ranges import check
 from radio.schema import Passage, Question, Rationale, RetrievedPassage
-from radio.teachers.base import Lesson, Teacher
+from radio.teachers.base import Lesson, Teacher, ThroughCache
 from radio.teachers.normalising import min_max
 from radio.teachers.templates import TextTemplate
 from radio.text import sentences
@@ -26,7 +26,7 @@ Match = Literal["passage", "sentences"]
 """What of a passage is embedded: the whole, or each of its sentences."""
 
 
-class BySimilarity(Teacher):
+class BySimilarity(ThroughCache):
     """Compares texts of a question with its passages, or with their sentences.
 
     A subclass says which texts (:meth:`said`) and what it makes of their similarities
@@ -61,14 +61,6 @@ class BySimilarity(Teacher):
             tables: for each list of texts, the similarities ``[texts, pieces of all passages]``.
             pieces: how many columns belong to each passage, in their order; at least 1.
         """
-
-    def score(
-        self, question: Question, rationale: Rationale | None, passages: Sequence[RetrievedPassage]
-    ) -> list[float]:
-        raise RuntimeError(
-            f"{type(self).__name__} embeds through a cache: call score_all(work, cache), not "
-            "score()"
-        )
 
     def score_all(self, work: Sequence[Lesson], cache: Cache) -> Iterator[list[float]]:
         self._embed(work, cache)

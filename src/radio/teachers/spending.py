@@ -24,8 +24,7 @@ class Spending:
             if isinstance(answer, Failure):
                 continue
             self._calls += 1
-            for kind in ("input", "cache_read", "cache_write"):
-                self._prompt_tokens += answer.usage.get(kind, 0)
+            self._prompt_tokens += answer.prompt_tokens
             self._completion_tokens += answer.usage.get("output", 0)
             if answer.dollars is not None:
                 self._dollars = (self._dollars or 0.0) + answer.dollars

@@ -87,7 +87,7 @@ def overlays(count: int) -> dict[str, Path]:
 
 
 def judges(top_k: dict[str, list[int]]) -> dict[str, Any]:
-    """Callbacks: the rankings' figures, and the generators that read so many passages."""
+    """Callbacks: the rankings' figures, and the generators that read so many passages of them."""
     callbacks: list[Spec] = [part("RankEvaluation")]
     for name, depths in top_k.items():
         loop = part("GeneratorInTheLoop", name=name, generator=generator(name), top_k=depths)
@@ -143,8 +143,9 @@ def student(count: int, teacher: str, seed: int) -> Path:
 
 
 def misled(count: int, loss: str, weighting: str, share: int, seed: int) -> Path:
-    """The folder of a run whose rationales are partly swapped."""
-    read = overlay(place(count), "judge", judges({EXTRACTIVE: [1, 3]}))
+    """The folder of a run whose rationales are partly swapped. Nobody reads its ranking: what is
+    lost is told by the ranking itself."""
+    read = overlay(place(count), "judge", judges({}))
     data: dict[str, Any] = {"teacher": TEACHERS[PUBLISHED]}
     data["rationales"] = part("Recorded", paths=str(swapped(count, share)))
     if WEIGHTINGS[weighting] is not None:

@@ -20,6 +20,7 @@ BEGIN, END = "```mermaid", "```"
 ROOMS = """
     __main__ cli trainer
     commands
+    transfer
     config
     callbacks
     data_modules

@@ -237,6 +237,7 @@ RANGES: dict[str, dict[str, Range]] = {
     # commands
     "radio rationales review": {"port": count(0, 65535), "limit": count(1)},
     "radio teachers report": {"top_k": count(1)},
+    "radio transfer": {"top_k": count(1)},
     "the run": {"seed_everything": SEED},
 }
 """By class (or command) and setting; a class has the entries of its base classes too. None is

@@ -71,6 +71,11 @@ COMMANDS = {
         "how well teachers order the candidates, before training; a table and a page with plots",
         "radio.commands.teachers_report:teachers_report",
     ),
+    "transfer": Command(
+        "rerankers x generators x datasets from one file, with gains and intervals",
+        "radio.commands.transfer:main",
+        own_parser=True,
+    ),
     "configs": Command(
         "list the configs that come with radio, or copy one to change it",
         "radio.commands.configs:main",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from radio.models.files import side_file
@@ -10,6 +11,8 @@ from radio.schema import InputError
 
 NOTE = "radio.json"
 """In an exported folder: ``class``, ``radio`` (the version) and ``init_args``."""
+EXPORT = "export"
+"""Where in a run folder the best reranker of the run is."""
 
 
 def class_name(kind: type[Any]) -> str:
@@ -37,3 +40,20 @@ def exported(name: str) -> dict[str, Any]:
 def exported_class(name: str) -> str | None:
     """Name or import path of the class that made an exported folder; None if it is none."""
     return exported(name).get("class")
+
+
+def export_of(name: str) -> str:
+    """The exported folder that is meant: the one inside a run folder; any other name as it is.
+
+    Raises:
+        InputError: a run folder without an export.
+    """
+    folder = Path(name).expanduser()
+    if (folder / EXPORT / NOTE).is_file():
+        return str(folder / EXPORT)
+    if (folder / ".radio").is_file():
+        raise InputError(
+            f"reranker {name!r}: found a run folder without {EXPORT}/, expected one with it; let "
+            "the run end, with ExportHuggingFace among its callbacks"
+        )
+    return name

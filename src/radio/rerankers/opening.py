@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
-from radio.models.exported import NOTE, class_name, exported
+from radio.models.exported import NOTE, class_name, export_of, exported
 from radio.rerankers.base import Reranker
 from radio.schema import InputError
-
-EXPORT = "export"
-"""Where in a run folder the best reranker of the run is."""
 
 
 def opened(name: str) -> Reranker:
@@ -24,14 +20,7 @@ def opened(name: str) -> Reranker:
     Raises:
         InputError: a run folder without an export, or a class that cannot be imported.
     """
-    folder = Path(name).expanduser()
-    if (folder / EXPORT / NOTE).is_file():
-        name = str(folder / EXPORT)
-    elif (folder / ".radio").is_file():
-        raise InputError(
-            f"reranker {name!r}: found a run folder without {EXPORT}/, expected one with it; let "
-            "the run end, with ExportHuggingFace among its callbacks"
-        )
+    name = export_of(name)
     note = exported(name)
     kind = class_of(name, note.get("class", "CrossEncoder"))
     settings = {**note.get("init_args", {}), "model": name}

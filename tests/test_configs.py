@@ -23,6 +23,9 @@ import radio.teachers
 from tests.conftest import ROOT
 
 CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
+# these are no configs of a run
+MATRICES = [path for path in CONFIGS if path.parent.name == "matrices"]
+CONFIGS = [path for path in CONFIGS if path not in MATRICES]
 BELOW = {
     "configs": [],
     "datasets": ["published"],
@@ -32,6 +35,35 @@ BELOW = {
     "teachers/leave_one_out": ["published", "datasets/musique"],
 }
 """Configs on which one of a folder, or of a name, stands; the others stand on quickstart."""
+
+
+def parts_of(words: list[str], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Model, data module and trainer that a command builds; it is not run."""
+    from data_modules import RationaleDataModule
+    from radio.cli import RadioCLI
+    from radio.config.parsing import RadioParser
+    from radio.rerankers import Reranker
+    from radio.trainer import RadioTrainer
+
+    monkeypatch.setattr(sys, "argv", ["radio", *words])
+    built: dict[str, Any] = {}
+
+    class Parsed(RadioCLI):
+        def _run_subcommand(self, subcommand: str) -> None:
+            built.update(model=self.model, data=self.datamodule, trainer=self.trainer)
+
+    Parsed(
+        Reranker,
+        RationaleDataModule,
+        trainer_class=RadioTrainer,
+        parser_class=RadioParser,
+        subclass_mode_model=True,
+        subclass_mode_data=True,
+        seed_everything_default=0,
+        save_config_callback=None,
+        auto_configure_optimizers=False,
+    )
+    return built
 
 
 def name_of(path: Path) -> str:
@@ -52,11 +84,8 @@ def test_config_builds_the_classes_that_it_names(
     import lightning as L
 
     from data_modules import RationaleDataModule
-    from radio.cli import RadioCLI
     from radio.config import plan
-    from radio.config.parsing import RadioParser
     from radio.rerankers import Reranker
-    from radio.trainer import RadioTrainer
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("WANDB_MODE", "offline")
@@ -68,24 +97,7 @@ def test_config_builds_the_classes_that_it_names(
         (tmp_path / "bare.yaml").write_text("trainer: {callbacks: [RankEvaluation]}\n")
         files.insert(-1, str(tmp_path / "bare.yaml"))
     given = [word for file in files for word in ("--config", file)]
-    monkeypatch.setattr(sys, "argv", ["radio", "fit", *given])
-    built = {}
-
-    class Parsed(RadioCLI):
-        def _run_subcommand(self, subcommand: str) -> None:
-            built.update(model=self.model, data=self.datamodule, trainer=self.trainer)
-
-    Parsed(
-        Reranker,
-        RationaleDataModule,
-        trainer_class=RadioTrainer,
-        parser_class=RadioParser,
-        subclass_mode_model=True,
-        subclass_mode_data=True,
-        seed_everything_default=0,
-        save_config_callback=None,
-        auto_configure_optimizers=False,
-    )
+    built = parts_of(["fit", *given], monkeypatch)
     assert isinstance(built["model"], Reranker)
     assert isinstance(built["data"], RationaleDataModule)
     assert isinstance(built["trainer"], L.Trainer)
@@ -105,6 +117,30 @@ def test_config_builds_the_classes_that_it_names(
         # of the loss that the overlay replaces no setting stays, not even one of the same name
         loss = yaml.safe_load(path.read_text())["model"]["init_args"]["loss"]
         assert _settings(built["model"].loss) == _settings(_loss(loss))
+
+
+@pytest.mark.parametrize("path", MATRICES, ids=name_of)
+def test_each_entry_of_a_matrix_is_part_of_a_run(
+    path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from radio.transfer.cells import words_of
+    from radio.transfer.matrix import read_matrix
+
+    monkeypatch.chdir(tmp_path)
+    matrix = read_matrix(str(path))
+    first = next(iter(matrix.datasets))
+    places = [(first, name) for name in matrix.rerankers]
+    places += [(name, matrix.baseline) for name in matrix.datasets if name != first]
+    for dataset, reranker in places:
+        words = words_of(matrix, dataset, reranker, list(matrix.generators), reranker)
+        built = parts_of(words, monkeypatch)
+        loops = [c for c in built["trainer"].callbacks if hasattr(c, "generator")]
+        assert [loop.name for loop in loops] == list(matrix.generators)
+        assert type(built["data"].teacher).__name__ == "RetrievalScore"
+        assert built["data"].rationales is None
+        entry = matrix.rerankers[reranker].tree or {}
+        kind = entry.get("model", {}).get("class_path", type(built["model"]).__name__)
+        assert type(built["model"]).__name__ == kind
 
 
 def _named(node: object, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], str]]:

@@ -18,7 +18,7 @@ import yaml
 from radio import __version__
 from radio.evaluation.files import read_predictions
 from radio.lines import atomic_write
-from radio.transfer.matrix import RETRIEVER, Entry, Matrix, Tree
+from radio.transfer.matrix import RETRIEVER, Matrix, Tree
 
 TUNED = "tuned"
 """What an evaluation calls the reranker that it is given."""
@@ -80,16 +80,12 @@ def _evaluate(
     # alone, in a folder beside that of all
     name = reranker if len(generators) == len(matrix.generators) else f"{reranker}+{generators[0]}"
     root = matrix.folder / dataset
-    overlay = root / f"{name}.yaml"
-    tree = _overlay(matrix, dataset, reranker, generators)
-    with atomic_write(overlay) as file:
-        yaml.safe_dump(tree, file, sort_keys=False)
-    words = _words(matrix, dataset, reranker, overlay, root, name)
+    words = words_of(matrix, dataset, reranker, generators, name)
     mark, origin = root / f"{name}.json", _made_of(words)
     error = ""
     if again or not _is_done(mark, origin):
         mark.unlink(missing_ok=True)
-        error = _run(words, root / f"{name}.log", say)
+        error = run_command(words, root / f"{name}.log", say)
         if not error:
             with atomic_write(mark) as file:
                 json.dump({"made_of": origin, "command": shlex.join(["radio", *words])}, file)
@@ -110,7 +106,7 @@ def _evaluate(
 # The command
 
 
-def _overlay(matrix: Matrix, dataset: str, reranker: str, generators: Sequence[str]) -> Tree:
+def overlay_of(matrix: Matrix, generators: Sequence[str]) -> Tree:
     """Who reads. No teacher is asked and no rationale is written: nothing is trained."""
     rankings = [RETRIEVER, TUNED]
     callbacks = [{"class_path": "RankEvaluation", "init_args": {"rankings": rankings}}]
@@ -124,28 +120,38 @@ def _overlay(matrix: Matrix, dataset: str, reranker: str, generators: Sequence[s
     }
 
 
-def _words(
-    matrix: Matrix, dataset: str, reranker: str, overlay: Path, root: Path, name: str
+def words_of(
+    matrix: Matrix, dataset: str, reranker: str, generators: Sequence[str], name: str
 ) -> list[str]:
-    """The command line."""
+    """The command line of an evaluation; writes the config files that it names.
+
+    Args:
+        matrix: what is crossed.
+        dataset: whose questions.
+        reranker: who ranks.
+        generators: who read.
+        name: of the run, in the folder of the dataset.
+    """
+    root = matrix.folder / dataset
+    overlay = _write(overlay_of(matrix, generators), root / f"{name}.yaml")
     words = [COMMANDS[matrix.split]]
     for kind, title, entry in (
         ("dataset", dataset, matrix.datasets[dataset]),
         ("reranker", reranker, matrix.rerankers[reranker]),
     ):
-        for path in (*entry.configs, *_written(entry, root / f"{kind}.{title}.yaml")):
-            words += ["--config", str(path)]
+        for path in entry.configs:
+            words += ["--config", path]
+        if entry.tree is not None:
+            keys = _write(entry.tree, matrix.folder / f"{kind}.{title}.yaml")
+            words += ["--config", str(keys)]
     words += ["--config", str(overlay), "--name", name]
     return [*words, "--trainer.default_root_dir", str(root), "--overwrite", "true"]
 
 
-def _written(entry: Entry, path: Path) -> list[Path]:
-    """A file of the keys that an entry has itself."""
-    if entry.tree is None:
-        return []
+def _write(tree: Tree, path: Path) -> Path:
     with atomic_write(path) as file:
-        yaml.safe_dump(entry.tree, file, sort_keys=False)
-    return [path]
+        yaml.safe_dump(tree, file, sort_keys=False)
+    return path
 
 
 def _made_of(words: Sequence[str]) -> str:
@@ -183,7 +189,7 @@ def _is_done(mark: Path, origin: str) -> bool:
     return isinstance(found, dict) and found.get("made_of") == origin
 
 
-def _run(words: Sequence[str], log: Path, say: Say) -> str:
+def run_command(words: Sequence[str], log: Path, say: Say) -> str:
     """Run a command; what it says goes to the terminal and into a file. Returns why it failed,
     empty if it did not.
 

@@ -70,6 +70,7 @@ WRAPPED = {
     ("RationaleDataModule", "max_questions"): lambda value: {"train": value},
     ("Shift", "negatives"): lambda value: [value],
     ("Blend", "weights"): lambda value: [value, 1.0],
+    ("Hybrid", "weights"): lambda value: [value, 1.0],
 }
 """Settings that are several numbers."""
 ALONG: dict[tuple[str, str], dict[str, Any]] = {

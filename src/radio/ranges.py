@@ -147,6 +147,8 @@ RANGES: dict[str, dict[str, Range]] = {
     "Encoder": {"max_length": TOKENS, "batch_size": count(1)},
     # retrievers
     "BM25": {"k1": NOT_NEGATIVE, "b": UNIT},
+    # the sum of weights is to be a number
+    "Hybrid": {"weights": Range(0, 1e9), "k": NOT_NEGATIVE, "depth": count(1)},
     # generators
     "SpanReader": {"max_words": count(1), "rank_discount": UNIT},
     "ExtractiveReader": {

@@ -18,6 +18,15 @@ from radio.schema import Candidate, InputError, Passage, Question
 class Retriever(Fingerprinted):
     """Finds candidates. A subclass implements :meth:`search`, and :meth:`index` if it needs it."""
 
+    learns: bool = False
+    """Whether it is to be told the training questions (:meth:`learn`) before anything else."""
+
+    def learn(self, questions: Sequence[Question]) -> None:
+        """Take note of the training questions, where candidates depend on them.
+
+        Then they are part of its fingerprint; nothing is computed yet.
+        """
+
     def index(self, passages: Mapping[str, Passage], cache: Cache) -> None:
         """Get ready to search these passages; called once, if anything is to be searched."""
 

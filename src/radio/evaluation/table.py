@@ -141,6 +141,9 @@ def remarks(document: Mapping[str, Any], split: str) -> Iterator[str]:
     if unranked:
         lacking = ", ".join(f"{system} {unranked[system]}" for system in in_order(unranked))
         yield f"questions without such a ranking: {lacking} of {questions}, left out of it alone"
+    fused = _note(document, "fused", split)
+    if fused:
+        yield f"fused: {merge_of(fused)}"
     for generator in _note(document, "generators", split) or ():
         name = generator["name"] or generator["class"]
         failed = generator.get("failed_questions", 0)
@@ -160,6 +163,16 @@ def remarks(document: Mapping[str, Any], split: str) -> Iterator[str]:
         shortened = _shares(systems, "answers_with_tokens_cut", "answers")
         if shortened:
             yield f"{name}: answers from a last passage that was cut short to fit: {shortened}"
+
+
+def merge_of(fused: Mapping[str, Any]) -> str:
+    """How reranker and retriever were merged, from the note of an evaluation."""
+    weights = fused["weights"]
+    if weights is None:
+        return f"reranker and retriever by {fused['method']}"
+    shown = f"reranker {weights[0]:.2f} and retriever {weights[1]:.2f} by {fused['method']}"
+    learnt = fused.get("learnt_on")
+    return f"{shown}, weights learnt on {learnt} training questions" if learnt else shown
 
 
 def _shares(systems: Mapping[str, Mapping[str, Any]], key: str, of: str) -> str:

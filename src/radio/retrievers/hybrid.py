@@ -52,7 +52,7 @@ class Hybrid(Retriever):
         k: float | None = None,
         depth: int | None = None,
     ) -> None:
-        check(self, {**locals(), "weights": None if weights == LEARNT else weights})
+        check(self, locals())
         if retrievers is None:
             retrievers = [BM25(), Dense()]
         if len(retrievers) < 2:

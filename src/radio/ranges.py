@@ -126,6 +126,12 @@ RANGES: dict[str, dict[str, Range]] = {
     # teacher scores lie in [0, 1]
     "TeacherMargin": {"margin": UNIT, "negatives": count(1)},
     "MultiPositive": {"positives": count(1), "negatives": count(1)},
+    "RetrieverNegatives": {
+        "negatives": count(1),
+        "first": count(0),
+        "last": count(0),
+        "margin": UNIT,
+    },
     "HardNegatives": {"negatives": count(1), "margin": UNIT, "skip": count(1)},
     # teachers and encoders
     "Gated": {"floor": UNIT},

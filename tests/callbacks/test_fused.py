@@ -10,6 +10,7 @@ from typing import Any
 
 import lightning as L
 import pytest
+from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 
 from radio.callbacks import Fused, GeneratorInTheLoop, RankEvaluation, rankings_of
@@ -258,7 +259,17 @@ def test_the_table_says_how_they_were_merged() -> None:
     assert merge_of({"method": "interleave", "weights": None}) == (
         "reranker and retriever by interleave"
     )
-    note = {"method": "min_max", "weights": [0.6, 0.4], "learnt_on": 12}
+    note: dict[str, Any] = {"method": "min_max", "weights": [0.6, 0.4]}
+    assert merge_of(note) == "reranker 0.60 and retriever 0.40 by min_max"
+    note |= {"learnt_on": 12, "nDCG@10": 0.5, "nDCG@10, equal weights": 0.25}
     assert merge_of(note) == (
-        "reranker 0.60 and retriever 0.40 by min_max, weights learnt on 12 training questions"
+        "reranker 0.60 and retriever 0.40 by min_max, weights learnt on 12 training questions "
+        "(nDCG@10 there 0.500, with equal weights 0.250)"
     )
+
+
+def test_what_is_merged_can_be_monitored(world: World, tiny_bert: str, tmp_path: Path) -> None:
+    best = ModelCheckpoint(monitor="validation/fused/nDCG@5", mode="max", dirpath=tmp_path)
+    run = run_with(tmp_path, Fused(), best, enable_checkpointing=True)
+    run.fit(BiEncoder(tiny_bert, max_length=48, lr=1e-3), datamodule=module(world))
+    assert best.best_model_score == run.callback_metrics["validation/fused/nDCG@5"]

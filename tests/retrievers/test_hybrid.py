@@ -80,7 +80,22 @@ def test_what_was_put_in_by_hand_stands_at_the_end_unless_it_was_found(cache: Ca
     found = found_by(hybrid, cache)
     assert ids(found) == ["b", "a", "h", "g"]
     assert [one.injected for one in found] == [False, False, False, True]
-    assert found[-1].score == found[-2].score
+    assert found[-1].score == 0
+    # beyond what is asked for
+    deep = Hybrid(hybrid.retrievers, depth=3)
+    assert ids(found_by(deep, cache, k=1)) == ["b", "g"]
+    kept = Hybrid([Listed(["h*", "a"]), Listed(["b", "g*"])], method="interleave")
+    assert ids(found_by(kept, cache)) == ["a", "b", "g", "h"]
+
+
+def test_passages_that_only_fill_up_a_list_count_as_not_found(cache: Cache) -> None:
+    (fog, plain) = search(
+        Hybrid([BM25(), Listed("zh")]), cache, CORPUS, "nobody here", "nobody", k=9
+    )
+    # BM25 finds z by its word; all that it fills up with stands behind what the other has found
+    assert ids(fog)[:2] == ids(plain)[:2] == ["z", "h"]
+    assert [one.score for one in plain[2:]] == [0.0] * 7
+    assert ids(plain)[2:] == list("abcdefg")
 
 
 def test_a_part_that_gives_a_passage_twice_or_in_another_order_is_refused(cache: Cache) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import lightning as L
@@ -13,6 +13,7 @@ from radio.callbacks.rankings import rankings_of
 from radio.data.loading import BatchMaker, Groups, scores_by
 from radio.data.module import RationaleDataModule, datamodule_of
 from radio.evaluation.systems import FUSED
+from radio.evaluation.table import LEARNT_ON, merge_of
 from radio.fusion import Judged, Learnt, Merge, Method, gains_of, learn, spread
 from radio.fusion.merging import LEARNT, Weights, checked_weights
 from radio.processes import stopping_together
@@ -65,11 +66,15 @@ class Fused(L.Callback):
         if rankings.merged is not None and rankings.merged != self.merged:
             raise InputError("Fused: found two of them among the callbacks, expected one")
         rankings.merged = self.merged
-        for callback in trainer.callbacks:  # type: ignore[attr-defined]
-            if isinstance(callback, Evaluation):
-                callback.follow(FUSED)
+        self.announce(trainer.callbacks)  # type: ignore[attr-defined]
         if self.weights == LEARNT:
             self._find_training(trainer)
+
+    def announce(self, callbacks: Iterable[L.Callback]) -> None:
+        """Tell those that evaluate the rankings of the run that there is one more."""
+        for callback in callbacks:
+            if isinstance(callback, Evaluation):
+                callback.follow(FUSED)
 
     def _find_training(self, trainer: L.Trainer) -> None:
         """Find the candidates of the training questions, where the command needs no others."""
@@ -92,30 +97,32 @@ class Fused(L.Callback):
             split: of the questions.
             rankings: ``tuned`` and ``retriever`` of the same questions.
         """
-        merge, about = Merge(self.method, None, self.k), self._about()
-        if self.weights == LEARNT:
-            learnt = self._learnt(trainer, merge)
-            merge.weights = learnt.weights
-            about |= {
-                "weights": list(learnt.weights),
-                "learnt_on": learnt.used,
-                "nDCG@10": learnt.value,
-                "nDCG@10, equal weights": learnt.equal,
-            }
-            rank_zero_info(f"{split}: Fused: {learnt.told(MERGED)}")
-        elif not isinstance(self.weights, str):
-            merge.weights = self.weights
+        merge, about = self._merge(trainer)
         rankings_of(trainer).results.note(split, fused=about)
+        if LEARNT_ON in about:
+            rank_zero_info(f"{split}: fused: {merge_of(about)}")
         fused = {}
         for question_id, scores in rankings["tuned"].items():
             fused[question_id] = merge([best_first(scores), rankings["retriever"][question_id]])
         return fused
 
-    def _about(self) -> dict[str, Any]:
-        about: dict[str, Any] = {"method": self.method, "weights": self.weights}
+    def _merge(self, trainer: L.Trainer) -> tuple[Merge, dict[str, Any]]:
+        """How rankings are merged now, and what is noted of it."""
+        about: dict[str, Any] = {"method": self.method}
+        if isinstance(self.weights, str):
+            learnt = self._learnt(trainer, Merge(self.method, None, self.k))
+            weights: list[float] | None = list(learnt.weights)
+            about |= {
+                LEARNT_ON: learnt.used,
+                "nDCG@10": learnt.value,
+                "nDCG@10, equal weights": learnt.equal,
+            }
+        else:
+            weights = self.weights
+        merge = Merge(self.method, weights, self.k)
         if self.method == "reciprocal_rank":
-            about["k"] = Merge(self.method, None, self.k).k
-        return about
+            about["k"] = merge.k
+        return merge, {**about, "weights": weights}
 
     # Weights that are learnt
 

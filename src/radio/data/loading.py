@@ -109,6 +109,7 @@ class Groups(Dataset[list[Group]]):
             return [self._group(example, ids, scores)]
         # the teacher's order; equal scores stay in the retriever's
         ids.sort(key=lambda passage: -scores[passage])
+        ranks = {candidate.passage_id: candidate.rank for candidate in example.candidates}
         student = self.student.get(example.question.id)
         selections = self.sampler.groups(
             [scores[passage] for passage in ids],
@@ -116,6 +117,7 @@ class Groups(Dataset[list[Group]]):
             epoch=epoch,
             question_id=example.question.id,
             student=None if student is None else [student[passage] for passage in ids],
+            ranks=[ranks[passage] for passage in ids],
             taken=self.taken,
         )
         groups = []

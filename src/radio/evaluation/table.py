@@ -15,6 +15,9 @@ use."""
 A_SYSTEM = 22
 """Columns that each system beyond three needs."""
 
+LEARNT_ON = "learnt_on"
+"""In the note of merged rankings: training questions that the weights were learnt on."""
+
 MOST_GROUPS = 8
 """Groups of a breakdown that the table shows: the 57 subjects of MMLU are for ``metrics.json``."""
 
@@ -171,8 +174,12 @@ def merge_of(fused: Mapping[str, Any]) -> str:
     if weights is None:
         return f"reranker and retriever by {fused['method']}"
     shown = f"reranker {weights[0]:.2f} and retriever {weights[1]:.2f} by {fused['method']}"
-    learnt = fused.get("learnt_on")
-    return f"{shown}, weights learnt on {learnt} training questions" if learnt else shown
+    if LEARNT_ON not in fused:
+        return shown
+    return (
+        f"{shown}, weights learnt on {fused[LEARNT_ON]} training questions (nDCG@10 there "
+        f"{fused['nDCG@10']:.3f}, with equal weights {fused['nDCG@10, equal weights']:.3f})"
+    )
 
 
 def _shares(systems: Mapping[str, Mapping[str, Any]], key: str, of: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
 from typing import Literal, get_args
 
@@ -52,14 +52,18 @@ class Merge:
         self.weights = weights
         self.k = PUBLISHED_K if k is None else k
 
-    def __call__(self, rankings: Sequence[Ranking]) -> dict[str, float]:
+    def __call__(self, rankings: Sequence[Ranking], others: Iterable[str] = ()) -> dict[str, float]:
         """The merged ranking of one question, best first.
 
         The scores are sums, or with ``interleave`` how many places a passage is above the end.
+
+        Args:
+            rankings: as many as there are weights.
+            others: ids that are to be ranked though no ranking has them.
         """
         if self.method == "interleave":
-            return _interleaved(rankings)
-        ids, columns = self.columns(rankings)
+            return _interleaved(rankings, others)
+        ids, columns = self.columns(rankings, others)
         weights = self.weights or [1 / len(rankings)] * len(rankings)
         sums = []
         for values in zip(*columns, strict=True):
@@ -69,9 +73,11 @@ class Merge:
         merged = ranked(dict(zip(ids, unrounded(sums), strict=True)))
         return {candidate.passage_id: candidate.score for candidate in merged}
 
-    def columns(self, rankings: Sequence[Ranking]) -> tuple[list[str], list[list[float]]]:
+    def columns(
+        self, rankings: Sequence[Ranking], others: Iterable[str] = ()
+    ) -> tuple[list[str], list[list[float]]]:
         """What is summed: all ids, sorted, and for each ranking the value of each of them."""
-        ids = sorted({passage for ranking in rankings for passage in ranking})
+        ids = sorted({passage for ranking in rankings for passage in ranking} | set(others))
         columns = []
         for ranking in rankings:
             values = dict(zip(ranking, self._normalised(list(ranking.values())), strict=True))
@@ -86,11 +92,12 @@ class Merge:
         return plain[self.method](scores)
 
 
-def _interleaved(rankings: Sequence[Ranking]) -> dict[str, float]:
+def _interleaved(rankings: Sequence[Ranking], others: Iterable[str]) -> dict[str, float]:
     order: dict[str, None] = {}
     for turn in zip_longest(*rankings):
         # None where a ranking has ended
         order |= dict.fromkeys(passage for passage in turn if passage is not None)
+    order |= dict.fromkeys(name for name in sorted(others) if name not in order)
     return {passage: float(len(order) - place) for place, passage in enumerate(order)}
 
 

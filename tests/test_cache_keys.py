@@ -223,11 +223,12 @@ def shipped() -> list[type[Fingerprinted]]:
 
 
 def test_each_shipped_class_has_an_identity_of_its_own_and_a_pinned_key() -> None:
+    from tests.retrievers import test_keys as of_retrievers
     from tests.teachers import test_keys, test_keys_asking, test_keys_reading
 
-    literals = {**PARTS, **test_keys.PARTS, **test_keys_asking.PARTS, **test_keys_reading.PARTS}
-    identities = [str(vars(kind).get("identity")) for kind in shipped()]
-    assert sorted(identities) == sorted(literals)
+    others = (of_retrievers, test_keys, test_keys_asking, test_keys_reading)
+    literals = [*PARTS, *(name for module in others for name in module.PARTS)]
+    assert sorted(str(vars(kind).get("identity")) for kind in shipped()) == sorted(literals)
 
 
 def test_moving_a_shipped_class_changes_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -315,10 +316,8 @@ def test_how_embeddings_are_compared_counts_whether_the_model_or_a_setting_says_
 
 
 def test_the_weights_count_and_not_the_path_that_a_teacher_was_given() -> None:
-    one, two = (
-        RationaleSimilarity(Encoder("m")),
-        RationaleSimilarity(Encoder(str(Path("m").absolute()))),
-    )
+    one = RationaleSimilarity(Encoder("m"))
+    two = RationaleSimilarity(Encoder(str(Path("m").absolute())))
     assert (
         one.fingerprint()
         == two.fingerprint()

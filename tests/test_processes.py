@@ -140,16 +140,23 @@ def test_the_validation_loss_is_that_of_one_process_also_where_one_has_no_ration
     path = tmp_path / "world/rationales.jsonl"
     write_jsonl(path, [row for row in read_jsonl(path) if row["id"] != untaught])
     (tmp_path / "parts.py").write_text(PARTS)
-    losses, orders = [], []
+    # weights are learnt by both together, from training candidates that the first one finds
+    (tmp_path / "fused.yaml").write_text(
+        "trainer: {callbacks+: [{class_path: Fused, "
+        "init_args: {method: min_max, weights: learnt}}]}\n"
+    )
+    losses, orders, weights = [], [], []
     for processes in (1, 2):
-        diary = ["--trainer.callbacks+", "parts.Diary"]
+        diary = ["--config", "fused.yaml", "--trainer.callbacks+", "parts.Diary"]
         done = two("validate", "--name", f"on{processes}", *diary, processes=processes)
         assert done.returncode == 0, done.stdout + done.stderr
         (line,) = re.findall(r"validation/loss (\S+)", done.stdout)
         losses.append(float(line))
         rows = read_jsonl(tmp_path / f"runs/on{processes}/predictions.jsonl")
-        orders.append([(row["question_id"], row["tuned"]["passage_ids"]) for row in rows])
+        for system in ("tuned", "fused"):
+            orders.append([(row["question_id"], row[system]["passage_ids"]) for row in rows])
         metrics = json.loads((tmp_path / f"runs/on{processes}/metrics.json").read_text())
+        weights.append(metrics["fused"]["validation"]["weights"])
         assert metrics["questions"]["validation"] == 3
         assert metrics["counts"]["validation"]["teacher_RR@10"] == 2
         assert set(metrics["differences"]["validation"]["tuned - base"]["RR@10"].values()) == {
@@ -157,7 +164,8 @@ def test_the_validation_loss_is_that_of_one_process_also_where_one_has_no_ration
             3.0,
         }
     assert losses[1] == pytest.approx(losses[0], abs=1e-5)
-    assert orders[1] == orders[0]
+    assert orders[2:] == orders[:2]
+    assert weights[1] == weights[0]
 
 
 @pytest.mark.parametrize("stage", ["train", "validate", "predict"])

@@ -70,6 +70,8 @@ WRAPPED = {
     ("RationaleDataModule", "max_questions"): lambda value: {"train": value},
     ("Shift", "negatives"): lambda value: [value],
     ("Blend", "weights"): lambda value: [value, 1.0],
+    ("Hybrid", "weights"): lambda value: value if value == "learnt" else [value, 1.0],
+    ("Fused", "weights"): lambda value: value if value == "learnt" else [value, 1.0],
 }
 """Settings that are several numbers."""
 ALONG: dict[tuple[str, str], dict[str, Any]] = {
@@ -211,6 +213,7 @@ def test_a_value_at_the_edge_of_its_range_is_taken(name: str, setting: str, allo
         (Range(0, 1, below=True), "a number at least 0 and below 1"),
         (Range(1, whole=True, also=(-1,)), "a whole number, 1 or more, or -1"),
         (Range(), "a number that is finite"),
+        (Range(0, also=("learnt",)), "a number, 0 or more, or learnt"),
     ],
 )
 def test_a_range_says_what_it_takes(allowed: Range, text: str) -> None:

@@ -14,6 +14,7 @@ from radio.samplers import (
     HardNegatives,
     Iteration,
     MultiPositive,
+    RetrieverNegatives,
     Shift,
     TeacherMargin,
     TopVsRandom,
@@ -47,6 +48,10 @@ SAMPLERS = [
     HardNegatives(),
     HardNegatives(negatives=1, margin=0, skip=9),
     HardNegatives(margin=1),
+    RetrieverNegatives(),
+    RetrieverNegatives(negatives=6, first=3, last=9),
+    RetrieverNegatives(negatives=40, last=0, margin=0.2),
+    RetrieverNegatives(first=50, margin=1),
 ]
 
 
@@ -71,10 +76,17 @@ def draw(
     question_id: str = "q",
     scores: list[float] | None = None,
     student: list[float] | None = None,
+    ranks: list[int] | None = None,
 ) -> list[list[int]]:
     student = student or [float(rank * 7 % 11) for rank in range(size)]
     return sampler.groups(
-        scores or falling(size), seed=seed, epoch=epoch, question_id=question_id, student=student
+        scores or falling(size),
+        seed=seed,
+        epoch=epoch,
+        question_id=question_id,
+        student=student,
+        # the teacher's order backwards
+        ranks=ranks or list(range(size))[::-1],
     )
 
 
@@ -258,3 +270,36 @@ def test_settings_that_make_no_group_are_refused(
 ) -> None:
     with pytest.raises(InputError, match=f"{kind.__name__}: .*expected"):
         kind(**settings)
+
+
+def test_negatives_are_the_top_of_the_retrievers_list_that_is_not_positive() -> None:
+    # teacher's order; the retriever's first is the positive itself, its second ties with it
+    scores, ranks = [0.9, 0.9, 0.7, 0.4, 0.2, 0.1], [0, 1, 4, 2, 5, 3]
+    sampler = RetrieverNegatives(negatives=9, last=3)
+    assert draw(sampler, 6, scores=scores, ranks=ranks) == [[0, 3, 5]]
+    # what stands too high to be trusted is left out, and what the teacher likes nearly as much
+    sampler = RetrieverNegatives(negatives=9, first=3, margin=0.3)
+    assert draw(sampler, 6, scores=scores, ranks=ranks) == [[0, 4, 5]]
+
+
+def test_negatives_of_the_retriever_are_drawn_anew_each_epoch_and_all_of_them_in_time() -> None:
+    scores, ranks = falling(30), [(7 * place) % 30 for place in range(30)]
+    sampler = RetrieverNegatives(negatives=1, first=2, last=9)
+    drawn = [draw(sampler, 30, scores=scores, ranks=ranks, epoch=epoch) for epoch in range(200)]
+    negatives = {group[1] for groups in drawn for group in groups}
+    assert {ranks[place] for place in negatives} == set(range(2, 10))
+    assert drawn == [draw(sampler, 30, scores=scores, ranks=ranks, epoch=e) for e in range(200)]
+
+
+def test_without_a_negative_at_these_ranks_the_teachers_last_is_the_only_one() -> None:
+    sampler = RetrieverNegatives(negatives=3, first=8)
+    assert draw(sampler, 4, ranks=[2, 0, 1, 3]) == [[0, 3]]
+    assert draw(RetrieverNegatives(), 2, ranks=[1, 0]) == [[0, 1]]
+    assert draw(RetrieverNegatives(), 1) == []
+
+
+def test_ranks_that_are_missing_or_backwards_are_refused() -> None:
+    with pytest.raises(InputError, match=r"RetrieverNegatives: last: found 2, expected 5 or more"):
+        RetrieverNegatives(first=5, last=2)
+    with pytest.raises(ValueError, match="needs the retriever's rank of every candidate"):
+        RetrieverNegatives().groups(falling(3), seed=0, epoch=0, question_id="q")

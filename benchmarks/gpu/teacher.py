@@ -23,10 +23,10 @@ from benchmarks.gpu.measure import Row, Setting, Step, Work, best, judge
 from benchmarks.gpu.shapes import MAX_LENGTH, groups, model_folder, text
 from radio.cache import Cache
 from radio.encoders import Encoder
+from radio.normalising import min_max
 from radio.schema import Group, Rationale, RetrievedPassage
 from radio.teachers import RationaleSimilarity
 from radio.teachers.base import Lesson
-from radio.teachers.normalising import min_max
 
 NAME = "bge-m3"
 CANDIDATES = 50

@@ -114,7 +114,8 @@ def load_encoder(name: str, device: str | None = None) -> SentenceTransformer:
     """Load a sentence-transformers model in fp32; a plain transformers folder gets mean pooling.
 
     Raises:
-        InputError: says what is wrong with the model, for example that it is a cross-encoder.
+        InputError: says what is wrong with the model, for example that it is a cross-encoder, or
+            has a module that is not known here (:data:`radio.models.files.MODULES`).
     """
     kind = exported_class(name)
     if kind in ("CrossEncoder", "LateInteraction", "YesNoLM"):

@@ -28,7 +28,7 @@ class Range:
         whole: whether only whole numbers are.
         share: whether a float is a share of the whole, and so at most 1, as in
             ``limit_val_batches``.
-        also: further values, those with a meaning of their own.
+        also: further values, numbers or words, those with a meaning of their own.
     """
 
     low: float = -inf
@@ -37,14 +37,14 @@ class Range:
     below: bool = False
     whole: bool = False
     share: bool = False
-    also: tuple[int, ...] = ()
+    also: tuple[int | str, ...] = ()
 
     def __contains__(self, value: object) -> bool:
+        if isinstance(value, Real | str) and value in self.also:
+            return True
         if not isinstance(value, Real):
             return False
         number: Any = value
-        if number in self.also:
-            return True
         if self.whole and not isinstance(value, Integral):
             return False
         if self.share and not isinstance(value, Integral) and number > 1:
@@ -85,6 +85,8 @@ TOKENS = count(8)
 """Tokens of a text: with fewer, its special tokens and the question leave no room for anything."""
 BATCHES = Range(0, share=True)
 SEED = count(0, 2**32 - 1)
+MERGED = Range(0, 1e9, also=("learnt",))
+"""Weights of rankings that are merged; their sum is to be a number."""
 
 RANGES: dict[str, dict[str, Range]] = {
     # rerankers
@@ -124,6 +126,12 @@ RANGES: dict[str, dict[str, Range]] = {
     # teacher scores lie in [0, 1]
     "TeacherMargin": {"margin": UNIT, "negatives": count(1)},
     "MultiPositive": {"positives": count(1), "negatives": count(1)},
+    "RetrieverNegatives": {
+        "negatives": count(1),
+        "first": count(0),
+        "last": count(0),
+        "margin": UNIT,
+    },
     "HardNegatives": {"negatives": count(1), "margin": UNIT, "skip": count(1)},
     # teachers and encoders
     "Gated": {"floor": UNIT},
@@ -147,6 +155,7 @@ RANGES: dict[str, dict[str, Range]] = {
     "Encoder": {"max_length": TOKENS, "batch_size": count(1)},
     # retrievers
     "BM25": {"k1": NOT_NEGATIVE, "b": UNIT},
+    "Hybrid": {"weights": MERGED, "k": NOT_NEGATIVE, "depth": count(1)},
     # generators
     "SpanReader": {"max_words": count(1), "rank_discount": UNIT},
     "ExtractiveReader": {
@@ -197,6 +206,7 @@ RANGES: dict[str, dict[str, Range]] = {
         "every_n_epochs": count(1),
         "max_questions": count(1),
     },
+    "Fused": {"weights": MERGED, "k": NOT_NEGATIVE, "max_questions": count(1)},
     "CollapseGuard": {
         "min_spread": Range(0, 1, above=True, below=True),
         "patience": count(1),

@@ -28,6 +28,10 @@ class GroupSampler(ABC):
     """Whether :meth:`select` needs the reranker's own scores, which are renewed before each
     epoch."""
 
+    needs_ranks: ClassVar[bool] = False
+    """Whether :meth:`select` is given ``ranks`` too: the 0-based rank of each candidate in the
+    retriever's list, in the order of the scores."""
+
     positives: int = 1
     """How many positions at the head of each selection are positives; the last position never
     is."""
@@ -62,6 +66,7 @@ class GroupSampler(ABC):
         epoch: int,
         question_id: str,
         student: Sequence[float] | None = None,
+        ranks: Sequence[int] = (),
         taken: AbstractSet[int] = frozenset(),
     ) -> list[Selection]:
         """The groups of a question in an epoch; fewer than two candidates make none.
@@ -76,7 +81,8 @@ class GroupSampler(ABC):
         if len(scores) < 2:
             return []
         rng = random.Random(f"{seed}/{epoch}/{question_id}")
-        selected = self.select(scores, rng, student if self.needs_student else None)
+        further = {"ranks": ranks} if self.needs_ranks else {}
+        selected = self.select(scores, rng, student if self.needs_student else None, **further)
         return contracts.selections(self, selected, scores, taken)
 
 
@@ -333,3 +339,54 @@ class HardNegatives(GroupSampler):
             raise ValueError("HardNegatives needs the student's score of every candidate")
         hardest = sorted(_outside(scores, self.margin, self.skip), key=lambda rank: -student[rank])
         return [[0, *hardest[: self.negatives]]]
+
+
+class RetrieverNegatives(GroupSampler):
+    """The best candidate against those that the retriever ranks high, drawn anew each epoch.
+
+    A reranker learns where its retriever errs, and complements it: CoRT (Wrzalik and Krechel, NAACL
+    2021, arXiv 2010.10252), whose negatives are drawn from BM25's first 100 passages.
+
+    What the teacher scores as high as the positive is no negative. With fewer than ``negatives`` at
+    these ranks all are taken; with none, the candidate that the teacher likes least is the only
+    negative.
+
+    Args:
+        negatives: negatives of a group (published: 1).
+        first: 0-based rank, in the retriever's list, of the first that may be a negative; those
+            before it may answer the question though nobody has said so (published code: 7).
+        last: rank of the last one (published: 99); None takes all from ``first`` on.
+        margin: a negative's teacher score is lower than the positive's by more than this; scores
+            are in [0, 1].
+    """
+
+    needs_ranks = True
+
+    def __init__(
+        self, negatives: int = 1, first: int = 0, last: int | None = None, margin: float = 0.0
+    ) -> None:
+        check(self, locals())
+        if last is not None and last < first:
+            raise InputError(
+                f"RetrieverNegatives: last: found {last}, expected {first} or more, as first is"
+            )
+        self.negatives = negatives
+        self.first = first
+        self.last = last
+        self.margin = margin
+
+    def select(
+        self,
+        scores: Sequence[float],
+        rng: random.Random,
+        student: Sequence[float] | None = None,
+        ranks: Sequence[int] = (),
+    ) -> list[Selection]:
+        if len(ranks) != len(scores):
+            raise ValueError("RetrieverNegatives needs the retriever's rank of every candidate")
+        pool = []
+        for place, rank in enumerate(ranks):
+            high = rank >= self.first and (self.last is None or rank <= self.last)
+            if high and scores[0] - scores[place] > self.margin:
+                pool.append(place)
+        return [[0, *_draw(pool or [len(scores) - 1], self.negatives, rng)]]

@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from radio.data.scoring import Scoring
+from radio.retrievers import BM25
 from radio.schema import InputError, Question, Rationale, RetrievedPassage
 from radio.teachers import AnswerMatch, Blend, GoldPassages, RetrievalScore, Teacher
 from tests.commands.test_rationales_report import change, module
 from tests.conftest import World, entries, read_jsonl, write_jsonl
+from tests.retrievers.test_hybrid import Spying
 
 
 class Length(Teacher):
@@ -38,6 +40,18 @@ class Length(Teacher):
 
 def scoring(world: World, **changes: Any) -> Scoring:
     return Scoring(module(world, **changes).preparation, "train")
+
+
+def test_a_retriever_that_learns_is_told_training_questions_whatever_is_scored(
+    world: World,
+) -> None:
+    spying = Spying([BM25(), BM25(k1=2.0)], "min_max", "learnt")
+    data = module(world, retriever=spying)
+    scored = Scoring(data.preparation, "validation")
+    part, _ = scored._part(AnswerMatch())
+    part.candidate_keys("validation")
+    assert spying._told == {question.id for question in data.split_questions("train")}
+    assert scored.score(AnswerMatch()).scores
 
 
 def test_scores_are_asked_for_once_and_found_by_training(world: World) -> None:

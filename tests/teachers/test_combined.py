@@ -14,6 +14,7 @@ from scipy.stats import rankdata
 from radio.cache import Cache
 from radio.encoders import Encoder
 from radio.fingerprints import fingerprint
+from radio.normalising import Normalisation, entropy
 from radio.schema import InputError, Question
 from radio.teachers import (
     AnswerMatch,
@@ -25,7 +26,6 @@ from radio.teachers import (
     Teacher,
     checked_scores,
 )
-from radio.teachers.normalising import Normalisation, entropy
 from tests.teachers.cases import QUESTION, RATIONALE, TEXTS, Fixed, passages
 
 

@@ -11,8 +11,9 @@ import pytest
 
 from radio.cache import Cache
 from radio.encoders import Encoder
+from radio.normalising import min_max
 from radio.schema import InputError, Question, Rationale, RetrievedPassage
-from radio.teachers import Lesson, RationaleSimilarity, RetrievalScore, min_max
+from radio.teachers import Lesson, RationaleSimilarity, RetrievalScore
 from tests.conftest import entries
 from tests.teachers.cases import QUESTION, RATIONALE, SUPPORTING, TEXTS, passages
 

@@ -12,7 +12,7 @@ from radio.callbacks.rankings import rankings_of
 from radio.data.module import RationaleDataModule, datamodule_of
 from radio.evaluation.measure import RANKING_PREFIXES, order_of, ranking_numbers, tied_tops
 from radio.evaluation.results import Results
-from radio.evaluation.systems import OF_THE_RUN, check_rankings, chosen
+from radio.evaluation.systems import FUSED, OF_THE_RUN, check_rankings, chosen
 from radio.formats import write_run
 from radio.metrics.ranking import ranking_metrics
 from radio.processes import stopping_together
@@ -32,10 +32,33 @@ class Evaluation(L.Callback):
 
     def __init__(self, rankings: Sequence[str] | None = None) -> None:
         self.rankings = list(OF_THE_RUN if rankings is None else rankings)
+        self._takes_all = rankings is None
         check_rankings(self, self.rankings)
+
+    def follow(self, system: str) -> None:
+        """Evaluate a further ranking of the run, unless the config names those that it wants."""
+        if self._takes_all and system not in self.rankings:
+            self.rankings.append(system)
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         rankings_of(trainer).compares = True
+
+    def _check_fused(self, trainer: L.Trainer) -> None:
+        named = FUSED in self.rankings and not self._takes_all
+        if named and rankings_of(trainer).merged is None:
+            raise InputError(
+                f"{type(self).__name__}: rankings: found {FUSED!r}, which nothing makes; add the "
+                "callback Fused (--config callbacks/fused)"
+            )
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._check_fused(trainer)
+
+    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._check_fused(trainer)
+
+    def on_test_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._check_fused(trainer)
 
     @abstractmethod
     def evaluate(

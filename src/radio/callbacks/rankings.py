@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import lightning as L
+from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
 from radio.data.module import datamodule_of
 from radio.evaluation.results import Results
+from radio.evaluation.systems import FUSED
 from radio.processes import gathered, stopping_together
 from radio.rerankers import Reranker
 from radio.schema import GroupBatch, InputError, Run
+
+Merging = Callable[[L.Trainer, str, Mapping[str, Run]], Run]
+"""From trainer, split and the rankings of the run to another ranking."""
 
 
 def rankings_of(trainer: L.Trainer) -> Rankings:
@@ -51,6 +57,9 @@ class Rankings(L.Callback):
         """By the untrained reranker, of each split, complete on every process."""
         self._new_untrained: Run = {}
         """What it has ranked on this process in the evaluation at hand."""
+        self.merged: Merging | None = None
+        """Makes a further ranking, ``fused``, of the tuned reranker's and the retriever's; who
+        merges sets it, in ``setup``."""
         self._named: dict[str, Run] | None = None
         self._reranker: L.LightningModule | None = None
         """Whose rankings these are."""
@@ -61,12 +70,15 @@ class Rankings(L.Callback):
         All processes must call it; the rankings are put together at the first call.
 
         Returns:
-            ``retriever``, ``base`` (the untrained reranker, if :attr:`compares`) and ``tuned``,
-            with the questions in the order of the dataset.
+            ``retriever``, ``base`` (the untrained reranker, if :attr:`compares`), ``tuned``, and
+            ``fused`` if something merges, with the questions in the order of the dataset.
         """
         if self._named is None:
             self._put_together(split)
-            self._named = self._in_order(trainer, split)
+            named = self._in_order(trainer, split)
+            if self.merged is not None:
+                named[FUSED] = self.merged(trainer, split, named)
+            self._named = named
         return self._named
 
     def _put_together(self, split: str) -> None:
@@ -80,7 +92,7 @@ class Rankings(L.Callback):
 
     def _in_order(self, trainer: L.Trainer, split: str) -> dict[str, Run]:
         # in the order of the data set, whatever the processes and the limits on batches were
-        untrained = self._untrained[split]
+        untrained = self._untrained.get(split, {})
         retriever: Run = {}
         base: Run = {}
         tuned: Run = {}
@@ -182,6 +194,11 @@ class Rankings(L.Callback):
     def on_predict_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         # the first process alone writes them: it could not put them together later
         self._put_together("predict")
+        if self.merged is not None:
+            examples = datamodule_of(trainer).examples
+            split = "predict" if "predict" in examples else "test"
+            self.scores = self.merged(trainer, split, self._in_order(trainer, split))
+            rank_zero_info("predict: the rankings are the reranker's merged with the retriever's")
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._write(trainer, pl_module)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import lightning as L
 from lightning.pytorch.utilities import rank_zero_warn
 
-from radio.callbacks import GeneratorInTheLoop
+from radio.callbacks import Fused, GeneratorInTheLoop
 from radio.callbacks.evaluation import Evaluation
 from radio.data.module import RationaleDataModule
 from radio.data.weighing import check_loss
@@ -117,6 +117,9 @@ def _check_monitors(
 ) -> None:
     """Monitors of checkpoints and early stopping: computed by someone, in time, and in the
     direction that is better."""
+    for callback in callbacks:
+        if isinstance(callback, Fused):
+            callback.announce(callbacks)
     known = _logged(callbacks, data)
     for callback in callbacks:
         check(callback, vars(callback))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar, cast
 
@@ -109,6 +109,7 @@ class Groups(Dataset[list[Group]]):
             return [self._group(example, ids, scores)]
         # the teacher's order; equal scores stay in the retriever's
         ids.sort(key=lambda passage: -scores[passage])
+        ranks = {candidate.passage_id: candidate.rank for candidate in example.candidates}
         student = self.student.get(example.question.id)
         selections = self.sampler.groups(
             [scores[passage] for passage in ids],
@@ -116,6 +117,7 @@ class Groups(Dataset[list[Group]]):
             epoch=epoch,
             question_id=example.question.id,
             student=None if student is None else [student[passage] for passage in ids],
+            ranks=[ranks[passage] for passage in ids],
             taken=self.taken,
         )
         groups = []
@@ -245,28 +247,58 @@ def student_scores(loader: TrainLoader) -> StudentScores:
     any number of processes, and so are the scores. The precision is that of an evaluation; dropout
     is off.
     """
+    groups = loader.groups
+    candidates = Groups(groups.examples, groups.passages, None, groups.seed)
+    return scores_by(
+        loader.trainer,
+        candidates,
+        # the loader itself makes no batch meanwhile
+        loader.collate_fn,
+        size=loader.eval_batch_size,
+        title="student scores",
+        num_workers=loader.num_workers,
+        multiprocessing_context=loader.multiprocessing_context,
+    )
+
+
+def scores_by(
+    trainer: L.Trainer,
+    candidates: Groups,
+    collate: Callable[[Any], Any],
+    *,
+    size: int,
+    title: str,
+    **options: Any,
+) -> StudentScores:
+    """Scores of candidates by the reranker of a trainer as it is now; all processes must call it.
+
+    Each process scores its share of the batches and gets all scores, in the precision of an
+    evaluation and without dropout.
+
+    Args:
+        trainer: with its reranker.
+        candidates: all of each question as one group.
+        collate: makes the batches.
+        size: questions in a batch.
+        title: of the progress bar.
+        options: of torch's DataLoader.
+    """
     from tqdm import tqdm
 
-    trainer, groups = loader.trainer, loader.groups
     module = trainer.lightning_module
     assert isinstance(module, Reranker), "the data module has looked"
     rank, ranks = processes()
-    candidates = Groups(groups.examples, groups.passages, None, groups.seed)
     batches: DataLoader[list[Group]] = DataLoader(
         candidates,
-        batch_sampler=_share(len(candidates), loader.eval_batch_size, rank, ranks),
-        num_workers=loader.num_workers,
-        multiprocessing_context=loader.multiprocessing_context,
-        # the loader itself makes no batch meanwhile
-        collate_fn=loader.collate_fn,
+        batch_sampler=_share(len(candidates), size, rank, ranks),
+        collate_fn=collate,
+        **options,
     )
     own: StudentScores = {}
     modes = {part: part.training for part in module.modules()}
     module.eval()
     with torch.no_grad(), trainer.precision_plugin.forward_context(), module.evaluating():
-        for batch in tqdm(
-            batches, desc="student scores", unit="batch", leave=False, disable=rank > 0
-        ):
+        for batch in tqdm(batches, desc=title, unit="batch", leave=False, disable=rank > 0):
             with stopping_together(module.device):
                 scores = module(module.transfer_batch_to_device(batch, module.device, 0)).tolist()
             for question, passages, values in zip(

@@ -125,8 +125,7 @@ class Preparation:
                 raise Missing("teacher scores", split, lacking, len(questions))
         examples = []
         for question in questions:
-            found = scores.get(question.id)
-            examples.append(Example(question, candidates[question.id], found))
+            examples.append(Example(question, candidates[question.id], scores.get(question.id)))
         return examples
 
     def _check(self, split: str, rationales: Rationales) -> None:
@@ -149,14 +148,15 @@ class Preparation:
     def candidate_keys(self, split: str) -> list[str]:
         """Keys under which the candidates of each question of a split are cached, in their
         order."""
+        if self.retriever.learns:
+            self.retriever.learn(self.questions("train"))
         retriever, corpus = self.retriever.fingerprint(), self.corpus_fingerprint
         parts = ["candidates", retriever, corpus, self._depth(split)]
         if self._keeps_injected(split):
             parts.append("injected")
         keys = []
         for question in self.questions(split):
-            asked = self.retriever.asked(question)
-            keys.append(fingerprint([*parts, question.id, asked]))
+            keys.append(fingerprint([*parts, question.id, self.retriever.asked(question)]))
         return keys
 
     def _depth(self, split: str) -> int:

@@ -85,7 +85,8 @@ class Scoring:
         # a copy shares what was read of candidates and corpus
         part = copy.copy(self._preparation)
         part.teacher = teacher
-        part.questions = lambda split: able
+        others = self._preparation.questions
+        part.questions = lambda split: able if split == self.split else others(split)
         return part, left_out
 
     def _lacking(self, teacher: Teacher) -> Iterator[tuple[str, str]]:

@@ -13,7 +13,12 @@ from radio.evaluation.statistics import all_paired_differences, bootstrap_interv
 from radio.evaluation.systems import in_order
 from radio.lines import atomic_write, write_jsonl
 
-COMPARED = (("tuned", "base"), ("tuned", "retriever"))
+COMPARED = (
+    ("tuned", "base"),
+    ("tuned", "retriever"),
+    ("fused", "tuned"),
+    ("fused", "retriever"),
+)
 """Of which systems ``metrics.json`` holds the differences."""
 
 NOTES = (
@@ -23,6 +28,7 @@ NOTES = (
     "precision",
     "tied_tops",
     "unranked",
+    "fused",
     "generators",
     "overall",
     "breakdown",
@@ -35,6 +41,7 @@ NOTES = (
 - ``precision``: in which scores were computed;
 - ``tied_tops``: questions whose highest score belongs to several passages, for each system;
 - ``unranked``: questions that a system has no ranking of, for each system that lacks some;
+- ``fused``: how the rankings of reranker and retriever were merged, and with which weights;
 - ``generators``: name, class, settings and fingerprint of each, and what it was asked and replied
   (:mod:`radio.evaluation.asked`);
 - ``overall``: by system, numbers of all questions together that are no means over them;

@@ -15,10 +15,13 @@ from radio.schema import Example, InputError, Passage, Run
 OF_THE_RUN = ("retriever", "base", "tuned")
 """The rankings of an evaluation: the retriever's, the reranker's before training, and now."""
 
+FUSED = "fused"
+"""The ranking of the tuned reranker merged with the retriever's, where the run makes one."""
+
 CLOSED_BOOK = "closed_book"
 """No ranking: what a generator answers without any passage."""
 
-SYSTEMS = (CLOSED_BOOK, "random", *OF_THE_RUN, "teacher", "annotated")
+SYSTEMS = (CLOSED_BOOK, "random", *OF_THE_RUN, FUSED, "teacher", "annotated")
 """In the order in which they are shown: from what needs no ranking to what knows the answer."""
 
 Order = Callable[[Example, Mapping[str, Passage]], Sequence[str] | None]

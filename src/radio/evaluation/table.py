@@ -15,6 +15,9 @@ use."""
 A_SYSTEM = 22
 """Columns that each system beyond three needs."""
 
+LEARNT_ON = "learnt_on"
+"""In the note of merged rankings: training questions that the weights were learnt on."""
+
 MOST_GROUPS = 8
 """Groups of a breakdown that the table shows: the 57 subjects of MMLU are for ``metrics.json``."""
 
@@ -141,6 +144,9 @@ def remarks(document: Mapping[str, Any], split: str) -> Iterator[str]:
     if unranked:
         lacking = ", ".join(f"{system} {unranked[system]}" for system in in_order(unranked))
         yield f"questions without such a ranking: {lacking} of {questions}, left out of it alone"
+    fused = _note(document, "fused", split)
+    if fused:
+        yield f"fused: {merge_of(fused)}"
     for generator in _note(document, "generators", split) or ():
         name = generator["name"] or generator["class"]
         failed = generator.get("failed_questions", 0)
@@ -160,6 +166,20 @@ def remarks(document: Mapping[str, Any], split: str) -> Iterator[str]:
         shortened = _shares(systems, "answers_with_tokens_cut", "answers")
         if shortened:
             yield f"{name}: answers from a last passage that was cut short to fit: {shortened}"
+
+
+def merge_of(fused: Mapping[str, Any]) -> str:
+    """How reranker and retriever were merged, from the note of an evaluation."""
+    weights = fused["weights"]
+    if weights is None:
+        return f"reranker and retriever by {fused['method']}"
+    shown = f"reranker {weights[0]:.2f} and retriever {weights[1]:.2f} by {fused['method']}"
+    if LEARNT_ON not in fused:
+        return shown
+    return (
+        f"{shown}, weights learnt on {fused[LEARNT_ON]} training questions (nDCG@10 there "
+        f"{fused['nDCG@10']:.3f}, with equal weights {fused['nDCG@10, equal weights']:.3f})"
+    )
 
 
 def _shares(systems: Mapping[str, Mapping[str, Any]], key: str, of: str) -> str:

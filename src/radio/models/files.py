@@ -131,6 +131,57 @@ def check_folder(name: str) -> None:
             raise refused(name, f"{index.name} names {lacking[0]}, which is not there; copy it too")
 
 
+MODULES = ("Transformer", "Pooling", "Dense", "LayerNorm", "Normalize")
+"""Parts of a sentence-transformers model that embeds texts, as they are known here: they are
+trained and exported, and what they make of a text does not depend on padding."""
+
+
+def check_modules(name: str) -> None:
+    """Look at the parts of a sentence-transformers model: those in :data:`MODULES`, and a Router
+    that has a model of such parts for questions and one for passages, as an export may have.
+
+    Raises:
+        InputError: names a part of another kind, or a projection (Dense) whose activation is not
+            one of torch, for which the library would take another one.
+    """
+    for path, kind in _types_of(name).items():
+        library, _, short = kind.rpartition(".")
+        if short not in MODULES or library.partition(".")[0] != "sentence_transformers":
+            raise refused(
+                name,
+                f"modules.json: found the module {kind!r}, expected only {', '.join(MODULES)}; "
+                "take a model of these",
+            )
+        activation = side_file(name, f"{path}/config.json") if short == "Dense" else {}
+        function = str(activation.get("activation_function", "torch."))
+        if not function.startswith("torch."):
+            raise refused(
+                name,
+                f"{path}/config.json: activation_function: found {function!r}, which is code of "
+                "its own and not run here; expected one of torch.nn",
+            )
+
+
+def _types_of(name: str) -> dict[str, str]:
+    """The class of each part of a sentence-transformers model, by its folder."""
+    types = {}
+    for part in modules_of(name):
+        if not isinstance(part, dict) or not isinstance(part.get("type"), str):
+            raise refused(name, f"modules.json: found {str(part)[:80]}, expected a type and a path")
+        types[str(part.get("path", ""))] = part["type"]
+    routers = [path for path, kind in types.items() if kind.rpartition(".")[2] == "Router"]
+    for path in routers:
+        del types[path]
+        place = f"{path}/router_config.json" if path else "router_config.json"
+        types |= {str(key): str(kind) for key, kind in _routed(name, place).items()}
+    return types
+
+
+def _routed(name: str, place: str) -> dict[str, Any]:
+    found = side_file(name, place).get("types", {})
+    return found if isinstance(found, dict) else {}
+
+
 def check_gguf(name: str, file: str) -> None:
     """Look at a GGUF file, and for the package that reads it.
 
@@ -169,7 +220,7 @@ def _modules_not_there(folder: Path) -> list[str]:
     return [
         path
         for kind, path in named
-        if kind in ("Pooling", "Dense") and not (folder / path).is_dir()
+        if kind in ("Pooling", "Dense", "LayerNorm") and not (folder / path).is_dir()
     ]
 
 

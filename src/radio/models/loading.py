@@ -14,7 +14,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from radio.models.files import check_folder, check_gguf, refused, resolve_model, side_file
+from radio.models.files import (
+    check_folder,
+    check_gguf,
+    check_modules,
+    refused,
+    resolve_model,
+    side_file,
+)
 from radio.models.limits import place
 from radio.models.messages import explained
 from radio.models.tokenizers import can_pad, check_token_ids, check_vocabulary
@@ -270,6 +277,8 @@ def load_sentence_transformer(
     if device is not None:
         device = place(device)
     check_folder(name)
+    if kind == "SentenceTransformer":
+        check_modules(name)
     with explained(name), _recorded() as found:
         network = getattr(sentence_transformers, kind)(
             resolve_model(name), device=device, model_kwargs={"dtype": torch.float32}

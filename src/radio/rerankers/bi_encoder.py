@@ -122,7 +122,9 @@ class TextCollator(Collator):
 class BiEncoder(Reranker):
     """Question and passage embedded apart by one model; score = ``scale`` times similarity.
 
-    The model is one of sentence-transformers.
+    The model is one of sentence-transformers, made of Transformer, Pooling, Dense, LayerNorm and
+    Normalize, as for example ANCE (Xiong et al., arXiv 2007.00808: a projection and a layer norm
+    after the first token). All of them are trained, and exported as they were found.
 
     The similarity of the two texts is that of the model, cosine or dot product, plus
     ``multi_vector`` times that of their tokens: the mean over the question's tokens of the largest

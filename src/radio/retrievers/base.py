@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,18 @@ from radio.schema import Candidate, InputError, Passage, Question
 
 class Retriever(Fingerprinted):
     """Finds candidates. A subclass implements :meth:`search`, and :meth:`index` if it needs it."""
+
+    filling: ClassVar[float | None] = None
+    """Score of passages that fill up a list though nothing speaks for them; None if it has none."""
+
+    learns: bool = False
+    """Whether it is to be told the training questions (:meth:`learn`) before anything else."""
+
+    def learn(self, questions: Sequence[Question]) -> None:
+        """Take note of the training questions, where candidates depend on them.
+
+        Then they are part of its fingerprint; nothing is computed yet.
+        """
 
     def index(self, passages: Mapping[str, Passage], cache: Cache) -> None:
         """Get ready to search these passages; called once, if anything is to be searched."""

@@ -38,6 +38,7 @@ class BM25(Retriever):
     """
 
     identity = "BM25"
+    filling = 0.0
     version = 2  # 2: scripts without spaces, and marks that belong to their word
 
     def __init__(

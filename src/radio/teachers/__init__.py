@@ -17,7 +17,6 @@ from radio.teachers.coverage import Coverage
 from radio.teachers.leave_one_out import LeaveOneOut
 from radio.teachers.likelihoods import AnswerLikelihood, LikelihoodGain, PerplexityDistillation
 from radio.teachers.listwise import Listwise
-from radio.teachers.normalising import min_max
 from radio.teachers.outcomes import AnswerFlip, DownstreamMetric
 from radio.teachers.rerankers import RerankerTeacher
 from radio.teachers.similarity import RationaleSimilarity, RetrievalScore
@@ -51,7 +50,6 @@ __all__ = [
     "Utility",
     "check_needs",
     "checked_scores",
-    "min_max",
     "needs",
     "teacher_key",
     "with_parts",

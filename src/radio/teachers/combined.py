@@ -10,10 +10,10 @@ from typing import Any, get_args
 
 from radio import contracts
 from radio.cache import Cache
+from radio.normalising import Normalisation, normaliser, rescaled, shares
 from radio.ranges import check
 from radio.schema import InputError, Question, Rationale, RetrievedPassage
 from radio.teachers.base import Lesson, Teacher, checked_scores
-from radio.teachers.normalising import Normalisation, normaliser, rescaled
 from radio.teachers.similarity import RationaleSimilarity, RetrievalScore
 from radio.teachers.supervised import AnswerMatch
 
@@ -146,7 +146,7 @@ class Blend(OfTeachers):
         if teachers is not None and not teachers:
             raise InputError("Blend: teachers: found none, expected at least one")
         self.teachers = teachers or [RationaleSimilarity(), RetrievalScore()]
-        self.weights = _shares(weights, len(self.teachers))
+        self.weights = shares("Blend", weights, len(self.teachers), "teacher")
         self.normalise = normalise
         self.needs_rationale = any(part.needs_rationale for part in self.teachers)
         given = {"temperature": temperature, "entropy": entropy, "k": k}
@@ -216,35 +216,6 @@ def _setting_of(normalise: Normalisation, given: Mapping[str, float | None]) -> 
             )
     value = given.get(name)
     return default if value is None else float(value)
-
-
-def _shares(weights: float | list[float] | None, count: int) -> list[float]:
-    """The share of each of so many teachers; they sum to 1."""
-    if weights is None:
-        return [1 / count] * count
-    if not isinstance(weights, list | tuple):
-        if count != 2:
-            raise InputError(
-                f"Blend: weights: found {weights} for {count} teachers, expected a list of {count} "
-                "numbers: a number alone is the share of the first of two"
-            )
-        if weights > 1:
-            raise InputError(
-                f"Blend: weights: found {weights}, expected the share of the first teacher, "
-                "between 0 and 1, or a list of 2 numbers"
-            )
-        return [float(weights), 1 - float(weights)]
-    if len(weights) != count:
-        raise InputError(
-            f"Blend: weights: found {len(weights)} of them for {count} teachers, expected one for "
-            "each"
-        )
-    total = math.fsum(weights)
-    if not total:
-        raise InputError("Blend: weights: found 0 for every teacher, expected one to learn from")
-    shares = [weight / total for weight in weights]
-    # of two, the first says all: as with a number alone
-    return _shares(shares[0], 2) if count == 2 else shares
 
 
 def _one(teacher: Teacher, lesson: Lesson, *, unit: bool = True) -> list[float]:

@@ -11,10 +11,10 @@ from typing import Literal
 import numpy as np
 
 from radio.fingerprints import Fingerprinted
+from radio.normalising import entropy, softmax
 from radio.ranges import check
 from radio.schema import InputError
 from radio.teachers.base import Teacher
-from radio.teachers.normalising import entropy, softmax
 
 
 class Confidence(Fingerprinted):

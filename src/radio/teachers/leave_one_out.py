@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from radio.llm.base import LanguageModel, Likelihood
+from radio.normalising import min_max
 from radio.ranges import check
 from radio.teachers.base import Lesson
-from radio.teachers.normalising import min_max
 from radio.teachers.reading import (
     Golds,
     Prompts,

@@ -7,10 +7,10 @@ from math import exp, fsum, log1p
 from typing import Literal
 
 from radio.llm.base import LanguageModel, Likelihood
+from radio.normalising import min_max
 from radio.ranges import check
 from radio.schema import InputError
 from radio.teachers.base import Lesson
-from radio.teachers.normalising import min_max
 from radio.teachers.reading import (
     Golds,
     Prompts,

@@ -11,13 +11,13 @@ from radio.fingerprints import code_of, fingerprint
 from radio.models.exported import exported_class
 from radio.models.files import model_fingerprint
 from radio.models.limits import place
+from radio.normalising import min_max
 from radio.ranges import check
 from radio.rerankers import Reranker, exports, random_weights
 from radio.rerankers.contracts import check_batch
 from radio.rerankers.opening import opened
 from radio.schema import Group, InputError, Passage, Question, Rationale
 from radio.teachers.base import Lesson, ThroughCache
-from radio.teachers.normalising import min_max
 from radio.teachers.templates import TextTemplate
 
 KIND = "reranker score"

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from radio.cache import Cache
 from radio.encoders import Encoder
+from radio.normalising import min_max
 from radio.ranges import check
 from radio.schema import Passage, Question, Rationale, RetrievedPassage
 from radio.teachers.base import Lesson, Teacher, ThroughCache
-from radio.teachers.normalising import min_max
 from radio.teachers.templates import TextTemplate
 from radio.text import sentences
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from radio.normalising import min_max
 from radio.schema import Run
-from radio.teachers.normalising import min_max
 
 STEPS = 10
 """From the weight 0 to 1."""

@@ -1,4 +1,4 @@
-"""Scores of one question on a common scale: what makes teachers of different units comparable.
+"""Scores of one question on a common scale: what makes scores of different units comparable.
 
 Each function takes the finite scores of one question's candidates, of any size and sign, and gives
 a number for each in their order. Equal scores stay equal, a permutation of the candidates permutes
@@ -10,6 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from typing import Literal
+
+from radio.schema import InputError
 
 Normalisation = Literal["min_max", "z_score", "rank", "reciprocal_rank", "softmax", "entropy"]
 """Names of what :class:`radio.teachers.Blend` may be told to do."""
@@ -161,3 +163,51 @@ def normaliser(name: Normalisation, setting: float) -> Callable[[Sequence[float]
         return lambda scores: reciprocal_rank(scores, setting)
     plain = {"min_max": min_max, "z_score": z_score, "rank": rank}
     return plain[name]
+
+
+def unrounded(sums: Sequence[float]) -> list[float]:
+    """Weighted sums, of which those that differ by rounding alone are made equal."""
+    largest = max(map(abs, sums), default=0.0)
+    if largest == 0:
+        return list(sums)
+    return [round(value / largest, ROUNDING) * largest for value in sums]
+
+
+def shares(part: str, weights: float | Sequence[float] | None, count: int, of: str) -> list[float]:
+    """The share of each of so many parts of a weighted sum; they sum to 1.
+
+    Args:
+        part: the class whose setting ``weights`` is, for messages.
+        weights: one for each part, 0 or more; a number alone is the share of the first of two, in
+            [0, 1]; None weighs all alike.
+        count: how many parts there are.
+        of: what one of them is called.
+
+    Raises:
+        InputError: weights of another number of parts, or all 0.
+    """
+    if weights is None:
+        return [1 / count] * count
+    if not isinstance(weights, Sequence):
+        if count != 2:
+            raise InputError(
+                f"{part}: weights: found {weights} for {count} {of}s, expected a list of {count} "
+                "numbers: a number alone is the share of the first of two"
+            )
+        if weights > 1:
+            raise InputError(
+                f"{part}: weights: found {weights}, expected the share of the first {of}, "
+                "between 0 and 1, or a list of 2 numbers"
+            )
+        return [float(weights), 1 - float(weights)]
+    if len(weights) != count:
+        raise InputError(
+            f"{part}: weights: found {len(weights)} of them for {count} {of}s, expected one for "
+            "each"
+        )
+    total = math.fsum(weights)
+    if not total:
+        raise InputError(f"{part}: weights: found 0 for every {of}, expected one above 0")
+    parts = [weight / total for weight in weights]
+    # of two, the first says all: as with a number alone
+    return shares(part, parts[0], 2, of) if count == 2 else parts

@@ -13,7 +13,7 @@ from scipy.special import softmax as scipy_softmax
 from scipy.stats import entropy as scipy_entropy
 from scipy.stats import rankdata, zscore
 
-from radio.teachers.normalising import (
+from radio.normalising import (
     Normalisation,
     entropy,
     mean_ranks,

@@ -25,6 +25,7 @@ ROOMS = """
     callbacks
     data_modules
     data
+    comparing
     runs
     evaluation
     rationales

@@ -138,9 +138,9 @@ def test_each_entry_of_a_matrix_is_part_of_a_run(
         assert [loop.name for loop in loops] == list(matrix.generators)
         assert type(built["data"].teacher).__name__ == "RetrievalScore"
         assert built["data"].rationales is None
-        entry = matrix.rerankers[reranker].tree or {}
-        kind = entry.get("model", {}).get("class_path", type(built["model"]).__name__)
-        assert type(built["model"]).__name__ == kind
+        given = matrix.rerankers[reranker].trees[0]["model"]
+        assert type(built["model"]).__name__ == given["class_path"]
+        assert built["model"].model == given["init_args"]["model"]
 
 
 def _named(node: object, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], str]]:

@@ -27,8 +27,8 @@ def matrix(folder: Path, *generators: str) -> Matrix:
         "test",
         3,
         "retriever",
-        {"d": Entry(tree={"data": {"class_path": "QuickstartDataModule"}})},
-        {"r": Entry(tree={"model": reranker})},
+        {"d": Entry(trees=({"data": {"class_path": "QuickstartDataModule"}},))},
+        {"r": Entry(trees=({"model": reranker},))},
         {name: {"class_path": "SpanReader"} for name in generators},
     )
 

@@ -139,11 +139,11 @@ def words_of(
         ("dataset", dataset, matrix.datasets[dataset]),
         ("reranker", reranker, matrix.rerankers[reranker]),
     ):
-        for path in entry.configs:
-            words += ["--config", path]
-        if entry.tree is not None:
-            keys = _write(entry.tree, matrix.folder / f"{kind}.{title}.yaml")
-            words += ["--config", str(keys)]
+        files = [*entry.configs]
+        for number, tree in enumerate(entry.trees, 1):
+            files.append(str(_write(tree, matrix.folder / f"{kind}.{title}.{number}.yaml")))
+        for file in files:
+            words += ["--config", file]
     words += ["--config", str(overlay), "--name", name]
     return [*words, "--trainer.default_root_dir", str(root), "--overwrite", "true"]
 

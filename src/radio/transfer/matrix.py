@@ -29,12 +29,12 @@ Tree = dict[str, Any]
 
 @dataclass(frozen=True)
 class Entry:
-    """A dataset or a reranker, as words and keys of a ``radio`` command."""
+    """A dataset or a reranker: the config of a ``radio`` command."""
 
     configs: tuple[str, ...] = ()
     """Files, in the order in which they are merged."""
-    tree: Tree | None = None
-    """Keys of its own, merged after them."""
+    trees: tuple[Tree, ...] = ()
+    """Keys that stand in no file, merged after them."""
 
 
 @dataclass(frozen=True)
@@ -132,14 +132,21 @@ def _reranker(where: str, value: Any) -> Entry:
         if is_folder or ("/" in value and not value.endswith((".yaml", ".yml", ".json"))):
             name = export_of(value)
             # an export brings its class and settings; what says nothing is of the most usual kind
-            return Entry(tree={"model": _part(exported_class(name) or "CrossEncoder", model=name)})
-    return _entry(where, value, "model")
+            part = {"class_path": exported_class(name) or "CrossEncoder"}
+            return Entry(trees=({"model": {**part, "init_args": {"model": name}}},))
+    entry = _entry(where, value, "model")
+    # the model alone: another retriever or sampler would be another dataset
+    trees = (*(read_config(path).tree for path in entry.configs), *entry.trees)
+    models = tuple({"model": tree["model"]} for tree in trees if "model" in tree)
+    if not models:
+        raise InputError(f"{where}: found no key 'model' in {value!r}, expected that of a reranker")
+    return Entry(trees=models)
 
 
 def _entry(where: str, value: Any, part: str) -> Entry:
     """Names of configs, or keys of one; ``class_path`` alone is that of the part."""
     if isinstance(value, dict):
-        return Entry(tree={part: value} if "class_path" in value else value)
+        return Entry(trees=({part: value} if "class_path" in value else value,))
     names = [value] if isinstance(value, str) else value
     if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
         raise InputError(
@@ -185,7 +192,3 @@ def _config(where: str, name: str) -> str:
 
 def _is_config(name: str) -> bool:
     return Path(find_config(name)).is_file()
-
-
-def _part(class_path: str, **settings: Any) -> Tree:
-    return {"class_path": class_path, "init_args": settings}

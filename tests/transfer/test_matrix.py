@@ -67,9 +67,7 @@ def test_entries_are_configs_parts_keys_folders_or_names_of_the_hub(tmp_path: Pa
     # what else an overlay changes is left alone: retriever and sampler are the dataset's
     assert found["keys"] == Entry(trees=({"model": keys["model"]},))
     models = [tree["model"] for tree in found["merged"].trees]
-    assert (
-        models[0]["init_args"]["model"] == "sentence-transformers/msmarco-roberta-base-ance-firstp"
-    )
+    assert models[0]["init_args"]["model"].endswith("msmarco-roberta-base-ance-firstp")
     assert "lora" in models[1]["init_args"]
     cort = yaml.safe_load((ROOT / "configs/rerankers/cort.yaml").read_text())
     assert cort.keys() > {"model", "data"}
@@ -98,10 +96,7 @@ def test_a_generator_is_taken_out_of_its_overlay(tmp_path: Path) -> None:
         ({"datasets": {"nq": "datasets/nqq"}}, "which is no config; did you mean datasets/nq"),
         ({"datasets": {"nq": 3}}, "datasets: nq: found 3, expected the name of a config"),
         ({"rerankers": {"retriever": "rerankers/ance"}}, "which the retriever's own order has"),
-        (
-            {"rerankers": {"a": "datasets/nq"}},
-            "rerankers: a: found no key 'model' in 'datasets/nq'",
-        ),
+        ({"rerankers": {"a": "datasets/nq"}}, "a: found no key 'model' in 'datasets/nq'"),
         ({"rerankers": {"a": "anse"}}, "rerankers: a: found 'anse', which is no config"),
         ({"generators": {"g": {}}}, "generators: g: found {}, expected the name of a config"),
         ({"generators": {"g": "quickstart"}}, "found 0 generators in quickstart, expected one"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -44,19 +45,18 @@ def values(
     folders: list[Path], system: str, split: str, metrics: Iterable[str] = METRICS
 ) -> Values:
     """Per-question values, averaged over the runs."""
-    from radio.evaluation.files import read_predictions
+    from radio.comparing.reading import read_runs, read_values
 
     runs: list[Values] = []
-    for folder in folders:
-        run: Values = {}
-        for prediction in read_predictions(folder / "predictions.jsonl"):
-            if prediction["split"] != split:
-                continue
-            for metric in metrics:
-                if metric in prediction[system]:
-                    of_questions = run.setdefault(metric, {})
-                    of_questions[prediction["question_id"]] = prediction[system][metric]
-        runs.append(run)
+    for run in read_runs(folders):
+        found = read_values(run, split)
+        columns = found.numbers[system]
+        of_run: Values = {}
+        for metric in metrics:
+            if metric in columns:
+                pairs = zip(found.asked, columns[metric].tolist(), strict=True)
+                of_run[metric] = {name: value for name, value in pairs if not math.isnan(value)}
+        runs.append(of_run)
     return averaged(runs)
 
 

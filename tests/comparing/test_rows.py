@@ -30,6 +30,16 @@ def test_seeds_are_one_row_and_what_they_share_has_one(tmp_path: Path) -> None:
     assert measures_of(list(found.values())) == ["em@1", "nDCG@5"]
 
 
+def test_trainings_of_the_same_numbers_are_still_several(tmp_path: Path) -> None:
+    numbers = {"base": {"em": [1, 0]}, "tuned": {"em": [1, 1]}}
+    folders = [
+        write_run(tmp_path / f"r-{seed}", numbers, config={"seed_everything": seed})
+        for seed in (1, 2)
+    ]
+    found = rows(folders)
+    assert (found["base"].seeds, found["tuned"].seeds) == (1, 2)
+
+
 def test_groups_share_the_rows_that_are_the_same_but_no_tuned_one(tmp_path: Path) -> None:
     folders = seeded(tmp_path) + seeded(tmp_path, name="theirs")
     found = rows(folders)

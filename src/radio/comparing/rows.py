@@ -17,6 +17,9 @@ from radio.evaluation.systems import CLOSED_BOOK, in_order
 Columns = Mapping[str, NDArray[np.float64]]
 """Measure -> values ``[seeds, questions]``, NaN where a question has none."""
 
+TRAINED = "tuned"
+"""The system that another training makes another one, even where its numbers are the same."""
+
 PRIMARY = ("em", "accuracy", "nDCG@5", "RR@10")
 """Measures that head a comparison, the first that there is; of a generator at the first depth."""
 
@@ -45,7 +48,7 @@ class Row:
     @property
     def trained(self) -> bool:
         """Whether another training would give other numbers."""
-        return self.system == "tuned" or self.seeds > 1
+        return self.system == TRAINED or self.seeds > 1
 
 
 def rows_of(groups: Sequence[Group], found: Matched) -> list[Row]:
@@ -67,7 +70,7 @@ def rows_of(groups: Sequence[Group], found: Matched) -> list[Row]:
     named = []
     for system in in_order(rows):
         for row in rows[system]:
-            alone = len(groups) == 1 or (len(rows[system]) == 1 and system != "tuned")
+            alone = len(groups) == 1 or (len(rows[system]) == 1 and system != TRAINED)
             name = system if alone else f"{row.groups[0].name}:{system}"
             numbers = row.columns
             if system == CLOSED_BOOK:
@@ -90,13 +93,13 @@ class _Aligned:
 
 
 def _columns(runs: Sequence[_Aligned], system: str) -> dict[str, NDArray[np.float64]]:
-    """Of the measures that all runs have, once if all runs have the same numbers."""
+    """Of the measures that all runs have; once where a training changes nothing."""
     numbers = [run.values.numbers.get(system, {}) for run in runs]
     columns = {}
     for measure in numbers[0]:
         if all(measure in measures for measures in numbers):
             columns[measure] = np.stack([run.column(system, measure) for run in runs])
-    if all(_is_repeated(column) for column in columns.values()):
+    if system != TRAINED and all(_is_repeated(column) for column in columns.values()):
         return {measure: column[:1] for measure, column in columns.items()}
     return columns
 
@@ -108,7 +111,7 @@ def _is_repeated(column: NDArray[np.float64]) -> bool:
 def _add(rows: list[Row], row: Row) -> None:
     """Add a row, or its group to the one that has the same numbers."""
     for number, other in enumerate(rows):
-        if row.system != "tuned" and _same(row.columns, other.columns):
+        if row.system != TRAINED and _same(row.columns, other.columns):
             groups = (*other.groups, *row.groups)
             rows[number] = Row("", row.system, groups, {**row.columns, **other.columns})
             return

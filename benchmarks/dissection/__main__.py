@@ -42,7 +42,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--questions", type=int, default=150, help="training questions")
+    parser.add_argument("--questions", type=int, default=100, help="training questions")
     parser.add_argument("--steps", nargs="*", choices=STEPS, default=list(STEPS))
     options = parser.parse_args()
     for path in (DATA, READER, LANGUAGE_MODEL):

@@ -18,6 +18,7 @@ from benchmarks.dissection.settings import (
     PUBLISHED,
     QWEN,
     TEACHERS,
+    TRAIN_CANDIDATES,
     WEIGHTINGS,
     WORK,
     Spec,
@@ -86,7 +87,7 @@ def overlays(count: int) -> dict[str, Path]:
 
 
 def judges(top_k: dict[str, list[int]]) -> dict[str, Any]:
-    """Callbacks: the rankings' figures, and the generators that read so many passages."""
+    """Callbacks: the rankings' figures, and the generators that read so many passages of them."""
     callbacks: list[Spec] = [part("RankEvaluation")]
     for name, depths in top_k.items():
         loop = part("GeneratorInTheLoop", name=name, generator=generator(name), top_k=depths)
@@ -105,6 +106,7 @@ def common(count: int, name: str) -> list[str]:
         *("--data", "NaturalQuestionsDataModule", "--data.init_args.path", str(root / "data")),
         *("--data.init_args.cache_dir", str(WORK / "cache"), "--name", name),
         *("--data.init_args.rationale_filters", "[]"),
+        *("--data.init_args.train_candidates", str(TRAIN_CANDIDATES)),
         *("--trainer.default_root_dir", str(root), "--trainer.accelerator", "cpu"),
         *("--trainer.max_epochs", "10", "--trainer.check_val_every_n_epoch", "10"),
         *("--trainer.num_sanity_val_steps", "0", "--trainer.enable_progress_bar", "false"),
@@ -141,8 +143,9 @@ def student(count: int, teacher: str, seed: int) -> Path:
 
 
 def misled(count: int, loss: str, weighting: str, share: int, seed: int) -> Path:
-    """The folder of a run whose rationales are partly swapped."""
-    read = overlay(place(count), "judge", judges({EXTRACTIVE: [1, 3]}))
+    """The folder of a run whose rationales are partly swapped. Nobody reads its ranking: what is
+    lost is told by the ranking itself."""
+    read = overlay(place(count), "judge", judges({}))
     data: dict[str, Any] = {"teacher": TEACHERS[PUBLISHED]}
     data["rationales"] = part("Recorded", paths=str(swapped(count, share)))
     if WEIGHTINGS[weighting] is not None:

@@ -11,6 +11,8 @@ LANGUAGE_MODEL = ROOT / "runs/models/qwen2.5-coder-0.5b-instruct"
 READER = SHARED / "models/minilm-reader"
 SEEDS = (1, 2, 3)
 DEV_QUESTIONS = 200
+TRAIN_CANDIDATES = 10
+"""Of each training question, by BM25: what the language model reads, several times each."""
 QWEN, EXTRACTIVE = "qwen", "extractive"
 """The two generators, by the names of their metrics."""
 PUBLISHED = "q_a_r"

@@ -17,6 +17,7 @@ from benchmarks.dissection.settings import (
     SEEDS,
     SHARES,
     TEACHERS,
+    TRAIN_CANDIDATES,
     WEIGHTINGS,
 )
 from benchmarks.figures import Values, p_value, paired, values
@@ -74,8 +75,9 @@ def conflicting(count: int, split: str) -> set[str]:
     found = set()
     for _, row in read_rows(data / f"candidates/nq/{split}.jsonl.gz"):
         gold = annotated.get(row["id"], set())
-        others = [c for c in row["candidates"] if c["has_answer"] and c["id"] not in gold]
-        if others and any(c["id"] in gold for c in row["candidates"]):
+        candidates = row["candidates"][:TRAIN_CANDIDATES] if split == "train" else row["candidates"]
+        others = [c for c in candidates if c["has_answer"] and c["id"] not in gold]
+        if others and any(c["id"] in gold for c in candidates):
             found.add(row["id"])
     return found
 

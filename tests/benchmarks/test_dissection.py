@@ -88,10 +88,18 @@ def test_tables_compare_with_the_published_text_and_mark_a_generator_that_judges
 
 
 @needs_data
-def test_questions_where_the_string_and_the_support_disagree(work: Path) -> None:
+def test_questions_where_the_string_and_the_support_disagree(
+    work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     runs.prepare_data(20)
     found = tables.conflicting(20, "train")
     train = {row["id"]: row for row in read_jsonl(work / "data/dataset/nq/train.jsonl")}
     assert found & train.keys()
     for question in found & train.keys():
         assert train[question]["metadata"]["gold_ids"]
+    # of one candidate, it cannot be; dev questions have all of theirs
+    on_dev = tables.conflicting(20, "dev")
+    monkeypatch.setattr(tables, "TRAIN_CANDIDATES", 1)
+    assert found
+    assert not tables.conflicting(20, "train")
+    assert on_dev == tables.conflicting(20, "dev")

@@ -86,11 +86,11 @@ def p_value(pairs: NDArray[np.float64]) -> float:
 
 def relative(pairs: NDArray[np.float64]) -> str:
     """Relative gain of the first system in percent, with its bootstrap interval and p-value."""
-    rng = np.random.default_rng(0)
-    means = pairs[rng.integers(0, len(pairs), (5000, len(pairs)))].mean(axis=1)
-    low, high = np.quantile(means[:, 0] / means[:, 1] - 1, [0.025, 0.975])
+    from radio.evaluation.statistics import ratio_interval
+
+    low, high = ratio_interval(pairs[:, 0], pairs[:, 1], resamples=5000)
     first, second = pairs.mean(axis=0)
-    gain = f"{100 * (first / second - 1):+.1f} % [{100 * low:+.1f}, {100 * high:+.1f}]"
+    gain = f"{100 * (first / second - 1):+.1f} % [{100 * (low - 1):+.1f}, {100 * (high - 1):+.1f}]"
     return f"{gain}, p = {p_value(pairs):.4f}"
 
 

@@ -66,7 +66,9 @@ def rows_of(groups: Sequence[Group], found: Matched) -> list[Row]:
             columns = _columns(runs, system)
             if columns:
                 _add(rows.setdefault(system, []), Row("", system, (group,), columns))
-    measures = {measure for same in rows.values() for row in same for measure in row.columns}
+    measures = dict.fromkeys(
+        measure for same in rows.values() for row in same for measure in row.columns
+    )
     named = []
     for system in in_order(rows):
         for row in rows[system]:
@@ -104,6 +106,23 @@ def _columns(runs: Sequence[_Aligned], system: str) -> dict[str, NDArray[np.floa
     return columns
 
 
+def partial(group: Group, found: Matched) -> list[str]:
+    """What some runs of a group have and others lack, and is not compared for that: systems, or
+    measures of one."""
+    names = [run.name for run in group.runs]
+    numbers = [values.numbers for values in found.values if values.run.name in names]
+    parts = []
+    for system in in_order(name for one in numbers for name in one):
+        of_runs = [one.get(system, {}) for one in numbers]
+        if not all(of_runs):
+            parts.append(system)
+            continue
+        for measure in dict.fromkeys(name for measures in of_runs for name in measures):
+            if not all(measure in measures for measures in of_runs):
+                parts.append(f"{measure} of {system}")
+    return parts
+
+
 def _is_repeated(column: NDArray[np.float64]) -> bool:
     return all(np.array_equal(column[0], other, equal_nan=True) for other in column[1:])
 
@@ -128,7 +147,7 @@ def _same(first: Columns, second: Columns) -> bool:
 def _at_each_depth(columns: Columns, measures: Iterable[str]) -> Columns:
     """Without a passage there is no depth: ``em`` of the closed book is set against ``em@1``."""
     found = dict(columns)
-    for measure in sorted(measures):
+    for measure in measures:
         plain = measure.rpartition("@")[0]
         if plain in columns:
             found.pop(plain, None)
@@ -139,7 +158,8 @@ def _at_each_depth(columns: Columns, measures: Iterable[str]) -> Columns:
 def measures_of(rows: Sequence[Row]) -> list[str]:
     """The measures that two rows or more have, in the order of the run folders."""
     counts: dict[str, int] = {}
-    for row in rows:
+    # the closed book has some of them only
+    for row in sorted(rows, key=lambda row: row.system == CLOSED_BOOK):
         for measure in row.columns:
             counts[measure] = counts.get(measure, 0) + 1
     return [measure for measure, count in counts.items() if count > 1]

@@ -71,7 +71,9 @@ def test_entries_are_configs_parts_keys_folders_or_names_of_the_hub(tmp_path: Pa
     assert "lora" in models[1]["init_args"]
     cort = yaml.safe_load((ROOT / "configs/rerankers/cort.yaml").read_text())
     assert cort.keys() > {"model", "data"}
-    assert found["cort"] == Entry(trees=({"model": cort["model"]},))
+    fused = cort["trainer"]["callbacks+"][0]
+    assert fused["class_path"] == "Fused"
+    assert found["cort"] == Entry(trees=({"model": cort["model"]},), fused=fused)
 
 
 def test_a_generator_is_taken_out_of_its_overlay(tmp_path: Path) -> None:

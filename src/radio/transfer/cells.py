@@ -17,6 +17,7 @@ import yaml
 
 from radio import __version__
 from radio.evaluation.files import read_predictions
+from radio.evaluation.systems import FUSED
 from radio.lines import atomic_write
 from radio.transfer.matrix import RETRIEVER, Matrix, Tree
 
@@ -97,8 +98,9 @@ def _evaluate(
             continue
         cells.failed.pop(key, None)
         cells.folders[key] = root / name
-        for system, found in _values(root / name, matrix.split, generator).items():
-            place = RETRIEVER if system == RETRIEVER else reranker
+        system = _system(matrix, reranker)
+        for place, ranking in ((RETRIEVER, RETRIEVER), (reranker, system)):
+            found = _values(root / name, matrix.split, ranking, generator)
             cells.done.setdefault((dataset, place, generator), found)
     return bool(error)
 
@@ -106,10 +108,19 @@ def _evaluate(
 # The command
 
 
-def overlay_of(matrix: Matrix, generators: Sequence[str]) -> Tree:
+def _system(matrix: Matrix, reranker: str) -> str:
+    """Which ranking of an evaluation is that of a reranker."""
+    return TUNED if matrix.rerankers[reranker].fused is None else FUSED
+
+
+def overlay_of(matrix: Matrix, reranker: str, generators: Sequence[str]) -> Tree:
     """Who reads. No teacher is asked and no rationale is written: nothing is trained."""
-    rankings = [RETRIEVER, TUNED]
-    callbacks = [{"class_path": "RankEvaluation", "init_args": {"rankings": rankings}}]
+    rankings = [RETRIEVER, _system(matrix, reranker)]
+    callbacks: list[Tree] = []
+    fused = matrix.rerankers[reranker].fused
+    if fused is not None:
+        callbacks.append(fused)
+    callbacks.append({"class_path": "RankEvaluation", "init_args": {"rankings": rankings}})
     for name in generators:
         loop: Tree = {"name": name, "top_k": matrix.top_k, "rankings": rankings}
         loop["generator"] = matrix.generators[name]
@@ -133,7 +144,7 @@ def words_of(
         name: of the run, in the folder of the dataset.
     """
     root = matrix.folder / dataset
-    overlay = _write(overlay_of(matrix, generators), root / f"{name}.yaml")
+    overlay = _write(overlay_of(matrix, reranker, generators), root / f"{name}.yaml")
     words = [COMMANDS[matrix.split]]
     for kind, title, entry in (
         ("dataset", dataset, matrix.datasets[dataset]),
@@ -228,18 +239,15 @@ def run_command(words: Sequence[str], log: Path, say: Say) -> str:
 # What came of it
 
 
-def _values(folder: Path, split: str, generator: str) -> dict[str, Values]:
-    """Numbers of a generator's answers, by system, metric and question."""
-    found: dict[str, Values] = {}
+def _values(folder: Path, split: str, system: str, generator: str) -> Values:
+    """Numbers of the answers that a generator gave when it read a system's passages."""
+    found: Values = {}
     prefix = f"{generator}_"
     for row in read_predictions(folder / "predictions.jsonl"):
         if row["split"] != split:
             continue
-        for system in (RETRIEVER, TUNED):
-            for name, value in row.get(system, {}).items():
-                if not name.startswith(prefix) or not isinstance(value, float):
-                    continue
-                metric = name.removeprefix(prefix)
-                of_metric = found.setdefault(system, {}).setdefault(metric, {})
+        for name, value in row.get(system, {}).items():
+            if name.startswith(prefix) and isinstance(value, float):
+                of_metric = found.setdefault(name.removeprefix(prefix), {})
                 of_metric[row["question_id"]] = value
     return found

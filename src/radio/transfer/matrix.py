@@ -35,6 +35,8 @@ class Entry:
     """Files, in the order in which they are merged."""
     trees: tuple[Tree, ...] = ()
     """Keys that stand in no file, merged after them."""
+    fused: Tree | None = None
+    """Of a reranker: the callback that merges its ranking with the retriever's."""
 
 
 @dataclass(frozen=True)
@@ -135,12 +137,14 @@ def _reranker(where: str, value: Any) -> Entry:
             part = {"class_path": exported_class(name) or "CrossEncoder"}
             return Entry(trees=({"model": {**part, "init_args": {"model": name}}},))
     entry = _entry(where, value, "model")
-    # the model alone: another retriever or sampler would be another dataset
     trees = (*(read_config(path).tree for path in entry.configs), *entry.trees)
     models = tuple({"model": tree["model"]} for tree in trees if "model" in tree)
     if not models:
         raise InputError(f"{where}: found no key 'model' in {value!r}, expected that of a reranker")
-    return Entry(trees=models)
+    # another retriever or sampler would be another dataset: the model counts, and with what its
+    # ranking is merged
+    merges = [one for tree in trees for one in _callbacks(tree) if one.get("class_path") == "Fused"]
+    return Entry(trees=models, fused=merges[-1] if merges else None)
 
 
 def _entry(where: str, value: Any, part: str) -> Entry:
@@ -165,19 +169,20 @@ def _generator(where: str, value: Any) -> Tree:
             "class_path with its init_args"
         )
     tree = read_config(_config(where, value)).tree
-    trainer = tree.get("trainer", {})
-    found = []
-    for key in ("callbacks", "callbacks+"):
-        for callback in trainer.get(key) or []:
-            generator = callback.get("init_args", {}).get("generator")
-            if isinstance(generator, dict):
-                found.append(generator)
+    generators = [one.get("init_args", {}).get("generator") for one in _callbacks(tree)]
+    found = [generator for generator in generators if isinstance(generator, dict)]
     if len(found) != 1:
         raise InputError(
             f"{where}: found {len(found)} generators in {value}, expected one: a callback "
             "GeneratorInTheLoop with a generator, as in generators/claude"
         )
     return dict(found[0])
+
+
+def _callbacks(tree: Tree) -> list[Tree]:
+    """The callbacks of a config, those that it adds among them."""
+    trainer = tree.get("trainer", {})
+    return [*(trainer.get("callbacks") or []), *(trainer.get("callbacks+") or [])]
 
 
 def _config(where: str, name: str) -> str:

@@ -37,3 +37,11 @@ def test_what_radio_did_not_write_is_named(
     (tmp_path / name).write_text(content, encoding="utf-8")
     with pytest.raises(InputError, match=rf"{place}: not what radio wrote .*move it away first"):
         check_results(tmp_path)
+
+
+def test_results_are_not_added_to_those_of_a_later_version(tmp_path: Path) -> None:
+    (tmp_path / "metrics.json").write_text('{"version": 1}', encoding="utf-8")
+    check_results(tmp_path)
+    (tmp_path / "metrics.json").write_text('{"version": "7b"}', encoding="utf-8")
+    with pytest.raises(InputError, match=r"found results of version '7b', expected 1 at most"):
+        check_results(tmp_path)

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from radio.evaluation.files import VERSION
 from radio.evaluation.results import Results, gain_over_base
+from radio.schema import Question
 from tests.conftest import read_jsonl
 
 
@@ -48,6 +50,26 @@ def test_files_agree_and_splits_of_an_earlier_command_are_kept(tmp_path: Path) -
     assert [row["split"] for row in rows] == ["test"] * 20 + ["validation"]
     assert rows[0]["tuned"] == {"answer": "tuned 0", "em": 1.0}
     assert sorted(p.name for p in tmp_path.iterdir()) == ["metrics.json", "predictions.jsonl"]
+
+
+def test_rows_say_what_was_asked_and_the_document_of_which_version_it_is(tmp_path: Path) -> None:
+    found = results()
+    asked = Question("q0", "Who?", ("Ada",), ("Ada", "Bob"), {"gold_ids": ["p1"], "note": "n"})
+    found.describe("test", [asked, Question("q1", "Why?"), Question("not evaluated", "?")])
+    found.write(tmp_path)
+    first, second, third, *_ = read_jsonl(tmp_path / "predictions.jsonl")
+    assert first == {
+        "split": "test",
+        "question_id": "q0",
+        "question": "Who?",
+        "golden_answers": ["Ada"],
+        "choices": ["Ada", "Bob"],
+        "gold_ids": {"p1": 1.0},
+        **{name: first[name] for name in ("retriever", "base", "tuned")},
+    }
+    assert (second["question"], second["golden_answers"]) == ("Why?", [])
+    assert "question" not in third
+    assert json.loads((tmp_path / "metrics.json").read_text())["version"] == VERSION
 
 
 def test_a_question_with_a_line_separator_in_it_is_kept_by_the_next_command(tmp_path: Path) -> None:

@@ -84,6 +84,7 @@ class Evaluation(L.Callback):
         names = self.evaluate(trainer, split, rankings, results)
         if not names:
             return
+        results.describe(split, [example.question for example in examples.values()])
         # of another callback, that evaluates further rankings
         unranked = dict(results.notes[split].get("unranked", {}))
         for name, run in rankings.items():

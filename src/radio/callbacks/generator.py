@@ -227,7 +227,6 @@ class GeneratorInTheLoop(Evaluation):
 
     def _add(self, results: Results, split: str, reading: Reading, compared: Numbers) -> list[str]:
         """Add what is known of a reading to the results; returns the names of its metrics."""
-        question = reading.prompt.question
         # without any passage there is no number of them
         suffix = self._suffixes.get(reading.depth, "")
         numbers = {}
@@ -241,10 +240,8 @@ class GeneratorInTheLoop(Evaluation):
         results.add(
             split,
             reading.system,
-            question.id,
+            reading.prompt.question.id,
             numbers,
-            question=question.question,
-            golden_answers=list(question.golden_answers),
             **{f"{self._prefix}{fact}{suffix}": value for fact, value in facts.items()},
         )
         return list(numbers)

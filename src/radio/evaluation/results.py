@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from radio.evaluation.files import read_metrics, read_predictions
+from radio.evaluation.files import VERSION, described, read_metrics, read_predictions
 from radio.evaluation.statistics import all_paired_differences, bootstrap_intervals
 from radio.evaluation.systems import in_order
 from radio.lines import atomic_write, write_jsonl
+from radio.schema import Question
 
 COMPARED = (("tuned", "base"), ("tuned", "retriever"))
 """Of which systems ``metrics.json`` holds the differences."""
@@ -51,14 +52,20 @@ class Results:
             lambda: defaultdict(dict)
         )
         self.facts: dict[str, dict[str, dict[str, Any]]] = defaultdict(lambda: defaultdict(dict))
+        self.questions: dict[str, dict[str, Question]] = defaultdict(dict)
         self.notes: dict[str, dict[str, Any]] = defaultdict(dict)
         """What belongs to an evaluation as a whole, by split and name."""
         self._unwritten = False
 
     def start(self, split: str) -> None:
         """Forget what is known of a split: a new evaluation of it begins."""
-        for table in (self.metrics, self.facts, self.notes):
+        for table in (self.metrics, self.facts, self.questions, self.notes):
             table.pop(split, None)
+
+    def describe(self, split: str, questions: Iterable[Question]) -> None:
+        """Say what is asked; ``predictions.jsonl`` tells it of those questions that have
+        numbers."""
+        self.questions[split].update({question.id: question for question in questions})
 
     def note(self, split: str, **values: Any) -> None:
         """Note what belongs to an evaluation as a whole, by one of the keys in :data:`NOTES`."""
@@ -140,7 +147,7 @@ class Results:
         self._write_predictions(folder / "predictions.jsonl", splits)
 
     def _write_metrics(self, path: Path, splits: Sequence[str]) -> None:
-        document = read_metrics(path)
+        document = {**read_metrics(path), "version": VERSION}
         for split in splits:
             document[split] = self.means(split)
             document.setdefault("intervals", {})[split] = self.intervals(split)
@@ -173,6 +180,8 @@ class Results:
         for split in splits:
             for question_id, systems in self.facts[split].items():
                 prediction: dict[str, Any] = {"split": split, "question_id": question_id}
+                if question_id in self.questions[split]:
+                    prediction |= described(self.questions[split][question_id])
                 for system in in_order(systems):
                     numbers = self.metrics[split][system][question_id]
                     prediction[system] = {**systems[system], **numbers}

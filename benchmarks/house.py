@@ -36,7 +36,7 @@ ROOMS = """
     corpus formats metrics
     models
     cache fingerprints
-    batching contracts processes lines ranges text crashes
+    batching contracts processes lines pages ranges text crashes
     schema
 """
 """From the roof to the ground. On a floor rooms are neighbours: a door leads one way at most."""

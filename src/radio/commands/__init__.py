@@ -59,6 +59,11 @@ COMMANDS = {
     "validate": Command("evaluate on the validation questions"),
     "test": Command("evaluate on the test questions"),
     "predict": Command("rerank: writes predict.trec and predict.jsonl into the run folder"),
+    "compare": Command(
+        "systems of several runs side by side: differences, intervals, tests; needs no GPU",
+        "radio.commands.compare:main",
+        own_parser=True,
+    ),
     "rationales report": Command(
         "quality of the rationales: checks, lengths, support; a table and a page with plots",
         "radio.commands.rationales_report:rationales_report",

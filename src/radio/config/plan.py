@@ -17,6 +17,7 @@ from radio.callbacks import GeneratorInTheLoop
 from radio.callbacks.evaluation import Evaluation
 from radio.data.module import RationaleDataModule
 from radio.data.weighing import check_loss
+from radio.evaluation.measure import is_an_error
 from radio.evaluation.systems import nothing_to_rank
 from radio.metrics.support import SUPPORT_METRICS
 from radio.ranges import check
@@ -125,7 +126,7 @@ def _check_monitors(
             continue
         name = type(callback).__name__
         if monitor in known:
-            better = "min" if monitor.endswith("/loss") or _is_an_error(monitor) else "max"
+            better = "min" if monitor.endswith("/loss") or is_an_error(monitor) else "max"
             mode = getattr(callback, "mode", better)
             if mode != better:
                 raise InputError(
@@ -135,11 +136,6 @@ def _check_monitors(
             _check_epochs(callback, monitor, callbacks, data)
         elif all(_is_ours(part) for part in callbacks) and not _logs_more(model):
             raise InputError(_nothing_computes(name, monitor, sorted(known)))
-
-
-def _is_an_error(monitor: str) -> bool:
-    """Whether less of it is better."""
-    return "made_wrong" in monitor or "unparsed" in monitor
 
 
 def _nothing_computes(callback: str, monitor: str, known: Sequence[str]) -> str:

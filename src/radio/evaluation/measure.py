@@ -20,6 +20,11 @@ RANKING_PREFIXES = ("", "gold_", "teacher_")
 teacher."""
 
 
+def is_an_error(name: str) -> bool:
+    """Whether less of a metric is better."""
+    return "made_wrong" in name or "unparsed" in name
+
+
 def order_of(scores: Mapping[str, float]) -> list[str]:
     """Passage ids, best first."""
     return [candidate.passage_id for candidate in ranked(scores)]

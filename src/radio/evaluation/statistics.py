@@ -27,7 +27,7 @@ def bootstrap_interval(
         return math.nan, math.nan
     rng = np.random.default_rng(seed)
     means = []
-    for count in _portions(resamples, sample.size):
+    for count in portions(resamples, sample.size):
         drawn = rng.integers(0, sample.size, (count, sample.size))
         means.append(sample[drawn].mean(axis=1))
     tail = (1 - level) / 2
@@ -52,8 +52,8 @@ def bootstrap_intervals(
         columns = np.array([samples[place] for place in places], dtype=np.float64).T
         rng = np.random.default_rng(seed)
         means = []
-        for count in _portions(resamples, size):
-            means.append(_times_drawn(rng, count, size) @ columns / size)
+        for count in portions(resamples, size):
+            means.append(times_drawn(rng, count, size) @ columns / size)
         tail = (1 - level) / 2
         lows, highs = np.quantile(np.concatenate(means), [tail, 1 - tail], axis=0)
         for place, low, high in zip(places, lows.tolist(), highs.tolist(), strict=True):
@@ -61,7 +61,7 @@ def bootstrap_intervals(
     return intervals
 
 
-def _times_drawn(rng: np.random.Generator, count: int, size: int) -> NDArray[np.float64]:
+def times_drawn(rng: np.random.Generator, count: int, size: int) -> NDArray[np.float64]:
     """How often each of ``size`` values is drawn in ``count`` resamples, ``[count, size]``."""
     drawn = rng.integers(0, size, (count, size))
     drawn += size * np.arange(count)[:, None]
@@ -198,7 +198,7 @@ def _signs(resamples: int, size: int, seed: int) -> Iterator[NDArray[np.int8]]:
     """
     rng = np.random.default_rng(seed)
     # each draw shuffles a pair: two numbers
-    for count in _portions(resamples, 2 * size):
+    for count in portions(resamples, 2 * size):
         pairs = np.tile(np.array([0, 1], dtype=np.int8), (count, size, 1))
         first = rng.permuted(pairs, axis=-1)[:, :, 0]
         yield 1 - 2 * first
@@ -211,7 +211,7 @@ def _all_signs(size: int) -> Iterator[NDArray[np.int8]]:
     yield (1 - 2 * bits).astype(np.int8)
 
 
-def _portions(resamples: int, size: int) -> list[int]:
+def portions(resamples: int, size: int) -> list[int]:
     """Resamples in portions of about :data:`DRAWS_AT_ONCE` draws, ``size`` for each."""
     portion = max(1, min(resamples, DRAWS_AT_ONCE // size))
     return [min(portion, resamples - start) for start in range(0, resamples, portion)]

@@ -24,6 +24,7 @@ ROOMS = """
     callbacks
     data_modules
     data
+    reporting
     comparing
     runs
     evaluation

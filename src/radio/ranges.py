@@ -237,6 +237,7 @@ RANGES: dict[str, dict[str, Range]] = {
     # commands
     # with fewer draws no test could come below 0.05
     "radio compare": {"draws": count(100, 1_000_000)},
+    "radio report": {"questions": count(1), "draws": count(100, 1_000_000)},
     "radio rationales review": {"port": count(0, 65535), "limit": count(1)},
     "radio teachers report": {"top_k": count(1)},
     "the run": {"seed_everything": SEED},

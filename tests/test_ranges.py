@@ -78,7 +78,13 @@ ALONG: dict[tuple[str, str], dict[str, Any]] = {
     ("Blend", "k"): {"normalise": "reciprocal_rank"},
 }
 """What a constructor asks for beside one setting alone."""
-ELSEWHERE = {"EarlyStopping", "radio rationales review", "radio teachers report", "the run"}
+ELSEWHERE = {
+    "EarlyStopping",
+    "radio compare",
+    "radio rationales review",
+    "radio teachers report",
+    "the run",
+}
 """Entries of what is no class of ours: see the tests of what asks for them."""
 
 

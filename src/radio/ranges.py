@@ -235,7 +235,7 @@ RANGES: dict[str, dict[str, Range]] = {
         "log_every_n_steps": count(0),
     },
     # commands
-    # with fewer draws no test could come below 0.05
+    # fewer draws have no 2.5 % quantile to speak of
     "radio compare": {"draws": count(100, 1_000_000)},
     "radio report": {"questions": count(1), "draws": count(100, 1_000_000)},
     "radio rationales review": {"port": count(0, 65535), "limit": count(1)},

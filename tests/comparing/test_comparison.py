@@ -126,6 +126,17 @@ def test_the_smallest_difference_has_the_power_that_it_says(comparisons: int) ->
     assert errors == pytest.approx(2.80 if comparisons == 1 else 3.34, abs=0.005)
 
 
+def test_trainings_that_differ_show_nothing_however_many_questions_there_are() -> None:
+    rng = np.random.default_rng(13)
+    level = np.array([[0.4], [0.5], [0.6]])
+    base = row("base", 3, em=(rng.random((3, 2000)) < level[[0, 1, 1]]).astype(float))
+    ours = row("ours", 3, em=(rng.random((3, 2000)) < level[[0, 1, 2]]).astype(float))
+    found = figures([base, ours], base, ["em"], draws=1_000).differences["em"]["ours"]
+    assert found.p_holm < 0.05
+    assert found.low < 0 < found.high
+    assert not found.shown
+
+
 def test_of_null_comparisons_one_in_twenty_is_shown() -> None:
     rng = np.random.default_rng(12)
     systems = [row(f"s{n}", em=(rng.random((1, 100)) < 0.3).astype(float)) for n in range(120)]

@@ -63,7 +63,7 @@ def test_the_family_is_named_and_counted(tmp_path: Path) -> None:
     said = "\n".join(remarks(compare_runs(seeded(tmp_path), draws=500)))
     assert "500 draws, corrected (Holm) in families of one dataset, split and measure" in said
     assert "2 comparisons with base by em@1" in said
-    assert "seeds and questions resampled" in said
+    assert "intervals are over seeds and questions" in said
     assert "one seed" not in said
 
 
@@ -71,7 +71,7 @@ def test_one_training_says_what_its_interval_lacks(tmp_path: Path) -> None:
     folders = seeded(tmp_path)[:1]
     said = "\n".join(remarks(compare_runs(folders, draws=500)))
     assert "one seed of tuned: what another training would have given is in none" in said
-    assert "seeds and questions resampled" not in said
+    assert "intervals are over seeds and questions" not in said
 
 
 def test_what_is_left_out_or_not_known_is_said(tmp_path: Path) -> None:

@@ -78,8 +78,9 @@ class Difference:
 
     @property
     def shown(self) -> bool:
-        """Whether the test shows that the two differ."""
-        return self.p_holm < LEVEL
+        """Whether test and interval both show that the two differ: the test does not know how much
+        trainings differ, the interval not how many comparisons there are."""
+        return self.p_holm < LEVEL and not self.low <= 0 <= self.high
 
 
 @dataclass(frozen=True)

@@ -151,7 +151,7 @@ def remarks(comparison: Comparison) -> Iterator[str]:
     yield (
         f"p: sign-flip test over the questions, {draws:,} draws, corrected (Holm) in families of "
         f"one dataset, split and measure: {count} comparison{'s' if count != 1 else ''} with "
-        f"{comparison.baseline} by {measure}; * p < {LEVEL:g}"
+        f"{comparison.baseline} by {measure}; * p < {LEVEL:g}, and an interval without 0"
     )
     yield (
         "d_z: mean by standard deviation of the differences; could show: the smallest difference "
@@ -159,7 +159,10 @@ def remarks(comparison: Comparison) -> Iterator[str]:
     )
     several = any(row.seeds > 1 for row in comparison.rows)
     if several:
-        yield "intervals: seeds and questions resampled; the test takes each question's mean"
+        yield (
+            "intervals are over seeds and questions; p is over the questions, for these trainings: "
+            "where trainings differ much, it is too low"
+        )
     single = [row.name for row in comparison.rows if row.trained and row.seeds == 1]
     if single:
         yield (

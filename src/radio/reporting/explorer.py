@@ -90,7 +90,7 @@ def explored(
     rankings = [_Ranking(row.system, read[run_of(row).name]) for row in shown]
     run = run_of(pair.after)
     asked = {question: asked_of(read[run.name][question]) for question in kept}
-    table = _table(run, rankings, asked, corpus)
+    table = _table(run, rankings, read[run.name], asked, corpus)
     prefix, depths = _reader(run, split, measure)
     maker = _Maker(
         rankings, read[run.name], table, prefix, depths, _measures(rankings, kept, measure, prefix)
@@ -138,6 +138,7 @@ def _kept(comparison: Comparison, pair: Pair, limit: int, seed: int) -> tuple[li
 def _table(
     run: RunResults,
     rankings: Sequence[_Ranking],
+    told: Mapping[str, Mapping[str, Any]],
     asked: Mapping[str, Mapping[str, Any]],
     corpus: Sequence[str | Path],
 ) -> _Passages:
@@ -149,8 +150,12 @@ def _table(
         for ranking in rankings:
             for place, identifier in enumerate(ranking.order(question)):
                 depths[identifier] = min(place, depths.get(identifier, NOWHERE))
-    texts = {question: facts.get("question", "") for question, facts in asked.items()}
-    return _Passages(find_texts(run, depths, texts, corpus), depths)
+    unexplained = {
+        question: facts.get("question", "")
+        for question, facts in asked.items()
+        if not told[question].get("rationale")
+    }
+    return _Passages(find_texts(run, depths, unexplained, corpus), depths)
 
 
 def _systems(rows: Sequence[Row], pair: Pair) -> tuple[list[Row], list[str]]:
@@ -316,6 +321,7 @@ class _Maker:
         told = self.told[identifier]
         parts = [ranking.part(identifier) for ranking in self.rankings]
         place = self.table.place
+        replies = [self._replies(part) for part in parts]
         orders = [
             [place(passage) for passage in ranking.order(identifier)] for ranking in self.rankings
         ]
@@ -328,9 +334,13 @@ class _Maker:
             "orders": orders,
             "scores": [[_short(score) for score in part.get("scores") or []] for part in parts],
             "numbers": [[_short(part.get(name)) for name in self.measures] for part in parts],
-            "replies": [self._replies(part) for part in parts],
+            "replies": replies if any(replies) else None,
             "closed": self._closed(told.get(CLOSED_BOOK) or {}),
-            "rationale": self.table.rationales.get(identifier),
+            "rationale": told.get("rationale") or self.table.rationales.get(identifier),
+            "teacher": [
+                [place(passage), _short(score)]
+                for passage, score in (told.get("teacher_scores") or {}).items()
+            ],
         }
         return {key: value for key, value in found.items() if value not in (None, [], "")}
 

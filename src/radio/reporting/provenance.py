@@ -64,7 +64,7 @@ def _facts(run: RunResults, split: str) -> dict[str, str]:
 
 
 def _lines(run: RunResults) -> str:
-    return "\n".join(f"{key}: {value}" for key, value in flat(run.config))
+    return "\n".join(f"{key}: {value}" for key, value in flat(run.config) if key)
 
 
 def flat(value: Any, place: str = "") -> Iterator[tuple[str, str]]:

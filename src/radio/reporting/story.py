@@ -33,8 +33,8 @@ def verdict(comparison: Comparison, after: Row, difference: Difference | None) -
     before, now = means[comparison.baseline].mean, means[after.name].mean
     moved = f"{measure} goes from {percent(before)} to {percent(now)} %"
     if difference.shown:
-        return f"{moved}: a difference that the test shows"
-    return f"{moved}: no difference that the test shows"
+        return f"{moved}, which is shown to be more than chance"
+    return f"{moved}, which is not shown to be more than chance"
 
 
 def _questions(runs: Sequence[RunResults], found: Matched) -> str:

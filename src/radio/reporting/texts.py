@@ -126,10 +126,14 @@ def _passages(file: Path) -> Iterator[Passage]:
 def _rationales(folder: Any, questions: Mapping[str, str]) -> tuple[dict[str, str], str]:
     """Rationales by question id, of those in the cache that are of these questions; and what is to
     be said of the others."""
-    unknown = "Rationales of these questions are neither in the run folder nor in its cache."
+    if not questions:
+        return {}, ""
+    unknown = (
+        "The rationale of {lacking:,} questions is neither in the run folder nor in its cache."
+    )
     path = Path(str(folder)) / "radio.sqlite"
-    if not questions or not folder or not path.is_file():
-        return {}, unknown
+    if not folder or not path.is_file():
+        return {}, unknown.format(lacking=len(questions))
     if path.stat().st_size > LARGEST_CACHE:
         return {}, f"Rationales are not shown: {path} is too large to be looked through."
     found: dict[str, str] = {}
@@ -148,7 +152,8 @@ def _rationales(folder: Any, questions: Mapping[str, str]) -> tuple[dict[str, st
             f"The cache has several rationales for {len(several):,} questions; which of them "
             "the run used is not in its folder, so none is shown."
         )
-    return found, "" if found else unknown
+    lacking = len(questions) - len(found)
+    return found, unknown.format(lacking=lacking) if lacking else ""
 
 
 def as_text(value: Any) -> str:

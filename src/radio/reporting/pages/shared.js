@@ -96,7 +96,7 @@ function pattern(answers) {
   const word = (c) => /[\p{L}\p{N}\p{M}]/u.test(c) && !unspaced.test(c);
   const parts = answers.map((a) => a.trim()).filter(Boolean).sort((a, b) => b.length - a.length).map((answer) => {
     const letters = [...answer];
-    const plain = answer.split(/\s+/).map((w) => w.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&")).join("\\s+");
+    const plain = answer.split(/\s+/).map((w) => w.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&")).join("\\s+");
     return (word(letters[0]) ? "(?<![\\p{L}\\p{N}\\p{M}])" : "") + plain + (word(letters.at(-1)) ? "(?![\\p{L}\\p{N}\\p{M}])" : "");
   });
   return parts.length ? new RegExp(parts.join("|"), "giu") : null;

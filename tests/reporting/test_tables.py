@@ -46,11 +46,12 @@ def test_groups_are_listed_by_their_gain(tmp_path: Path) -> None:
     }
     comparison = compared(told_run(tmp_path / "run", breakdown=breakdown))
     right, unparsed = gains(pair_of(comparison), "test")
-    assert [group.group for group in right.groups] == ["art", "chess", "law"]
-    assert [group.gain for group in right.groups] == ["+50.0", "0.0", "\u221225.0"]
-    assert [group.mark for group in right.groups] == ["better", "", "worse"]
-    assert [group.bar for group in right.groups] == [(100, 190), (100, 100), (55, 100)]
-    assert [group.group for group in unparsed.groups] == ["law", "chess", "art"]
+    assert [group.group for group in right.moved] == ["art", "law"]
+    assert [group.gain for group in right.moved] == ["+50.0", "\u221225.0"]
+    assert [group.mark for group in right.moved] == ["better", "worse"]
+    assert [group.bar for group in right.moved] == [(100, 190), (55, 100)]
+    assert [group.group for group in right.unmoved] == ["chess"]
+    assert [group.group for group in unparsed.moved] == ["law", "art"]
 
 
 def test_measures_of_answers_come_first() -> None:

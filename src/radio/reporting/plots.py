@@ -105,21 +105,19 @@ def curves_by_depth(comparison: Comparison, palette: Mapping[str, str]) -> list[
             depths.setdefault(match[1], {})[int(match[2])] = measure
     charts = []
     for name, measures in depths.items():
-        if len(measures) > 1:
-            lines = {}
-            for row in comparison.rows:
-                values = [
-                    _value(number, comparison.figures.means[measures[depth]].get(row.name))
-                    for number, depth in enumerate(sorted(measures))
-                ]
-                points = [value for value in values if value is not None]
-                # without passages there is no depth: what is the same at each says nothing new
-                if points and row.system != CLOSED_BOOK:
-                    lines[row.name] = points
-            labels = [str(depth) for depth in sorted(measures)]
-            charts.append(
-                _chart(name, "passages that are read", lines, palette, list(enumerate(labels)))
-            )
+        order = sorted(measures)
+        lines = {}
+        for row in comparison.rows:
+            means = [comparison.figures.means[measures[depth]].get(row.name) for depth in order]
+            points = [_value(place, mean) for place, mean in enumerate(means)]
+            # without passages there is no depth
+            if row.system != CLOSED_BOOK and any(points):
+                lines[row.name] = [point for point in points if point is not None]
+        heights = {point.y for points in lines.values() for point in points}
+        # what is the same everywhere needs no picture
+        if len(order) > 1 and len(heights) > 1:
+            labels = [(place, str(depth)) for place, depth in enumerate(order)]
+            charts.append(_chart(name, "passages that are read", lines, palette, labels))
     return charts
 
 

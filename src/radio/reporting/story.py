@@ -64,7 +64,7 @@ def _training(runs: Sequence[RunResults]) -> str:
     weights = settings.get("model")
     of = f" from {weights}" if isinstance(weights, str) else ""
     if runs[0].mark.get("command") not in (None, "fit"):
-        return f"The reranker, a {model}{of}, was evaluated as it is."
+        return f"The reranker, a {model}{of}, was evaluated and not trained."
     loss = _class(settings.get("loss")) or "its own loss"
     teacher = " of ".join(_parts(_settings(config.get("data")).get("teacher")))
     taught = f", on the scores of the teacher {teacher}" if teacher else ""

@@ -63,7 +63,9 @@ class Gains(NamedTuple):
     """All groups of one kind."""
 
     measure: str
-    groups: Sequence[Gain]
+    moved: Sequence[Gain]
+    """The greatest gain first."""
+    unmoved: Sequence[Gain]
 
 
 def compared(comparison: Comparison, measure: str, palette: Mapping[str, str]) -> Compared:
@@ -144,7 +146,13 @@ def gains(rows: tuple[Row, Row], split: str) -> list[Gains]:
             )
             for gain, group, count, one, other in moved
         ]
-        found.append(Gains(name, groups))
+        found.append(
+            Gains(
+                name,
+                [group for group in groups if group.mark],
+                [group for group in groups if not group.mark],
+            )
+        )
     return found
 
 

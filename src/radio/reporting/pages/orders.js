@@ -58,7 +58,7 @@ function column(question, system, against, found, side) {
       side, found, annotated: wanted.has(place), score: question.scores?.[system]?.[rank], taught: taught.get(place),
       from: others.indexOf(place), known: others.length > 0, entered: (rank < k) !== (others.slice(0, k).includes(place)),
     }));
-    if (rank === k - 1) list.append(el("li", { className: "cut", role: "presentation" }, `top ${k}`));
+    if (rank === k - 1) list.append(el("li", { className: "cut" }, `top ${k}`));
   });
   return el("div", { className: `column ${side}` }, el("h4", {}, el("bdi", {}, systems[system].name)), list);
 }

@@ -88,7 +88,12 @@ def calibration() -> None:
         f"{LEVEL:g}\n"
     )
     heads = ["questions", "seeds", "points between trainings", "rejected"]
-    heads += ["families with a rejection", "after Holm", "intervals without 0", "with a mark"]
+    heads += [
+        "families with a rejection",
+        "after Holm",
+        "intervals without 0",
+        "families with a mark",
+    ]
     print(f"| {' | '.join(heads)} |\n{'|---' * len(heads)}|")
     for questions, seeds, spread in (
         (200, 1, 0.0),

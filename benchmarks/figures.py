@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -44,19 +45,18 @@ def values(
     folders: list[Path], system: str, split: str, metrics: Iterable[str] = METRICS
 ) -> Values:
     """Per-question values, averaged over the runs."""
-    from radio.evaluation.files import read_predictions
+    from radio.comparing.reading import read_runs, read_values
 
     runs: list[Values] = []
-    for folder in folders:
-        run: Values = {}
-        for prediction in read_predictions(folder / "predictions.jsonl"):
-            if prediction["split"] != split:
-                continue
-            for metric in metrics:
-                if metric in prediction[system]:
-                    of_questions = run.setdefault(metric, {})
-                    of_questions[prediction["question_id"]] = prediction[system][metric]
-        runs.append(run)
+    for run in read_runs(folders):
+        found = read_values(run, split)
+        columns = found.numbers[system]
+        of_run: Values = {}
+        for metric in metrics:
+            if metric in columns:
+                pairs = zip(found.asked, columns[metric].tolist(), strict=True)
+                of_run[metric] = {name: value for name, value in pairs if not math.isnan(value)}
+        runs.append(of_run)
     return averaged(runs)
 
 
@@ -86,11 +86,11 @@ def p_value(pairs: NDArray[np.float64]) -> float:
 
 def relative(pairs: NDArray[np.float64]) -> str:
     """Relative gain of the first system in percent, with its bootstrap interval and p-value."""
-    rng = np.random.default_rng(0)
-    means = pairs[rng.integers(0, len(pairs), (5000, len(pairs)))].mean(axis=1)
-    low, high = np.quantile(means[:, 0] / means[:, 1] - 1, [0.025, 0.975])
+    from radio.evaluation.statistics import ratio_interval
+
+    low, high = ratio_interval(pairs[:, 0], pairs[:, 1], resamples=5000)
     first, second = pairs.mean(axis=0)
-    gain = f"{100 * (first / second - 1):+.1f} % [{100 * low:+.1f}, {100 * high:+.1f}]"
+    gain = f"{100 * (first / second - 1):+.1f} % [{100 * (low - 1):+.1f}, {100 * (high - 1):+.1f}]"
     return f"{gain}, p = {p_value(pairs):.4f}"
 
 

@@ -18,7 +18,7 @@ from benchmarks.figures import (
     values,
 )
 from radio.evaluation.statistics import bootstrap_interval
-from tests.conftest import write_jsonl
+from tests.comparing.runs import write_run
 from tests.evaluation.test_statistics import scipys
 
 
@@ -33,15 +33,13 @@ def made_up(seed: int) -> Values:
 def test_values_are_read_from_predictions_and_averaged_over_runs(tmp_path: Path) -> None:
     folders = []
     for run, em in enumerate((0.0, 1.0)):
-        rows = [
-            {"split": split, "question_id": "q", "tuned": {"em@1": em, "answer": "x"}}
-            for split in ("validation", "test")
-        ]
-        rows.append({"split": "test", "question_id": "r", "tuned": {"em@1": 1.0, "f1@1": 0.5}})
-        (tmp_path / str(run)).mkdir()
-        write_jsonl(tmp_path / str(run) / "predictions.jsonl", rows)
-        folders.append(tmp_path / str(run))
-    assert values(folders, "tuned", "test") == {"em@1": {"q": 0.5, "r": 1.0}, "f1@1": {"r": 0.5}}
+        folder = write_run(tmp_path / str(run), {"tuned": {"em@1": [em]}}, split="validation")
+        write_run(folder, {"tuned": {"em@1": [em, 1.0], "f1@1": [None, 0.5]}})
+        folders.append(folder)
+    assert values(folders, "tuned", "test") == {
+        "em@1": {"q0": 0.5, "q1": 1.0},
+        "f1@1": {"q1": 0.5},
+    }
     assert values(folders, "tuned", "validation", ["f1@1"]) == {}
     assert averaged([{"m": {"q": 1.0}}, {"m": {"q": 0.0}}]) == {"m": {"q": 0.5}}
 

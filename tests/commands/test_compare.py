@@ -55,7 +55,7 @@ def test_what_differs_is_compared_in_common_when_asked(radio: Radio, tmp_path: P
     assert (status, out) == (2, "")
     assert err.count("\n") == 1
     assert "--common compares the 2 that are the same" in err
-    status, out, err = radio("compare", "one", "two", "--common", "--draws", "200")
+    status, out, err = radio("compare", "one", "--common", "two", "--draws", "200")
     assert (status, err) == (0, "")
     assert "left out: 2 not in every run" in " ".join(out.split())
 
@@ -90,3 +90,30 @@ def test_neither_torch_nor_lightning_is_imported() -> None:
         "assert not {'torch', 'lightning', 'transformers', 'scipy'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_real_trainings_with_other_seeds_are_one_group(
+    radio: Radio, tiny_run: list[str], tmp_path: Path
+) -> None:
+    for seed in ("1", "2"):
+        options = ["--name", f"tiny-{seed}", "--seed_everything", seed]
+        status, _, err = radio("fit", *tiny_run, *options)
+        assert status == 0, err
+    status, out, err = radio(
+        *("compare", "runs/tiny-1", "runs/tiny-2", "--draws", "200", "--output", "table.json")
+    )
+    assert (status, err) == (0, "")
+    assert "of Jsonl, test:" in out
+    found = json.loads(Path("table.json").read_text())
+    assert [run["group"] for run in found["runs"]] == ["tiny", "tiny"]
+    assert [run["seed"] for run in found["runs"]] == [1, 2]
+    assert {name: system["seeds"] for name, system in found["systems"].items()} == {
+        "retriever": 1,
+        "base": 1,
+        "tuned": 2,
+    }
+    assert found["measures"][0] == "em"
+    means = [json.loads(Path(f"runs/tiny-{n}/metrics.json").read_text())["test"] for n in (1, 2)]
+    for measure in found["measures"]:
+        by_seed = [systems["tuned"][measure] for systems in means]
+        assert found["means"][measure]["tuned"]["by_seed"] == pytest.approx(by_seed)

@@ -117,9 +117,13 @@ def test_measures_of_other_generators_are_told(tmp_path: Path) -> None:
         folders.append(write_run(folder, numbers(2, *measures), generators=readers))
     found = matched(read_runs(folders))
     assert dict(found.readers) == {
-        "em@1": "SpanReader a in one, two; SpanReader z in three",
-        "large_em@1": "SpanReader b in one, three; SpanReader x in two",
+        "em@1": "SpanReader a in one, two; SpanReader z in three; none that is named in unsaid",
+        "large_em@1": "SpanReader b in one, three; SpanReader x in two; none that is named in "
+        "unsaid",
+        "large_two_em": "SpanReader c in one, two, three; none that is named in unsaid",
     }
+    # all from before generators were noted, or of a callback of the user's own
+    assert matched(read_runs(folders[3:])).readers == {}
 
 
 def test_measures_of_an_order_are_told_from_those_of_answers() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from radio.comparing.grouping import grouped
 from radio.comparing.matching import matched
 from radio.comparing.reading import read_runs
-from radio.comparing.rows import Row, meant, measures_of, primary_of, rows_of
+from radio.comparing.rows import Row, meant, measures_of, partial, primary_of, rows_of
 from tests.comparing.runs import questions, seeded, write_run
 
 
@@ -28,6 +28,31 @@ def test_seeds_are_one_row_and_what_they_share_has_one(tmp_path: Path) -> None:
     assert [row.trained for row in found.values()] == [False, False, True]
     assert found["tuned"].columns["em@1"].shape == (3, 40)
     assert measures_of(list(found.values())) == ["em@1", "nDCG@5"]
+
+
+def test_trainings_of_the_same_numbers_are_still_several(tmp_path: Path) -> None:
+    numbers = {"base": {"em": [1, 0]}, "tuned": {"em": [1, 1]}}
+    folders = [
+        write_run(tmp_path / f"r-{seed}", numbers, config={"seed_everything": seed})
+        for seed in (1, 2)
+    ]
+    found = rows(folders)
+    assert (found["base"].seeds, found["tuned"].seeds) == (1, 2)
+
+
+def test_what_one_of_the_seeds_lacks_is_left_out_and_named(tmp_path: Path) -> None:
+    numbers = {"base": {"em": [1, 0]}, "tuned": {"em": [1, 1], "f1": [1, 1]}}
+    more = {**numbers, "tuned": {"em": [1, 1]}, "teacher": {"em": [1, 1]}}
+    folders = [
+        write_run(tmp_path / f"r-{seed}", columns, config={"seed_everything": seed})
+        for seed, columns in enumerate((numbers, more))
+    ]
+    found = rows(folders)
+    assert list(found) == ["base", "tuned"]
+    assert list(found["tuned"].columns) == ["em"]
+    runs = read_runs(folders)
+    (group,) = grouped(runs)
+    assert partial(group, matched(runs)) == ["f1 of tuned", "teacher"]
 
 
 def test_groups_share_the_rows_that_are_the_same_but_no_tuned_one(tmp_path: Path) -> None:
@@ -68,6 +93,8 @@ def test_the_closed_book_is_set_against_each_depth(tmp_path: Path) -> None:
     assert list(found["closed_book"].columns) == ["f1", "em@1", "em@3"]
     np.testing.assert_array_equal(found["closed_book"].columns["em@3"], [[1, 0]])
     assert measures_of(list(found.values())) == ["em@1", "em@3"]
+    order = ["em@1", "em@3", "nDCG@5"]
+    assert measures_of([*found.values(), found["tuned"]]) == order
     # where all read to one depth the names are the same
     numbers = {"closed_book": {"em": [1, 0]}, "tuned": {"em": [1, 1]}}
     found = rows([write_run(tmp_path / "two", numbers)])

@@ -61,6 +61,7 @@ def test_numbers_are_in_percent(numbers: tuple[float, float, float], sign: str, 
 
 def test_the_family_is_named_and_counted(tmp_path: Path) -> None:
     said = "\n".join(remarks(compare_runs(seeded(tmp_path), draws=500)))
+    assert said.startswith("ours: ours-1 (seed 1), ours-2 (seed 2), ours-3 (seed 3)\n")
     assert "500 draws, corrected (Holm) in families of one dataset, split and measure" in said
     assert "2 comparisons with base by em@1" in said
     assert "intervals are over seeds and questions" in said

@@ -13,7 +13,8 @@ from radio.schema import InputError
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; returns the exit status."""
-    options = _parser().parse_args(arguments)
+    # runs may stand before, between and after options
+    options = _parser().parse_intermixed_args(arguments)
     check("radio compare", {"draws": options.draws})
     from radio.comparing.choosing import compare_runs
     from radio.comparing.outputs import check_output, write

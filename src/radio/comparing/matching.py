@@ -116,9 +116,9 @@ def _different_readers(values: Sequence[Values]) -> dict[str, str]:
     for found in values:
         measures = {measure for numbers in found.numbers.values() for measure in numbers}
         for measure in measures:
-            reader = _reader_of(measure, found)
-            if reader is not None:
-                by_measure.setdefault(measure, {}).setdefault(reader, []).append(found.run.name)
+            if not is_of_order(measure):
+                readers = by_measure.setdefault(measure, {})
+                readers.setdefault(_reader_of(measure, found), []).append(found.run.name)
     different = {}
     for measure, readers in by_measure.items():
         if len(readers) > 1:
@@ -127,9 +127,8 @@ def _different_readers(values: Sequence[Values]) -> dict[str, str]:
     return different
 
 
-def _reader_of(measure: str, found: Values) -> str | None:
-    """Class and fingerprint of the generator that a measure is of; None where it is of an order
-    alone, or the run does not say."""
+def _reader_of(measure: str, found: Values) -> str:
+    """Class and fingerprint of the generator that a measure is of."""
     generators = found.run.generators(found.split)
     named = [generator for generator in generators if generator.get("name")]
     # the longest first: one name may begin as another
@@ -137,9 +136,7 @@ def _reader_of(measure: str, found: Values) -> str | None:
         if measure.startswith(f"{generator['name']}_"):
             return _shown(generator)
     unnamed = [generator for generator in generators if not generator.get("name")]
-    if not unnamed or is_of_order(measure):
-        return None
-    return _shown(unnamed[0])
+    return _shown(unnamed[0]) if unnamed else "none that is named"
 
 
 def _shown(generator: Mapping[str, object]) -> str:

@@ -17,6 +17,9 @@ from radio.evaluation.systems import CLOSED_BOOK, in_order
 Columns = Mapping[str, NDArray[np.float64]]
 """Measure -> values ``[seeds, questions]``, NaN where a question has none."""
 
+TRAINED = "tuned"
+"""The system that another training makes another one, even where its numbers are the same."""
+
 PRIMARY = ("em", "accuracy", "nDCG@5", "RR@10")
 """Measures that head a comparison, the first that there is; of a generator at the first depth."""
 
@@ -45,7 +48,7 @@ class Row:
     @property
     def trained(self) -> bool:
         """Whether another training would give other numbers."""
-        return self.system == "tuned" or self.seeds > 1
+        return self.system == TRAINED or self.seeds > 1
 
 
 def rows_of(groups: Sequence[Group], found: Matched) -> list[Row]:
@@ -63,11 +66,13 @@ def rows_of(groups: Sequence[Group], found: Matched) -> list[Row]:
             columns = _columns(runs, system)
             if columns:
                 _add(rows.setdefault(system, []), Row("", system, (group,), columns))
-    measures = {measure for same in rows.values() for row in same for measure in row.columns}
+    measures = dict.fromkeys(
+        measure for same in rows.values() for row in same for measure in row.columns
+    )
     named = []
     for system in in_order(rows):
         for row in rows[system]:
-            alone = len(groups) == 1 or (len(rows[system]) == 1 and system != "tuned")
+            alone = len(groups) == 1 or (len(rows[system]) == 1 and system != TRAINED)
             name = system if alone else f"{row.groups[0].name}:{system}"
             numbers = row.columns
             if system == CLOSED_BOOK:
@@ -90,15 +95,32 @@ class _Aligned:
 
 
 def _columns(runs: Sequence[_Aligned], system: str) -> dict[str, NDArray[np.float64]]:
-    """Of the measures that all runs have, once if all runs have the same numbers."""
+    """Of the measures that all runs have; once where a training changes nothing."""
     numbers = [run.values.numbers.get(system, {}) for run in runs]
     columns = {}
     for measure in numbers[0]:
         if all(measure in measures for measures in numbers):
             columns[measure] = np.stack([run.column(system, measure) for run in runs])
-    if all(_is_repeated(column) for column in columns.values()):
+    if system != TRAINED and all(_is_repeated(column) for column in columns.values()):
         return {measure: column[:1] for measure, column in columns.items()}
     return columns
+
+
+def partial(group: Group, found: Matched) -> list[str]:
+    """What some runs of a group have and others lack, and is not compared for that: systems, or
+    measures of one."""
+    names = [run.name for run in group.runs]
+    numbers = [values.numbers for values in found.values if values.run.name in names]
+    parts = []
+    for system in in_order(name for one in numbers for name in one):
+        of_runs = [one.get(system, {}) for one in numbers]
+        if not all(of_runs):
+            parts.append(system)
+            continue
+        for measure in dict.fromkeys(name for measures in of_runs for name in measures):
+            if not all(measure in measures for measures in of_runs):
+                parts.append(f"{measure} of {system}")
+    return parts
 
 
 def _is_repeated(column: NDArray[np.float64]) -> bool:
@@ -108,7 +130,7 @@ def _is_repeated(column: NDArray[np.float64]) -> bool:
 def _add(rows: list[Row], row: Row) -> None:
     """Add a row, or its group to the one that has the same numbers."""
     for number, other in enumerate(rows):
-        if row.system != "tuned" and _same(row.columns, other.columns):
+        if row.system != TRAINED and _same(row.columns, other.columns):
             groups = (*other.groups, *row.groups)
             rows[number] = Row("", row.system, groups, {**row.columns, **other.columns})
             return
@@ -125,7 +147,7 @@ def _same(first: Columns, second: Columns) -> bool:
 def _at_each_depth(columns: Columns, measures: Iterable[str]) -> Columns:
     """Without a passage there is no depth: ``em`` of the closed book is set against ``em@1``."""
     found = dict(columns)
-    for measure in sorted(measures):
+    for measure in measures:
         plain = measure.rpartition("@")[0]
         if plain in columns:
             found.pop(plain, None)
@@ -136,7 +158,8 @@ def _at_each_depth(columns: Columns, measures: Iterable[str]) -> Columns:
 def measures_of(rows: Sequence[Row]) -> list[str]:
     """The measures that two rows or more have, in the order of the run folders."""
     counts: dict[str, int] = {}
-    for row in rows:
+    # the closed book has some of them only
+    for row in sorted(rows, key=lambda row: row.system == CLOSED_BOOK):
         for measure in row.columns:
             counts[measure] = counts.get(measure, 0) + 1
     return [measure for measure, count in counts.items() if count > 1]

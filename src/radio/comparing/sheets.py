@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from radio.comparing.choosing import Comparison
 from radio.comparing.comparison import LEVEL, POWER, Difference, Mean
 from radio.comparing.reading import RunResults
+from radio.comparing.rows import partial
 
 NONE = "-"
 """In the place of a number that there is none of."""
@@ -187,6 +188,12 @@ def _of_the_runs(comparison: Comparison) -> Iterator[str]:
             "are told by their ids alone"
         )
     for group in comparison.groups:
+        if len(group.runs) > 1:
+            members = ", ".join(f"{run.name} (seed {run.seed})" for run in group.runs)
+            yield f"{group.name}: {members}"
+        lacking = partial(group, found)
+        if lacking:
+            yield f"{group.name}: not compared, since not all seeds have it: {', '.join(lacking)}"
         if group.twin_of:
             yield f"{group.name}: config and seed of {group.twin_of}, and so no further seed of it"
         for run in group.runs:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from radio import __version__
 from radio.comparing.choosing import Comparison
@@ -16,9 +15,6 @@ from radio.reporting.plots import colours, curves_by_depth, training_curves
 from radio.reporting.provenance import costs, differing, origins
 from radio.reporting.story import sentences, verdict
 from radio.reporting.tables import compared, gains, ordered
-
-if TYPE_CHECKING:
-    from markupsafe import Markup
 
 PAGES = Path(__file__).with_name("pages")
 
@@ -46,8 +42,8 @@ def page(comparison: Comparison, pair: tuple[Row, Row], explored: Explored) -> s
             f"default-src 'none'; script-src {content_hash(script)}; "
             f"style-src {content_hash(style)}; base-uri 'none'; form-action 'none'"
         ),
-        style=_as_it_is(style),
-        script=_as_it_is(script),
+        style=style,
+        script=script,
         data=inert_json(explored.document),
         title=", ".join(group.name for group in comparison.groups),
         split=split,
@@ -73,10 +69,3 @@ def page(comparison: Comparison, pair: tuple[Row, Row], explored: Explored) -> s
 
 def _joined(names: Sequence[str]) -> str:
     return "\n".join((PAGES / name).read_text(encoding="utf-8") for name in names)
-
-
-def _as_it_is(text: str) -> Markup:
-    """Files of this package go into the page as they are."""
-    from markupsafe import Markup
-
-    return Markup(text)  # noqa: S704 -- nothing of the data is in it

@@ -12,7 +12,7 @@ from tests.reporting.runs import compared, config_of, told_run
 def test_three_sentences_from_config_and_metrics(tmp_path: Path) -> None:
     comparison = compared(told_run(tmp_path / "run", config=config_of(tmp_path / "c.jsonl")))
     assert sentences(comparison.groups[0].runs, comparison.found) == [
-        "8 test questions of Jsonl were asked, and a reranker put up to 6 passages that the "
+        "8 test questions were asked, and a reranker put up to 6 passages that the "
         "retriever had found into order.",
         "The reranker, a CrossEncoder from tiny, was fine-tuned by KLDivergence, on the scores of "
         "the teacher Gated of RationaleSimilarity for 2 epochs (seed 0).",
@@ -39,3 +39,15 @@ def test_the_verdict_claims_no_more_than_is_shown(tmp_path: Path) -> None:
         told = verdict(comparison, after, difference)
         assert told.endswith(f"{said} to be more than chance")
         assert "to 100.0 %" in told
+
+
+def test_datasets_have_the_names_that_people_know(tmp_path: Path) -> None:
+    for class_path, settings, name in (
+        ("data_modules.NaturalQuestionsDataModule", {}, "Natural Questions"),
+        ("data_modules.FlashRAGDataModule", {"dataset": "wow"}, "wow"),
+        ("mine.Own", {}, "Own"),
+    ):
+        config = {"data": {"class_path": class_path, "init_args": settings}}
+        comparison = compared(told_run(tmp_path / name, config=config))
+        asked, *_ = sentences(comparison.groups[0].runs, comparison.found)
+        assert asked.startswith(f"8 test questions of {name} were asked, and a reranker put")

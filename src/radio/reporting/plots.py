@@ -241,8 +241,12 @@ def _apart(lines: Sequence[Line]) -> list[Line]:
     places = [line.label for line in ordered]
     for number in range(1, len(places)):
         places[number] = max(places[number], places[number - 1] + LINE)
-    over = max(0.0, places[-1] - (HEIGHT - BOTTOM)) if places else 0.0
-    return [line._replace(label=place - over) for line, place in zip(ordered, places, strict=True)]
+    # back from the bottom, as far as that has pushed them over it
+    lowest: float = HEIGHT - BOTTOM
+    for number in reversed(range(len(places))):
+        places[number] = min(places[number], lowest)
+        lowest = places[number] - LINE
+    return [line._replace(label=place) for line, place in zip(ordered, places, strict=True)]
 
 
 class _Scale:

@@ -40,7 +40,9 @@ def verdict(comparison: Comparison, after: Row, difference: Difference | None) -
 def _questions(runs: Sequence[RunResults], found: Matched) -> str:
     config = runs[0].config
     data, settings = _class(config.get("data")), _settings(config.get("data"))
-    name = settings.get("dataset") or re.sub(r"DataModule$", "", data)
+    # of one's own files, the class is no name
+    own = data == "JsonlDataModule"
+    name = settings.get("dataset") or ("" if own else data.removesuffix("DataModule"))
     dataset = f" of {_words(name)}" if name else ""
     several = f", in {len(runs)} runs" if len(runs) > 1 else ""
     left = sum(found.left_out.values())

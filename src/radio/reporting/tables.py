@@ -29,6 +29,7 @@ class Shown(NamedTuple):
     difference: str = ""
     difference_interval: str = ""
     p_value: str = ""
+    effect: str = ""
     record: str = ""
     """Won, tied and lost."""
     could_show: str = ""
@@ -103,13 +104,13 @@ def _shown(
     )
     if difference is None:
         return shown
-    least = difference.detectable
     return shown._replace(
         difference=signed(difference.difference),
         difference_interval=_interval(difference.low, difference.high, signed),
         p_value=p_value(difference.p_holm),
+        effect=_plain(difference.effect, "{:+.2f}".format),
         record=f"{difference.won:,} / {difference.tied:,} / {difference.lost:,}",
-        could_show=UNKNOWN if math.isnan(least) else percent(least),
+        could_show=_plain(difference.detectable, percent),
         mark=_mark(difference, measure),
     )
 
@@ -196,3 +197,7 @@ def p_value(value: float) -> str:
 
 def _interval(low: float, high: float, write: Callable[[float], str]) -> str:
     return UNKNOWN if math.isnan(low) else f"{write(low)} to {write(high)}"
+
+
+def _plain(value: float, write: Callable[[float], str]) -> str:
+    return UNKNOWN if math.isnan(value) else write(value)

@@ -94,10 +94,11 @@ function excerpt(text, found) {
   const LENGTH = 190;
   if (text.length <= LENGTH) return text;
   const first = found ? text.search(found) : -1;
-  let start = first < 110 ? 0 : text.lastIndexOf(" ", first - 60) + 1;
-  start = Math.max(0, Math.min(start, text.length - LENGTH));
-  const end = start + LENGTH;
-  return `${start ? "\u2026 " : ""}${text.slice(start, end)}${end < text.length ? " \u2026" : ""}`;
+  const earliest = Math.min(first - 60, text.length - LENGTH);
+  const start = first < 110 ? 0 : text.indexOf(" ", earliest) + 1;
+  const end = start + LENGTH < text.length ? text.lastIndexOf(" ", start + LENGTH) : text.length;
+  const cut = text.slice(start, end > start ? end : start + LENGTH);
+  return `${start ? "\u2026 " : ""}${cut}${end < text.length ? " \u2026" : ""}`;
 }
 
 // Lines between the two columns, from where the entries stand

@@ -89,7 +89,8 @@ function remembered() {
 
 function dress(theme) {
   document.documentElement.style.colorScheme = THEMES[theme];
-  say($("theme"), `Theme: ${theme}`);
+  $("theme").replaceChildren(el("span", {}, "Theme: "), theme);
+  $("theme").setAttribute("aria-label", `Theme: ${theme}`);
   $("theme").dataset.theme = theme;
   try { localStorage.setItem("radio-theme", theme); } catch { /* it is asked again next time */ }
 }

@@ -11,6 +11,7 @@ import pytest
 
 from radio.reporting import explorer
 from radio.reporting.explorer import Explored, explored, pair_of
+from radio.schema import InputError
 from tests.comparing.runs import as_version_0
 from tests.reporting.runs import GENERATOR, compared, config_of, corpus, told_run
 
@@ -120,3 +121,12 @@ def test_of_several_seeds_the_first_is_shown(tmp_path: Path) -> None:
     found = explored(comparison, pair_of(comparison))
     assert [system["name"] for system in found.document["systems"]] == ["base", "tuned"]
     assert any("Of several seeds the explorer shows the first" in text for text in found.remarks)
+
+
+def test_a_system_without_an_order_is_no_side_of_a_report(tmp_path: Path) -> None:
+    folder = told_run(tmp_path / "run")
+    for name in ("metrics.json", "predictions.jsonl"):
+        text = (folder / name).read_text(encoding="utf-8")
+        (folder / name).write_text(text.replace('"base"', '"closed_book"'), encoding="utf-8")
+    with pytest.raises(InputError, match=r"found tuned with an order .* expected two orders"):
+        pair_of(compared(folder, baseline="closed_book"))

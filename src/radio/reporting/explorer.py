@@ -17,7 +17,9 @@ from radio.evaluation.measure import is_an_error
 from radio.evaluation.systems import CLOSED_BOOK
 from radio.pages import inert_json
 from radio.reporting.sampling import sampled
-from radio.reporting.texts import Texts, find_texts
+from radio.reporting.strings import NOWHERE, StringTable, cut
+from radio.reporting.texts import find_texts
+from radio.schema import InputError
 
 MOST_SYSTEMS = 6
 """Rankings that the explorer holds; the table above it has all."""
@@ -25,14 +27,8 @@ MOST_SYSTEMS = 6
 LARGEST = 4_700_000
 """Bytes of the data of a page: what the rest leaves of them is for the texts of the passages."""
 
-LONGEST = 1_500
-"""Characters of a passage, a reply or a rationale that are shown."""
-
 BEST = ("em", "accuracy")
 """Measures that say whether an answer is right."""
-
-NOWHERE = 1 << 30
-"""The place of an annotated passage that no order has."""
 
 KEPT = (*BEST, "f1", "macro_f1", "answer_in_context", "RR@10", "nDCG@5", "R@5", "P@1")
 """Measures that the explorer sorts and filters by, beside the primary one."""
@@ -53,13 +49,24 @@ class Pair(NamedTuple):
 
 
 def pair_of(comparison: Comparison) -> Pair:
-    """The baseline, and the reranker after its training, or the nearest to it that there is."""
+    """The baseline, and the reranker after its training, or the nearest to it that there is.
+
+    Raises:
+        InputError: there are no two orders to be set against each other.
+    """
     measure = comparison.measures[0]
-    rows = [row for row in comparison.rows if measure in row.columns]
-    before = next(row for row in rows if row.name == comparison.baseline)
-    others = [row for row in rows if row is not before]
+    rows = [row for row in comparison.rows if measure in row.columns and row.system != CLOSED_BOOK]
+    before = [row for row in rows if row.name == comparison.baseline]
+    others = [row for row in rows if row.name != comparison.baseline]
+    if not before or not others:
+        found = ", ".join(row.name for row in rows) or "none"
+        raise InputError(
+            f"radio report: found {found} with an order of passages and {measure}, beside the "
+            f"baseline {comparison.baseline}; expected two orders, one of them the baseline's "
+            "(radio compare takes any systems)"
+        )
     trained = [row for system in ("tuned", "base") for row in others if row.system == system]
-    return Pair(before, [*trained, *reversed(others)][0])
+    return Pair(before[0], [*trained, *reversed(others)][0])
 
 
 def explored(
@@ -141,7 +148,7 @@ def _table(
     told: Mapping[str, Mapping[str, Any]],
     asked: Mapping[str, Mapping[str, Any]],
     corpus: Sequence[str | Path],
-) -> _Passages:
+) -> StringTable:
     """The passages of all orders, as far as their texts are found."""
     depths: dict[str, int] = {}
     for question, facts in asked.items():
@@ -155,7 +162,7 @@ def _table(
         for question, facts in asked.items()
         if not told[question].get("rationale")
     }
-    return _Passages(find_texts(run, depths, unexplained, corpus), depths)
+    return StringTable(find_texts(run, depths, unexplained, corpus), depths)
 
 
 def _systems(rows: Sequence[Row], pair: Pair) -> tuple[list[Row], list[str]]:
@@ -195,68 +202,6 @@ class _Ranking:
 
     def order(self, question: str) -> list[str]:
         return list(self.part(question).get("passage_ids") or ())
-
-
-class _Passages:
-    """The string table: each passage once; texts as far down the orders as there is room.
-
-    Args:
-        texts: of the passages.
-        depths: how high each stands in any order.
-    """
-
-    def __init__(self, texts: Texts, depths: Mapping[str, int]) -> None:
-        self.rationales = texts.rationales
-        self.remarks = list(texts.remarks)
-        self._passages = texts.passages
-        self._places: dict[str, int] = {}
-        self._depths = depths
-
-    def place(self, identifier: str) -> int:
-        return self._places.setdefault(identifier, len(self._places))
-
-    def columns(self, room: int) -> dict[str, list[Any]]:
-        """Ids, titles and texts in the order in which they were asked for; null where unknown.
-
-        Args:
-            room: bytes for them. Texts are left out from some place of the orders on.
-        """
-        found = [self._passages.get(identifier) for identifier in self._places]
-        columns: dict[str, list[Any]] = {
-            "ids": list(self._places),
-            "titles": [passage.title if passage else None for passage in found],
-        }
-        sizes: dict[int, int] = {}
-        texts: list[str | None] = []
-        for identifier, passage in zip(self._places, found, strict=True):
-            texts.append(_cut(passage.text) if passage else None)
-            place = self._depths.get(identifier, NOWHERE)
-            sizes[place] = sizes.get(place, 0) + len(inert_json(texts[-1]).encode()) + 1
-        deepest = _fitting(sizes, room - len(inert_json(columns).encode()))
-        if deepest is not None:
-            self.remarks.append(
-                f"Texts of passages that no order has among its first {deepest} are left out, "
-                "their titles stay: the page would be too large."
-            )
-            for number, identifier in enumerate(self._places):
-                if self._depths.get(identifier, NOWHERE) >= deepest:
-                    texts[number] = None
-        return {**columns, "texts": texts}
-
-
-def _fitting(sizes: Mapping[int, int], room: int) -> int | None:
-    """From which place on there is no room left; None where there is for all."""
-    total = 0
-    for place in sorted(sizes):
-        total += sizes[place]
-        if total > room:
-            return place
-    return None
-
-
-def _cut(text: str) -> str:
-    left = len(text) - LONGEST
-    return text if left <= 0 else f"{text[:LONGEST]} [... {left:,} more characters]"
 
 
 def _reader(run: RunResults, split: str, measure: str) -> tuple[str, list[int]]:
@@ -311,7 +256,7 @@ class _Maker:
 
     rankings: Sequence[_Ranking]
     told: Mapping[str, Mapping[str, Any]]
-    table: _Passages
+    table: StringTable
     prefix: str
     depths: Sequence[int]
     measures: Sequence[str]
@@ -336,7 +281,7 @@ class _Maker:
             "numbers": [[_short(part.get(name)) for name in self.measures] for part in parts],
             "replies": replies if any(replies) else None,
             "closed": self._closed(told.get(CLOSED_BOOK) or {}),
-            "rationale": told.get("rationale") or self.table.rationales.get(identifier),
+            "rationale": cut(told.get("rationale") or self.table.rationales.get(identifier, "")),
             "teacher": [
                 [place(passage), _short(score)]
                 for passage, score in (told.get("teacher_scores") or {}).items()
@@ -361,7 +306,7 @@ class _Maker:
 def _said(answer: str | None, reply: str | None) -> list[str | None] | None:
     if reply is None and answer is None:
         return None
-    return [answer] if reply in (None, answer) else [answer, _cut(str(reply))]
+    return [answer] if reply in (None, answer) else [answer, cut(str(reply))]
 
 
 def _short(value: Any) -> float | None:

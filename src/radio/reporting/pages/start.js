@@ -39,6 +39,7 @@ function wire() {
     if (event.key === "Enter" && state.opened !== null) open(state.opened, true);
   });
   addEventListener("resize", () => { showRows(); join(); });
+  matchMedia("print").addEventListener("change", join);
   addEventListener("hashchange", follow);
 }
 

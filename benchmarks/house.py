@@ -25,6 +25,7 @@ ROOMS = """
     callbacks
     data_modules
     data
+    reporting
     comparing
     runs
     evaluation
@@ -37,7 +38,7 @@ ROOMS = """
     corpus formats metrics
     models
     cache fingerprints
-    batching contracts processes lines ranges text crashes normalising
+    batching contracts processes lines pages ranges text crashes normalising
     schema
 """
 """From the roof to the ground. On a floor rooms are neighbours: a door leads one way at most."""

@@ -232,8 +232,8 @@ def _hash(identifier: str) -> int:
     return xxhash.xxh3_64_intdigest(identifier.encode())
 
 
-def _passages(path: Path) -> Iterator[tuple[str, Passage]]:
-    """Passages of a file, each with its place for error messages."""
+def passages_in(path: Path) -> Iterator[tuple[str, Passage]]:
+    """Passages of a file (JSONL, gzip, Parquet), each with its place for error messages."""
     if path.suffix.lower() != ".parquet":
         for place, row in read_rows(path):
             yield place, take_passage(row, place)
@@ -257,7 +257,7 @@ def _read(paths: Iterable[Path]) -> Iterator[tuple[str, Passage]]:
     from tqdm import tqdm
 
     for path in paths:
-        yield from tqdm(_passages(path), desc=f"read {path.name}", unit="passage")
+        yield from tqdm(passages_in(path), desc=f"read {path.name}", unit="passage")
 
 
 def _discard(home: Path, error: Exception) -> None:

@@ -110,6 +110,20 @@ def test_a_ranking_does_not_depend_on_the_order_of_the_candidates(
     assert orders[0] == orders[1]
 
 
+def test_rows_have_what_was_taught(world: World, models: Models, tmp_path: Path) -> None:
+    reranker = Constant(models[CrossEncoder], max_length=48)
+    taught, silent = tmp_path / "taught", tmp_path / "silent"
+    # first, since the cache keeps what the other one obtains
+    own = module(world, rationale_splits=["train"])
+    trainer(silent).validate(reranker, datamodule=own, verbose=False)
+    trainer(taught).validate(reranker, datamodule=module(world), verbose=False)
+    for row in read_jsonl(taught / "predictions.jsonl"):
+        assert set(row["teacher_scores"]) == set(row["tuned"]["passage_ids"])
+        assert row["rationale"].startswith("In fog captain")
+    for row in read_jsonl(silent / "predictions.jsonl"):
+        assert not {"teacher_scores", "rationale"} & set(row)
+
+
 @pytest.mark.parametrize("batch", [1, 16], ids=["in a batch of its own", "among others"])
 @pytest.mark.parametrize("name", KINDS)
 def test_a_question_without_candidates_counts_0_for_every_system(

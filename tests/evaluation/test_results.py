@@ -138,3 +138,20 @@ def test_counts_are_those_of_the_tuned_reranker_or_of_who_has_most(tmp_path: Pat
     document = json.loads((tmp_path / "metrics.json").read_text())
     assert document["counts"]["test"] == {"em": 3, "em@1": 3}
     assert document["questions"]["test"] == 4
+
+
+def test_rows_say_what_was_taught(tmp_path: Path) -> None:
+    found = results()
+    scores = {"q0": {"p1": 0.5, "p2": 1.0}, "q1": {"p1": 0.0}, "not evaluated": {"p1": 1.0}}
+    found.describe_lessons("test", scores, {"q0": "Because.", "q2": "No scores are of it."})
+    found.write(tmp_path)
+    first, second, third, *_ = read_jsonl(tmp_path / "predictions.jsonl")
+    assert first["teacher_scores"] == {"p1": 0.5, "p2": 1.0}
+    assert first["rationale"] == "Because."
+    assert second["teacher_scores"] == {"p1": 0.0}
+    assert "rationale" not in second
+    assert "rationale" not in third
+    found.start("test")
+    found.add("test", "tuned", "q0", {"em": 1.0})
+    found.write(tmp_path)
+    assert "rationale" not in read_jsonl(tmp_path / "predictions.jsonl")[0]

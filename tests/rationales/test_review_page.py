@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 
 from radio.rationales.marks import Mark, Reviews, read_marks
 from radio.rationales.server import ReviewServer
+from tests.browsers import chromium
 from tests.conftest import PATIENCE, read_jsonl
 from tests.rationales.reviewing import ATTACK, make_items, serving
 
@@ -25,37 +25,8 @@ def server(tmp_path: Path) -> Iterator[ReviewServer]:
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    webdriver = pytest.importorskip(
-        "selenium.webdriver", reason="selenium is not installed (pip install selenium)"
-    )
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    driver = shutil.which("chromedriver")
-    if not chromium or not driver:
-        pytest.skip(
-            "no browser: chromium and its chromedriver are needed (apt-get install chromium "
-            "chromium-driver)"
-        )
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    profile = tmp_path_factory.mktemp("chromium")
-    for argument in (
-        "headless=new",
-        "no-sandbox",
-        "disable-gpu",
-        "disable-dev-shm-usage",
-        f"user-data-dir={profile}",
-    ):
-        options.add_argument(f"--{argument}")
-    options.add_experimental_option(
-        "prefs", {"download.default_directory": str(profile / "downloads")}
-    )
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    options.set_capability("unhandledPromptBehavior", "accept")
-    started = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    started.set_window_size(1280, 800)
-    started.downloads = profile / "downloads"
-    yield started
-    started.quit()
+    with chromium(tmp_path_factory.mktemp("chromium")) as started:
+        yield started
 
 
 class Page:

@@ -108,6 +108,9 @@ class Evaluation(L.Callback):
         if not names:
             return
         results.describe(split, [example.question for example in examples.values()])
+        scores = {name: example.teacher for name, example in examples.items() if example.teacher}
+        if scores:
+            results.describe_lessons(split, scores, rationale_texts(datamodule, split))
         # of another callback, that evaluates further rankings
         unranked = dict(results.notes[split].get("unranked", {}))
         for name, run in rankings.items():
@@ -155,6 +158,12 @@ def _logged(results: Results, split: str, names: Sequence[str]) -> dict[str, flo
         logged[f"{place}/low"] = paired["low"]
         logged[f"{place}/high"] = paired["high"]
     return logged
+
+
+def rationale_texts(datamodule: RationaleDataModule, split: str) -> dict[str, str]:
+    """What is written of the questions of a split, by id."""
+    written = datamodule.preparation.written(split)
+    return {question_id: rationale.text for question_id, rationale in written.items()}
 
 
 def examples_of(trainer: L.Trainer, split: str) -> dict[str, Example]:

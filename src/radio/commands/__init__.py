@@ -64,6 +64,11 @@ COMMANDS = {
         "radio.commands.compare:main",
         own_parser=True,
     ),
+    "report": Command(
+        "one page about runs: what was done, what came of it, each question; needs no GPU",
+        "radio.commands.report:main",
+        own_parser=True,
+    ),
     "rationales report": Command(
         "quality of the rationales: checks, lengths, support; a table and a page with plots",
         "radio.commands.rationales_report:rationales_report",

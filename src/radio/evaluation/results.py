@@ -60,19 +60,33 @@ class Results:
         )
         self.facts: dict[str, dict[str, dict[str, Any]]] = defaultdict(lambda: defaultdict(dict))
         self.questions: dict[str, dict[str, Question]] = defaultdict(dict)
+        self.lessons: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
         self.notes: dict[str, dict[str, Any]] = defaultdict(dict)
         """What belongs to an evaluation as a whole, by split and name."""
         self._unwritten = False
 
     def start(self, split: str) -> None:
         """Forget what is known of a split: a new evaluation of it begins."""
-        for table in (self.metrics, self.facts, self.questions, self.notes):
+        for table in (self.metrics, self.facts, self.questions, self.lessons, self.notes):
             table.pop(split, None)
 
     def describe(self, split: str, questions: Iterable[Question]) -> None:
         """Say what is asked; ``predictions.jsonl`` tells it of those questions that have
         numbers."""
         self.questions[split].update({question.id: question for question in questions})
+
+    def describe_lessons(
+        self,
+        split: str,
+        scores: Mapping[str, Mapping[str, float]],
+        rationales: Mapping[str, str],
+    ) -> None:
+        """Say what is taught of questions: by id, the teacher's scores of passages, and the
+        rationale that they are of."""
+        for question_id, of_passages in scores.items():
+            self.lessons[split][question_id] = {"teacher_scores": dict(of_passages)}
+            if question_id in rationales:
+                self.lessons[split][question_id]["rationale"] = rationales[question_id]
 
     def note(self, split: str, **values: Any) -> None:
         """Note what belongs to an evaluation as a whole, by one of the keys in :data:`NOTES`."""
@@ -189,6 +203,7 @@ class Results:
                 prediction: dict[str, Any] = {"split": split, "question_id": question_id}
                 if question_id in self.questions[split]:
                     prediction |= described(self.questions[split][question_id])
+                prediction |= self.lessons[split].get(question_id, {})
                 for system in in_order(systems):
                     numbers = self.metrics[split][system][question_id]
                     prediction[system] = {**systems[system], **numbers}

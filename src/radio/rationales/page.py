@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+from radio.pages import template
 from radio.rationales.plots import Plot, plots
 from radio.rationales.table import percent, table
-
-if TYPE_CHECKING:
-    from jinja2 import Template
 
 PAGES = Path(__file__).with_name("pages")
 
@@ -48,27 +46,7 @@ def page(numbers: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
     sections = []
     for split, of_split in numbers.items():
         sections.append(_section(split, of_split, [row for row in rows if row["split"] == split]))
-    return template(PAGES, "report.html").render(sections=sections)
-
-
-def template(folder: Path, name: str) -> Template:
-    """A page to be filled; whatever is put into it is escaped, and what it lacks is an error.
-
-    Args:
-        folder: where it lies. What it includes may also lie beside the page about rationales.
-        name: of its file.
-    """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader([folder, PAGES]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template(name)
+    return template([PAGES], "report.html").render(sections=sections)
 
 
 def _section(split: str, numbers: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Section:

@@ -18,7 +18,8 @@ from radio.evaluation.teachers.table import (
     seconds,
     title,
 )
-from radio.rationales.page import template
+from radio.pages import template
+from radio.rationales.page import PAGES as SHARED
 from radio.schema import Passage
 from radio.text import has_answer
 
@@ -71,7 +72,7 @@ def page(
         passages: the corpus.
     """
     names = list(document["teachers"])
-    return template(PAGES, "teachers.html").render(
+    return template([PAGES, SHARED], "teachers.html").render(
         title=title(document),
         reference=document["reference"],
         level=LEVEL,

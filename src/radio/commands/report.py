@@ -1,0 +1,130 @@
+"""``radio report RUN... --output report.html``: one page about runs that can be sent to anyone."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from radio.ranges import check
+from radio.schema import InputError
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    check("radio report", {"questions": options.questions, "draws": options.draws})
+    path = Path(options.output)
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise InputError(f"--output: found {options.output!r}, expected a file FILE.html")
+    if path.is_dir():
+        raise InputError(f"--output: {path} is a folder, expected a file FILE.html")
+    write_report(
+        options.run,
+        path,
+        baseline=options.baseline,
+        measure=options.measure,
+        split=options.split,
+        common=options.common,
+        questions=options.questions,
+        seed=options.seed,
+        draws=options.draws,
+        corpus=options.corpus,
+    )
+    return 0
+
+
+def write_report(
+    runs: Sequence[str | Path],
+    path: Path,
+    *,
+    baseline: str | None = None,
+    measure: str | None = None,
+    split: str | None = None,
+    common: bool = False,
+    questions: int = 1_000,
+    seed: int = 0,
+    draws: int = 10_000,
+    corpus: Sequence[str | Path] = (),
+) -> None:
+    """Write the page, and say what it leaves out.
+
+    Args:
+        runs: their folders.
+        path: of the page.
+        baseline: as of ``radio compare``.
+        measure: that heads it.
+        split: of the questions.
+        common: as of ``radio compare``.
+        questions: how many the explorer holds.
+        seed: of their draw.
+        draws: of intervals and tests.
+        corpus: files of passages, where the config's are not there.
+
+    Raises:
+        InputError: the runs cannot be compared, or the page cannot be written.
+    """
+    from radio.comparing.choosing import compare_runs
+    from radio.lines import atomic_write
+    from radio.reporting.explorer import explored, pair_of
+    from radio.reporting.page import page
+
+    comparison = compare_runs(
+        runs, baseline=baseline, measure=measure, split=split, common=common, draws=draws
+    )
+    pair = pair_of(comparison)
+    found = explored(comparison, pair, limit=questions, seed=seed, corpus=corpus)
+    text = page(comparison, pair, found)
+    try:
+        with atomic_write(path) as file:
+            file.write(text)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror or error})") from None
+    size = len(text.encode()) / 1e6
+    print(f"{len(found.document['questions']):,} questions, {size:.1f} MB: written to {path}")
+    for remark in found.remarks:
+        print(remark)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="radio report",
+        description="One page about runs, without network: what was done, what came of it, and "
+        "each question behind it.",
+    )
+    parser.add_argument("run", nargs="+", metavar="RUN", help="run folder, as runs/NAME")
+    parser.add_argument(
+        "--output", default="report.html", metavar="FILE", help="(default: report.html)"
+    )
+    parser.add_argument(
+        "--baseline",
+        metavar="RUN:SYSTEM",
+        help="what the others are compared with (default: base, else retriever)",
+    )
+    parser.add_argument(
+        "--measure", help="that heads the page (default: em, else accuracy, else nDCG@5)"
+    )
+    parser.add_argument("--split", help="default: test if all runs have it, else validation")
+    parser.add_argument(
+        "--common",
+        action="store_true",
+        help="report the questions and measures that the runs have in common, where they differ",
+    )
+    parser.add_argument(
+        "--questions",
+        type=int,
+        default=1_000,
+        help="that the page holds: those that flipped first, others at random (default: 1000)",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of that draw (default: 0)")
+    parser.add_argument(
+        "--draws", type=int, default=10_000, help="of the intervals and tests (default: 10000)"
+    )
+    parser.add_argument(
+        "--corpus",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="passages (JSONL, gzip, Parquet), where those of the config are not there",
+    )
+    return parser

@@ -1,0 +1,71 @@
+"""The page about runs: ``pages/report.html`` with its style sheets and scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from radio import __version__
+from radio.comparing.choosing import Comparison
+from radio.comparing.rows import Row
+from radio.comparing.sheets import remarks
+from radio.pages import content_hash, inert_json, template
+from radio.reporting.explorer import Explored
+from radio.reporting.plots import colours, curves_by_depth, training_curves
+from radio.reporting.provenance import costs, differing, origins
+from radio.reporting.story import sentences, verdict
+from radio.reporting.tables import compared, gains, ordered
+
+PAGES = Path(__file__).with_name("pages")
+
+STYLES = ("report.css", "explorer.css")
+SCRIPTS = ("shared.js", "list.js", "question.js", "orders.js", "start.js")
+
+
+def page(comparison: Comparison, pair: tuple[Row, Row], explored: Explored) -> str:
+    """One HTML document that loads nothing, and runs its own script alone.
+
+    Args:
+        comparison: of the runs.
+        pair: the two systems that it is about: before and after.
+        explored: the questions.
+    """
+    before, after = pair
+    runs = [run for group in comparison.groups for run in group.runs]
+    split, (measure, *others) = comparison.found.split, comparison.measures
+    palette = colours(comparison.rows)
+    difference = comparison.figures.differences[measure].get(after.name)
+    style = _joined(STYLES)
+    script = f'"use strict";\n(() => {{\n{_joined(SCRIPTS)}}})();\n'
+    return template([PAGES], "report.html").render(
+        policy=(
+            f"default-src 'none'; script-src {content_hash(script)}; "
+            f"style-src {content_hash(style)}; base-uri 'none'; form-action 'none'"
+        ),
+        style=style,
+        script=script,
+        data=inert_json(explored.document),
+        title=", ".join(group.name for group in comparison.groups),
+        split=split,
+        verdict=verdict(comparison, after, difference),
+        sentences=sentences(runs, comparison.found),
+        remarks=remarks(comparison),
+        before=before.name,
+        after=after.name,
+        record=difference,
+        headline=compared(comparison, measure, palette),
+        tables=[compared(comparison, name, palette) for name in ordered(others)],
+        seeds=any(row.seeds > 1 for row in comparison.rows),
+        depth_charts=curves_by_depth(comparison, palette),
+        training_charts=training_curves(runs, split, measure),
+        gains=gains(pair, split),
+        left_out=explored.remarks,
+        origins=origins(runs, split),
+        differing=differing(runs),
+        costs=costs(runs, split),
+        version=__version__,
+    )
+
+
+def _joined(names: Sequence[str]) -> str:
+    return "\n".join((PAGES / name).read_text(encoding="utf-8") for name in names)

@@ -1,0 +1,81 @@
+"""``radio report``: one page about runs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from radio.commands.report import main
+from radio.schema import InputError
+from tests.reporting.runs import config_of, corpus, told_run
+
+
+def test_the_command_writes_the_page_and_says_what_it_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = told_run(tmp_path / "run", 20)
+    page = tmp_path / "out" / "report.html"
+    assert main([str(folder), "--output", str(page), "--questions", "5", "--draws", "200"]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[0] == f"5 questions, 0.1 MB: written to {page}"
+    assert told[1].startswith("5 of 20 questions are here: 4 of the 4 on which")
+    assert "their ids alone" in told[2]
+    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+    main([str(folder), "--output", str(page), "--corpus", str(corpus(tmp_path / "c", 20))])
+    assert "ids alone" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--output", "report.pdf"], "expected a file FILE.html"),
+        (["--questions", "0"], "questions"),
+        (["--measure", "nDCG5"], "did you mean nDCG@5"),
+        (["--split", "validation"], "no results of validation"),
+        (["--baseline", "nobody"], "none of that name"),
+    ],
+)
+def test_mistakes_are_told_before_anything_is_written(
+    options: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = told_run(tmp_path / "run")
+    with pytest.raises(InputError, match=message):
+        main([str(folder), *options])
+    assert not list(tmp_path.glob("*.html"))
+
+
+def test_it_imports_neither_torch_nor_lightning(tmp_path: Path) -> None:
+    folder = told_run(tmp_path / "run", config=config_of(corpus(tmp_path / "c.jsonl")))
+    words = ["radio", "report", str(folder), "--output", str(tmp_path / "r.html")]
+    code = (
+        f"import sys; sys.argv = {words!r}; from radio.__main__ import main; status = main(); "
+        "print(status, *[name for name in ('torch', 'lightning', 'transformers') "
+        "if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "0"
+
+
+@pytest.mark.slow
+def test_a_thousand_questions_take_less_than_five_megabytes(tmp_path: Path) -> None:
+    passages = corpus(tmp_path / "c.jsonl", 1000, text="Of lamp {n} and part {p}. " * 30)
+    folder = told_run(tmp_path / "run", 1000, config=config_of(passages), won=range(0, 1000, 9))
+    page = tmp_path / "report.html"
+    main([str(folder), "--output", str(page), "--draws", "200"])
+    assert 3e6 < page.stat().st_size < 5e6
+
+
+@pytest.mark.slow
+def test_ten_thousand_questions_are_sampled(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = told_run(tmp_path / "run", 10_000, won=range(300), lost=range(9_000, 9_100))
+    start = time.monotonic()
+    main([str(folder), "--output", str(tmp_path / "report.html"), "--draws", "1000"])
+    assert time.monotonic() - start < 60
+    assert "1,000 of 10,000 questions are here: 400 of the 400 on which" in capsys.readouterr().out

@@ -120,6 +120,10 @@ def combined() -> dict[str, Spec]:
 
 TEACHERS: dict[str, Spec] = {**by_similarity(), **by_asking(), **combined()}
 
+TEXTS = ("q", "a", "q_a", "r", "q_r", "a_r", "q_a_r", "sentences", "gated")
+"""Teachers that ask nobody and cost little: they are compared on more questions too."""
+MORE_QUESTIONS = 1000
+
 ASKS = {
     **dict.fromkeys(by_asking(), QWEN),
     "reader_outcome": EXTRACTIVE,

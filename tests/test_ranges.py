@@ -86,6 +86,7 @@ ELSEWHERE = {
     "radio report",
     "radio rationales review",
     "radio teachers report",
+    "radio transfer",
     "the run",
 }
 """Entries of what is no class of ours: see the tests of what asks for them."""

@@ -9,6 +9,7 @@ TORCH ?= torch==2.13.0
 
 quickstart: $(VENV)/.quickstart
 	HF_HUB_OFFLINE=1 $(BIN)/radio fit --config quickstart --overwrite true
+	$(BIN)/radio report runs/quickstart --measure nDCG@5 --output runs/quickstart.html
 
 # One thread a process: threads that compete for a core wait for each other in every operation. A process a core, and
 # one more for the tests that wait for a server or for what they kill. Files run in the order of tests/conftest.py.

@@ -78,6 +78,20 @@ def test_a_named_generator_is_known_by_its_prefix(tmp_path: Path) -> None:
     assert document["questions"][0]["replies"][0][0] == ["nobody 0", "It was nobody 0."]
 
 
+def test_a_generator_of_one_depth_does_not_name_it(tmp_path: Path) -> None:
+    folder = told_run(tmp_path / "run", generators=[{**GENERATOR, "top_k": 3}])
+    for name in ("metrics.json", "predictions.jsonl"):
+        text = (folder / name).read_text(encoding="utf-8")
+        for key in ("em", "answer", "reply", "answer_in_context"):
+            text = text.replace(f'"{key}@3"', f'"{key}"').replace(f'"{key}@1"', f'"{key}_1"')
+        (folder / name).write_text(text, encoding="utf-8")
+    document = of(folder).document
+    assert document["depths"] == [3]
+    assert document["measures"][0] == "em"
+    assert "answer_in_context" in document["measures"]
+    assert document["questions"][0]["replies"][1] == [["keeper 0", "It was keeper 0."]]
+
+
 def test_a_sample_has_the_flips_and_says_what_it_left_out(tmp_path: Path) -> None:
     folder = told_run(tmp_path / "run", 200, won=range(150, 170), lost=(7,))
     found = of(folder, limit=40)

@@ -12,7 +12,7 @@ import pytest
 from radio.commands.report import write_report
 from radio.schema import Question
 from tests.browsers import chromium, complaints, press, until
-from tests.reporting.runs import asked, config_of, corpus, told_run
+from tests.reporting.runs import GENERATOR, asked, config_of, corpus, told_run
 
 ATTACK = (
     "<script>window.attacked = 1</script><img src=x onerror='window.attacked = 2'>"
@@ -168,6 +168,21 @@ def test_answers_are_marked_whatever_they_are_made_of(
     opened(browser, tmp_path / "report.html", "#question=q0")
     found = text(browser, ".column.after .entry:first-child mark")
     assert found.split(" " + answer)[0] == answer
+
+
+def test_one_depth_needs_no_name(browser: Any, tmp_path: Path) -> None:
+    folder = told_run(tmp_path / "run", generators=[{**GENERATOR, "top_k": 3}])
+    for name in ("metrics.json", "predictions.jsonl"):
+        told = (folder / name).read_text(encoding="utf-8")
+        for key in ("em", "answer", "reply", "answer_in_context"):
+            told = told.replace(f'"{key}@3"', f'"{key}"').replace(f'"{key}@1"', f'"{key}_1"')
+        (folder / name).write_text(told, encoding="utf-8")
+    write_report([folder], tmp_path / "report.html", draws=200)
+    opened(browser, tmp_path / "report.html", "#question=q0")
+    assert "base read 3 passages" in text(browser, ".reply:first-child")
+    assert "wrong: nobody 0" in text(browser, ".reply:first-child")
+    assert "right: keeper 0" in text(browser, ".reply:nth-child(2)")
+    assert text(browser, "#grid") == "hit, right 0hit, wrong 0miss, right 7miss, wrong 1"
 
 
 def test_filters_search_and_order(browser: Any, page: Path) -> None:

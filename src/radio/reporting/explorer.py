@@ -17,6 +17,7 @@ from radio.evaluation.measure import is_an_error
 from radio.evaluation.systems import CLOSED_BOOK
 from radio.pages import inert_json
 from radio.reporting.sampling import sampled
+from radio.reporting.story import depths_of
 from radio.reporting.strings import NOWHERE, StringTable, cut
 from radio.reporting.texts import find_texts
 from radio.schema import InputError
@@ -213,10 +214,12 @@ def _reader(run: RunResults, split: str, measure: str) -> tuple[str, list[int]]:
     ]
     if not found:
         return "", []
+    chosen = found[0]
     for prefix, generator in sorted(found, key=lambda one: -len(one[0])):
         if measure.startswith(prefix):
-            return prefix, list(generator.get("top_k") or [])
-    return found[0][0], list(found[0][1].get("top_k") or [])
+            chosen = prefix, generator
+            break
+    return chosen[0], depths_of(chosen[1])
 
 
 def _measures(
@@ -294,8 +297,10 @@ class _Maker:
         is none."""
         found = []
         for depth in self.depths:
-            answer = part.get(f"{self.prefix}answer@{depth}")
-            found.append(_said(answer, part.get(f"{self.prefix}reply@{depth}")))
+            # one that reads to one depth does not name it
+            at = f"@{depth}" if f"{self.prefix}answer@{depth}" in part else ""
+            answer = part.get(f"{self.prefix}answer{at}")
+            found.append(_said(answer, part.get(f"{self.prefix}reply{at}")))
         return found if any(found) else []
 
     def _closed(self, part: Mapping[str, Any]) -> list[str | None] | None:

@@ -87,9 +87,15 @@ def _reading(run: RunResults, split: str) -> str:
         model = (reader.get("settings") or {}).get("model")
         name = str(reader.get("class"))
         whole = f"{name} ({str(model).rstrip('/').rpartition('/')[2]})" if model else name
-        depths = _listed([str(depth) for depth in reader.get("top_k") or []])
+        depths = _listed([str(depth) for depth in depths_of(reader)])
         told.append(f"{whole} read the first {depths} of each order" if depths else whole)
     return f"{' and '.join(told)}, and its answers were set against the golden ones."
+
+
+def depths_of(reader: Part) -> list[int]:
+    """How many passages a generator has read: one number, or several."""
+    given = reader.get("top_k") or []
+    return [given] if isinstance(given, int) else list(given)
 
 
 def _class(part: Any) -> str:

@@ -12,7 +12,9 @@ function movers(question) {
   const k = depth(), one = order(question, state.before).slice(0, k), other = order(question, state.after).slice(0, k);
   if (!one.length || !other.length) return null;
   const came = other.filter((p) => !one.includes(p)), went = one.filter((p) => !other.includes(p));
-  const names = (list) => list.map((p) => el("bdi", { className: "chip" }, nameOf(p)));
+  // several passages of one article have its title
+  const titles = [...came, ...went].map(nameOf), several = new Set(titles).size < titles.length;
+  const names = (list) => list.map((p) => el("bdi", { className: "chip" }, several ? `${nameOf(p)} (${passages.ids[p]})` : nameOf(p)));
   return el("p", { className: "movers" }, el("span", { className: "label" }, `top ${k}`),
     ...(came.length ? [el("b", { className: "better" }, "entered"), ...names(came)] : []),
     ...(went.length ? [el("b", { className: "worse" }, "left"), ...names(went)] : []),

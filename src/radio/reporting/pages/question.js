@@ -62,29 +62,21 @@ function choices(question, found) {
 
 // What the generator said before and after, at the depth that is judged, and at the others
 function replies(question) {
-  const said = (system) => question.replies?.[system] ?? [];
-  if (!said(state.before).length && !said(state.after).length && !question.closed) {
+  const given = (system) => question.replies?.[system] ?? [];
+  if (!given(state.before).length && !given(state.after).length && !question.closed) {
     return el("p", { className: "about" }, depths.length ? "No reply to this question is in the run folder." : "No generator was asked.");
   }
   const k = depths.includes(depth()) ? depth() : depths[0];
   const columns = [state.before, state.after].map((system) => {
-    const others = depths.map((d, place) => [d, said(system)[place]]).filter(([d, one]) => d !== k && one);
+    const others = depths.map((d, place) => [d, given(system)[place]]).filter(([d, one]) => d !== k && one);
     return el("div", { className: "reply" },
       el("p", { className: "label" }, el("bdi", {}, systems[system].name), ` read ${plural(k, "passage")}`),
-      answered(said(system)[depths.indexOf(k)], verdictAt(question, system, k), true),
-      ...others.map(([d, one]) => el("div", { className: "other" }, el("span", { className: "label" }, String(d)), answered(one, verdictAt(question, system, d)))));
+      answered(given(system)[depths.indexOf(k)], right(question, system, k), true),
+      ...others.map(([d, one]) => el("div", { className: "other" }, el("span", { className: "label" }, String(d)), answered(one, right(question, system, d)))));
   });
   const closed = question.closed
     ? el("p", { className: "about whole" }, "without any passage: ", el("bdi", {}, question.closed[0] || "(no answer)")) : null;
   return el("section", { className: "replies", "aria-label": "Replies" }, ...columns, closed);
-}
-
-function verdictAt(question, system, k) {
-  for (const name of ["em", "accuracy"]) {
-    const value = number(question, system, `${data.prefix}${name}@${k}`);
-    if (value !== null) return value >= 1;
-  }
-  return null;
 }
 
 function answered(one, isRight, large = false) {

@@ -60,18 +60,21 @@ function outcome(question) {
 const order = (question, system) => question.orders?.[system] ?? [];
 const gold = (question) => new Set(question.gold ?? []);
 
+// a measure of the generator; one that reads to one depth does not name it
+function said(question, system, name, k) {
+  const bare = `${data.prefix}${name}`;
+  return number(question, system, measures.includes(`${bare}@${k}`) ? `${bare}@${k}` : bare);
+}
+
 // whether the answer is right, true, false or null where nobody answered
-function right(question, system) {
-  for (const name of ["em", "accuracy"]) {
-    const value = number(question, system, `${data.prefix}${name}@${depth()}`);
-    if (value !== null) return value >= 1;
-  }
-  return null;
+function right(question, system, k = depth()) {
+  const value = said(question, system, "em", k) ?? said(question, system, "accuracy", k);
+  return value === null ? null : value >= 1;
 }
 
 // whether the passages that are read hold what is needed; null where nothing says so
 function hit(question, system) {
-  const value = number(question, system, `${data.prefix}answer_in_context@${depth()}`);
+  const value = said(question, system, "answer_in_context", depth());
   if (value !== null) return value >= 1;
   const wanted = gold(question);
   return wanted.size ? order(question, system).slice(0, depth()).some((p) => wanted.has(p)) : null;

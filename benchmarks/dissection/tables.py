@@ -172,7 +172,7 @@ def teacher_tables(count: int) -> list[str]:
         "",
         *added(rows, conflict, [metric for metric in there if metric in conflict[REFERENCE]]),
         "",
-        f"### The same where string and support disagree: {few} questions",
+        f"Where string and support disagree, {few} questions:",
         "",
         *table(conflict, ["gold_nDCG@5", "gold_P@1", *judged]),
     ]
@@ -200,16 +200,16 @@ def text_tables(count: int) -> list[str]:
     ]
 
 
-def student_tables(count: int) -> list[str]:
+def student_tables(count: int, teachers: Iterable[str] = TEACHERS) -> list[str]:
     """What the rerankers have learnt from each teacher."""
-    rows = of_students(count, TEACHERS)
+    rows = of_students(count, teachers)
     judged = [f"{judge}_{metric}" for judge in (EXTRACTIVE, QWEN) for metric in READ]
     conflict = only(rows, conflicting(count, "dev"))
     questions = len(rows[REFERENCE]["nDCG@5"])
     few = len(conflict[REFERENCE]["gold_P@1"])
     seeds = ", ".join(map(str, SEEDS))
     return [
-        f"### Students: {questions} dev questions, seeds {seeds}",
+        f"### Students of {count:,} training questions: {questions} dev questions, seeds {seeds}",
         "",
         *table(rows, [*ORDERS, *judged]),
         "",
@@ -217,7 +217,7 @@ def student_tables(count: int) -> list[str]:
         "",
         *added(rows, conflict, [*ORDERS, *judged]),
         "",
-        f"### The same where string and support disagree: {few} questions",
+        f"Where string and support disagree, {few} questions:",
         "",
         *table(conflict, ["gold_nDCG@5", "gold_P@1", *judged]),
     ]

@@ -9,7 +9,8 @@ is no judge of it, and marked as such. Rationales that belong to other questions
 and weightings bear.
 
 Each step prints its ``radio`` command and is kept in ``runs/dissection``: it may be killed at any
-time, and goes on where it was. ``--steps`` does some of them. The tables go into docs/teachers.md.
+time, and goes on where it was. ``--steps`` does some of them. The tables go into
+docs/teachers-figures.md, what they say into docs/teachers.md.
 
 The language model is ``runs/models/qwen2.5-coder-0.5b-instruct`` (``../shared/tools/get-models``).
 """
@@ -24,7 +25,7 @@ from benchmarks.dissection.tables import student_tables, swapped_table, teacher_
 from benchmarks.results.settings import DATA, ROOT
 from radio.lines import atomic_write
 
-PAGE = ROOT / "docs" / "teachers.md"
+PAGE = ROOT / "docs" / "teachers-figures.md"
 MARK = "<!-- {} {} by benchmarks.dissection -->"
 STEPS = ("teachers", "texts", "students", "swapped")
 

@@ -1,4 +1,4 @@
-"""What the runs say, as tables of docs/teachers.md."""
+"""What the runs say, as tables of docs/teachers-figures.md."""
 
 from __future__ import annotations
 

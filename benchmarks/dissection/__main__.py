@@ -21,7 +21,7 @@ import argparse
 
 from benchmarks.dissection.runs import report, report_on_texts
 from benchmarks.dissection.settings import LANGUAGE_MODEL, MORE_QUESTIONS, READER, TAUGHT_MORE
-from benchmarks.dissection.tables import student_tables, swapped_table, teacher_tables, text_tables
+from benchmarks.dissection.tables import order_tables, student_tables, swapped_table
 from benchmarks.results.settings import DATA, ROOT
 from radio.lines import atomic_write
 
@@ -52,11 +52,12 @@ def main() -> None:
             raise SystemExit(f"{path} is not there: the dissection needs it")
     if "teachers" in options.steps:
         report(options.questions)
-        write("teachers", teacher_tables(options.questions))
+        write("teachers", order_tables(options.questions, "Orders of the teachers"))
     if "texts" in options.steps:
         report_on_texts(MORE_QUESTIONS)
+        orders = order_tables(MORE_QUESTIONS, "Texts of the similarity")
         taught = student_tables(MORE_QUESTIONS, TAUGHT_MORE)
-        write("texts", [*text_tables(MORE_QUESTIONS), "", *taught])
+        write("texts", [*orders, "", *taught])
     if "students" in options.steps:
         write("students", student_tables(options.questions))
     if "swapped" in options.steps:

@@ -3,13 +3,14 @@
 Natural Questions of ``../shared/data``: how each teacher orders the candidates of the first
 training questions that have a rationale (``radio teachers report``), and what a reranker learns
 from each of them, with three seeds (``radio fit``), measured on 200 dev questions. Teachers that
-ask nobody are compared on 1,000 training questions too. Two generators read:
-Qwen2.5-Coder-0.5B-Instruct and an extractive reader; one that a teacher has asked is no judge of
-it, and marked as such. Rationales that belong to other questions show what losses and weightings
-bear.
+ask nobody are compared on 1,000 training questions too, and some of them teach those. Two
+generators read: Qwen2.5-Coder-0.5B-Instruct and an extractive reader; one that a teacher has asked
+is no judge of it, and marked as such. Rationales that belong to other questions show what losses
+and weightings bear.
 
 Each step prints its ``radio`` command and is kept in ``runs/dissection``: it may be killed at any
-time, and goes on where it was. ``--steps`` does some of them. The tables go into docs/teachers.md.
+time, and goes on where it was. ``--steps`` does some of them. The tables go into
+docs/teachers-figures.md, what they say into docs/teachers.md.
 
 The language model is ``runs/models/qwen2.5-coder-0.5b-instruct`` (``../shared/tools/get-models``).
 """
@@ -19,12 +20,12 @@ from __future__ import annotations
 import argparse
 
 from benchmarks.dissection.runs import report, report_on_texts
-from benchmarks.dissection.settings import LANGUAGE_MODEL, MORE_QUESTIONS, READER
-from benchmarks.dissection.tables import student_tables, swapped_table, teacher_tables, text_tables
+from benchmarks.dissection.settings import LANGUAGE_MODEL, MORE_QUESTIONS, READER, TAUGHT_MORE
+from benchmarks.dissection.tables import order_tables, student_tables, swapped_table
 from benchmarks.results.settings import DATA, ROOT
 from radio.lines import atomic_write
 
-PAGE = ROOT / "docs" / "teachers.md"
+PAGE = ROOT / "docs" / "teachers-figures.md"
 MARK = "<!-- {} {} by benchmarks.dissection -->"
 STEPS = ("teachers", "texts", "students", "swapped")
 
@@ -51,10 +52,12 @@ def main() -> None:
             raise SystemExit(f"{path} is not there: the dissection needs it")
     if "teachers" in options.steps:
         report(options.questions)
-        write("teachers", teacher_tables(options.questions))
+        write("teachers", order_tables(options.questions, "Orders of the teachers"))
     if "texts" in options.steps:
         report_on_texts(MORE_QUESTIONS)
-        write("texts", text_tables(MORE_QUESTIONS))
+        orders = order_tables(MORE_QUESTIONS, "Texts of the similarity")
+        taught = student_tables(MORE_QUESTIONS, TAUGHT_MORE)
+        write("texts", [*orders, "", *taught])
     if "students" in options.steps:
         write("students", student_tables(options.questions))
     if "swapped" in options.steps:

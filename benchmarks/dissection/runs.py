@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from benchmarks.dissection.settings import (
     DISTRIBUTIONS,
     EXTRACTIVE,
     LOSSES,
+    MORE_QUESTIONS,
     PUBLISHED,
     QWEN,
     TEACHERS,
@@ -24,7 +25,9 @@ from benchmarks.dissection.settings import (
     WEIGHTINGS,
     WORK,
     Spec,
+    by_asking,
     generator,
+    of_training,
     part,
 )
 from benchmarks.results.fits import MADE_OF, made_of
@@ -78,9 +81,12 @@ def overlay(folder: Path, name: str, tree: dict[str, Any]) -> Path:
 
 def overlays(count: int) -> dict[str, Path]:
     """A config file for each teacher, by name."""
-    folder = place(count) / "teachers"
+    return _overlays(place(count) / "teachers", TEACHERS)
+
+
+def _overlays(folder: Path, teachers: Mapping[str, Spec]) -> dict[str, Path]:
     found = {}
-    for name, spec in TEACHERS.items():
+    for name, spec in teachers.items():
         tree: dict[str, Any] = {"data": {"init_args": {"teacher": spec}}}
         if name in DISTRIBUTIONS:
             tree["model"] = {"init_args": {"loss": part("ListNet", teacher_temperature=None)}}
@@ -99,10 +105,11 @@ def judges(top_k: dict[str, list[int]]) -> dict[str, Any]:
 
 def common(count: int, name: str) -> list[str]:
     """Arguments of all runs. One epoch of a few questions is a few steps: there are ten, of the
-    question side alone, which embeds no passage twice. No rationale is filtered out: all teachers
-    have the same questions, and swapped rationales, most of which lack the answer, are what the
-    losses are to bear."""
+    question side alone, which embeds no passage twice; of more questions three. No rationale is
+    filtered out: all teachers have the same questions, and swapped rationales, most of which lack
+    the answer, are what the losses are to bear."""
     root = place(count)
+    epochs = "10" if count < MORE_QUESTIONS else "3"
     return [
         *("--config", "recipes/cpu_question_side"),
         *("--data", "NaturalQuestionsDataModule", "--data.init_args.path", str(root / "data")),
@@ -110,7 +117,7 @@ def common(count: int, name: str) -> list[str]:
         *("--data.init_args.rationale_filters", "[]"),
         *("--data.init_args.train_candidates", str(TRAIN_CANDIDATES)),
         *("--trainer.default_root_dir", str(root), "--trainer.accelerator", "cpu"),
-        *("--trainer.max_epochs", "10", "--trainer.check_val_every_n_epoch", "10"),
+        *("--trainer.max_epochs", epochs, "--trainer.check_val_every_n_epoch", epochs),
         *("--trainer.num_sanity_val_steps", "0", "--trainer.enable_progress_bar", "false"),
         *("--trainer.enable_model_summary", "false", "--trainer.log_every_n_steps", "5"),
     ]
@@ -147,7 +154,11 @@ def _report(count: int, names: Sequence[str], readers: Sequence[str], curve: str
 def student(count: int, teacher: str, seed: int) -> Path:
     """The folder of a run that a teacher has taught; trained if it is not there."""
     read = overlay(place(count), "judges", judges({EXTRACTIVE: [1, 3], QWEN: [1]}))
-    more = ["--config", str(read), "--config", str(overlays(count)[teacher])]
+    file = overlays(count)[teacher]
+    if teacher in by_asking():
+        spec = of_training(TEACHERS[teacher])
+        file = _overlays(place(count) / "taught", {teacher: spec})[teacher]
+    more = ["--config", str(read), "--config", str(file)]
     return _fit(count, f"{teacher}-{seed}", seed, more)
 
 

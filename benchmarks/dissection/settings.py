@@ -120,9 +120,18 @@ def combined() -> dict[str, Spec]:
 
 TEACHERS: dict[str, Spec] = {**by_similarity(), **by_asking(), **combined()}
 
+
+def of_training(teacher: Spec) -> Spec:
+    """The same scores, and only of questions that have a rationale, which is those of training: a
+    teacher that needs none would ask its generator about the dev questions too."""
+    return part("Gated", teacher=teacher, gate=similarity(TEMPLATES[PUBLISHED]), floor=1.0)
+
+
 TEXTS = ("q", "a", "q_a", "r", "q_r", "a_r", "q_a_r", "sentences", "gated")
 """Teachers that ask nobody and cost little: they are compared on more questions too."""
 MORE_QUESTIONS = 1000
+TAUGHT_MORE = ("q_a", "q_a_r", "gated", "answers")
+"""Whose students learn from that many questions too."""
 
 ASKS = {
     **dict.fromkeys(by_asking(), QWEN),

@@ -1,4 +1,4 @@
-"""What the runs say, as tables of docs/teachers.md."""
+"""What the runs say, as tables of docs/teachers-figures.md."""
 
 from __future__ import annotations
 
@@ -155,71 +155,41 @@ def _verdict(p: float) -> str:
     return f"p = {p:.3f}" if p >= 0.001 else "p < 0.001"
 
 
-def teacher_tables(count: int) -> list[str]:
-    """How the teachers order the candidates of the questions that they teach."""
+def order_tables(count: int, title: str) -> list[str]:
+    """How the teachers order the candidates of the training questions that a report compared."""
     rows = of_teachers(count)
-    judged = [f"{judge}_{metric}" for judge in (EXTRACTIVE, QWEN) for metric in READ]
-    there = [metric for metric in (*ORDERS, *judged) if metric in rows[REFERENCE]]
-    conflict = only(rows, conflicting(count, "train"))
     questions = len(rows[REFERENCE]["nDCG@5"])
-    few = len(conflict[REFERENCE]["gold_P@1"])
-    return [
-        f"### Orders of the teachers: {questions} training questions",
-        "",
-        *table(rows, there),
-        "",
-        "What the rationale adds to question and answers:",
-        "",
-        *added(rows, conflict, [metric for metric in there if metric in conflict[REFERENCE]]),
-        "",
-        f"### The same where string and support disagree: {few} questions",
-        "",
-        *table(conflict, ["gold_nDCG@5", "gold_P@1", *judged]),
-    ]
+    heading = f"### {title}: {questions} training questions"
+    return [heading, "", *_tables(rows, conflicting(count, "train"))]
 
 
-def text_tables(count: int) -> list[str]:
-    """The teachers that cost little, on more questions."""
-    rows = of_teachers(count)
-    judged = [f"{EXTRACTIVE}_{metric}" for metric in READ]
-    conflict = only(rows, conflicting(count, "train"))
-    questions = len(rows[REFERENCE]["nDCG@5"])
-    few = len(conflict[REFERENCE]["gold_P@1"])
-    return [
-        f"### Texts of the similarity: {questions} training questions",
-        "",
-        *table(rows, [*ORDERS, *judged]),
-        "",
-        f"Where string and support disagree, {few} questions:",
-        "",
-        *table(conflict, ["gold_nDCG@5", "gold_P@1", *judged]),
-        "",
-        "What the rationale adds to question and answers:",
-        "",
-        *added(rows, conflict, [*ORDERS, *judged]),
-    ]
-
-
-def student_tables(count: int) -> list[str]:
+def student_tables(count: int, teachers: Iterable[str] = TEACHERS) -> list[str]:
     """What the rerankers have learnt from each teacher."""
-    rows = of_students(count, TEACHERS)
-    judged = [f"{judge}_{metric}" for judge in (EXTRACTIVE, QWEN) for metric in READ]
-    conflict = only(rows, conflicting(count, "dev"))
+    rows = of_students(count, teachers)
     questions = len(rows[REFERENCE]["nDCG@5"])
-    few = len(conflict[REFERENCE]["gold_P@1"])
     seeds = ", ".join(map(str, SEEDS))
+    heading = f"### Students of {count:,} training questions: {questions} dev questions"
+    return [f"{heading}, seeds {seeds}", "", *_tables(rows, conflicting(count, "dev"))]
+
+
+def _tables(rows: Rows, disagreeing: set[str]) -> list[str]:
+    """All teachers, what the rationale adds, and the teachers where string and support disagree; by
+    what was measured."""
+    conflict = only(rows, disagreeing)
+    judged = [f"{judge}_{metric}" for judge in (EXTRACTIVE, QWEN) for metric in READ]
+    metrics = [metric for metric in (*ORDERS, *judged) if metric in rows[REFERENCE]]
+    # by the answers all passages with the string are right: there is nothing to disagree about
+    of_support = [metric for metric in metrics if metric not in ("nDCG@5", "P@1")]
     return [
-        f"### Students: {questions} dev questions, seeds {seeds}",
-        "",
-        *table(rows, [*ORDERS, *judged]),
+        *table(rows, metrics),
         "",
         "What the rationale adds to question and answers:",
         "",
-        *added(rows, conflict, [*ORDERS, *judged]),
+        *added(rows, conflict, metrics),
         "",
-        f"### The same where string and support disagree: {few} questions",
+        f"Where string and support disagree, {len(conflict[REFERENCE]['gold_P@1'])} questions:",
         "",
-        *table(conflict, ["gold_nDCG@5", "gold_P@1", *judged]),
+        *table(conflict, of_support),
     ]
 
 

@@ -8,8 +8,10 @@ import pytest
 import yaml
 
 from benchmarks.dissection import runs, tables
-from benchmarks.dissection.settings import ASKS, TEACHERS
+from benchmarks.dissection.settings import ASKS, TEACHERS, of_training
 from benchmarks.results.settings import DATA
+from radio.schema import Question, RetrievedPassage
+from radio.teachers import AnswerMatch, Gated, RetrievalScore
 from tests.conftest import read_jsonl, write_jsonl
 
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="../shared/data is not there")
@@ -57,6 +59,27 @@ def test_each_teacher_has_a_config_file_and_its_judge_is_another_generator(work:
         assert tree["data"]["init_args"]["teacher"] == TEACHERS[name]
     asking = {name for name, spec in TEACHERS.items() if "model" in str(spec.get("init_args"))}
     assert ASKS.keys() <= asking
+
+
+def test_a_teacher_that_asks_teaches_training_questions_alone_and_scores_them_the_same() -> None:
+    spec = of_training(TEACHERS["likelihood"])
+    assert spec["class_path"] == "Gated"
+    assert spec["init_args"]["teacher"] == TEACHERS["likelihood"]
+    assert spec["init_args"]["gate"] == TEACHERS["q_a_r"]
+    # whatever the gate says
+    passages = [RetrievedPassage(str(place), text, place) for place, text in enumerate("abc")]
+    question = Question("q", "which?", ("a", "b"))
+    taught = Gated(AnswerMatch(), gate=RetrievalScore(), floor=spec["init_args"]["floor"])
+    expected = AnswerMatch().score(question, None, passages)
+    assert taught.score(question, None, passages) == expected == [1.0, 1.0, 0.0]
+
+
+def test_a_few_questions_are_seen_more_often_than_many(work: Path) -> None:
+    def epochs(count: int) -> str:
+        words = runs.common(count, "x")
+        return words[words.index("--trainer.max_epochs") + 1]
+
+    assert (epochs(100), epochs(1000)) == ("10", "3")
 
 
 def test_tables_compare_with_the_published_text_and_mark_a_generator_that_judges_itself(

@@ -69,6 +69,11 @@ COMMANDS = {
         "radio.commands.report:main",
         own_parser=True,
     ),
+    "diagnose": Command(
+        "is a run's gain to be trusted? questions seen before; other orders, depths, distractors",
+        "radio.commands.diagnose:main",
+        own_parser=True,
+    ),
     "rationales report": Command(
         "quality of the rationales: checks, lengths, support; a table and a page with plots",
         "radio.commands.rationales_report:rationales_report",

@@ -93,6 +93,7 @@ class Diagnosing:
         self._settings = settings
         self._evidence = Evidence()
         self._asked = _sampled(list(subject.questions), settings.questions, settings.seed)
+        self._remarks: list[str] = []
         self._unavailable: dict[str, str] = {}
         self._failed: dict[str, str] = {}
 
@@ -127,8 +128,8 @@ class Diagnosing:
     def _robustness(self) -> None:
         settings = self._settings
         tests = Robustness(self._subject, self._asked, settings.seed, self._evidence)
-        depths = self._depths()
-        if DEPTH in settings.tests:
+        depths = self._depths() if DEPTH in settings.tests else []
+        if depths:
             self._try("retrieval", lambda: tests.retrieval(depths))
         self._of_each_generator(ORDER, lambda loop: tests.order(loop, settings.top_k))
         self._of_each_generator(DEPTH, lambda loop: tests.depth(loop, depths))
@@ -143,7 +144,7 @@ class Diagnosing:
         longest = max((len(order) for found in orders for order in found.values()), default=0)
         kept = [k for k in self._settings.ks if k <= longest] or [min(self._settings.ks)]
         if len(kept) < len(self._settings.ks):
-            self._subject.remarks.append(
+            self._remarks.append(
                 f"the orders of the run have {longest:,} passages at most: the curve ends at "
                 f"{max(kept):,}"
             )
@@ -187,11 +188,11 @@ class Diagnosing:
             **self._evidence.document,
             "unavailable": self._unavailable,
             "failed": self._failed,
-            "remarks": [*dict.fromkeys(self._remarks())],
+            "remarks": self._said(),
         }
 
-    def _remarks(self) -> list[str]:
-        said = list(self._subject.remarks)
+    def _said(self) -> list[str]:
+        said = [*self._subject.remarks, *self._remarks]
         if len(self._asked) < len(self._subject.questions):
             said.append(
                 f"the generators are asked about {len(self._asked):,} of "

@@ -50,7 +50,9 @@ def diagnosed(document: Document) -> list[Group]:
         *variants(document, "order", "Order of the passages", "order"),
         *variants(document, "retrieval", "What the first k passages hold", "k"),
         *variants(document, "depth", "Passages that are read", "k"),
-        *variants(document, "distractors", "Passages of other questions in between", "added"),
+        *variants(
+            document, "distractors", "Distractors, passages of other questions in between", "added"
+        ),
     ]
     before, after = document["pair"]
     groups = [
@@ -92,7 +94,8 @@ def verdicts(document: Document) -> Iterator[str]:
             worst = min(gains, key=lambda row: row["gain"]["difference"])
             words = f"with the passages {worst['variant']}"
             if test == "distractors":
-                words = f"with {worst['variant']} passages of other questions in between"
+                several = "s" * (worst["variant"] != "1")
+                words = f"with {worst['variant']} distractor{several}"
             yield (
                 f"The gain in {note['metric']}{name} is smallest {words}: "
                 f"{_points(worst['gain'])}; as in the run it is "

@@ -86,7 +86,7 @@ def overlap(document: Document) -> Part | None:
         "Runs of words that stand elsewhere",
         "Questions of which runs of words stand in another text, word by word.",
         ["in", "texts", "questions", "some runs", "suspicious", "share", "short", "short found"],
-        [Row(line, picture.cells.get(name)) for name, line in cells.items()],
+        [Row(line, picture.cells.get(name), _alarm(shares[name])) for name, line in cells.items()],
         picture,
         "suspicious questions, %",
         [],
@@ -138,7 +138,7 @@ def near(document: Document) -> Part | None:
         "The nearest training question of each question by embedding; beside it the nearest other "
         "question of the same split, which is no copy.",
         ["by embedding", "questions", "suspicious", "share", "5 %", "median", "95 %", "largest"],
-        [Row(line, picture.cells.get(name)) for name, line in cells.items()],
+        [Row(line, picture.cells.get(name), _alarm(shares[name])) for name, line in cells.items()],
         picture,
         "questions at or above the threshold, %",
         [chart],
@@ -148,6 +148,11 @@ def near(document: Document) -> Part | None:
             "reach among themselves is too low."
         ],
     )
+
+
+def _alarm(place: tuple[float, float, float]) -> str:
+    """How a share of suspicious questions is drawn."""
+    return "worse" if place[1] > 0 else ""
 
 
 def _histogram(numbers: Mapping[str, Any], total: int) -> list[Value]:
@@ -320,7 +325,7 @@ def _curve(
                 lines.setdefault(system, []).append(value)
     palette = {system: COLOURS.get(system, f"other{n % 4}") for n, system in enumerate(systems)}
     labels = [(float(place), row["variant"]) for place, row in enumerate(rows)]
-    across = "passages that are read" if heading == "k" else "passages of other questions"
+    across = "passages that are read" if heading == "k" else "distractors"
     return chart_of(measure, across, lines, palette, labels)
 
 

@@ -107,13 +107,12 @@ class Robustness:
                     name: passages[:k] for name, passages in of_system.items()
                 }
         variants = [str(k) for k in depths]
-        reference = deepest(callback)
         self._note(
             DEPTH,
             callback,
             self._read(callback, rankings),
             variants,
-            reference=str(reference) if reference in depths else variants[0],
+            reference=_as_in_the_run([callback], depths),
         )
 
     def distractors(
@@ -282,13 +281,14 @@ class Robustness:
                 "no question has an answer that a passage can hold, or annotated passages"
             )
         variants = [str(k) for k in depths]
+        reference = _as_in_the_run(self.subject.callbacks, depths)
         note = {
             "generator": None,
             "model": None,
             "metric": next(iter(values)),
-            "reference": variants[0],
+            "reference": reference,
             "measures": {
-                measure: rows_of(variants, of_measure, self.subject.pair, variants[0])
+                measure: rows_of(variants, of_measure, self.subject.pair, reference)
                 for measure, of_measure in values.items()
             },
         }
@@ -343,6 +343,14 @@ def rows_of(
 def deepest(callback: GeneratorInTheLoop) -> int:
     """How many passages the run's generator reads, at most."""
     return max(callback.top_k) if isinstance(callback.top_k, list) else callback.top_k
+
+
+def _as_in_the_run(callbacks: Sequence[GeneratorInTheLoop], depths: Sequence[int]) -> str:
+    """Which of some depths is that of the run's first generator, else the first one."""
+    for callback in callbacks[:1]:
+        if deepest(callback) in depths:
+            return str(deepest(callback))
+    return str(depths[0])
 
 
 def _kept(measures: Sequence[str]) -> list[str]:

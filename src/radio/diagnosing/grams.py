@@ -14,6 +14,9 @@ Of 8 tokens 70 % (PaLM: Chowdhery et al., 2022, section 8), of 13 tokens a singl
 et al., 2020, appendix C). A text is lower-cased, and split into words without punctuation.
 """
 
+START = 3
+"""Tokens by which a run is recognised, before all of it is compared."""
+
 
 @dataclass(slots=True)
 class Found:
@@ -64,8 +67,10 @@ class Grams:
                     if name not in holders[-1:]:
                         holders.append(name)
                     whole = min(size, len(words))
-                    lengths.setdefault(_start(gram.split(" ")), set()).add(whole)
+                    lengths.setdefault(" ".join(gram.split(" ")[:START]), set()).add(whole)
         self._lengths = {start: tuple(sorted(found)) for start, found in lengths.items()}
+        shorter = {length for found in lengths.values() for length in found if length < START}
+        self._shorter = tuple(sorted(shorter))
 
     def look_for(
         self,
@@ -91,13 +96,16 @@ class Grams:
     def _within(self, words: list[str]) -> set[str]:
         """The runs of any question that stand in a text."""
         there: set[str] = set()
-        for place in range(len(words)):
-            # most places are passed by after a look at two words
-            for start in (words[place], " ".join(words[place : place + 2])):
-                for length in self._lengths.get(start, ()):
-                    gram = " ".join(words[place : place + length])
-                    if gram in self._holders:
-                        there.add(gram)
+        # most places are passed by after a look at a few words
+        for place, start in enumerate(
+            map(" ".join, zip(words, words[1:], words[2:], strict=False))
+        ):
+            for length in self._lengths.get(start, ()):
+                gram = " ".join(words[place : place + length])
+                if gram in self._holders:
+                    there.add(gram)
+        for length in self._shorter:
+            there |= grams_of(words, length) & self._holders.keys()
         return there
 
     def overlap(self, name: str, size: int, found: Found | None) -> Overlap:
@@ -116,8 +124,3 @@ def grams_of(words: list[str], size: int) -> set[str]:
     if len(words) <= size:
         return {" ".join(words)}
     return {" ".join(words[place : place + size]) for place in range(len(words) - size + 1)}
-
-
-def _start(words: list[str]) -> str:
-    """By which a run is recognised: its first two words, or the only one."""
-    return " ".join(words[:2])

@@ -135,6 +135,8 @@ class Encoder(Fingerprinted):
         batch_size: texts encoded at a time.
         device: for example ``cuda``; None takes the best there is.
         similarity: ``cosine`` or ``dot``; None as the model says.
+        precision: ``bf16`` computes products in it, with weights and embeddings kept in fp32: for
+            GPUs, and processors that have instructions for it.
     """
 
     identity = "Encoder"
@@ -148,6 +150,7 @@ class Encoder(Fingerprinted):
         batch_size: int = 64,
         device: str | None = None,
         similarity: Literal["cosine", "dot"] | None = None,
+        precision: Literal["fp32", "bf16"] = "fp32",
     ) -> None:
         check(self, locals())
         self.model = model
@@ -157,6 +160,7 @@ class Encoder(Fingerprinted):
         self._batch_size = batch_size
         self._device = device
         self._similarity = similarity
+        self._precision = precision
         self._loaded: SentenceTransformer | None = None
         self._packed = False
 
@@ -165,6 +169,8 @@ class Encoder(Fingerprinted):
         prefixes = default_prefixes(self.model, {})
         model = model_fingerprint(self.model)
         settings = {**super().depends_on(), "model": model, "prefixes": prefixes}
+        if self._precision != "fp32":
+            settings["precision"] = self._precision
         return {**settings, "similarity": self.similarity}
 
     @property
@@ -181,9 +187,16 @@ class Encoder(Fingerprinted):
         name = passage_model(self.model, self.max_length)
         if name == self.model:
             return self
-        prefixes = self.query_prefix, self.passage_prefix
-        sizes = self.max_length, self._batch_size
-        return Encoder(name, *prefixes, *sizes, self._device, self.similarity)
+        return Encoder(
+            name,
+            self.query_prefix,
+            self.passage_prefix,
+            self.max_length,
+            self._batch_size,
+            self._device,
+            self.similarity,
+            self._precision,
+        )
 
     def load(self) -> SentenceTransformer:
         """The model, loaded on first use."""
@@ -192,7 +205,7 @@ class Encoder(Fingerprinted):
             limit = self._loaded.max_seq_length
             length = min(self.max_length, limit) if limit else self.max_length
             self._loaded.max_seq_length = capped(length, positions(self._loaded), self.model)
-            self._packed = _takes_packed(self._loaded)
+            self._packed = _takes_packed(self._loaded, self._precision)
         return self._loaded
 
     def encode(
@@ -241,11 +254,12 @@ class Encoder(Fingerprinted):
                 from torch.nn.functional import normalize
 
                 found = torch.stack([vector for vector, _ in self._without_padding(model, chunk)])
-                vectors = (normalize(found, dim=1) if unit else found).numpy()
+                vectors = (normalize(found, dim=1) if unit else found).cpu().numpy()
             else:
                 # a folder may hold one model for questions and one for passages
                 encode = model.encode_query if query else model.encode_document
-                vectors = encode(chunk, **self._options(), normalize_embeddings=unit)
+                with self._autocast(model):
+                    vectors = encode(chunk, **self._options(), normalize_embeddings=unit)
             return [np.asarray(vector, dtype=np.float32).tobytes() for vector in vectors]
 
         identity = ["embedding", self.fingerprint(), query, *([] if unit else ["dot"])]
@@ -265,7 +279,8 @@ class Encoder(Fingerprinted):
                 embeddings: Any = [tokens for _, tokens in self._without_padding(model, chunk)]
             else:
                 options = {**self._options(), "output_value": "token_embeddings"}
-                embeddings = model.encode_document(chunk, **options)
+                with self._autocast(model):
+                    embeddings = model.encode_document(chunk, **options)
             values = []
             for tokens in embeddings:
                 unit = normalize(tokens.float(), dim=1)
@@ -287,10 +302,19 @@ class Encoder(Fingerprinted):
 
         for start in range(0, len(texts), self._batch_size):
             row = unpad(model.preprocess(list(texts[start : start + self._batch_size])))
-            with torch.inference_mode():
+            for name in ("input_ids", "token_type_ids"):
+                if name in row:
+                    row[name] = row[name].to(model.device, non_blocking=True)
+            with torch.inference_mode(), self._autocast(model):
                 vectors, tokens_of = sentence_embeddings(model, row)
+            vectors = vectors.float()
             for place in row["where"].tolist():
                 yield vectors[place, : model.truncate_dim], tokens_of[place]
+
+    def _autocast(self, model: Any) -> torch.autocast:
+        import torch
+
+        return torch.autocast(model.device.type, torch.bfloat16, self._precision == "bf16")
 
     def _options(self) -> dict[str, Any]:
         return {"prompt": "", "batch_size": self._batch_size, "show_progress_bar": False}
@@ -352,13 +376,14 @@ class Encoder(Fingerprinted):
         return of_query if query else of_passage
 
 
-def _takes_packed(network: Any) -> bool:
-    """Whether texts can go through it without padding: BERT-like models, one for all texts. Not on
-    a GPU, where this was not measured in fp32."""
+def _takes_packed(network: Any, precision: str) -> bool:
+    """Whether texts can go through it without padding: BERT-like models, one for all texts. In fp32
+    not on a GPU, which has no attention without padding for it."""
     from radio.models.packing import enable
 
     body = getattr(network[0], "auto_model", None)
-    return network.device.type == "cpu" and enable(body, first_token_only=False)
+    pays = network.device.type == "cpu" or precision != "fp32"
+    return pays and enable(body, first_token_only=False)
 
 
 @dataclass(frozen=True)

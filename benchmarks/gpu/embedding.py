@@ -65,9 +65,9 @@ def peer(work: Work, folder: str, texts: list[str], size: int) -> Iterator[Step]
 def embedding(work: Work, name: str) -> list[Row]:
     """Passages a second, of the lengths of a corpus cut at 100 words."""
     folder = str(model_folder(work, name, "encode"))
-    (group,) = groups(work, 1, 12 if work.tiny else 4096)
+    (group,) = groups(work, 1, 12 if work.tiny else 1024)
     texts = [passage.contents for passage in group.passages]
-    sizes = (4,) if work.tiny else (64, 256, 1024)
+    sizes = (4,) if work.tiny else (64, 256)
     mine: dict[str, Setting] = {}
     for precision in precisions(work):
         for size in sizes:

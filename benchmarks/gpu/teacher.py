@@ -163,7 +163,7 @@ def scoring(work: Work) -> list[Row]:
         row.notes += notes if number == 0 else []
         settings: dict[str, Setting] = {}
         for precision in precisions(work):
-            for size in (4,) if work.tiny else (64, 256):
+            for size in (4,) if work.tiny else (64, 256) if precision == "bf16" else (64,):
                 setting = partial(ours, work, folder, lessons, size, precision, again)
                 settings[f"{precision}, {size} texts"] = setting
         mine = best(work, settings, row.notes)

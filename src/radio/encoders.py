@@ -253,7 +253,7 @@ class Encoder(Fingerprinted):
                 import torch
                 from torch.nn.functional import normalize
 
-                found = torch.stack([vector for vector, _ in self._without_padding(model, chunk)])
+                found = torch.cat([some for some, _ in self._without_padding(model, chunk)])
                 vectors = (normalize(found, dim=1) if unit else found).cpu().numpy()
             else:
                 # a folder may hold one model for questions and one for passages
@@ -273,18 +273,20 @@ class Encoder(Fingerprinted):
             return self._of_passages.encode_tokens(texts, cache, title=title)
 
         def compute(model: SentenceTransformer, chunk: list[str]) -> list[bytes]:
+            import torch
             from torch.nn.functional import normalize
 
             if self._packed:
-                embeddings: Any = [tokens for _, tokens in self._without_padding(model, chunk)]
+                batches = [some for _, some in self._without_padding(model, chunk)]
             else:
                 options = {**self._options(), "output_value": "token_embeddings"}
                 with self._autocast(model):
-                    embeddings = model.encode_document(chunk, **options)
+                    batches = [model.encode_document(chunk, **options)]
             values = []
-            for tokens in embeddings:
-                unit = normalize(tokens.float(), dim=1)
-                values.append(_to_bytes(unit.half().cpu().numpy()))
+            for embeddings in batches:
+                unit = normalize(torch.cat(embeddings).float(), dim=1).half().cpu()
+                sizes = [len(tokens) for tokens in embeddings]
+                values += [_to_bytes(tokens.numpy()) for tokens in torch.split(unit, sizes)]
             return values
 
         name = "token embeddings"
@@ -293,23 +295,26 @@ class Encoder(Fingerprinted):
 
     def _without_padding(
         self, model: Any, texts: Sequence[str]
-    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Embeddings ``[dim]`` of the texts and ``[tokens, hidden]`` of their tokens; those of
-        ``encode`` of sentence-transformers, up to rounding."""
+    ) -> Iterator[tuple[torch.Tensor, list[torch.Tensor]]]:
+        """Of some texts after the other: embeddings, fp32 ``[N, dim]``, and those of the tokens of
+        each, ``[tokens, hidden]``; those of ``encode`` of sentence-transformers, up to rounding.
+
+        Nothing waits for a GPU: texts become tokens while it computes those before them.
+        """
         import torch
 
         from radio.models.packing import sentence_embeddings, unpad
 
         for start in range(0, len(texts), self._batch_size):
             row = unpad(model.preprocess(list(texts[start : start + self._batch_size])))
-            for name in ("input_ids", "token_type_ids"):
-                if name in row:
-                    row[name] = row[name].to(model.device, non_blocking=True)
+            order = row["where"].tolist()
+            for name, value in row.items():
+                if name != "lengths":
+                    row[name] = _moved(value, model.device)
             with torch.inference_mode(), self._autocast(model):
                 vectors, tokens_of = sentence_embeddings(model, row)
-            vectors = vectors.float()
-            for place in row["where"].tolist():
-                yield vectors[place, : model.truncate_dim], tokens_of[place]
+            found = vectors[row["where"], : model.truncate_dim].float()
+            yield found, [tokens_of[place] for place in order]
 
     def _autocast(self, model: Any) -> torch.autocast:
         import torch
@@ -374,6 +379,13 @@ class Encoder(Fingerprinted):
         if chosen is not None:
             return chosen
         return of_query if query else of_passage
+
+
+def _moved(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """On the device, without waiting for what it computes."""
+    if device.type == "cuda":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
 
 
 def _takes_packed(network: Any, precision: str) -> bool:

@@ -100,8 +100,8 @@ def _tables(document: Mapping[str, Any], dataset: str) -> Iterator[Crossed]:
         for row in rows:
             gain = row.get("measures", {}).get(measure, {}).get("gain")
             if gain is not None:
-                edges = (gain["low"], gain["difference"], gain["high"])
-                gains[_place(row)] = tuple(map(float, edges))
+                low, value, high = (float(gain[key]) for key in ("low", "difference", "high"))
+                gains[_place(row)] = low, value, high
         placed = forest(gains)
         by_generator: dict[str, list[Cell]] = {name: [] for name in document["generators"]}
         for row in rows:

@@ -34,6 +34,7 @@ ROOMS = """
     generators
     llm rerankers
     samplers retrievers losses
+    indexes
     encoders fusion
     corpus formats metrics
     models

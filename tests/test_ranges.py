@@ -78,6 +78,7 @@ ALONG: dict[tuple[str, str], dict[str, Any]] = {
     ("Blend", "temperature"): {"normalise": "softmax"},
     ("Blend", "entropy"): {"normalise": "entropy"},
     ("Blend", "k"): {"normalise": "reciprocal_rank"},
+    ("Dense", "lists"): {"kind": "ivf"},
 }
 """What a constructor asks for beside one setting alone."""
 ELSEWHERE = {

@@ -154,6 +154,7 @@ RANGES: dict[str, dict[str, Range]] = {
     "LeaveOneOut": {"top_k": count(2)},
     "Encoder": {"max_length": TOKENS, "batch_size": count(1)},
     # retrievers
+    "Dense": {"lists": count(1)},
     "BM25": {"k1": NOT_NEGATIVE, "b": UNIT},
     "Hybrid": {"weights": MERGED, "k": NOT_NEGATIVE, "depth": count(1)},
     # generators

@@ -18,6 +18,7 @@ from radio.reporting.plots import colours, curves_by_depth, training_curves
 from radio.reporting.provenance import costs, differing, origins
 from radio.reporting.story import sentences, verdict
 from radio.reporting.tables import compared, gains, ordered
+from radio.reporting.transfer import Transferred
 
 PAGES = Path(__file__).with_name("pages")
 
@@ -25,13 +26,19 @@ STYLES = ("report.css", "diagnosis.css", "explorer.css")
 SCRIPTS = ("shared.js", "list.js", "question.js", "orders.js", "start.js")
 
 
-def page(comparison: Comparison, pair: tuple[Row, Row], explored: Explored) -> str:
+def page(
+    comparison: Comparison,
+    pair: tuple[Row, Row],
+    explored: Explored,
+    transfer: Transferred | None = None,
+) -> str:
     """One HTML document that loads nothing, and runs its own script alone.
 
     Args:
         comparison: of the runs.
         pair: the two systems that it is about: before and after.
         explored: the questions.
+        transfer: the matrix of ``radio transfer``, if one belongs to it.
     """
     before, after = pair
     runs = [run for group in comparison.groups for run in group.runs]
@@ -63,6 +70,7 @@ def page(comparison: Comparison, pair: tuple[Row, Row], explored: Explored) -> s
         depth_charts=curves_by_depth(comparison, palette),
         training_charts=training_curves(runs, split, measure),
         gains=gains(pair, split),
+        transfer=transfer,
         left_out=explored.remarks,
         diagnoses=found,
         undiagnosed=unfit,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import math
-import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -12,6 +11,7 @@ from radio.comparing.choosing import Comparison
 from radio.comparing.comparison import Mean
 from radio.comparing.reading import RunResults
 from radio.comparing.rows import Row
+from radio.evaluation.measure import at_depths
 from radio.evaluation.systems import CLOSED_BOOK
 from radio.reporting.story import percent
 from radio.schema import InputError
@@ -100,14 +100,9 @@ def colours(rows: Sequence[Row]) -> dict[str, str]:
 
 def curves_by_depth(comparison: Comparison, palette: Mapping[str, str]) -> list[Chart]:
     """A chart for each measure that was taken at several depths."""
-    depths: dict[str, dict[int, str]] = {}
-    for measure in comparison.measures:
-        match = re.fullmatch(r"(.+)@(\d+)", measure)
-        if match:
-            depths.setdefault(match[1], {})[int(match[2])] = measure
     charts = []
-    for name, measures in depths.items():
-        order = sorted(measures)
+    for name, measures in at_depths(comparison.measures).items():
+        order = list(measures)
         lines = {}
         for row in comparison.rows:
             means = [comparison.figures.means[measures[depth]].get(row.name) for depth in order]
@@ -117,7 +112,7 @@ def curves_by_depth(comparison: Comparison, palette: Mapping[str, str]) -> list[
                 lines[row.name] = [point for point in points if point is not None]
         heights = {point.y for points in lines.values() for point in points}
         # what is the same everywhere needs no picture
-        if len(order) > 1 and len(heights) > 1:
+        if len(heights) > 1:
             labels = [(place, str(depth)) for place, depth in enumerate(order)]
             charts.append(chart_of(name, "passages that are read", lines, palette, labels))
     return charts

@@ -176,7 +176,7 @@ def test_distractors_hold_no_answer_and_are_of_others(tmp_path: Path) -> None:
             assert not [passage for passage in drawn if answer in texts[passage].lower()]
             seen.update(drawn if number == 0 else ())
     assert not seen & {"p3-0", "p3-2", "p1-0", "p1-3", "p2-2", "p2-4"}
-    assert len(seen) > 20, "many others were drawn"
+    assert len(seen) > 12, "many others were drawn"
     # each prompt is the run's passages in their order, and up to four others
     for prompt in reader._asked:
         ids, name = [passage.id for passage in prompt.passages], prompt.question.id

@@ -14,10 +14,10 @@ from radio.comparing.comparison import ROUNDING
 from radio.comparing.reading import RunResults, asked_of
 from radio.comparing.rows import Row
 from radio.evaluation.measure import is_an_error
+from radio.evaluation.sampling import sampled
 from radio.evaluation.systems import CLOSED_BOOK
 from radio.pages import inert_json
 from radio.reporting.prompts import Prompts
-from radio.reporting.sampling import sampled
 from radio.reporting.story import depths_of
 from radio.reporting.strings import NOWHERE, StringTable, cut
 from radio.reporting.texts import find_texts

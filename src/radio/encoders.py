@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import io
-import json
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from radio.cache import Cache
-from radio.fingerprints import Fingerprinted, fingerprint, path_fingerprint
-from radio.lines import atomic_write
+from radio.fingerprints import Fingerprinted, fingerprint
 from radio.models.exported import exported_class
-from radio.models.files import model_fingerprint, resolve_model, side_file
+from radio.models.files import model_fingerprint
 from radio.models.limits import capped, positions
 from radio.models.loading import load_sentence_transformer
+from radio.models.passage_side import passage_model
+from radio.models.prompts import default_prefixes, model_similarity
 from radio.ranges import check
 from radio.schema import InputError
 
@@ -36,78 +34,6 @@ T = TypeVar("T", bound=np.generic)
 
 WINDOW = 32_768
 """Texts that are looked up and put into order together."""
-
-PASSAGES = "passages.json"
-"""In an exported folder: the model whose passage embeddings it shares."""
-
-
-def _passage_side(folder: Path) -> str:
-    return fingerprint([path_fingerprint(part) for part in sorted(folder.glob("document_*"))])
-
-
-def note_passage_model(folder: Path, name: str, max_length: int) -> None:
-    """Write into a folder whose question side was trained alone how it embeds passages."""
-    note = {"model": name, "fingerprint": model_fingerprint(name), "max_length": max_length}
-    with atomic_write(folder / PASSAGES) as file:
-        json.dump({**note, "passage_side": _passage_side(folder)}, file)
-
-
-def passage_model(name: str, max_length: int) -> str:
-    """The model whose passage embeddings serve for this one too.
-
-    That is itself, or what its question side was trained against.
-
-    The latter if it is at hand, neither has changed, and ``max_length`` cuts passages alike.
-    """
-    folder = Path(resolve_model(name))
-    note = side_file(name, PASSAGES) if folder.is_dir() else {}
-    if not {"model", "fingerprint", "passage_side", "max_length"} <= set(note):
-        return name
-    try:
-        same = (
-            model_fingerprint(note["model"]) == note["fingerprint"]
-            and _passage_side(folder) == note["passage_side"]
-        )
-    except InputError:
-        same = False
-    return str(note["model"]) if same and max_length <= note["max_length"] else name
-
-
-SETTINGS = "config_sentence_transformers.json"
-"""Where sentence-transformers keeps a model's prompts and similarity."""
-
-
-def default_prefixes(name: str, prompts: Mapping[str, str | None]) -> tuple[str, str]:
-    """Query and passage prefix: what the folder says, else those of the E5 family, else none."""
-    query = prompts.get("query") or ""
-    passage = prompts.get("passage") or prompts.get("document") or ""
-    # an export says all of its prefixes, also that there are none
-    if query or passage or exported_class(name):
-        return query, passage
-    if re.search(r"(^|[/-])e5-(small|base|large)", name.lower()):
-        return "query: ", "passage: "
-    return query, passage
-
-
-def model_prompts(name: str) -> dict[str, str | None]:
-    """The prompts of a model, read beside its weights, in its folder or on the hub."""
-    return dict(side_file(name, SETTINGS).get("prompts") or {})
-
-
-def model_similarity(name: str) -> Literal["cosine", "dot"]:
-    """``cosine`` or ``dot``, as the model says; those that say nothing are known by their name.
-
-    Raises:
-        InputError: it is a distance.
-    """
-    said = side_file(name, SETTINGS).get("similarity_fn_name")
-    if said is None and not exported_class(name):
-        dot = re.search(r"-dot-v\d|[/-]ance-firstp|-tas-b|-ance-", name.lower())
-        return "dot" if dot else "cosine"
-    # a model of another kind says for example maxsim, and is read as one of texts
-    if said in ("euclidean", "manhattan"):
-        raise InputError(f"model {name!r}: similarity: found {said!r}, expected cosine or dot")
-    return "dot" if said == "dot" else "cosine"
 
 
 def load_encoder(name: str, device: str | None = None) -> SentenceTransformer:
@@ -135,6 +61,8 @@ class Encoder(Fingerprinted):
         batch_size: texts encoded at a time.
         device: for example ``cuda``; None takes the best there is.
         similarity: ``cosine`` or ``dot``; None as the model says.
+        precision: ``bf16`` computes products in it, with weights and embeddings kept in fp32: for
+            GPUs, and processors that have instructions for it.
     """
 
     identity = "Encoder"
@@ -148,6 +76,7 @@ class Encoder(Fingerprinted):
         batch_size: int = 64,
         device: str | None = None,
         similarity: Literal["cosine", "dot"] | None = None,
+        precision: Literal["fp32", "bf16"] = "fp32",
     ) -> None:
         check(self, locals())
         self.model = model
@@ -157,6 +86,7 @@ class Encoder(Fingerprinted):
         self._batch_size = batch_size
         self._device = device
         self._similarity = similarity
+        self._precision = precision
         self._loaded: SentenceTransformer | None = None
         self._packed = False
 
@@ -165,6 +95,8 @@ class Encoder(Fingerprinted):
         prefixes = default_prefixes(self.model, {})
         model = model_fingerprint(self.model)
         settings = {**super().depends_on(), "model": model, "prefixes": prefixes}
+        if self._precision != "fp32":
+            settings["precision"] = self._precision
         return {**settings, "similarity": self.similarity}
 
     @property
@@ -181,9 +113,16 @@ class Encoder(Fingerprinted):
         name = passage_model(self.model, self.max_length)
         if name == self.model:
             return self
-        prefixes = self.query_prefix, self.passage_prefix
-        sizes = self.max_length, self._batch_size
-        return Encoder(name, *prefixes, *sizes, self._device, self.similarity)
+        return Encoder(
+            name,
+            self.query_prefix,
+            self.passage_prefix,
+            self.max_length,
+            self._batch_size,
+            self._device,
+            self.similarity,
+            self._precision,
+        )
 
     def load(self) -> SentenceTransformer:
         """The model, loaded on first use."""
@@ -192,7 +131,7 @@ class Encoder(Fingerprinted):
             limit = self._loaded.max_seq_length
             length = min(self.max_length, limit) if limit else self.max_length
             self._loaded.max_seq_length = capped(length, positions(self._loaded), self.model)
-            self._packed = _takes_packed(self._loaded)
+            self._packed = _takes_packed(self._loaded, self._precision)
         return self._loaded
 
     def encode(
@@ -225,6 +164,30 @@ class Encoder(Fingerprinted):
         while some := list(islice(left, WINDOW)):
             self._complete(kind, some, cache, title)
 
+    def embed(self, texts: Sequence[str], cache: Cache, *, title: str) -> NDArray[np.float32]:
+        """Embeddings of passages for who keeps them elsewhere: the cache is read, not filled."""
+        if self._of_passages is not self:
+            return self._of_passages.embed(texts, cache, title=title)
+        kind = self._texts(query=False)
+        keys = [fingerprint([*kind.identity, text]) for text in texts]
+        found = cache.read(keys, kind.parse)
+        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in found}
+        for part in self._computed(kind, missing, title):
+            found.update({key: kind.parse(value) for key, value in part.items()})
+        return np.stack(self._joined(keys, found, cache))
+
+    @property
+    def of_passages(self) -> list[Any]:
+        """All that the embedding of a passage depends on beside its text, JSON-like."""
+        return self._of_passages._texts(query=False).identity
+
+    @property
+    def device(self) -> str:
+        """Where to compute: what was asked for, or else a GPU where there is one."""
+        import torch
+
+        return self._device or ("cuda" if torch.cuda.is_available() else "cpu")
+
     def release(self) -> None:
         """Free the model; the next text that the cache lacks loads it again."""
         self._loaded = None
@@ -240,12 +203,13 @@ class Encoder(Fingerprinted):
                 import torch
                 from torch.nn.functional import normalize
 
-                found = torch.stack([vector for vector, _ in self._without_padding(model, chunk)])
-                vectors = (normalize(found, dim=1) if unit else found).numpy()
+                found = torch.cat([some for some, _ in self._without_padding(model, chunk)])
+                vectors = (normalize(found, dim=1) if unit else found).cpu().numpy()
             else:
                 # a folder may hold one model for questions and one for passages
                 encode = model.encode_query if query else model.encode_document
-                vectors = encode(chunk, **self._options(), normalize_embeddings=unit)
+                with self._autocast(model):
+                    vectors = encode(chunk, **self._options(), normalize_embeddings=unit)
             return [np.asarray(vector, dtype=np.float32).tobytes() for vector in vectors]
 
         identity = ["embedding", self.fingerprint(), query, *([] if unit else ["dot"])]
@@ -259,17 +223,20 @@ class Encoder(Fingerprinted):
             return self._of_passages.encode_tokens(texts, cache, title=title)
 
         def compute(model: SentenceTransformer, chunk: list[str]) -> list[bytes]:
+            import torch
             from torch.nn.functional import normalize
 
             if self._packed:
-                embeddings: Any = [tokens for _, tokens in self._without_padding(model, chunk)]
+                batches = [some for _, some in self._without_padding(model, chunk)]
             else:
                 options = {**self._options(), "output_value": "token_embeddings"}
-                embeddings = model.encode_document(chunk, **options)
+                with self._autocast(model):
+                    batches = [model.encode_document(chunk, **options)]
             values = []
-            for tokens in embeddings:
-                unit = normalize(tokens.float(), dim=1)
-                values.append(_to_bytes(unit.half().cpu().numpy()))
+            for embeddings in batches:
+                unit = normalize(torch.cat(embeddings).float(), dim=1).half().cpu()
+                sizes = [len(tokens) for tokens in embeddings]
+                values += [_to_bytes(tokens.numpy()) for tokens in torch.split(unit, sizes)]
             return values
 
         name = "token embeddings"
@@ -278,19 +245,31 @@ class Encoder(Fingerprinted):
 
     def _without_padding(
         self, model: Any, texts: Sequence[str]
-    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Embeddings ``[dim]`` of the texts and ``[tokens, hidden]`` of their tokens; those of
-        ``encode`` of sentence-transformers, up to rounding."""
+    ) -> Iterator[tuple[torch.Tensor, list[torch.Tensor]]]:
+        """Of some texts after the other: embeddings, fp32 ``[N, dim]``, and those of the tokens of
+        each, ``[tokens, hidden]``; those of ``encode`` of sentence-transformers, up to rounding.
+
+        Nothing waits for a GPU: texts become tokens while it computes those before them.
+        """
         import torch
 
         from radio.models.packing import sentence_embeddings, unpad
 
         for start in range(0, len(texts), self._batch_size):
             row = unpad(model.preprocess(list(texts[start : start + self._batch_size])))
-            with torch.inference_mode():
+            order = row["where"].tolist()
+            for name, value in row.items():
+                if name != "lengths":
+                    row[name] = _moved(value, model.device)
+            with torch.inference_mode(), self._autocast(model):
                 vectors, tokens_of = sentence_embeddings(model, row)
-            for place in row["where"].tolist():
-                yield vectors[place, : model.truncate_dim], tokens_of[place]
+            found = vectors[row["where"], : model.truncate_dim].float()
+            yield found, [tokens_of[place] for place in order]
+
+    def _autocast(self, model: Any) -> torch.autocast:
+        import torch
+
+        return torch.autocast(model.device.type, torch.bfloat16, self._precision == "bf16")
 
     def _options(self) -> dict[str, Any]:
         return {"prompt": "", "batch_size": self._batch_size, "show_progress_bar": False}
@@ -300,7 +279,12 @@ class Encoder(Fingerprinted):
     ) -> list[NDArray[T]]:
         """What the cache has for each text, once what it lacks is computed."""
         keys = self._complete(kind, texts, cache, title)
-        stored = cache.read(keys, kind.parse)
+        return self._joined(keys, cache.read(keys, kind.parse), cache)
+
+    def _joined(
+        self, keys: Sequence[str], stored: Mapping[str, NDArray[T]], cache: Cache
+    ) -> list[NDArray[T]]:
+        """The array of each key, all of the same width."""
         widths = Counter(array.shape[-1] for array in stored.values())
         width, _ = widths.most_common(1)[0]
         for key, array in stored.items():
@@ -317,20 +301,28 @@ class Encoder(Fingerprinted):
         keys = [fingerprint([*kind.identity, text]) for text in texts]
         by_key = dict(zip(keys, texts, strict=True))
         missing = {key: by_key[key] for key in cache.missing(keys)}
-        if missing:
-            self._fill(kind, missing, cache, title)
+        self._fill(kind, missing, cache, title)
         return keys
 
     def _fill(self, kind: _Kind[T], missing: Mapping[str, str], cache: Cache, title: str) -> None:
         """Compute texts that the cache lacks, by key; some at a time, stored as they finish."""
+        for values in self._computed(kind, missing, title):
+            cache.put(kind.name, values)
+
+    def _computed(
+        self, kind: _Kind[T], missing: Mapping[str, str], title: str
+    ) -> Iterator[dict[str, bytes]]:
+        """Values of texts by their keys, some at a time."""
         from tqdm import tqdm
 
+        if not missing:
+            return
         model = self.load()
         prefix = self._prefix(model, kind.query)
         # long texts together: little padding, and a kill loses one chunk at most
         keys = sorted(missing, key=lambda key: len(missing[key]))
         size = self._batch_size * 8
-        with tqdm(total=len(keys), desc=title, unit="text") as bar:
+        with tqdm(total=len(keys), desc=title, unit="text", leave=None) as bar:
             for start in range(0, len(keys), size):
                 chunk = keys[start : start + size]
                 values = kind.compute(model, [prefix + missing[key] for key in chunk])
@@ -341,7 +333,7 @@ class Encoder(Fingerprinted):
                         raise InputError(
                             f"model {self.model!r}: an embedding is of no use: {error}"
                         ) from None
-                cache.put(kind.name, dict(zip(chunk, values, strict=True)))
+                yield dict(zip(chunk, values, strict=True))
                 bar.update(len(chunk))
 
     def _prefix(self, model: SentenceTransformer, query: bool) -> str:
@@ -352,13 +344,21 @@ class Encoder(Fingerprinted):
         return of_query if query else of_passage
 
 
-def _takes_packed(network: Any) -> bool:
-    """Whether texts can go through it without padding: BERT-like models, one for all texts. Not on
-    a GPU, where this was not measured in fp32."""
+def _moved(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """On the device, without waiting for what it computes."""
+    if device.type == "cuda":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
+
+
+def _takes_packed(network: Any, precision: str) -> bool:
+    """Whether texts can go through it without padding: BERT-like models, one for all texts. In fp32
+    not on a GPU, which has no attention without padding for it."""
     from radio.models.packing import enable
 
     body = getattr(network[0], "auto_model", None)
-    return network.device.type == "cpu" and enable(body, first_token_only=False)
+    pays = network.device.type == "cpu" or precision != "fp32"
+    return pays and enable(body, first_token_only=False)
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,10 @@ import pytest
 
 from radio.commands.report import write_report
 from radio.schema import Question
+from radio.transfer.gains import write
 from tests.browsers import chromium, complaints, press, until
 from tests.reporting.runs import GENERATOR, asked, config_of, corpus, told_run
+from tests.reporting.test_transfer import crossed
 
 ATTACK = (
     "<script>window.attacked = 1</script><img src=x onerror='window.attacked = 2'>"
@@ -92,8 +94,9 @@ def test_text_of_strangers_stays_text(browser: Any, tmp_path: Path) -> None:
             for system, mean in (("base", 0.25), ("tuned", 0.75))
         },
     )
-    path = tmp_path / "report.html"
-    write_report([folder], path, draws=200)
+    path, matrix = tmp_path / "report.html", crossed(reason=ATTACK, name=ATTACK)
+    write(matrix, tmp_path / "m", "")
+    write_report([folder], path, draws=200, transfer=tmp_path / "m")
     browser.get_log("browser")
     opened(browser, path)
     seen = ATTACK
@@ -106,6 +109,8 @@ def test_text_of_strangers_stays_text(browser: Any, tmp_path: Path) -> None:
     assert seen in text(browser, ".reply pre")
     assert seen in text(browser, ".row .text")
     assert seen in text(browser, ".groups th")
+    assert seen in text(browser, ".crossed th")
+    assert seen in text(browser, ".crossed .failed")
     assert "window.attacked = 1" in text(browser, ".entry .text")
     assert "<script>" in text(browser, "h1")
     assert browser.execute_script("return window.attacked") is None

@@ -83,6 +83,7 @@ ALONG: dict[tuple[str, str], dict[str, Any]] = {
 ELSEWHERE = {
     "EarlyStopping",
     "radio compare",
+    "radio predict",
     "radio report",
     "radio rationales review",
     "radio teachers report",

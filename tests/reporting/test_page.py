@@ -162,6 +162,19 @@ def test_an_opened_question_shows_both_orders(browser: Any, page: Path) -> None:
     assert "rationale" not in text(browser, ".absent")
 
 
+def test_an_opened_question_stays_in_its_frame(browser: Any, page: Path) -> None:
+    opened(browser, page, "#question=q1")
+    # what is out of the flow, as texts for screen readers, lengthens no page below the frame
+    inside, outside = browser.execute_script(
+        "const places = [...document.querySelectorAll('#detail *')]"
+        ".filter(node => getComputedStyle(node).position === 'absolute')"
+        ".map(node => Boolean(node.offsetParent?.closest('#detail')));"
+        "return [places.filter(Boolean).length, places.filter(inside => !inside).length]"
+    )
+    assert inside > 0
+    assert outside == 0
+
+
 @pytest.mark.parametrize("answer", ["$5 (and-a-half) [1]", "C++", "1,335,907", "A.B", "a|b\\d"])
 def test_answers_are_marked_whatever_they_are_made_of(
     browser: Any, tmp_path: Path, answer: str

@@ -87,6 +87,7 @@ ELSEWHERE = {
     "radio report",
     "radio rationales review",
     "radio teachers report",
+    "radio index",
     "radio transfer",
     "the run",
 }

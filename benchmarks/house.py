@@ -20,7 +20,7 @@ BEGIN, END = "```mermaid", "```"
 ROOMS = """
     __main__ cli trainer
     commands
-    transfer
+    transfer diagnosing
     config
     callbacks
     data_modules

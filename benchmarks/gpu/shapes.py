@@ -30,6 +30,11 @@ SHAPES: dict[str, tuple[str, dict[str, int]]] = {
         {"vocab_size": 250002, "hidden_size": 768, "num_hidden_layers": 12}
         | {"num_attention_heads": 12, "intermediate_size": 3072},
     ),
+    "e5-base-v2": (
+        "bert",
+        {"vocab_size": 30522, "hidden_size": 768, "num_hidden_layers": 12}
+        | {"num_attention_heads": 12, "intermediate_size": 3072},
+    ),
     "bge-m3": (
         "xlm-roberta",
         {"vocab_size": 250002, "hidden_size": 1024, "num_hidden_layers": 24}

@@ -1,9 +1,9 @@
 """Teacher scores: RationaleSimilarity against the loop that was published with the method.
 
 The loop takes one question at a time, and encodes its text and then its 50 passages, in the order
-given, in fp16, and keeps nothing. This project's encoder computes in fp32. Written from its
-description: the encoder is plain transformers,
-with mean pooling here, since that is what this project takes of a folder that says nothing.
+given, in fp16, and keeps nothing. This project's encoder computes in fp32, or in bf16 when asked.
+Written from its description: the encoder is plain transformers, with mean pooling here, since that
+is what this project takes of a folder that says nothing.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
+from benchmarks.gpu.embedding import precisions
 from benchmarks.gpu.measure import Row, Setting, Step, Work, best, judge
 from benchmarks.gpu.shapes import MAX_LENGTH, groups, model_folder, text
 from radio.cache import Cache
@@ -52,14 +53,24 @@ def lessons_of(work: Work, given: Sequence[Group], shared: int = 1) -> list[Less
     return lessons
 
 
-def teacher_of(work: Work, folder: str, size: int) -> RationaleSimilarity:
-    return RationaleSimilarity(Encoder(folder, batch_size=size, device=work.device))
+def teacher_of(
+    work: Work, folder: str, size: int, precision: Literal["fp32", "bf16"] = "fp32"
+) -> RationaleSimilarity:
+    encoder = Encoder(folder, batch_size=size, device=work.device, precision=precision)
+    return RationaleSimilarity(encoder)
 
 
 @contextmanager
-def ours(work: Work, folder: str, lessons: list[Lesson], size: int, again: bool) -> Iterator[Step]:
+def ours(
+    work: Work,
+    folder: str,
+    lessons: list[Lesson],
+    size: int,
+    precision: Literal["fp32", "bf16"],
+    again: bool,
+) -> Iterator[Step]:
     """Scores of all lessons: with an empty cache each time, or with one that has them."""
-    teacher = teacher_of(work, folder, size)
+    teacher = teacher_of(work, folder, size, precision)
     with TemporaryDirectory(dir=work.folder) as place:
         caches = (Path(place) / f"{number}.sqlite" for number in range(10**6))
         kept = next(caches)
@@ -151,20 +162,24 @@ def scoring(work: Work) -> list[Row]:
         row = Row(f"teacher scores ({NAME}), {case}, against the published loop", "candidates/s")
         row.notes += notes if number == 0 else []
         settings: dict[str, Setting] = {}
-        for size in (4,) if work.tiny else (64, 256):
-            settings[f"{size} texts"] = partial(ours, work, folder, lessons, size, again)
+        for precision in precisions(work):
+            for size in (4,) if work.tiny else (64, 256) if precision == "bf16" else (64,):
+                setting = partial(ours, work, folder, lessons, size, precision, again)
+                settings[f"{precision}, {size} texts"] = setting
         mine = best(work, settings, row.notes)
         rows.append(judge(work, row, mine, theirs, FASTER))
-    rows[0].notes.append(_agreement(work, folder, apart[:1]))
+    rows[0].notes += [_agreement(work, folder, apart[:1], kind) for kind in precisions(work)]
     return rows
 
 
-def _agreement(work: Work, folder: str, lessons: list[Lesson]) -> str:
+def _agreement(
+    work: Work, folder: str, lessons: list[Lesson], precision: Literal["fp32", "bf16"]
+) -> str:
     """How far the scores of the two are apart; they lie in [0, 1]."""
-    teacher, loop = teacher_of(work, folder, 4), Loop(work, folder, 50)
+    teacher, loop = teacher_of(work, folder, 4, precision), Loop(work, folder, 50)
     with TemporaryDirectory(dir=work.folder) as place:
         (mine,) = teacher.score_all(lessons, Cache(Path(place) / "cache.sqlite"))
     passages = [one.contents for one in lessons[0].passages]
     theirs = loop.scores(teacher.text(lessons[0].question, lessons[0].rationale), passages)
     gap = max(abs(x - y) for x, y in zip(mine, theirs, strict=True))
-    return f"scores of the two differ by {gap:.1e} at most"
+    return f"scores of the two differ by {gap:.1e} at most ({precision})"

@@ -275,7 +275,7 @@ def test_the_script_measures_every_part(tmp_path: Path) -> None:
     assert "Not measured" not in page
     assert "failed" not in page
     # each comparison has both sides
-    assert page.count(" times | >= 1.5 times |") == 7
+    assert page.count(" times | >= 1.5 times |") == 9
     assert page.count(" times | >= 10 times |") == 3
 
 

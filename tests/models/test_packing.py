@@ -250,6 +250,30 @@ def test_attention_on_cuda(single: bool, dtype: torch.dtype) -> None:
         torch.testing.assert_close(x.float(), y.float(), atol=10 * tolerance, rtol=10 * tolerance)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("single", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_dropout_of_attention_on_cuda(single: bool, dtype: torch.dtype) -> None:
+    lengths = [70, 33, 3, 1]
+    tensors = qkv(lengths, single, "cuda", dtype)
+    exact = naive_attention([x.float() for x in tensors], lengths, single)
+
+    def once(seed: int) -> Tensor:
+        torch.manual_seed(seed)
+        return attend(*tensors, lengths, dropout=0.2, scale=0.25)
+
+    assert torch.equal(once(0), once(0))
+    assert not torch.equal(once(0), once(1))
+    total = torch.zeros_like(exact)
+    for seed in range(2000):
+        total += once(seed).detach().float()
+    # what is dropped is made up for: on average nothing changes
+    torch.testing.assert_close(total / 2000, exact, atol=0.05, rtol=0.05)
+    for gradient in torch.autograd.grad(once(0).float().square().sum(), tensors):
+        assert gradient.isfinite().all()
+        assert gradient.abs().max() > 0
+
+
 def test_dropout_is_seeded_and_off_in_evaluation(tiny_bert: str) -> None:
     reranker = CrossEncoder(tiny_bert, max_length=48)
     reranker.configure_model()

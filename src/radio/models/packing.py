@@ -9,8 +9,8 @@ are used, and the results are those of the padded pass up to rounding.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
-from itertools import chain
+from functools import lru_cache, partial
+from itertools import accumulate, chain
 from math import ceil
 from typing import Any
 
@@ -172,18 +172,14 @@ def sentence_embeddings(network: Any, row: Row) -> tuple[Tensor, list[Tensor]]:
     embeddings = []
     tokens_of: list[Tensor] = []
     for output, lengths in run(network[0].auto_model, row):
-        tokens = torch.split(output.last_hidden_state[0], lengths)
-        device = tokens[0].device
-        ones = [torch.ones(length, dtype=torch.long, device=device) for length in lengths]
-        features = {
-            "token_embeddings": pad_sequence(list(tokens), batch_first=True),
-            "attention_mask": pad_sequence(ones, batch_first=True),
-        }
+        flat = output.last_hidden_state[0]
+        padded, mask = _spread(flat, lengths)
+        features = {"token_embeddings": padded, "attention_mask": mask.long()}
         # pooling, and what may follow it, as the model's folder says
         for module in list(network)[1:]:
             features = module(features)
         embeddings.append(features["sentence_embedding"])
-        tokens_of += tokens
+        tokens_of += torch.split(flat, lengths)
     return torch.cat(embeddings), tokens_of
 
 
@@ -225,7 +221,7 @@ def attend(
     """
     single = query.shape[2] != key.shape[2]
     if query.is_cuda:
-        way = _varlen if not dropout and query.dtype in (torch.float16, torch.bfloat16) else _padded
+        way = _varlen if query.dtype in (torch.float16, torch.bfloat16) else _padded
         return way(query, key, value, lengths, single, dropout, scale)
     sizes = list(lengths)
     parts = zip(
@@ -255,26 +251,50 @@ def _padded(
     dropout: float,
     scale: float,
 ) -> Tensor:
-    """One call for all sequences, keys padded to the longest: on GPUs without :func:`_varlen`."""
-    count = torch.tensor(lengths, device=key.device)
-    mask = torch.arange(int(max(lengths)), device=key.device) < count[:, None]
-
-    def spread(x: Tensor) -> Tensor:
-        rows = pad_sequence(
-            list(torch.split(x[0].transpose(0, 1), list(lengths))), batch_first=True
-        )
-        return rows.transpose(1, 2)
-
-    queries = query[0].transpose(0, 1)[:, :, None] if single else spread(query)
+    """One call for all sequences, padded to the longest: on GPUs in fp32."""
+    queries = query[0].transpose(0, 1)
+    wide = queries[:, None] if single else _spread(queries, lengths)[0]
+    keys, mask = _spread(key[0].transpose(0, 1), lengths)
+    values, _ = _spread(value[0].transpose(0, 1), lengths)
     out = scaled_dot_product_attention(
-        queries,
-        spread(key),
-        spread(value),
+        wide.transpose(1, 2),
+        keys.transpose(1, 2),
+        values.transpose(1, 2),
         attn_mask=mask[:, None, None, :],
         dropout_p=dropout,
         scale=scale,
     ).transpose(1, 2)
-    return (out[:, 0] if single else out[mask])[None]
+    if single:
+        return out[:, 0][None]
+    return out.flatten(0, 1)[_places(tuple(lengths), out.device)][None]
+
+
+@lru_cache(maxsize=8)
+def _places(lengths: tuple[int, ...], device: torch.device) -> Tensor:
+    """Where tokens of sequences stand in padded rows, one row after the other, int64 ``[T]``."""
+    longest = max(lengths)
+    places = [torch.arange(length) + n * longest for n, length in enumerate(lengths)]
+    # kept for later passes, and gradients of some may need it
+    with torch.inference_mode(False):
+        return torch.cat(places).to(device)
+
+
+@lru_cache(maxsize=8)
+def _ends(lengths: tuple[int, ...], device: torch.device) -> Tensor:
+    """Where each of these sequences begins, and the last one ends, int32 ``[N + 1]``."""
+    with torch.inference_mode(False):
+        return torch.tensor([0, *accumulate(lengths)], dtype=torch.int32).to(device)
+
+
+def _spread(flat: Tensor, lengths: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """Sequences end to end, ``[T, ...]``, padded to the longest, ``[N, longest, ...]``; and bool
+    ``[N, longest]``, which of it is theirs."""
+    count, longest = len(lengths), max(lengths)
+    places = _places(tuple(lengths), flat.device)
+    rows = flat.new_zeros(count * longest, *flat.shape[1:]).index_copy(0, places, flat)
+    mask = torch.zeros(count * longest, dtype=torch.bool, device=flat.device)
+    mask = mask.index_fill(0, places, value=True)
+    return rows.view(count, longest, *flat.shape[1:]), mask.view(count, longest)
 
 
 def _varlen(
@@ -286,20 +306,22 @@ def _varlen(
     dropout: float,
     scale: float,
 ) -> Tensor:
-    """Flash attention over sequences without padding: CUDA, 16-bit, no dropout."""
+    """Flash attention over sequences without padding: CUDA, 16 bits."""
     from torch.nn.attention.varlen import varlen_attn
 
-    ends = (
-        torch.tensor([0, *lengths], dtype=torch.int32)
-        .cumsum(0, dtype=torch.int32)
-        .to(key.device, non_blocking=True)
-    )
-    ones = torch.arange(len(lengths) + 1, dtype=torch.int32, device=key.device)
-    q, k, v = (x[0].transpose(0, 1).contiguous() for x in (query, key, value))
+    key_ends = _ends(tuple(lengths), key.device)
+    query_ends = _ends((1,) * len(lengths), key.device) if single else key_ends
     longest = max(lengths)
-    out: Any = varlen_attn(
-        q, k, v, ones if single else ends, ends, 1 if single else longest, longest, scale=scale
-    )
+    sizes = 1 if single else longest, longest
+    q, k, v = (x[0].transpose(0, 1).contiguous() for x in (query, key, value))
+    if dropout:
+        # what varlen_attn calls, which has no dropout
+        flash = torch.ops.aten._flash_attention_forward
+        out: Any = flash(q, k, v, query_ends, key_ends, *sizes, dropout, False, False, scale=scale)[
+            0
+        ]
+    else:
+        out = varlen_attn(q, k, v, query_ends, key_ends, *sizes, scale=scale)
     return out[None]  # type: ignore[no-any-return]
 
 
@@ -356,8 +378,7 @@ def _layer(
 def _first_tokens(layer: Any, hidden: Tensor, packed_lengths: Sequence[int]) -> Tensor:
     """The layer for each first token: ``[1, T, H]`` -> ``[N, 1, H]``."""
     attention = layer.attention.self
-    starts = torch.tensor([0, *packed_lengths[:-1]], device=hidden.device).cumsum(0)
-    first = hidden[:, starts]
+    first = hidden[:, _ends(tuple(packed_lengths), hidden.device)[:-1]]
 
     def heads(x: Tensor) -> Tensor:
         return x.view(*x.shape[:-1], -1, attention.attention_head_size).transpose(1, 2)

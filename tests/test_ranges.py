@@ -89,6 +89,7 @@ ELSEWHERE = {
     "radio report",
     "radio rationales review",
     "radio teachers report",
+    "radio index",
     "radio transfer",
     "the run",
 }

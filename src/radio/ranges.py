@@ -261,6 +261,7 @@ RANGES: dict[str, dict[str, Range]] = {
     },
     "radio rationales review": {"port": count(0, 65535), "limit": count(1)},
     "radio teachers report": {"top_k": count(1)},
+    "radio index": {"part": count(0), "parts": count(1)},
     "radio transfer": {"top_k": count(1)},
     "the run": {"seed_everything": SEED},
 }

@@ -93,6 +93,7 @@ def main() -> int:
     except InputError as error:
         return usage_error(str(error))
     command = COMMANDS[name]
+    _prepare_libraries()
     if command.own_parser:
         return guarded(lambda: int(command.load()(rest)))
     known = (*OPTIONS, *command.options())
@@ -103,14 +104,17 @@ def main() -> int:
             return usage_error(f"unknown option {option!r}{_suggest(head, known)} (radio --help)")
     # Lightning's parser knows commands of one word
     sys.argv[1:] = [name.replace(" ", "_"), *rest]
-    # set before the libraries that read them are imported
+    return guarded(_lightning)
+
+
+def _prepare_libraries() -> None:
+    """Set what libraries read when they are imported."""
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     # no progress bar for what takes no time, and a line now and then where nobody watches it move
     os.environ.setdefault("TQDM_DELAY", "1")
     if not sys.stderr.isatty():
         os.environ.setdefault("TQDM_MININTERVAL", "30")
-    return guarded(_lightning)
 
 
 def _help() -> str:

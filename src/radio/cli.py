@@ -42,7 +42,7 @@ from radio.rerankers import Reranker
 from radio.runs import story
 from radio.runs.checkpoints import KeepLastWeights
 from radio.runs.folder import OWNED, WRITES, RunFolder
-from radio.runs.loggers import ResumableCSVLogger, prepare_wandb
+from radio.runs.loggers import ResumableCSVLogger, prepare_loggers
 from radio.runs.resuming import relevant
 from radio.runs.saved_config import SaveConfig, as_given
 from radio.runs.starting import find_start, place_checkpoints, run_folder, say_what_begins
@@ -209,7 +209,9 @@ class RadioCLI(LightningCLI):
         elif first and command in WRITES:
             self._claim(command, config, checkpoints)
         if not config.trainer.fast_dev_run:
-            prepare_wandb(config.trainer.logger, self.folder, first=first, trains=command == "fit")
+            prepare_loggers(
+                config.trainer.logger, self.folder, first=first, trains=command == "fit"
+            )
         if command in WRITES and first:
             say_what_begins(command, config, self.folder, self.start)
 

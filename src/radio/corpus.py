@@ -155,6 +155,11 @@ class DiskCorpus(Mapping[str, Passage]):
         """Passages in the order of the files, one batch in memory at a time."""
         return _Passages(self._rows)
 
+    def contents(self, rows: range) -> list[str]:
+        """The texts of neighbouring passages, read together."""
+        texts: list[str] = self._rows[rows.start : rows.stop]["contents"]
+        return texts
+
     @property
     def ids(self) -> Sequence[str]:
         """Ids in the order of the files, each read when it is asked for."""
@@ -173,10 +178,39 @@ class _Ids(Sequence[str]):
     def __getitem__(self, row: Any) -> Any:
         return self._rows[row]["id"]
 
+    def at(self, rows: NDArray[np.int64]) -> list[str]:
+        # in the order of the file, of which each page is read once
+        distinct, places = np.unique(rows, return_inverse=True)
+        names = self._rows[distinct]["id"] if len(distinct) else []
+        return [names[place] for place in places]
+
 
 def row_ids(passages: Mapping[str, Passage]) -> Sequence[str]:
     """Id of each row of a corpus, on disk or in memory."""
     return passages.ids if isinstance(passages, DiskCorpus) else list(passages)
+
+
+def ids_at(ids: Sequence[str], rows: NDArray[np.int64]) -> list[str]:
+    """The ids of rows, of what :func:`row_ids` gave; of a corpus on disk in one read."""
+    return ids.at(rows) if isinstance(ids, _Ids) else [ids[row] for row in rows]
+
+
+def contents_of(passages: Mapping[str, Passage]) -> Callable[[range], list[str]]:
+    """What gives the texts of neighbouring rows of a corpus, on disk or in memory."""
+    if isinstance(passages, DiskCorpus):
+        return passages.contents
+    every = list(passages.values())
+    return lambda rows: [passage.contents for passage in every[rows.start : rows.stop]]
+
+
+def corpus_fingerprint(passages: Mapping[str, Passage]) -> str:
+    """Which text each id of a corpus names, and in which order they stand."""
+    if isinstance(passages, DiskCorpus):
+        return passages.fingerprint
+    digest = hashlib.sha256()
+    for passage in passages.values():
+        digest.update(f"{passage.id}\0{passage.contents}\0".encode())
+    return digest.hexdigest()
 
 
 def passages_of(corpus: Mapping[str, Passage], identifiers: Iterable[str]) -> dict[str, Passage]:

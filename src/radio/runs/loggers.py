@@ -1,5 +1,5 @@
-"""What a run logs: ``metrics.csv`` that a resumed run continues, and W&B runs with a name, a config
-and an id.
+"""What a run logs: ``metrics.csv`` that a resumed run continues, W&B runs with a name, a config and
+an id, and TensorBoard's files in the run folder.
 """
 
 from __future__ import annotations
@@ -24,6 +24,12 @@ from radio.schema import InputError
 SECRET = re.compile(
     r"(api_?key|secret|password|credential|authorization|(^|_)token$)", re.IGNORECASE
 )
+
+TENSORBOARD = "tensorboard"
+"""Folder in that of a run for what its TensorBoard logger writes."""
+
+LIGHTNINGS_NAME = "lightning_logs"
+"""Of a TensorBoard logger whose config names none."""
 
 
 class ResumableCSVLogger(CSVLogger):
@@ -91,14 +97,15 @@ class _Continued(ExperimentWriter):
         pass
 
 
-def prepare_wandb(
+def prepare_loggers(
     loggers: Namespace | list[Namespace] | bool | None,
     folder: RunFolder,
     *,
     first: bool,
     trains: bool,
 ) -> None:
-    """Give the W&B loggers of a config the name of the run, and the id under which it goes on.
+    """Give the W&B loggers of a config the name of the run, and the id under which it goes on; and
+    those of TensorBoard a folder in that of the run.
 
     Args:
         loggers: configs of loggers, one, a list, or none.
@@ -107,10 +114,15 @@ def prepare_wandb(
         trains: the command is ``fit``.
 
     Raises:
-        InputError: W&B has no key, or refuses it.
+        InputError: W&B has no key, or refuses it; TensorBoard is not installed.
     """
     for logger in loggers if isinstance(loggers, list) else [loggers]:
-        if not isinstance(logger, Namespace) or not is_wandb(logger):
+        if not isinstance(logger, Namespace):
+            continue
+        if is_tensorboard(logger):
+            check_tensorboard()
+            name_tensorboard_folder(logger, folder.path.name)
+        if not is_wandb(logger):
             continue
         if first:
             check_wandb_key(logger)
@@ -119,6 +131,33 @@ def prepare_wandb(
         name_wandb_run(logger, folder.path.name, identifier)
         if first and mark and trains:
             folder.note(wandb=identifier)
+
+
+def is_tensorboard(logger: object) -> bool:
+    """Whether the config of a logger is that of TensorBoard."""
+    return str(getattr(logger, "class_path", "")).endswith("TensorBoardLogger")
+
+
+def check_tensorboard() -> None:
+    """Refuse to log to TensorBoard without it.
+
+    Raises:
+        InputError: its package is not there.
+    """
+    try:
+        import tensorboard  # noqa: F401
+    except ImportError:
+        raise InputError(
+            "TensorBoardLogger needs its package: pip install 'radio-rag[tensorboard]'"
+        ) from None
+
+
+def name_tensorboard_folder(logger: Namespace, name: str) -> None:
+    """Let a TensorBoard logger write to ``save_dir/NAME/tensorboard``, unless its config says
+    otherwise: in the folder of the run, where ``save_dir`` is that of all runs."""
+    arguments = logger.init_args
+    if arguments.get("name") == LIGHTNINGS_NAME and arguments.get("version") is None:
+        arguments.name, arguments.version = name, TENSORBOARD
 
 
 def is_wandb(logger: object) -> bool:

@@ -82,6 +82,10 @@ def test_a_sample_is_said_and_is_of_the_generators_alone(subject: Subject) -> No
     assert first.document["overlap"]["sources"]["training"]["sizes"]["8"]["questions"] == COUNT
     asked = [row["question_id"] for row in first.rows if "answers" in row]
     assert len(asked) == first.document["asked"] == 5
+    curve = diagnosed(subject, tests=["depth"], questions=5).document
+    held = curve["retrieval"][0]["measures"]["answer_in_context"][0]
+    assert held["gain"]["questions"] == COUNT, "nobody is asked: all questions"
+    assert curve["depth"][0]["measures"]["em"][0]["gain"]["questions"] == 5
     assert first.document["remarks"] == [
         f"the generators are asked about 5 of {COUNT} questions, drawn at random (seed 0)"
     ]

@@ -15,6 +15,7 @@ from radio.diagnosing.subject import Subject, open_subject
 from radio.evaluation.statistics import bootstrap_interval, paired_differences
 from radio.generators import ExtractiveReader, Generator, Prompt, TransformersGenerator, ask
 from radio.text import has_answer
+from tests.conftest import read_jsonl, write_jsonl
 from tests.diagnosing.runs import COUNT, made_run, orders, passages, question
 from tests.llm_server import serve
 from tests.llm_wire import KEY
@@ -164,7 +165,7 @@ def test_distractors_hold_no_answer_and_are_of_others(tmp_path: Path) -> None:
     subject = open_subject(made_run(tmp_path / "run", test=test, corpus=corpus))
     texts = {row["id"]: row["contents"] for row in corpus}
     reader, seen = First(), set()
-    for seed in range(12):
+    for seed in range(6):
         tests = diagnosing(subject, seed=seed)
         tests.distractors(GeneratorInTheLoop(reader, top_k=2), None, [0, 1, 4])
         for number, name in enumerate(NAMES):
@@ -175,7 +176,7 @@ def test_distractors_hold_no_answer_and_are_of_others(tmp_path: Path) -> None:
             assert not [passage for passage in drawn if answer in texts[passage].lower()]
             seen.update(drawn if number == 0 else ())
     assert not seen & {"p3-0", "p3-2", "p1-0", "p1-3", "p2-2", "p2-4"}
-    assert len(seen) > 20, "many others were drawn"
+    assert len(seen) > 12, "many others were drawn"
     # each prompt is the run's passages in their order, and up to four others
     for prompt in reader._asked:
         ids, name = [passage.id for passage in prompt.passages], prompt.question.id
@@ -231,6 +232,21 @@ def test_orders_whose_passages_are_gone_are_left_out(tmp_path: Path) -> None:
     test = diagnosing(subject)
     assert list(test.orders["tuned"]) == [name for name in NAMES if name != "q3"]
     assert subject.remarks[-1].startswith("WARNING: 1 of 60 passages that the results name are")
+
+
+def test_a_question_without_a_passage_is_wrong_as_in_the_run(tmp_path: Path) -> None:
+    run = made_run(tmp_path / "run")
+    rows = read_jsonl(run / "predictions.jsonl")
+    rows[0]["tuned"].update(passage_ids=[], scores=[])
+    write_jsonl(run / "predictions.jsonl", rows)
+    test = diagnosing(open_subject(run))
+    test.order(GeneratorInTheLoop(First(), top_k=2), None)
+    test.retrieval([1, 2])
+    best_first = test.evidence.document[ORDER][0]["measures"]["em"][0]["systems"]["tuned"]
+    assert best_first["questions"] == COUNT
+    assert best_first["mean"] == pytest.approx((COUNT - 1) / COUNT)
+    held = test.evidence.document["retrieval"][0]["measures"]["answer_in_context"][1]
+    assert held["systems"]["tuned"]["mean"] == pytest.approx((COUNT - 1) / COUNT)
 
 
 def test_nothing_is_paid_for_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

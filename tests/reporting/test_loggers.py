@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from radio.reporting.loggers import MOST_IN_TEXT, escaped, log_evaluation
+from radio.reporting.loggers import MOST_IN_TEXT, escaped, log_evaluation, log_export
 from tests.reporting.evaluating import ANSWER, HARM, evaluate
 from tests.wandb_files import records, tables
 
@@ -48,6 +48,30 @@ def test_wandb_has_the_tables_and_the_curve_offline(
     assert "test/curves/em_table" in panels
     # what is synced later is there: an artifact for each table
     assert len(written["artifact"]) == len(found)
+
+
+def test_an_export_is_an_artifact_of_the_run_and_is_not_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import wandb
+    from lightning.pytorch.loggers import CSVLogger, WandbLogger
+
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    export = tmp_path / "run/export"
+    (export / "inner").mkdir(parents=True)
+    for name in ("radio.json", "inner/weights"):
+        (export / name).write_text(name)
+    logger = WandbLogger(project="p", save_dir=tmp_path)
+    log_export([CSVLogger(tmp_path / "csv"), logger], export, {"step": 7, "validation/em": 0.5})
+    name = f"reranker-{logger.experiment.id}"
+    wandb.finish()
+    (record,) = tmp_path.glob("wandb/offline-run-*/*.wandb")
+    (artifact,) = records(record)["artifact"]
+    assert (artifact["name"], artifact["type"]) == (name, "model")
+    assert json.loads(artifact["metadata"]) == {"step": 7, "validation/em": 0.5}
+    places = {entry["path"]: entry["local_path"] for entry in artifact["manifest"]["contents"]}
+    assert places == {name: str(export / name) for name in ("radio.json", "inner/weights")}
 
 
 def read_back(folder: Path) -> Any:

@@ -23,7 +23,8 @@ def test_a_wandb_run_has_the_config_the_name_and_goes_on(
     monkeypatch.delenv("WANDB_RUN_ID", raising=False)
     import wandb
 
-    for extra in ([], ["--ckpt_path", "last", "--trainer.max_epochs", "2"]):
+    on = ["--ckpt_path", "last", "--trainer.max_epochs", "2"]
+    for extra in ([], [*on, "--trainer.callbacks.4.init_args.artifact", "false"]):
         status, _, err = radio("fit", *tiny_run, *FAST, *WANDB, *extra)
         wandb.finish()
         assert status == 0, err
@@ -39,7 +40,17 @@ def test_a_wandb_run_has_the_config_the_name_and_goes_on(
         assert name in content
     # the evaluations at the end of each part, once each
     logged = records(records_of[0])["artifact"]
-    names = [artifact["manifest"]["contents"][0]["path"] for artifact in logged]
+    files = [artifact["manifest"]["contents"] for artifact in logged if artifact["type"] != "model"]
+    names = [content["path"] for (content,) in files]
+    # what is to be synced lies beside it, and not in the user's home folder
+    assert all(
+        Path(content["local_path"]).is_relative_to(tmp_path / "wandb") for (content,) in files
+    )
+    exports = [
+        sum(artifact["type"] == "model" for artifact in records(record)["artifact"])
+        for record in records_of
+    ]
+    assert exports == [1, 0]
     assert sorted(names) == sorted(
         f"validation/{name}.table.json" for name in ("table", "questions", "notes")
     )
@@ -111,3 +122,44 @@ def test_secrets_are_not_logged() -> None:
     assert found["api_key"] == found["hf_token"] == "(left out)"
     assert (found["max_tokens"], found["token"]) == (5, None)
     assert found["urls"] == ["https://(left out)@host/x"]
+
+
+def test_a_command_line_is_shown_without_its_secrets() -> None:
+    from radio.runs.loggers import plain_words
+
+    words = ["radio", "fit", "--a.api_key", "k", "--a.hf_token=t", "--max_tokens", "5"]
+    words += ["--url=http://me:pw@host/x", "--url", "https://me:pw@host", "--flag", "--b"]
+    words += ["{api_key: k, model: m}", "--c", "{model: m}", "[a, b]", "--lr", "-1e-4"]
+    assert plain_words(words) == [
+        *("radio", "fit", "--a.api_key", "(left out)", "--a.hf_token=(left out)"),
+        *("--max_tokens", "5", "--url=http://(left out)@host/x"),
+        *("--url", "https://(left out)@host", "--flag", "--b"),
+        *('{"api_key": "(left out)", "model": "m"}', "--c", "{model: m}", "[a, b]"),
+        *("--lr", "-1e-4"),
+    ]
+
+
+def test_wandb_gets_no_secret_of_the_command_line(
+    radio: Radio, tiny_run: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    import wandb
+
+    secret = "http://me:hush-hush@localhost:9"
+    writer = ["--data.init_args.rationales", "AnthropicWriter"]
+    writer += ["--data.init_args.rationales.init_args.model", "m"]
+    writer += ["--data.init_args.rationales.init_args.base_url", secret]
+    # nothing is asked of it
+    writer += ["--data.init_args.teacher", "AnswerMatch"]
+    pairs = list(zip(tiny_run[::2], tiny_run[1::2], strict=True))
+    others = [pair for pair in pairs if "rationales" not in pair[0] and "teacher" not in pair[0]]
+    arguments = [word for pair in others for word in pair]
+    status, _, err = radio("fit", *arguments, *FAST, *WANDB, *writer)
+    wandb.finish()
+    assert status == 0, err
+    (record,) = tmp_path.glob("wandb/offline-run-*/*.wandb")
+    arguments = next(e["args"] for e in records(record)["environment"] if "args" in e)
+    assert "http://(left out)@localhost:9" in arguments
+    files = [path for path in (tmp_path / "wandb").rglob("*") if path.is_file()]
+    assert [path for path in files if b"hush-hush" in path.read_bytes()] == []

@@ -99,8 +99,8 @@ class Diagnosing:
 
     def run(self) -> Diagnosis:
         """Run the tests, and put the document together."""
-        self._contamination()
-        self._robustness()
+        self._looking()
+        self._reading()
         subject, evidence = self._subject, self._evidence
         if set(self._settings.tests) & {*SOURCES, NEAR, CLOSED_BOOK}:
             known = [
@@ -109,7 +109,8 @@ class Diagnosing:
             evidence.document["results"] = results(subject, evidence.flags, known)
         return Diagnosis(self._document(), self._rows())
 
-    def _contamination(self) -> None:
+    def _looking(self) -> None:
+        """The tests that ask nobody: where the questions stand already."""
         subject, settings, evidence = self._subject, self._settings, self._evidence
         sources = [source for source in SOURCES if source in settings.tests]
         if sources:
@@ -121,22 +122,35 @@ class Diagnosing:
         if NEAR in settings.tests:
             encoder = None if settings.encoder is None else Encoder(settings.encoder)
             self._try(NEAR, lambda: near_duplicates(subject, encoder, settings.threshold, evidence))
-        self._of_each_generator(
-            CLOSED_BOOK, lambda loop: closed_book(subject, loop, self._asked, evidence)
-        )
 
-    def _robustness(self) -> None:
-        settings = self._settings
-        tests = Robustness(self._subject, self._asked, settings.seed, self._evidence)
+    def _reading(self) -> None:
+        """The tests of passages, and of what the generators know without them."""
+        settings, everything = self._settings, list(self._subject.questions)
         depths = self._depths() if DEPTH in settings.tests else []
         if depths:
-            self._try("retrieval", lambda: tests.retrieval(depths))
-        self._of_each_generator(ORDER, lambda loop: tests.order(loop, settings.top_k))
-        self._of_each_generator(DEPTH, lambda loop: tests.depth(loop, depths))
-        self._of_each_generator(
-            DISTRACTORS,
-            lambda loop: tests.distractors(loop, settings.top_k, settings.distractors),
-        )
+            # nobody is asked: of all questions
+            whole = Robustness(self._subject, everything, settings.seed, self._evidence)
+            self._try("retrieval", lambda: whole.retrieval(depths))
+        tests = Robustness(self._subject, self._asked, settings.seed, self._evidence)
+        of_a_generator: dict[str, Callable[[GeneratorInTheLoop], None]] = {
+            CLOSED_BOOK: self._closed_book,
+            ORDER: lambda loop: tests.order(loop, settings.top_k),
+            DEPTH: lambda loop: tests.depth(loop, depths),
+            DISTRACTORS: lambda loop: tests.distractors(loop, settings.top_k, settings.distractors),
+        }
+        wanted = {test: run for test, run in of_a_generator.items() if test in settings.tests}
+        if not self._subject.callbacks:
+            self._unavailable |= dict.fromkeys(wanted, NO_GENERATOR)
+        for callback in self._subject.callbacks:
+            name = callback.name or name_of(callback.generator)
+            several = len(self._subject.callbacks) > 1
+            for test, run in wanted.items():
+                self._try(f"{test} ({name})" if several else test, partial(run, callback))
+            # what it has loaded serves all tests
+            callback.generator.release()
+
+    def _closed_book(self, callback: GeneratorInTheLoop) -> None:
+        closed_book(self._subject, callback, self._asked, self._evidence)
 
     def _depths(self) -> list[int]:
         """Those that are no deeper than the orders of the run."""
@@ -149,17 +163,6 @@ class Diagnosing:
                 f"{max(kept):,}"
             )
         return kept
-
-    def _of_each_generator(self, test: str, run: Callable[[GeneratorInTheLoop], None]) -> None:
-        if test not in self._settings.tests:
-            return
-        if not self._subject.callbacks:
-            self._unavailable[test] = NO_GENERATOR
-        for callback in self._subject.callbacks:
-            name = callback.name or name_of(callback.generator)
-            several = len(self._subject.callbacks) > 1
-            self._try(f"{test} ({name})" if several else test, partial(run, callback))
-            callback.generator.release()
 
     def _try(self, test: str, run: Callable[[], None]) -> None:
         try:

@@ -70,7 +70,8 @@ class Subject:
             of_system = {}
             for question in self.questions:
                 part = self.rows[question].get(system) or {}
-                if part.get("passage_ids"):
+                # of a question that the retriever has found nothing for it is empty
+                if "passage_ids" in part:
                     of_system[question] = list(part["passage_ids"])
             if of_system:
                 found[system] = of_system

@@ -67,12 +67,11 @@ class Best:
         longest = torch.linalg.vector_norm(block, dim=1).max()
         # two more operations: the rounding of the score, and that of this bound
         error = (block.shape[1] + 2) * ROUNDING * self._lengths * longest
-        hits = scores >= (floor - error)[:, None]
-        if len(block) > self._k and hits.sum() > hits.shape[0] * self._k:
-            # those of this block alone that leave room for no others
+        query, row = _pairs(scores, floor - error)
+        if len(block) > self._k and len(query) > len(scores) * self._k:
+            # those of this block alone may leave room for no others
             own = scores.topk(self._k).values[:, -1] - 2 * error
-            hits &= scores >= own[:, None]
-        query, row = hits.nonzero(as_tuple=True)
+            query, row = _pairs(scores, torch.maximum(own, floor - error))
         return query, row
 
     def _keep(self, query: Tensor, score: Tensor, row: Tensor) -> None:
@@ -87,6 +86,12 @@ class Best:
         # each of them has k old ones at least
         best = order[starts[:, None] + np.arange(self._k)]
         self.scores[touched], self.rows[touched] = scores[best], rows[best]
+
+
+def _pairs(scores: Tensor, least: Tensor) -> tuple[Tensor, Tensor]:
+    """Row and column of all scores that are high enough for their row."""
+    query, row = (scores >= least[:, None]).nonzero(as_tuple=True)
+    return query, row
 
 
 @contextmanager

@@ -1,9 +1,10 @@
-"""The tables of an evaluation for W&B and TensorBoard, where such a logger is on."""
+"""The tables of an evaluation for W&B and TensorBoard, and the export for W&B, where such a logger
+is on."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +67,26 @@ def to_wandb(logger: WandbLogger, found: Evaluated, step: int) -> None:
     named = {f"{found.split}/{name}": thing for name, thing in objects.items()}
     # Lightning's own type is that of metrics
     logger.log_metrics(named, step)
+
+
+def log_export(loggers: Sequence[Logger], folder: Path, facts: Mapping[str, Any]) -> None:
+    """Give an exported reranker to W&B, as an artifact of its run; other loggers get none.
+
+    It is not copied: offline, the files stay where they are until they are synced.
+
+    Args:
+        loggers: of the trainer, on the first process.
+        folder: of the export.
+        facts: of its weights, by name.
+    """
+    for logger in loggers:
+        if isinstance(logger, WandbLogger):
+            import wandb
+
+            name = f"reranker-{logger.experiment.id}"
+            artifact = wandb.Artifact(name, "model", metadata=dict(facts))
+            artifact.add_dir(str(folder), policy="immutable")
+            logger.experiment.log_artifact(artifact)
 
 
 # TensorBoard

@@ -4,6 +4,7 @@ shown is what was sent."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from typing import Any
 
 from radio.llm.as_sent import answer_key, put_together, values_of
@@ -62,17 +63,16 @@ class Prompts:
             return None
         # whole passages that did not fit were left out from the end; prompts that are the same for
         # that share an answer, whose numbers are of one of them
-        for count in range(len(ids), 0, -1):
-            if self._key(asked, search, ids[:count]).startswith(key):
+        passages = [self._passages[name] for name in takewhile(self._passages.__contains__, ids)]
+        for count in range(len(passages), 0, -1):
+            if self._key(asked, search, passages[:count]).startswith(key):
                 self._same += 1
                 return count
         self._other += 1
         return None
 
-    def _key(self, asked: Mapping[str, Any], search: str, ids: Sequence[str]) -> str:
+    def _key(self, asked: Mapping[str, Any], search: str, passages: Sequence[Passage]) -> str:
         """Of the answer to a prompt with these passages."""
-        found = [self._passages.get(identifier) for identifier in ids]
-        passages = [passage for passage in found if passage is not None]
         prompt = self._prompt
         text = put_together(prompt["user"], self._values(asked, search, passages))
         generator = str(self._generator.get("fingerprint"))

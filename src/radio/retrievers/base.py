@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radio.cache import Cache
-from radio.corpus import ids_at
 from radio.fingerprints import Fingerprinted
 from radio.schema import Candidate, InputError, Passage, Question
 
@@ -55,7 +54,7 @@ def top_k(scores: NDArray[np.float32], ids: Sequence[str], k: int) -> list[Candi
     # these need no sorting, and may be the whole corpus
     last = np.flatnonzero(scores == floor)[: k - len(above)]
     rows = np.append(above, last)
-    return listed(ids_at(ids, rows), scores[rows])
+    return listed([ids[row] for row in rows.tolist()], scores[rows])
 
 
 def listed(names: Sequence[str], scores: NDArray[np.float32]) -> list[Candidate]:

@@ -6,11 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from radio.cache import Cache
-from radio.corpus import ids_at, row_ids
+from radio.corpus import row_ids
 from radio.encoders import Encoder
 from radio.indexes import FaissIndex, FlatIndex, Precision, open_flat, open_inverted
 from radio.ranges import check
@@ -113,15 +110,8 @@ class Dense(Retriever):
                     "index was built with"
                 )
             count = min(k, len(self._ids))
-            yield from self._candidates(*self._index.search(queries, count, self.encoder.device))
-
-    def _candidates(
-        self, scores: NDArray[np.float32], rows: NDArray[np.int64]
-    ) -> Iterator[list[Candidate]]:
-        """The candidates of each question; their ids are read together."""
-        # an approximate search that finds fewer gives -1
-        there = rows >= 0
-        names = iter(ids_at(self._ids, rows[there]))
-        for found, own in zip(there, scores, strict=True):
-            kept = own[found]
-            yield listed([next(names) for _ in kept], kept)
+            scores, rows = self._index.search(queries, count, self.encoder.device)
+            for own, found in zip(scores, rows, strict=True):
+                # an approximate search that finds fewer gives -1
+                there = found >= 0
+                yield listed([self._ids[row] for row in found[there]], own[there])

@@ -5,16 +5,19 @@ an id, and TensorBoard's files in the run folder.
 from __future__ import annotations
 
 import csv
+import json
 import os
 import re
 import secrets
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
 from jsonargparse import Namespace
 from lightning.fabric.loggers.logger import rank_zero_experiment
-from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.loggers import CSVLogger, WandbLogger
 from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 
 from radio.lines import atomic_write
@@ -97,6 +100,21 @@ class _Continued(ExperimentWriter):
         pass
 
 
+class DiscreetWandbLogger(WandbLogger):
+    """W&B notes the command line of a run: here without what may be a secret, as the config."""
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> Any:
+        typed = sys.argv
+        # processes that this one starts need it as it is
+        sys.argv = plain_words(typed)
+        try:
+            return super().experiment
+        finally:
+            sys.argv = typed
+
+
 def prepare_loggers(
     loggers: Namespace | list[Namespace] | bool | None,
     folder: RunFolder,
@@ -124,11 +142,14 @@ def prepare_loggers(
             name_tensorboard_folder(logger, folder.path.name)
         if not is_wandb(logger):
             continue
-        if first:
-            check_wandb_key(logger)
+        if is_offline(logger):
+            keep_together(logger)
+        elif first:
+            check_wandb_key()
         mark = folder.mark or {}
         identifier = os.environ.get("WANDB_RUN_ID") or mark.get("wandb") or secrets.token_hex(4)
         name_wandb_run(logger, folder.path.name, identifier)
+        logger.class_path = f"{DiscreetWandbLogger.__module__}.{DiscreetWandbLogger.__qualname__}"
         if first and mark and trains:
             folder.note(wandb=identifier)
 
@@ -175,16 +196,26 @@ def name_wandb_run(logger: Namespace, name: str, identifier: str) -> None:
         arguments.id = identifier
 
 
-def check_wandb_key(logger: Namespace) -> None:
+def is_offline(logger: Namespace) -> bool:
+    """Whether a W&B logger writes files alone, by its config or by the environment."""
+    mode = os.environ.get("WANDB_MODE", "online")
+    return bool(logger.init_args.get("offline")) or mode in ("offline", "dryrun", "disabled")
+
+
+def keep_together(logger: Namespace) -> None:
+    """Let W&B keep what it is to sync later beside the run's other files, and not in the user's
+    home folder, which another machine may lack."""
+    folder = Path(logger.init_args.get("save_dir") or logger.init_args.get("dir") or ".")
+    os.environ.setdefault("WANDB_DATA_DIR", str(folder.resolve() / "wandb" / "data"))
+
+
+def check_wandb_key() -> None:
     """Refuse to log to W&B without a key, which would ask for one when all has been prepared.
 
     Raises:
         InputError: there is none, in the environment or where ``wandb login`` keeps it, or the
             server refuses it or is away.
     """
-    mode = os.environ.get("WANDB_MODE", "online")
-    if logger.init_args.get("offline") or mode in ("offline", "dryrun", "disabled"):
-        return
     import wandb
 
     try:
@@ -214,3 +245,28 @@ def plain(config: object) -> Any:
     if isinstance(config, str):
         return re.sub(r"(\w+://)[^/@\s]+@", r"\1(left out)@", config)
     return config
+
+
+def plain_words(words: Sequence[str]) -> list[str]:
+    """A command line for other eyes, see :func:`plain`."""
+    found, option = [], ""
+    for word in words:
+        if word.startswith("--"):
+            option, equals, value = word.partition("=")
+            found.append(f"{option}={_plain_value(option, value)}" if equals else word)
+        else:
+            found.append(_plain_value(option, word))
+            option = ""
+    return found
+
+
+def _plain_value(option: str, value: str) -> str:
+    """The value of an option; one of several keys is looked into."""
+    try:
+        loaded = yaml.safe_load(value)
+    except yaml.YAMLError:
+        loaded = value
+    if isinstance(loaded, dict | list):
+        cleaned = plain({option: loaded})[option]
+        return value if cleaned == loaded else json.dumps(cleaned, default=str)
+    return str(plain({option: value})[option])

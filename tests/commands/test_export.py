@@ -27,6 +27,7 @@ def export(tiny_bert: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(reranker.eval().export(tmp_path_factory.mktemp("made") / "mine"))
 
 
+@pytest.mark.slow
 def test_a_run_is_compared_on_its_validation_questions(
     radio: Radio, tiny_run: list[str], tmp_path: Path
 ) -> None:
@@ -62,6 +63,7 @@ def test_a_run_is_compared_on_its_validation_questions(
     assert not folder.exists()
 
 
+@pytest.mark.slow
 def test_an_exported_folder_is_compared_on_given_questions(
     radio: Radio, export: str, tmp_path: Path
 ) -> None:

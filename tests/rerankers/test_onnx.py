@@ -64,6 +64,7 @@ KINDS: dict[str, Callable[[str], Reranker]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_scores_are_those_of_the_reranker(
     kind: str, tiny_bert: str, onnx_of: Callable[..., tuple[Reranker, Path]]
@@ -85,6 +86,7 @@ def test_scores_are_those_of_the_reranker(
     assert (folder / INT8).stat().st_size < (folder / FP32).stat().st_size
 
 
+@pytest.mark.slow
 def test_files_are_read_by_onnx_runtime_and_a_tokenizer_alone(
     tiny_bert: str, onnx_of: Callable[..., tuple[Reranker, Path]]
 ) -> None:

@@ -85,6 +85,7 @@ ELSEWHERE = {
     "EarlyStopping",
     "radio compare",
     "radio diagnose",
+    "radio export",
     "radio predict",
     "radio report",
     "radio rationales review",

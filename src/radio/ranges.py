@@ -248,6 +248,7 @@ RANGES: dict[str, dict[str, Range]] = {
     # commands
     # fewer draws have no 2.5 % quantile to speak of
     "radio compare": {"draws": count(100, 1_000_000)},
+    "radio export": {"max_questions": count(1)},
     "radio predict": {"block": count(1)},
     "radio report": {"questions": count(1), "draws": count(100, 1_000_000)},
     "radio diagnose": {

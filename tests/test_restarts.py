@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from radio.runs.checkpoints import read_checkpoint
 from tests import forked
 from tests.conftest import PATIENCE, ROOT
 from tests.runs.restarting import difference, without_times
+from tests.test_cli_runs import FAST, Radio
 
 PARTS = '''
 import os
@@ -74,7 +76,8 @@ class Writer(RationaleWriter):
             moment(f"before rationale {number}")
             with open("asked.txt", "a") as file:
                 file.write(request.question.id + "\\n")
-            yield Rationale(request.question.id, "In fog the captain lit the lamp.")
+            answer = request.question.golden_answers[0]
+            yield Rationale(request.question.id, f"In fog {answer} lit the lamp.")
 '''
 
 Start = Callable[..., subprocess.CompletedProcess[str]]
@@ -151,6 +154,7 @@ def test_one_command_repeated_until_it_is_done_comes_to_what_one_run_does(
         "SIGKILL after batch 5": "after step 3",
         "SIGTERM before batch 5": "after step 4",
         "SIGKILL in the export": "after step 5",
+        "SIGTERM in the export": "after step 6",
         "SIGTERM in the test": "after step 6",
     }
     (tmp_path / "moments.txt").write_text("\n".join(moments))
@@ -293,3 +297,29 @@ def test_a_folder_that_cannot_be_written_is_refused_before_training(
         assert str(disk) in done.stderr
         assert "Traceback" not in done.stderr
         assert "retrieve" not in done.stderr, "nothing was prepared"
+
+
+def blocks_of_bash() -> list[str]:
+    text = (ROOT / "docs/restarts.md").read_text()
+    return re.findall(r"```bash\n(.*?)```", text, re.DOTALL)
+
+
+def test_the_commands_of_the_page_go_on_by_themselves(
+    radio: Radio, tiny_run: list[str], tmp_path: Path
+) -> None:
+    for path in (tmp_path / "world").iterdir():
+        shutil.copy(path, tmp_path)
+    plain, script = blocks_of_bash()
+    checked = subprocess.run(["bash", "-n"], input=script, text=True, check=False)
+    assert checked.returncode == 0
+    (line,) = re.findall(r"^srun (radio fit (?:.*\\\n)*.*)$", script, re.MULTILINE)
+    assert shlex.split(line) == shlex.split(plain), "one command for both"
+    # tiny models; what the page gives itself is left out
+    given = shlex.split(line.replace("\\\n", " "))[1:]
+    small = [*tiny_run[4 : tiny_run.index("--data.init_args.corpus")], *FAST]
+    status, out, err = radio(*given, *small)
+    assert status == 0, err
+    assert "there is no checkpoint yet, the run begins from the start" in out
+    status, out, err = radio(*given, *small)
+    assert status == 0, err
+    assert "nothing was left to train" in out

@@ -46,7 +46,7 @@ from radio.runs.loggers import ResumableCSVLogger, prepare_wandb
 from radio.runs.resuming import relevant
 from radio.runs.saved_config import SaveConfig, as_given
 from radio.runs.starting import find_start, place_checkpoints, run_folder, say_what_begins
-from radio.runs.stopping import StopWithCheckpoint
+from radio.runs.stopping import StopWithCheckpoint, stop_if_asked
 from radio.schema import InputError, Missing
 from radio.trainer import RadioTrainer, check_trainer
 
@@ -277,6 +277,7 @@ class RadioCLI(LightningCLI):
     def after_fit(self) -> None:
         if self.trainer.fast_dev_run:
             return
+        stop_if_asked(self.trainer)
         fit.say_if_nothing_was_left(self.trainer, self.start)
         fit.evaluate_best(
             self.trainer, self.model, self.datamodule, test=self.config["fit"].test_after_fit

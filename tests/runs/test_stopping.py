@@ -15,7 +15,7 @@ import pytest
 import torch
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from radio.runs.stopping import StopWithCheckpoint
+from radio.runs.stopping import StopWithCheckpoint, stop_if_asked
 from tests.conftest import make_world
 from tests.runs.restarting import Setting, difference, fit, state
 
@@ -107,3 +107,11 @@ def test_slurm_is_asked_to_run_the_job_again(
     }
     assert len(said) == 1
     assert said[0].startswith(f"SLURM's job {job} {expected[kind]}")
+
+
+def test_what_was_asked_after_the_last_batch_is_heeded() -> None:
+    asked: Any = SimpleNamespace(received_sigterm=True)
+    with pytest.raises(SIGTERMException):
+        stop_if_asked(asked)
+    asked.received_sigterm = False
+    stop_if_asked(asked)

@@ -71,6 +71,13 @@ class StopWithCheckpoint(L.Callback):
         self.say(f"SLURM's job {job} {said}")
 
 
+def stop_if_asked(trainer: L.Trainer) -> None:
+    """End here if the run was asked to end since the last batch, where Lightning does not look: in
+    an export, say."""
+    if trainer.received_sigterm:
+        raise SIGTERMException
+
+
 def checkpoint_writers(trainer: L.Trainer) -> list[ModelCheckpoint]:
     """The callbacks of a trainer that keep checkpoints."""
     callbacks = [c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint)]

@@ -52,6 +52,16 @@ def wheel(environment: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
+def test_the_sdist_builds_the_same_wheel(environment: Path, wheel: Path, tmp_path: Path) -> None:
+    python = environment / "bin/python"
+    run(python, "-m", "hatchling", "build", "-t", "sdist", "-d", tmp_path, cwd=ROOT)
+    (sdist,) = tmp_path.glob("*.tar.gz")
+    build = ("-m", "pip", "wheel", "-q", "--disable-pip-version-check", sdist, "--no-deps")
+    run(python, *build, "--no-build-isolation", "-w", tmp_path, cwd=tmp_path)
+    (built,) = tmp_path.glob("*.whl")
+    assert set(zipfile.ZipFile(built).namelist()) == set(zipfile.ZipFile(wheel).namelist())
+
+
 @pytest.fixture(scope="module")
 def python(environment: Path, wheel: Path) -> Path:
     """The interpreter of an environment that has the wheel, and sees the dependencies of this

@@ -27,7 +27,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# the tables of docs/results.md; needs ../shared, takes hours, goes on where it was
+# the tables of docs/results-test.md; needs ../shared, takes hours, goes on where it was
 results: $(VENV)/.dev
 	HF_HUB_OFFLINE=1 $(BIN)/python -m benchmarks.results
 

@@ -31,6 +31,7 @@ SECTIONS: dict[str, list[str]] = {
         "sweeps.md",
         "restarts.md",
         "processes.md",
+        "using.md",
         "integrations.md",
     ],
     "Guide": [
@@ -50,6 +51,8 @@ SECTIONS: dict[str, list[str]] = {
     ],
     "Results": [
         "results.md",
+        "results-test.md",
+        "results-dev.md",
         "trials.md",
         "teachers-figures.md",
         "benchmarks.md",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from glob import glob
 from pathlib import Path
 
 from radio.ranges import check
@@ -17,10 +16,11 @@ def main(arguments: Sequence[str]) -> int:
     options = _parser().parse_intermixed_args(arguments)
     check("radio compare", {"draws": options.draws})
     from radio.comparing.choosing import compare_runs
+    from radio.comparing.grouping import named_groups
     from radio.comparing.outputs import check_output, write
     from radio.comparing.terminal import show
 
-    named = _groups(options.group)
+    named = named_groups(options.group)
     if not options.run and not named:
         raise InputError("radio compare: found no run, expected some run folders, as runs/NAME")
     outputs = [Path(name) for name in options.output]
@@ -89,20 +89,6 @@ def _parser() -> argparse.ArgumentParser:
         "--draws", type=int, default=10_000, help="of the intervals and tests (default: 10000)"
     )
     return parser
-
-
-def _groups(options: Sequence[str]) -> dict[str, list[str]]:
-    """Folders by the name of their group."""
-    groups: dict[str, list[str]] = {}
-    for option in options:
-        name, equals, places = option.partition("=")
-        folders = _names(places) or []
-        if not (name and equals and folders):
-            raise InputError(f"--group: found {option!r}, expected NAME=RUN,RUN,...")
-        if name in groups:
-            raise InputError(f"--group: found {name!r} twice, expected all runs of it in one")
-        groups[name] = [path for folder in folders for path in sorted(glob(folder)) or [folder]]
-    return groups
 
 
 def _names(option: str | None) -> list[str] | None:

@@ -37,7 +37,10 @@ def run_folder(config: Namespace) -> RunFolder:
         InputError: its name is not that of one folder.
     """
     check_name(config.name)
-    return RunFolder(config.trainer.default_root_dir or "runs", config.name + sweep_suffix())
+    suffix = sweep_suffix()
+    # who goes on with a point of a sweep names its folder as it is
+    name = config.name if config.name.endswith(suffix) else config.name + suffix
+    return RunFolder(config.trainer.default_root_dir or "runs", name)
 
 
 def place_checkpoints(config: Namespace, folder: RunFolder) -> list[Path]:

@@ -177,7 +177,7 @@ def section(kind: type[Any], overlays: Mapping[str, list[str]]) -> str:
     """What a class says of itself, and a table of its arguments."""
     parsed = docstring_parser.parse(kind.__doc__ or "", docstring_parser.DocstringStyle.GOOGLE)
     parts = [f"## {kind.__name__}", f"`{_path(kind)}`"]
-    parts += [text for text in (parsed.short_description, parsed.long_description) if text]
+    parts.append(_text(parsed))
     if names := overlays.get(kind.__name__):
         parts.append("Overlays: " + ", ".join(f"`{name}`" for name in names) + ".")
     arguments = arguments_of(kind)
@@ -193,8 +193,21 @@ def section(kind: type[Any], overlays: Mapping[str, list[str]]) -> str:
         if allowed := range_of(kind, name):
             text = f"{text} *Range: {allowed}.*".strip()
         cells = (f"`{name}`", f"`{type_text(argument.annotation)}`", shown, text)
-        rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+        rows.append("| " + " | ".join(map(_cell, cells)) + " |")
     return "\n\n".join(map(without_roles, [*parts, "\n".join(rows)]))
+
+
+def _cell(text: str) -> str:
+    """Text within a table: a bar would end its cell, but not one within code."""
+    parts = re.split(r"(`[^`]*`)", text)
+    return "".join(p if p.startswith("`") else p.replace("|", "\\|") for p in parts)
+
+
+def _text(parsed: docstring_parser.Docstring) -> str:
+    """What a docstring says before its arguments; the first sentence may go on over lines."""
+    between = "\n\n" if parsed.blank_after_short_description else "\n"
+    texts = (parsed.short_description, parsed.long_description)
+    return between.join(text for text in texts if text)
 
 
 def _path(kind: type[Any]) -> str:

@@ -56,7 +56,7 @@ def test_a_setting_has_type_default_range_and_what_the_docstring_says() -> None:
         "| `delta` | `float` | `1.0` | where the line begins, > 0, in units of the teacher score. "
         "*Range: a number above 0.* |"
     ) in SECTIONS["Huber"]
-    assert "| `train_side` | `'both' \\| 'question'` | `'both'` |" in SECTIONS["BiEncoder"]
+    assert "| `train_side` | `'both' | 'question'` | `'both'` |" in SECTIONS["BiEncoder"]
     # of the base class: its text, its range
     assert re.search(r"\| `lr` \| `float` \| `6e-05` \| \w.*Range", SECTIONS["CrossEncoder"])
     assert "| `losses` | `dict[str, Loss]` | required |" in SECTIONS["WeightedSum"]
@@ -92,3 +92,15 @@ def test_a_range_of_the_base_class_holds_for_a_class_derived_from_it() -> None:
 )
 def test_types_read_as_they_are_written(annotation: object, text: str) -> None:
     assert configuration.type_text(annotation) == text
+
+
+def test_a_bar_ends_a_cell_only_between_cells() -> None:
+    for page in PAGES.values():
+        for line in page.splitlines():
+            if line.startswith("| `") and "argument" not in line:
+                assert len(re.findall(r"(?<!\\)\|", re.sub(r"`[^`]*`", "", line))) == 5, line
+
+
+def test_a_sentence_over_several_lines_is_one() -> None:
+    assert "(the classes of\nDPA-RAG, Dong et al." in SECTIONS["AnswerFlip"]
+    assert "| right   | right   | `both_right` |" in SECTIONS["AnswerFlip"].replace("``", "`")

@@ -178,7 +178,7 @@ def _by_content(lines: Sequence[Line]) -> dict[str, Passage]:
 
 def _blocks(source: str, size: int) -> Iterator[list[Line]]:
     """The lines, so many at a time; those before a broken one come before its error."""
-    lines = iter(_lines(source))
+    lines = iter(lines_of(source))
     block: list[Line] = []
     while True:
         try:
@@ -197,7 +197,12 @@ def _blocks(source: str, size: int) -> Iterator[list[Line]]:
         yield block
 
 
-def _lines(source: str) -> Iterator[Line]:
+def lines_of(source: str) -> Iterator[Line]:
+    """The lines of a file of JSONL, or of standard input.
+
+    Raises:
+        InputError: a line that is no question, by its number.
+    """
     if source == STDIN:
         name = "standard input"
         rows = rows_of(stream_lines(sys.stdin.buffer, name), name)

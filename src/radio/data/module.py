@@ -18,7 +18,7 @@ from radio import contracts
 from radio.cache import Cache
 from radio.corpus import DiskCorpus
 from radio.data import checking, weighing
-from radio.data.loading import BatchMaker, EpochSampler, Groups, TrainLoader
+from radio.data.loading import BatchMaker, CandidatePassages, EpochSampler, Groups, TrainLoader
 from radio.data.prepare import Preparation, Settings
 from radio.data.splits import TAUGHT, SplitCounts, apart, splits_of
 from radio.generators.tasks import task_of
@@ -365,11 +365,7 @@ class RationaleDataModule(L.LightningDataModule):
     def _options(self, examples: Sequence[Example]) -> dict[str, Any]:
         """What all loaders have in common; the reranker has seen the passages of theirs."""
         reranker = self._reranker
-        passages: dict[str, Passage] = {}
-        for example in examples:
-            for candidate in example.candidates:
-                passages[candidate.passage_id] = self.corpus[candidate.passage_id]
-        reranker.index(passages, self.cache)
+        reranker.index(CandidatePassages(examples, self.corpus), self.cache)
         return {
             "num_workers": self.num_workers,
             "persistent_workers": self.num_workers > 0,

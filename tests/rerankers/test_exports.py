@@ -21,7 +21,7 @@ from radio.rerankers import BiEncoder, CrossEncoder, LateInteraction, Reranker
 from radio.schema import InputError
 from tests.conftest import ROOT, World, write_jsonl
 from tests.rerankers.test_base import TEXTS, group, scores
-from tests.test_readme import python_files
+from tests.test_readme import examples
 
 Radio = Callable[..., tuple[int, str, str]]
 
@@ -160,7 +160,7 @@ def test_an_export_of_a_class_that_is_not_here_is_named(
 @pytest.fixture
 def mean_pooled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The reranker of the README, as a user has it."""
-    (tmp_path / "my_reranker.py").write_text(python_files()["my_reranker.py"])
+    (tmp_path / "my_reranker.py").write_text(examples()["my_reranker.py"])
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "my_reranker", raising=False)
     return importlib.import_module("my_reranker").MeanPooled

@@ -20,7 +20,7 @@ BEGIN, END = "```mermaid", "```"
 ROOMS = """
     __main__ cli trainer
     commands
-    transfer
+    transfer diagnosing
     config
     callbacks
     data_modules
@@ -34,6 +34,7 @@ ROOMS = """
     generators
     llm rerankers
     samplers retrievers losses
+    indexes
     encoders fusion
     corpus formats metrics
     models

@@ -49,6 +49,7 @@ class Forked:
         *,
         cwd: Path | None = None,
         env: Mapping[str, str] | None = None,
+        stdin: int = subprocess.DEVNULL,
         stdout: int = 1,
         stderr: int = 2,
     ) -> None:
@@ -61,7 +62,10 @@ class Forked:
             "cwd": str(cwd or Path.cwd()),
             "env": dict(os.environ if env is None else env),
         }
-        socket.send_fds(self._server, [json.dumps(asked).encode() + b"\n"], [stdout, stderr])
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        streams = [nothing if stdin == subprocess.DEVNULL else stdin, stdout, stderr]
+        socket.send_fds(self._server, [json.dumps(asked).encode() + b"\n"], streams)
+        os.close(nothing)
         self._replies = self._server.makefile("r")
         reply = self._replies.readline()
         if not reply:
@@ -213,7 +217,7 @@ def _import() -> None:
 
 
 def _received(asker: socket.socket) -> tuple[dict[str, Any], list[int]]:
-    text, streams, _, _ = socket.recv_fds(asker, LONGEST, 2)
+    text, streams, _, _ = socket.recv_fds(asker, LONGEST, 3)
     while not text.endswith(b"\n"):
         text += asker.recv(LONGEST)
     return json.loads(text), streams
@@ -266,8 +270,7 @@ def _become(asked: dict[str, Any], streams: Sequence[int], paths: Sequence[str])
         signal.signal(number, signal.SIG_DFL)
     # a test run in the background of a shell ignores Ctrl-C
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    for target, stream in enumerate(streams, start=1):
+    for target, stream in enumerate(streams):
         os.dup2(stream, target)
         os.close(stream)
     os.environ.clear()

@@ -25,7 +25,9 @@ from tests.conftest import ROOT
 CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
 # these are no configs of a run
 MATRICES = [path for path in CONFIGS if path.parent.name == "matrices"]
-CONFIGS = [path for path in CONFIGS if path not in MATRICES]
+# those of W&B: tests/test_sweeps.py runs them
+SWEEPS = [path for path in CONFIGS if path.parent.name == "sweeps"]
+CONFIGS = [path for path in CONFIGS if path not in (*MATRICES, *SWEEPS)]
 BELOW = {
     "configs": [],
     "datasets": ["published"],

@@ -5,10 +5,12 @@ from __future__ import annotations
 import gzip
 import json
 import multiprocessing
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from radio import corpus as module
@@ -186,3 +188,37 @@ def test_ids_of_one_hash_are_told_apart_among_many_too(
     assert corpus.find(["p3", "p11", "p9"]) == {f"p{n}": PASSAGES[n] for n in (3, 11, 9)}
     with pytest.raises(KeyError):
         corpus.find(["p3", "x1"])
+
+
+@pytest.mark.parametrize("on_disk", [True, False])
+def test_rows_are_read_by_their_number(on_disk: bool, tmp_path: Path) -> None:
+    corpus: Any = {passage.id: passage for passage in PASSAGES}
+    if on_disk:
+        corpus = DiskCorpus([write(tmp_path, "jsonl", ROWS)], tmp_path / "cache")
+    ids = module.row_ids(corpus)
+    assert [ids[row] for row in np.array([24, 0, 7])] == ["p24", "p0", "p7"]
+    assert len(ids) == 25
+    contents = module.contents_of(corpus)
+    assert contents(range(3, 6)) == [passage.contents for passage in PASSAGES[3:6]]
+    assert contents(range(24, 25)) == [PASSAGES[24].contents]
+
+
+def test_a_corpus_has_one_fingerprint_on_disk_and_in_memory(tmp_path: Path) -> None:
+    corpus = DiskCorpus([write(tmp_path, "jsonl", ROWS)], tmp_path / "cache")
+    assert module.corpus_fingerprint(corpus) == module.corpus_fingerprint(dict(corpus))
+    turned = dict(reversed(list(corpus.items())))
+    assert module.corpus_fingerprint(turned) != module.corpus_fingerprint(corpus)
+
+
+def test_another_process_maps_the_files_too(tmp_path: Path) -> None:
+    corpus = DiskCorpus([write(tmp_path, "jsonl", ROWS)], tmp_path / "cache")
+    sent = pickle.dumps(corpus)
+    assert len(sent) < 1000
+    assert list(pickle.loads(sent).values()) == PASSAGES
+
+
+def test_what_is_no_id_is_not_in_a_corpus(tmp_path: Path) -> None:
+    corpus = DiskCorpus([write(tmp_path, "jsonl", ROWS)], tmp_path / "cache")
+    assert "p3" in corpus
+    assert "p25" not in corpus
+    assert 3 not in corpus

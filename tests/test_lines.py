@@ -6,6 +6,7 @@ from __future__ import annotations
 import ast
 import codecs
 import gzip
+import io
 import json
 import os
 import subprocess
@@ -27,7 +28,15 @@ from radio.formats import (
     read_rationales,
     read_run,
 )
-from radio.lines import atomic_write, find_file, read_lines, read_rows, write_jsonl
+from radio.lines import (
+    atomic_write,
+    find_file,
+    read_lines,
+    read_rows,
+    rows_of,
+    stream_lines,
+    write_jsonl,
+)
 from radio.schema import InputError, Question
 from tests.conftest import PATIENCE, ROOT
 
@@ -271,3 +280,17 @@ def test_the_file_appears_only_when_complete_with_the_usual_permissions(tmp_path
     assert list(path.parent.iterdir()) == [path]
     (tmp_path / "plain").touch()
     assert path.stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_a_stream_gives_each_line_as_soon_as_it_has_come() -> None:
+    reading, writing = os.pipe()
+    with open(reading, "rb") as stream, open(writing, "wb", buffering=0) as given:
+        rows = rows_of(stream_lines(stream, "here"), "here")
+        for number in range(2):
+            given.write(b'\n{"n": %d}\n' % number)
+            # the stream is open still
+            assert next(rows) == (f"here:{2 * number + 2}", {"n": number})
+        given.close()
+        assert list(rows) == []
+    with pytest.raises(InputError, match="here:2: not UTF-8 text"):
+        list(stream_lines(io.BytesIO(b"{}\n\xff\n"), "here"))

@@ -78,11 +78,14 @@ ALONG: dict[tuple[str, str], dict[str, Any]] = {
     ("Blend", "temperature"): {"normalise": "softmax"},
     ("Blend", "entropy"): {"normalise": "entropy"},
     ("Blend", "k"): {"normalise": "reciprocal_rank"},
+    ("Dense", "lists"): {"kind": "ivf"},
 }
 """What a constructor asks for beside one setting alone."""
 ELSEWHERE = {
     "EarlyStopping",
     "radio compare",
+    "radio diagnose",
+    "radio predict",
     "radio report",
     "radio rationales review",
     "radio teachers report",

@@ -184,3 +184,13 @@ def test_questions_are_the_same_but_for_case_punctuation_and_encoding(
 )
 def test_sentences_end_at_a_mark_before_white_space(text: str, expected: list[str]) -> None:
     assert sentences(text) == expected
+
+
+def test_tokens_of_plain_text_are_those_of_any_other() -> None:
+    characters = "".join(map(chr, range(128)))
+    text = f"{characters}{characters[::-1]} Don't 3.5 snake_case A-B\u200b"
+    plain = text.removesuffix("\u200b")
+    assert plain.isascii()
+    # what ends with another character takes the long way
+    assert tokens(plain) == tokens(text)
+    assert tokens("Don't 3.5 snake_case") == ["don", "t", "3", "5", "snake", "case"]

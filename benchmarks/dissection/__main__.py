@@ -22,22 +22,16 @@ import argparse
 from benchmarks.dissection.runs import report, report_on_texts
 from benchmarks.dissection.settings import LANGUAGE_MODEL, MORE_QUESTIONS, READER, TAUGHT_MORE
 from benchmarks.dissection.tables import order_tables, student_tables, swapped_table
+from benchmarks.pages import write_part
 from benchmarks.results.settings import DATA, ROOT
-from radio.lines import atomic_write
 
 PAGE = ROOT / "docs" / "teachers-figures.md"
-MARK = "<!-- {} {} by benchmarks.dissection -->"
 STEPS = ("teachers", "texts", "students", "swapped")
 
 
 def write(step: str, lines: list[str]) -> None:
-    """Print lines, and put them between the two marks of this step."""
-    print("\n" + "\n".join(lines), flush=True)
-    begin, end = MARK.format(step, "begins"), MARK.format(step, "ends")
-    before, rest = PAGE.read_text(encoding="utf-8").split(begin)
-    after = rest.split(end)[1]
-    with atomic_write(PAGE) as file:
-        file.write("\n".join([before + begin, "", *lines, "", end + after]))
+    """Write the tables of a step."""
+    write_part([PAGE], "benchmarks.dissection", step, lines)
 
 
 def main() -> None:

@@ -6,8 +6,9 @@ each system with each seed on Natural Questions, the same recipe on the other da
 those without rationales. Each run is a plain ``radio fit`` of the files in ``configs/recipes/`` and
 ``benchmarks/recipes/``, whose command is printed; finished runs are kept in ``runs/results/`` and
 not repeated until their arguments, recipes or data change, so that it may be killed at any time.
-The tables go into ``docs/results.md`` and ``docs/trials.md``, each part between its two marks as
-soon as its runs are there; ``--rerankers`` does some of them.
+The tables go into ``docs/results*.md`` and ``docs/trials.md``, each part between its two marks as
+soon as its runs are there; ``--rerankers`` does some of them. All numbers are those of ``radio
+compare``, whose commands are printed too.
 
 ``--split validation`` evaluates on the dev questions: all that was chosen was chosen there.
 ``--trials`` runs what was tried on the way, each a change of the best recipe, with one seed on the
@@ -18,31 +19,20 @@ from __future__ import annotations
 
 import argparse
 
+from benchmarks.pages import write_part
 from benchmarks.results.fits import manifest
 from benchmarks.results.headline import headline
 from benchmarks.results.others import other_trials, others
 from benchmarks.results.settings import DATA, RERANKERS, ROOT, SHARED
 from benchmarks.results.trials import fit_check, trials
-from radio.lines import atomic_write
 
-PAGES = (ROOT / "docs" / "results.md", ROOT / "docs" / "trials.md")
-MARK = "<!-- {} {} by benchmarks.results -->"
+PAGES = tuple(ROOT / "docs" / name for name in ("results-test.md", "results-dev.md", "trials.md"))
 
 
 def write(what: str, lines: list[str]) -> None:
-    """Print lines and which data they are of; they go between the two marks of this name, on the
-    page that has these."""
-    lines = [*lines, "", f"Fingerprint of the data's manifest: `{manifest()}`."]
-    print("\n" + "\n".join(lines), flush=True)
-    begin, end = MARK.format(what, "begins"), MARK.format(what, "ends")
-    for path in PAGES:
-        page = path.read_text(encoding="utf-8")
-        if begin not in page:
-            continue
-        before, rest = page.split(begin)
-        after = rest.split(end)[1]
-        with atomic_write(path) as file:
-            file.write("\n".join([before + begin, "", *lines, "", end + after]))
+    """Write a part, and which data it is of."""
+    whole = [*lines, "", f"Fingerprint of the data's manifest: `{manifest()}`."]
+    write_part(PAGES, "benchmarks.results", what, whole)
 
 
 def main() -> None:

@@ -2,92 +2,84 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Iterator
+from pathlib import Path
 
-from benchmarks.figures import (
-    METRICS,
-    Values,
-    averaged,
-    differences,
-    paired,
-    relative,
-    table,
-    values,
-)
+from benchmarks.results.compared import Found, compare, row_of, tables_alone
 from benchmarks.results.fits import fit
 from benchmarks.results.orders import helped, teacher_order, weight_of_reader
-from benchmarks.results.settings import (
-    BASE,
-    PLAIN,
-    READER,
-    RETRIEVER,
-    SEEDS,
-    TEACHER,
-    seeds_of,
-    systems,
-)
+from benchmarks.results.settings import PLAIN, READER, SEEDS, TEACHER, seeds_of, systems
+
+WAY = ("answer_in_context@1", "em@1", "f1@1", "em@5", "f1@5", "gold_P@1")
 
 
 def headline(reranker: str, split: str) -> list[str]:
     """Natural Questions, all systems."""
     trained, seeds = systems(reranker), seeds_of(reranker, split)
-    folders = {}
+    groups: dict[str, list[Path]] = {}
     for system in trained:
-        folders[system] = [fit("nq", reranker, system, seed, split) for seed in seeds]
-    first = folders["radio"][:1]
-    measured = {RETRIEVER: values(first, "retriever", split)}
+        groups[system] = [fit("nq", reranker, system, seed, split) for seed in seeds]
+    first = groups["radio"][0]
+    bases = ["radio:base"]
     if reranker in ("multi_vector", "both_sides"):
-        plain = [fit("nq", "bi_encoder", "radio", SEEDS[0], split)]
-        measured[PLAIN] = values(plain, "base", split)
-    measured[BASE] = values(first, "base", split)
-    for system, name in trained.items():
-        measured[name] = values(folders[system], "tuned", split)
-    measured[TEACHER] = teacher_order("nq", split)
+        groups[PLAIN] = [fit("nq", "bi_encoder", "radio", SEEDS[0], split)]
+        bases.append(f"{PLAIN}:base")
+    groups[TEACHER] = [teacher_order("nq", split)]
 
-    count = len(measured[BASE]["em@1"])
-    title = f"### Natural Questions, {reranker.replace('_', '-')}: {count} {split} questions"
-    lines = [f"{title}, seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}", ""]
-    lines += [*table(measured), ""]
-    lines += [*differences([BASE, *trained.values()], BASE, measured), ""]
-    ours = trained["radio"]
+    weight = weight_of_reader(first)
+    for system in trained:
+        if system != "published":
+            folders = groups[system]
+            groups[system + READER] = [helped(run, "tuned", split, weight) for run in folders]
+    groups["base" + READER] = [helped(first, "base", split, weight)]
+
+    shown = [f"{system}:tuned" for system in (*trained, *(s + READER for s in trained))]
+    shown = [name for name in shown if name.rpartition(":")[0] in groups]
+    every = ["radio:retriever", *bases[1:], *shown, f"base{READER}:base", f"{TEACHER}:teacher"]
+    name = f"{split}-{reranker}"
+    lines, found = compare(name, groups, split, baseline=bases[0], systems=every)
+    title = f"### Natural Questions, {reranker.replace('_', '-')}: {found['questions']} {split}"
+    seed = f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
+    about = [f"{title} questions, {seed}", ""]
+    about += [f"- `{system}`: {meaning}." for system, meaning in trained.items()]
+    if PLAIN in groups:
+        about.append(f"- `{PLAIN}`: the bi-encoder, which compares no tokens.")
+    about += [
+        f"- `{READER}`: with the reader's confidence added, {weight:g} a unit of its logits.",
+        "",
+    ]
+    lines = [*about, *lines, ""]
     rivals = [system for system in trained if system.startswith("answer_match")]
-    for rival in rivals:
-        lines += [*differences([ours], trained[rival], measured), ""]
-    lines += [*way(ours, measured), ""]
-
-    weight = weight_of_reader(first[0])
-    origins = {BASE: (first, "base"), ours: (folders["radio"], "tuned")}
-    for rival in rivals:
-        origins[trained[rival]] = (folders[rival], "tuned")
-    added = []
-    for name, (runs, ranking) in origins.items():
-        with_reader = [helped(run, ranking, split, weight) for run in runs]
-        measured[name + READER] = averaged(with_reader)
-        added.append(name + READER)
-    lines += [f"With the reader's confidence added, {weight:g} for each unit of its logits:", ""]
-    lines += [*table({name: measured[name] for name in added}), ""]
-    lines += [*differences(added, BASE, measured), ""]
-    lines += [*differences(added, BASE + READER, measured), ""]
-    for rival in rivals:
-        lines += [*differences([ours + READER], trained[rival] + READER, measured), ""]
-    return [*lines, *way(ours + READER, measured)]
-
-
-def way(name: str, measured: dict[str, Values]) -> list[str]:
-    """How far a system is from where it came, and how near to its teacher."""
-    bases = [base for base in (BASE, PLAIN) if base in measured]
-    heads = [f"to the {RETRIEVER}"]
-    for base in bases:
-        heads += [f"to the {base}", "share of the way"]
-    lines = [f"| {name} | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
-    for metric in ("answer_in_context@1", "em@1", "f1@1", "em@5", "f1@5", "gold_P@1"):
-        means = {}
-        for system, of_metrics in measured.items():
-            means[system] = np.mean(list(of_metrics[metric].values()))
-        cells = [relative(paired(measured[name], measured[RETRIEVER], metric))]
-        for base in bases:
-            whole = means[TEACHER] - means[base]
-            share = f"{100 * (means[name] - means[base]) / whole:.0f} %" if whole > 0 else "-"
-            cells += [relative(paired(measured[name], measured[base], metric)), share]
-        lines.append(f"| {METRICS[metric]} | " + " | ".join(cells) + " |")
+    for end in ("", READER):
+        others = [f"{rival}{end}:tuned" for rival in rivals]
+        others += [f"base{READER}:base"] if end else []
+        mine = f"radio{end}"
+        table, _ = compare(
+            f"{name}-rivals{end}", groups, split, baseline=f"{mine}:tuned", systems=others
+        )
+        lines += [*tables_alone(table), *way(mine, found, split), ""]
     return lines
+
+
+def way(system: str, found: Found, split: str) -> Iterator[str]:
+    """How far a system is from where it came, and how near to its teacher: of the means of a
+    comparison."""
+    starts = {"retriever": row_of(found, "radio", "retriever")}
+    starts["base"] = row_of(found, "radio", "base")
+    if any(PLAIN in row["groups"] for row in found["systems"].values()):
+        starts[PLAIN] = row_of(found, PLAIN, "base")
+    mine, best = row_of(found, system, "tuned"), row_of(found, TEACHER, "teacher")
+    heads = [f"gain over {start}, share of the way to the teacher" for start in starts]
+    yield f"| {system} | " + " | ".join(heads) + " |"
+    yield "|---" * (len(heads) + 1) + "|"
+    for measure in WAY:
+        means = {row: told["mean"] for row, told in found["means"].get(measure, {}).items()}
+        if means:
+            cells = [_far(means[start], means[mine], means[best]) for start in starts.values()]
+            yield f"| {measure} | " + " | ".join(cells) + " |"
+
+
+def _far(start: float, here: float, end: float) -> str:
+    if start <= 0 or end <= start:
+        return "-"
+    return f"{100 * (here / start - 1):+.1f} %, {100 * (here - start) / (end - start):.0f} %"

@@ -1,18 +1,20 @@
-"""Orders that no run has written: the teacher's, and scores with the reader's confidence added.
+"""Orders that no run has made: the teacher's, and scores with the reader's confidence added.
 
-They are measured as the callbacks of the runs measure theirs.
+They are measured as the callbacks of the runs measure theirs, and written as run folders, so that
+``radio compare`` reads them as it reads all others.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
+import yaml
 
-from benchmarks.figures import METRICS, Values
 from benchmarks.results.settings import DATA, MODULES, SHARED, WEIGHTS, WORK
+from radio.comparing.reading import read_runs
+from radio.evaluation.files import read_metrics
 from radio.formats import read_run
 from radio.schema import Example, Run
 
@@ -40,49 +42,63 @@ def the_reader() -> ExtractiveReader:
     return ExtractiveReader(str(SHARED / "models/minilm-reader"))
 
 
-def read_alike(data: RationaleDataModule, split: str, ranking: Run) -> Values:
-    """What the callbacks of the runs compute, for any ranking of the same candidates."""
-    from radio.evaluation.answers import ANSWER_METRICS, answer_numbers
-    from radio.evaluation.measure import Numbers, ranking_numbers
+def write_order(
+    folder: Path,
+    system: str,
+    data: RationaleDataModule,
+    split: str,
+    ranking: Run,
+    seed: int | None = None,
+) -> Path:
+    """A run folder with what the callbacks of the runs compute, for any ranking of the same
+    candidates.
+
+    Args:
+        folder: that is written.
+        system: name of the ranking in it.
+        data: module of the questions.
+        split: of them.
+        ranking: of all of its questions.
+        seed: of the training that it comes from.
+    """
+    from radio.callbacks import GeneratorInTheLoop
+    from radio.evaluation.measure import order_of, ranking_numbers
     from radio.evaluation.reading import read
-    from radio.generators import Answer, Prompt, ask
+    from radio.evaluation.results import Results
+    from radio.generators import ask
 
-    examples = {}
-    run: Run = {}
-    for question in data.split_questions(split):
-        examples[question.id] = Example(question, ())
-        run[question.id] = ranking[question.id]
-    reader = the_reader()
-    values: Values = {metric: {} for metric in METRICS}
+    questions = data.split_questions(split)
+    examples = {question.id: Example(question, ()) for question in questions}
+    run: Run = {question.id: ranking[question.id] for question in questions}
+    results = Results()
+    results.describe(split, questions)
     numbers = ranking_numbers(run, examples, data.corpus, RANKING_METRICS)
-    for question_id, by_metric in numbers.items():
-        for metric, value in by_metric.items():
-            # "P@1" is "answer in top 1" by another name
-            if metric in values:
-                values[metric][question_id] = value
-
-    def judge(prompt: Prompt, answer: Answer) -> tuple[str | None, Numbers]:
-        return answer.text, answer_numbers(prompt, answer.text, answer.text, ANSWER_METRICS)
-
+    for question_id, scores in run.items():
+        order = order_of(scores)
+        facts = {"passage_ids": order, "scores": [scores[passage] for passage in order]}
+        results.add(split, system, question_id, numbers.get(question_id, {}), **facts)
+    loop = GeneratorInTheLoop(the_reader(), top_k=list(DEPTHS))
     readings = read(
-        {"": run},
+        {system: run},
         examples,
         data.corpus,
         DEPTHS,
-        task="open_qa",
+        task=data.task,
         closed_book=False,
-        ask=lambda prompts: ask(reader, prompts, data.cache),
-        judge=judge,
+        ask=lambda prompts: ask(loop.generator, prompts, data.cache),
+        judge=partial(loop.judge, data),
     )
     for reading in readings.read:
-        for metric, value in reading.numbers.items():
-            name = f"{metric}@{reading.depth}"
-            if name in values:
-                values[name][reading.prompt.question.id] = value
-    return values
+        named = {f"{name}@{reading.depth}": value for name, value in reading.numbers.items()}
+        results.add(split, system, reading.prompt.question.id, named)
+    results.note(split, generators=[loop.identity()])
+    results.write(folder)
+    config = {"data": {"class_path": type(data).__name__}, "seed_everything": seed}
+    (folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    return folder
 
 
-def teacher_order(dataset: str, split: str) -> Values:
+def teacher_order(dataset: str, split: str) -> Path:
     """The order of a teacher that sees question and answers (there are no rationales for these
     questions), read alike.
 
@@ -100,7 +116,7 @@ def teacher_order(dataset: str, split: str) -> Values:
     for lesson, scores in zip(work, teacher.score_all(work, data.cache), strict=True):
         ids = [passage.id for passage in lesson.passages]
         ranking[lesson.question.id] = dict(zip(ids, scores, strict=True))
-    return read_alike(data, split, ranking)
+    return write_order(WORK / f"{dataset}-teacher", "teacher", data, split, ranking)
 
 
 @lru_cache
@@ -124,14 +140,16 @@ def confidences(split: str) -> tuple[RationaleDataModule, Run]:
     return data, sure
 
 
-def helped(folder: Path, system: str, split: str, weight: float) -> Values:
+def helped(folder: Path, system: str, split: str, weight: float) -> Path:
     """A run's order with the reader's confidence added to its scores."""
     data, sure = confidences(split)
     added: Run = {}
     for question_id, scores in read_run(folder / f"{split}.{system}.trec").items():
         logits = sure[question_id]
         added[question_id] = {id_: score + weight * logits[id_] for id_, score in scores.items()}
-    return read_alike(data, split, added)
+    place = WORK / "with_reader" / f"{folder.name}-{system}-{weight:g}"
+    (run,) = read_runs([folder])
+    return write_order(place, system, data, split, added, run.seed)
 
 
 def weight_of_reader(base_run: Path) -> float:
@@ -139,6 +157,7 @@ def weight_of_reader(base_run: Path) -> float:
     questions."""
 
     def mean_f1(weight: float) -> float:
-        return float(np.mean(list(helped(base_run, "base", "validation", weight)["f1@1"].values())))
+        folder = helped(base_run, "base", "validation", weight)
+        return float(read_metrics(folder / "metrics.json")["validation"]["base"]["f1@1"])
 
     return max(WEIGHTS, key=mean_f1)

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from benchmarks.figures import METRICS, Values, paired, values
+from benchmarks.results.compared import Found, compare, gain, row_of
 from benchmarks.results.fits import base, fit, transfer, tried
 from benchmarks.results.settings import MODULES, OTHER_TRIALS, SEEDS, TRANSFER
-from benchmarks.runs import interval
 
-OTHER_METRICS = ["nDCG@5", "gold_nDCG@5", "answer_in_context@1", "em@1", "f1@1"]
+OTHER_MEASURES = ("nDCG@5", "gold_nDCG@5", "answer_in_context@1", "em@1", "f1@1")
 
 
-def moves(name: str, tuned: Values, before: Values) -> str:
-    """A row of "before → gain"; "-" where there is no such metric."""
+def heads(*first: str) -> list[str]:
+    """Of the tables here."""
+    names = [*first, "questions", *OTHER_MEASURES]
+    return ["| " + " | ".join(names) + " |", "|---" * len(names) + "|"]
+
+
+def moves(name: str, found: Found, group: str = "tuned") -> str:
+    """A row of "before → gain"; "-" where there is no such measure."""
+    row = row_of(found, group, "tuned")
     cells = []
-    for metric in OTHER_METRICS:
-        if metric not in tuned:
-            cells.append("-")
-            continue
-        pairs = paired(tuned, before, metric)
-        cells.append(f"{100 * pairs[:, 1].mean():.1f} → {interval(pairs[:, 0] - pairs[:, 1], '+')}")
-    count = max(len(found) for found in tuned.values())
-    return f"| {name} | {count} | " + " | ".join(cells) + " |"
+    for measure in OTHER_MEASURES:
+        before = found["means"].get(measure, {}).get(found["baseline"])
+        cells.append(f"{100 * before['mean']:.1f} → {gain(found, measure, row)}" if before else "-")
+    return f"| {name} | {found['questions']} | " + " | ".join(cells) + " |"
 
 
 def others(reranker: str) -> list[str]:
@@ -29,18 +31,20 @@ def others(reranker: str) -> list[str]:
     lines = [
         f"### The same recipe on other datasets, and transfer: test questions, seeds {seeds}",
         "",
+        *heads("dataset", "trained on"),
     ]
-    lines += [
-        "| dataset | trained on | questions | "
-        + " | ".join(METRICS[m] for m in OTHER_METRICS)
-        + " |"
-    ]
-    lines.append("|---" * (len(OTHER_METRICS) + 3) + "|")
     for dataset in MODULES:
         if dataset != "nq":
             folders = [fit(dataset, reranker, "radio", seed, "test") for seed in SEEDS]
-            tuned, before = values(folders, "tuned", "test"), values(folders[:1], "base", "test")
-            lines.append(moves(f"{dataset} | {dataset}", tuned, before))
+            _, found = compare(
+                f"others-{dataset}",
+                {"tuned": folders},
+                "test",
+                baseline="base",
+                systems=["tuned"],
+                measures=OTHER_MEASURES,
+            )
+            lines.append(moves(f"{dataset} | {dataset}", found))
     trained = [fit("nq", reranker, "radio", seed, "test") for seed in SEEDS]
     for dataset in TRANSFER:
         folders = [
@@ -49,20 +53,32 @@ def others(reranker: str) -> list[str]:
             )
             for folder in trained
         ]
-        before = values([transfer(dataset, reranker, "base", base(reranker))], "tuned", "test")
-        lines.append(moves(f"{dataset} | nq", values(folders, "tuned", "test"), before))
+        untrained = transfer(dataset, reranker, "base", base(reranker))
+        _, found = compare(
+            f"transfer-{dataset}",
+            {"tuned": folders, "base": [untrained]},
+            "test",
+            baseline="base:tuned",
+            systems=["tuned:tuned"],
+            measures=OTHER_MEASURES,
+        )
+        lines.append(moves(f"{dataset} | nq", found))
     return lines
 
 
 def other_trials() -> list[str]:
     """What the gate does on the other datasets' validation questions."""
-    lines = [
-        "| dataset | recipe | questions | " + " | ".join(METRICS[m] for m in OTHER_METRICS) + " |"
-    ]
-    lines.append("|---" * (len(OTHER_METRICS) + 3) + "|")
+    lines = heads("dataset", "recipe")
     for dataset, changes in OTHER_TRIALS.items():
-        for name, more in changes.items():
+        for number, (name, more) in enumerate(changes.items()):
             folders = [tried(dataset, seed, name, more) for seed in SEEDS]
-            tuned, before = (values(folders, system, "validation") for system in ("tuned", "base"))
-            lines.append(moves(f"{dataset} | {name}", tuned, before))
+            _, found = compare(
+                f"gate-{dataset}-{number}",
+                {"tuned": folders},
+                "validation",
+                baseline="base",
+                systems=["tuned"],
+                measures=OTHER_MEASURES,
+            )
+            lines.append(moves(f"{dataset} | {name}", found))
     return lines

@@ -15,11 +15,11 @@ SYSTEMS = {
     "answer_match": "answer match, no LLM",
 }
 RERANKERS = ("bi_encoder", "multi_vector", "both_sides", "cross_encoder")
-RETRIEVER, BASE, TEACHER = "retriever (BM25)", "base reranker", "teacher (question and answers)"
-PLAIN = "base without tokens"
-"""The untrained bi-encoder, where the base reranker compares tokens too."""
+TEACHER, PLAIN = "teacher", "plain"
+"""Groups beside the systems: the teacher's order, with question and answers; and the bi-encoder,
+whose base compares no tokens, where the other rerankers do."""
 RIVAL_RANKS = "answer match, same ranks"
-READER = " + reader"
+READER = "+reader"
 """Added to a system's name where the reader's confidence is added to its scores."""
 SEEDS = (1, 2, 3)
 MODULES = {

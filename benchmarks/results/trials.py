@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import shlex
 
-import numpy as np
-
-from benchmarks.figures import METRICS, paired, values
 from benchmarks.recipes import configs
+from benchmarks.results.compared import compare, gain, mean, row_of
 from benchmarks.results.fits import common, run, tried
 from benchmarks.results.settings import MODULES, SEEDS, TRIALS, WORK
-from benchmarks.runs import interval
 
 
 def trials() -> list[str]:
     """What each change of the best recipe does, one seed each, on the dev questions."""
-    metrics = ["nDCG@5", "answer_in_context@1", "em@1", "f1@1"]
-    lines = ["| dev, minus base | " + " | ".join(METRICS[m] for m in metrics) + " | arguments |"]
-    lines.append("|---" * (len(metrics) + 2) + "|")
-    for name, more in TRIALS.items():
+    measures = ["nDCG@5", "answer_in_context@1", "em@1", "f1@1"]
+    lines = ["| dev, minus base | " + " | ".join(measures) + " | arguments |"]
+    lines.append("|---" * (len(measures) + 2) + "|")
+    for number, (name, more) in enumerate(TRIALS.items()):
         folder = tried("nq", SEEDS[0], name, more)
         # each its own: the reranker's arguments may change the base too
-        tuned, before = (values([folder], system, "validation") for system in ("tuned", "base"))
-        cells = []
-        for metric in metrics:
-            pairs = paired(tuned, before, metric)
-            cells.append(interval(pairs[:, 0] - pairs[:, 1], "+"))
+        _, found = compare(
+            f"trial-{number}",
+            {"trial": [folder]},
+            "validation",
+            baseline="base",
+            systems=["tuned"],
+            measures=measures,
+        )
+        cells = [gain(found, measure, "tuned") for measure in measures]
         shown = shlex.join(more).replace("--data.init_args.", "").replace("--model.init_args.", "")
         lines.append(f"| {name} | " + " | ".join([*cells, f"`{shown}`" if more else ""]) + " |")
     return lines
@@ -33,13 +34,9 @@ def trials() -> list[str]:
 
 def fit_check() -> list[str]:
     """How well the questions that were trained on are answered, beside those that were not."""
-    metric = {"nDCG@5": "nDCG@5", "P@1": "answer in top 1"}
-    lines = [
-        "| | "
-        + " | ".join(f"{where}: {m}" for where in ("train", "dev") for m in metric.values())
-        + " |"
-    ]
-    lines.append("|---" * (2 * len(metric) + 1) + "|")
+    measures = ["nDCG@5", "P@1"]
+    heads = [f"{where}: {measure}" for where in ("train", "dev") for measure in measures]
+    lines = ["| | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
     best, longer = (
         tried("nq", SEEDS[0], name, TRIALS[name]) for name in ("the best recipe", "3 epochs")
     )
@@ -63,10 +60,16 @@ def fit_check() -> list[str]:
         ]
         run("validate", folder, "validation", arguments)
         system = "tuned" if trained else "base"
-        seen = (
-            values([folder], "tuned", "validation", metric),
-            values([trained or best], system, "validation", metric),
-        )
-        cells = [interval(np.array(list(found[m].values()))) for found in seen for m in metric]
+        cells = []
+        for place, row in ((folder, "tuned"), (trained or best, system)):
+            _, found = compare(
+                f"fitcheck-{place.name}-{row}",
+                {"fit": [place]},
+                "validation",
+                baseline="retriever",
+                systems=[row],
+                measures=measures,
+            )
+            cells += [mean(found, measure, row_of(found, "fit", row)) for measure in measures]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return lines

@@ -33,6 +33,8 @@ OPTIONS = (
     "--weights_only",
     "--verbose",
     "--return_predictions",
+    "--input",
+    "--block",
 )
 HELP = """usage: radio COMMAND --config FILE [--config FILE ...] [--KEY VALUE ...]
 
@@ -46,6 +48,7 @@ options:
                         merged, the later one wins, and options on the command line win over files
   --name NAME           run folder runs/NAME: config, metrics.json, rankings, predictions, export, checkpoints
   --overwrite true      replace a finished run of that name
+  --input FILE          of predict: rank JSONL (-: standard input) as a filter, with the answers on standard output
   --ckpt_path FILE      checkpoint to go on from (fit) or to evaluate; last or best: that of the run NAME, whose best
                         one is evaluated without this option
   --KEY VALUE           any key of the config, for example --model.init_args.lr 2e-5 or --data.init_args.batch_size 8
@@ -90,6 +93,7 @@ def main() -> int:
     except InputError as error:
         return usage_error(str(error))
     command = COMMANDS[name]
+    _prepare_libraries()
     if command.own_parser:
         return guarded(lambda: int(command.load()(rest)))
     known = (*OPTIONS, *command.options())
@@ -100,14 +104,17 @@ def main() -> int:
             return usage_error(f"unknown option {option!r}{_suggest(head, known)} (radio --help)")
     # Lightning's parser knows commands of one word
     sys.argv[1:] = [name.replace(" ", "_"), *rest]
-    # set before the libraries that read them are imported
+    return guarded(_lightning)
+
+
+def _prepare_libraries() -> None:
+    """Set what libraries read when they are imported."""
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     # no progress bar for what takes no time, and a line now and then where nobody watches it move
     os.environ.setdefault("TQDM_DELAY", "1")
     if not sys.stderr.isatty():
         os.environ.setdefault("TQDM_MININTERVAL", "30")
-    return guarded(_lightning)
 
 
 def _help() -> str:

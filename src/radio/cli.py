@@ -28,7 +28,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 # imported so that their short class names resolve in configs
 import data_modules  # noqa: F401
 from radio.callbacks import CollapseGuard, rankings_of
-from radio.commands import PARTS, configured, fit, predict
+from radio.commands import PARTS, configured, fit, predict, predict_filter
 from radio.commands.evaluate import show_results
 from radio.config import plan
 from radio.config.classes import find_class
@@ -42,7 +42,7 @@ from radio.rerankers import Reranker
 from radio.runs import story
 from radio.runs.checkpoints import KeepLastWeights, try_to_write
 from radio.runs.folder import OWNED, WRITES, RunFolder
-from radio.runs.loggers import ResumableCSVLogger, prepare_wandb
+from radio.runs.loggers import ResumableCSVLogger, prepare_loggers
 from radio.runs.resuming import relevant
 from radio.runs.saved_config import SaveConfig, as_given
 from radio.runs.starting import find_start, place_checkpoints, run_folder, say_what_begins
@@ -61,6 +61,8 @@ class RadioCLI(LightningCLI):
 
     claimed: ClassVar[RunFolder | None] = None
     """The run folder that the command in this process works in."""
+    answers: ClassVar[predict_filter.Answers | None] = None
+    """Standard output of a filter."""
 
     # The parser
 
@@ -105,6 +107,20 @@ class RadioCLI(LightningCLI):
             parser.set_defaults(verbose=False)
         if subcommand == "predict":
             parser.set_defaults(return_predictions=False)
+            parser.add_argument(
+                "--input",
+                type=str | None,
+                default=None,
+                help="JSONL of questions, with candidates or without; - reads standard input. "
+                "Each is answered by a line on standard output, and nothing is kept.",
+            )
+            parser.add_argument(
+                "--block",
+                type=int,
+                default=16,
+                help="Lines of --input that are ranked and answered together; 1 answers each as "
+                "soon as it comes.",
+            )
         return parser
 
     def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
@@ -165,6 +181,11 @@ class RadioCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         self.begin = time.monotonic()
         command, config = str(self.subcommand), self.config[self.subcommand]
+        filters = command == "predict" and config.input is not None
+        if filters:
+            predict_filter.check_options(config.as_dict())
+            RadioCLI.answers = predict_filter.Answers()
+            config.trainer.logger = False
         adopt_export(config, sys.argv)
         # checked when it was parsed: that again for each class in it would take as long as parsing
         text = self._parser(command).dump(as_given(config), skip_none=False, skip_validation=True)
@@ -174,13 +195,13 @@ class RadioCLI(LightningCLI):
         # in plain values, as checkpoints have them
         self.settings = relevant(self.config_dump)
         self.folder = run_folder(config)
+        if filters:
+            return
         config.trainer.default_root_dir = str(self.folder.path)
         checkpoints = place_checkpoints(config, self.folder)
         self.start = find_start(command, config, self.folder, self.settings)
         if self.start.checkpoint is not None:
             config.ckpt_path = str(self.start.checkpoint)
-        elif self.start.anew:
-            config.ckpt_path = None
         first = _is_first_process()
         if config.trainer.fast_dev_run:
             self.trial = tempfile.TemporaryDirectory(prefix="radio-")
@@ -189,7 +210,9 @@ class RadioCLI(LightningCLI):
         elif first and command in WRITES:
             self._claim(command, config, checkpoints)
         if not config.trainer.fast_dev_run:
-            prepare_wandb(config.trainer.logger, self.folder, first=first, trains=command == "fit")
+            prepare_loggers(
+                config.trainer.logger, self.folder, first=first, trains=command == "fit"
+            )
         if command in WRITES and first:
             say_what_begins(command, config, self.folder, self.start)
 
@@ -241,9 +264,7 @@ class RadioCLI(LightningCLI):
         }
         if trains:
             last = self.folder.path / "checkpoints" / "last.ckpt"
-            stop = StopWithCheckpoint(last)
-            stop.say = story.say
-            trainer.callbacks += [story.Story(), stop, KeepLastWeights(last)]
+            trainer.callbacks += [story.Story(), StopWithCheckpoint(last), KeepLastWeights(last)]
         return trainer
 
     # The command itself
@@ -252,6 +273,11 @@ class RadioCLI(LightningCLI):
         function = self._functions.get(subcommand)
         if function is not None:
             function(**self._prepare_subcommand_kwargs(subcommand))
+            return
+        if RadioCLI.answers is not None:
+            config = self.config["predict"]
+            parts = self.model, self.datamodule, self.trainer
+            predict_filter.answer(config.input, config.block, *parts, RadioCLI.answers)
             return
         super()._run_subcommand(subcommand)
         if subcommand == "fit" and not self.trainer.fast_dev_run:
@@ -358,6 +384,9 @@ def run() -> RadioCLI:
         if RadioCLI.claimed is not None:
             RadioCLI.claimed.release()
             RadioCLI.claimed = None
+        if RadioCLI.answers is not None:
+            RadioCLI.answers.close()
+            RadioCLI.answers = None
 
 
 def _way_on() -> str:

@@ -8,6 +8,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -99,84 +100,119 @@ class DiskCorpus(Mapping[str, Passage]):
         Raises:
             OSError, ValueError, KeyError, TypeError, EOFError: it is not whole.
         """
-        from datasets import Dataset
-
         facts = json.loads((home / "facts.json").read_text(encoding="utf-8"))
-        self._rows = Dataset.from_file(str(home / "passages.arrow"))
-        self._hashes: NDArray[np.uint64] = np.load(home / "hashes.npy", mmap_mode="r")
-        self._places: NDArray[np.uint32] = np.load(home / "rows.npy", mmap_mode="r")
+        self._home = home
+        self._names, self._texts = _columns(home / "passages.arrow")
+        # as plain arrays, in which numpy looks up a number forty times faster
+        self._hashes: NDArray[np.uint64] = np.asarray(np.load(home / "hashes.npy", mmap_mode="r"))
+        self._places: NDArray[np.uint32] = np.asarray(np.load(home / "rows.npy", mmap_mode="r"))
         self.fingerprint: str = facts["fingerprint"]
-        sizes = [len(self._rows), len(self._hashes), len(self._places)]
+        sizes = [len(self._names), len(self._hashes), len(self._places)]
         if sizes != [facts["passages"]] * 3:
             raise ValueError(f"found {sizes[0]} passages, {sizes[1]} hashes and {sizes[2]} rows")
 
+    def __getstate__(self) -> Path:
+        # another process maps the files too
+        return self._home
+
+    def __setstate__(self, home: Path) -> None:
+        self._load(home)
+
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._names)
 
     def __getitem__(self, identifier: str) -> Passage:
+        row = self._row(identifier)
+        if row is None:
+            raise KeyError(identifier)
+        return Passage(identifier, self._texts[row].as_py())
+
+    def __contains__(self, identifier: object) -> bool:
+        return isinstance(identifier, str) and self._row(identifier) is not None
+
+    def _row(self, identifier: str) -> int | None:
+        """Where a passage stands in the file; its text is not read."""
         wanted = np.uint64(_hash(identifier))
-        place = int(np.searchsorted(self._hashes, wanted))
+        place = int(self._hashes.searchsorted(wanted))
         # more than one id may have the same hash
         while place < len(self._hashes) and self._hashes[place] == wanted:
-            entry = self._rows[int(self._places[place])]
-            if entry["id"] == identifier:
-                return Passage(entry["id"], entry["contents"])
+            row = int(self._places[place])
+            if self._names[row].as_py() == identifier:
+                return row
             place += 1
-        raise KeyError(identifier)
+        return None
 
     def find(self, identifiers: Iterable[str]) -> dict[str, Passage]:
-        """The passages of many ids, in one read each of the table and the file.
+        """The passages of many ids.
 
         Raises:
             KeyError: there is none of that id.
         """
-        wanted = list(dict.fromkeys(identifiers))
-        hashes = np.array([_hash(identifier) for identifier in wanted], dtype=np.uint64)
-        places = np.searchsorted(self._hashes, hashes)
-        rows = self._places[np.minimum(places, len(self._hashes) - 1)].astype(np.int64)
+        rows: dict[str, int] = {}
+        for identifier in dict.fromkeys(identifiers):
+            row = self._row(identifier)
+            if row is None:
+                raise KeyError(identifier)
+            rows[identifier] = row
         # in the order of the file, of which each page is read once
-        order = np.argsort(rows, kind="stable")
         found: dict[str, Passage] = {}
-        for start in range(0, len(wanted), BATCH):
-            some = order[start : start + BATCH]
-            batch = self._rows[rows[some]]
-            for place, name, text in zip(some, batch["id"], batch["contents"], strict=True):
-                identifier = wanted[place]
-                # another id may have the same hash, and none may have this one
-                same = name == identifier
-                found[identifier] = Passage(name, text) if same else self[identifier]
+        for identifier in sorted(rows, key=rows.__getitem__):
+            found[identifier] = Passage(identifier, self._texts[rows[identifier]].as_py())
         return found
 
     def __iter__(self) -> Iterator[str]:
-        for batch in self._rows.select_columns(["id"]).iter(BATCH):
-            yield from batch["id"]
+        for part in self._names.chunks:
+            yield from part.to_pylist()
 
     def values(self) -> Any:
         """Passages in the order of the files, one batch in memory at a time."""
-        return _Passages(self._rows)
+        return _Passages(self._names, self._texts)
+
+    def contents(self, rows: range) -> list[str]:
+        """The texts of neighbouring passages."""
+        texts: list[str] = self._texts.slice(rows.start, len(rows)).to_pylist()
+        return texts
 
     @property
     def ids(self) -> Sequence[str]:
         """Ids in the order of the files, each read when it is asked for."""
-        return _Ids(self._rows.select_columns(["id"]))
+        return _Ids(self._names)
 
 
 class _Ids(Sequence[str]):
     """What ``DiskCorpus.ids`` returns: a list of all ids would take gigabytes."""
 
-    def __init__(self, rows: Any) -> None:
-        self._rows = rows
+    def __init__(self, names: Any) -> None:
+        self._names = names
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._names)
 
     def __getitem__(self, row: Any) -> Any:
-        return self._rows[row]["id"]
+        return self._names[int(row)].as_py()
 
 
 def row_ids(passages: Mapping[str, Passage]) -> Sequence[str]:
     """Id of each row of a corpus, on disk or in memory."""
     return passages.ids if isinstance(passages, DiskCorpus) else list(passages)
+
+
+def contents_of(passages: Mapping[str, Passage]) -> Callable[[range], list[str]]:
+    """What gives the texts of neighbouring rows of a corpus, on disk or in memory."""
+    if isinstance(passages, DiskCorpus):
+        return passages.contents
+    every = list(passages.values())
+    return lambda rows: [passage.contents for passage in every[rows.start : rows.stop]]
+
+
+def corpus_fingerprint(passages: Mapping[str, Passage]) -> str:
+    """Which text each id of a corpus names, and in which order they stand."""
+    if isinstance(passages, DiskCorpus):
+        return passages.fingerprint
+    digest = hashlib.sha256()
+    for passage in passages.values():
+        digest.update(f"{passage.id}\0{passage.contents}\0".encode())
+    return digest.hexdigest()
 
 
 def passages_of(corpus: Mapping[str, Passage], identifiers: Iterable[str]) -> dict[str, Passage]:
@@ -214,16 +250,28 @@ class PassagesById(Sequence[Passage]):
 class _Passages:
     """What ``DiskCorpus.values()`` returns; may be iterated again and again."""
 
-    def __init__(self, rows: Any) -> None:
-        self._rows = rows
+    def __init__(self, names: Any, texts: Any) -> None:
+        self._names = names
+        self._texts = texts
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._names)
 
     def __iter__(self) -> Iterator[Passage]:
-        for batch in self._rows.iter(BATCH):
-            for identifier, contents in zip(batch["id"], batch["contents"], strict=True):
-                yield Passage(identifier, contents)
+        for names, texts in zip(self._names.chunks, self._texts.chunks, strict=True):
+            yield from map(Passage, names.to_pylist(), texts.to_pylist())
+
+
+def _columns(path: Path) -> tuple[Any, Any]:
+    """Ids and contents of an Arrow file, mapped: what is asked for is read.
+
+    Raises:
+        OSError, ValueError, KeyError: it is damaged.
+    """
+    import pyarrow as pa
+
+    table = pa.ipc.open_stream(pa.memory_map(str(path))).read_all()
+    return table.column("id"), table.column("contents")
 
 
 def _hash(identifier: str) -> int:
@@ -284,32 +332,27 @@ def _discard(home: Path, error: Exception) -> None:
 
 def _build(passages: Callable[[], Iterable[tuple[str, Passage]]], name: str, home: Path) -> None:
     """Write the Arrow file and the table of ids; complete or not at all."""
-    from datasets import Features, Value
-    from datasets.arrow_writer import ArrowWriter
+    import pyarrow as pa
 
     home.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f".{home.name}.", dir=home.parent))
     digest = hashlib.sha256()
     chunks: list[NDArray[np.uint64]] = []
-    chunk: list[int] = []
-    features = Features({"id": Value("string"), "contents": Value("string")})
+    schema = pa.schema([("id", pa.string()), ("contents", pa.string())])
     try:
-        with ArrowWriter(
-            path=str(work / "passages.arrow"), features=features, writer_batch_size=BATCH
-        ) as writer:
-            for _, passage in passages():
-                writer.write({"id": passage.id, "contents": passage.contents})
-                digest.update(f"{passage.id}\0{passage.contents}\0".encode())
-                chunk.append(_hash(passage.id))
+        path = str(work / "passages.arrow")
+        with pa.OSFile(path, "wb") as file, pa.ipc.new_stream(file, schema) as writer:
+            for batch in _batches(passages()):
+                names = [passage.id for passage in batch]
+                texts = [passage.contents for passage in batch]
+                writer.write_batch(pa.record_batch([names, texts], schema=schema))
+                for passage in batch:
+                    digest.update(f"{passage.id}\0{passage.contents}\0".encode())
                 # eight bytes each, where a list of Python's numbers takes forty
-                if len(chunk) >= BATCH:
-                    chunks.append(np.array(chunk, dtype=np.uint64))
-                    chunk.clear()
-            writer.finalize()
-        chunks.append(np.array(chunk, dtype=np.uint64))
-        table = np.concatenate(chunks)
-        if not len(table):
+                chunks.append(np.array([_hash(name) for name in names], dtype=np.uint64))
+        if not chunks:
             raise InputError(f"{name}: the corpus is empty, expected at least one passage")
+        table = np.concatenate(chunks)
         order = np.argsort(table, kind="stable").astype(np.uint32)
         table = table[order]
         _refuse_duplicates(work / "passages.arrow", table, order, passages)
@@ -327,19 +370,24 @@ def _build(passages: Callable[[], Iterable[tuple[str, Passage]]], name: str, hom
         shutil.rmtree(work, ignore_errors=True)
 
 
+def _batches(passages: Iterable[tuple[str, Passage]]) -> Iterator[list[Passage]]:
+    """The passages, some thousands at a time."""
+    left = (passage for _, passage in passages)
+    while batch := list(islice(left, BATCH)):
+        yield batch
+
+
 def _refuse_duplicates(
     arrow: Path,
     hashes: NDArray[np.uint64],
     rows: NDArray[np.uint32],
     passages: Callable[[], Iterable[tuple[str, Passage]]],
 ) -> None:
-    from datasets import Dataset
-
-    ids = Dataset.from_file(str(arrow)).select_columns(["id"])
+    names, _ = _columns(arrow)
     # the hashes are sorted: those of equal ids are neighbours
     for neighbour in np.flatnonzero(hashes[1:] == hashes[:-1]):
         first, second = int(rows[neighbour]), int(rows[neighbour + 1])
-        if ids[first]["id"] != ids[second]["id"]:
+        if names[first] != names[second]:
             continue
         # read once more, for the places in the files
         place_of = {}
@@ -347,6 +395,6 @@ def _refuse_duplicates(
             if row in (first, second):
                 place_of[row] = place
         raise InputError(
-            f"{place_of[second]}: id {ids[first]['id']!r} is a duplicate, first used at "
+            f"{place_of[second]}: id {names[first].as_py()!r} is a duplicate, first used at "
             f"{place_of[first]}"
         )

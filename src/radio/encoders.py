@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import io
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from radio.cache import Cache
-from radio.fingerprints import Fingerprinted, fingerprint, path_fingerprint
-from radio.lines import atomic_write
+from radio.fingerprints import Fingerprinted, fingerprint
 from radio.models.exported import exported_class
-from radio.models.files import model_fingerprint, resolve_model, side_file
+from radio.models.files import model_fingerprint
 from radio.models.limits import capped, positions
 from radio.models.loading import load_sentence_transformer
+from radio.models.passage_side import passage_model
 from radio.models.prompts import default_prefixes, model_similarity
 from radio.ranges import check
 from radio.schema import InputError
@@ -36,41 +34,6 @@ T = TypeVar("T", bound=np.generic)
 
 WINDOW = 32_768
 """Texts that are looked up and put into order together."""
-
-PASSAGES = "passages.json"
-"""In an exported folder: the model whose passage embeddings it shares."""
-
-
-def _passage_side(folder: Path) -> str:
-    return fingerprint([path_fingerprint(part) for part in sorted(folder.glob("document_*"))])
-
-
-def note_passage_model(folder: Path, name: str, max_length: int) -> None:
-    """Write into a folder whose question side was trained alone how it embeds passages."""
-    note = {"model": name, "fingerprint": model_fingerprint(name), "max_length": max_length}
-    with atomic_write(folder / PASSAGES) as file:
-        json.dump({**note, "passage_side": _passage_side(folder)}, file)
-
-
-def passage_model(name: str, max_length: int) -> str:
-    """The model whose passage embeddings serve for this one too.
-
-    That is itself, or what its question side was trained against.
-
-    The latter if it is at hand, neither has changed, and ``max_length`` cuts passages alike.
-    """
-    folder = Path(resolve_model(name))
-    note = side_file(name, PASSAGES) if folder.is_dir() else {}
-    if not {"model", "fingerprint", "passage_side", "max_length"} <= set(note):
-        return name
-    try:
-        same = (
-            model_fingerprint(note["model"]) == note["fingerprint"]
-            and _passage_side(folder) == note["passage_side"]
-        )
-    except InputError:
-        same = False
-    return str(note["model"]) if same and max_length <= note["max_length"] else name
 
 
 def load_encoder(name: str, device: str | None = None) -> SentenceTransformer:
@@ -201,6 +164,30 @@ class Encoder(Fingerprinted):
         while some := list(islice(left, WINDOW)):
             self._complete(kind, some, cache, title)
 
+    def embed(self, texts: Sequence[str], cache: Cache, *, title: str) -> NDArray[np.float32]:
+        """Embeddings of passages for who keeps them elsewhere: the cache is read, not filled."""
+        if self._of_passages is not self:
+            return self._of_passages.embed(texts, cache, title=title)
+        kind = self._texts(query=False)
+        keys = [fingerprint([*kind.identity, text]) for text in texts]
+        found = cache.read(keys, kind.parse)
+        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in found}
+        for part in self._computed(kind, missing, title):
+            found.update({key: kind.parse(value) for key, value in part.items()})
+        return np.stack(self._joined(keys, found, cache))
+
+    @property
+    def of_passages(self) -> list[Any]:
+        """All that the embedding of a passage depends on beside its text, JSON-like."""
+        return self._of_passages._texts(query=False).identity
+
+    @property
+    def device(self) -> str:
+        """Where to compute: what was asked for, or else a GPU where there is one."""
+        import torch
+
+        return self._device or ("cuda" if torch.cuda.is_available() else "cpu")
+
     def release(self) -> None:
         """Free the model; the next text that the cache lacks loads it again."""
         self._loaded = None
@@ -292,7 +279,12 @@ class Encoder(Fingerprinted):
     ) -> list[NDArray[T]]:
         """What the cache has for each text, once what it lacks is computed."""
         keys = self._complete(kind, texts, cache, title)
-        stored = cache.read(keys, kind.parse)
+        return self._joined(keys, cache.read(keys, kind.parse), cache)
+
+    def _joined(
+        self, keys: Sequence[str], stored: Mapping[str, NDArray[T]], cache: Cache
+    ) -> list[NDArray[T]]:
+        """The array of each key, all of the same width."""
         widths = Counter(array.shape[-1] for array in stored.values())
         width, _ = widths.most_common(1)[0]
         for key, array in stored.items():
@@ -309,20 +301,28 @@ class Encoder(Fingerprinted):
         keys = [fingerprint([*kind.identity, text]) for text in texts]
         by_key = dict(zip(keys, texts, strict=True))
         missing = {key: by_key[key] for key in cache.missing(keys)}
-        if missing:
-            self._fill(kind, missing, cache, title)
+        self._fill(kind, missing, cache, title)
         return keys
 
     def _fill(self, kind: _Kind[T], missing: Mapping[str, str], cache: Cache, title: str) -> None:
         """Compute texts that the cache lacks, by key; some at a time, stored as they finish."""
+        for values in self._computed(kind, missing, title):
+            cache.put(kind.name, values)
+
+    def _computed(
+        self, kind: _Kind[T], missing: Mapping[str, str], title: str
+    ) -> Iterator[dict[str, bytes]]:
+        """Values of texts by their keys, some at a time."""
         from tqdm import tqdm
 
+        if not missing:
+            return
         model = self.load()
         prefix = self._prefix(model, kind.query)
         # long texts together: little padding, and a kill loses one chunk at most
         keys = sorted(missing, key=lambda key: len(missing[key]))
         size = self._batch_size * 8
-        with tqdm(total=len(keys), desc=title, unit="text") as bar:
+        with tqdm(total=len(keys), desc=title, unit="text", leave=None) as bar:
             for start in range(0, len(keys), size):
                 chunk = keys[start : start + size]
                 values = kind.compute(model, [prefix + missing[key] for key in chunk])
@@ -333,7 +333,7 @@ class Encoder(Fingerprinted):
                         raise InputError(
                             f"model {self.model!r}: an embedding is of no use: {error}"
                         ) from None
-                cache.put(kind.name, dict(zip(chunk, values, strict=True)))
+                yield dict(zip(chunk, values, strict=True))
                 bar.update(len(chunk))
 
     def _prefix(self, model: SentenceTransformer, query: bool) -> str:

@@ -8,7 +8,7 @@ import os
 import stat
 import tempfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -130,10 +130,37 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON, expected a number or null")
 
 
+def stream_lines(stream: IO[bytes], name: str) -> Iterator[tuple[int, str]]:
+    """Non-blank lines of an open stream of UTF-8 text, each as soon as it has come, with their
+    1-based numbers.
+
+    Args:
+        stream: such as standard input.
+        name: what messages call it.
+
+    Raises:
+        InputError: no UTF-8.
+    """
+    for number, data in enumerate(stream, 1):
+        try:
+            line = data.removeprefix(BYTE_ORDER_MARK).decode()
+        except UnicodeDecodeError as error:
+            raise InputError(
+                f"{name}:{number}: not UTF-8 text ({error}); expected lines of JSON, unpacked"
+            ) from None
+        if line.strip():
+            yield number, line
+
+
 def read_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """JSON objects of a JSONL file, each with its place ``file:line`` for error messages."""
-    for number, line in read_lines(path):
-        place = f"{path}:{number}"
+    return rows_of(read_lines(path), str(path))
+
+
+def rows_of(lines: Iterable[tuple[int, str]], name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """JSON objects of numbered lines, each with its place ``name:line`` for error messages."""
+    for number, line in lines:
+        place = f"{name}:{number}"
         try:
             row = json.loads(line, parse_constant=_refuse_constant)
         except json.JSONDecodeError as error:

@@ -46,10 +46,13 @@ def template(folders: Sequence[Path], name: str) -> Template:
 
 
 def _shown(value: Any) -> Any:
-    """A value as the page shows it: controls that turn the text are named, rather than obeyed."""
-    if type(value) is str:
-        return TURNING.sub(lambda found: f"[U+{ord(found.group()):04X}]", value)
-    return value
+    """A value as the page shows it."""
+    return unturned(value) if type(value) is str else value
+
+
+def unturned(text: str) -> str:
+    """A text in which controls that turn its direction are named, rather than obeyed."""
+    return TURNING.sub(lambda found: f"[U+{ord(found.group()):04X}]", text)
 
 
 def inert_json(value: Any) -> str:

@@ -154,6 +154,7 @@ RANGES: dict[str, dict[str, Range]] = {
     "LeaveOneOut": {"top_k": count(2)},
     "Encoder": {"max_length": TOKENS, "batch_size": count(1)},
     # retrievers
+    "Dense": {"lists": count(1)},
     "BM25": {"k1": NOT_NEGATIVE, "b": UNIT},
     "Hybrid": {"weights": MERGED, "k": NOT_NEGATIVE, "depth": count(1)},
     # generators
@@ -247,7 +248,17 @@ RANGES: dict[str, dict[str, Range]] = {
     # commands
     # fewer draws have no 2.5 % quantile to speak of
     "radio compare": {"draws": count(100, 1_000_000)},
+    "radio predict": {"block": count(1)},
     "radio report": {"questions": count(1), "draws": count(100, 1_000_000)},
+    "radio diagnose": {
+        "questions": count(1),
+        "seed": SEED,
+        "top_k": count(1),
+        "ks": count(1),
+        "distractors": count(0),
+        # a cosine
+        "threshold": Range(-1, 1),
+    },
     "radio rationales review": {"port": count(0, 65535), "limit": count(1)},
     "radio teachers report": {"top_k": count(1)},
     "radio transfer": {"top_k": count(1)},

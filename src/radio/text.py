@@ -104,6 +104,7 @@ def search_words(text: str) -> list[str]:
 
 
 # combining marks belong to the word; the standard library's \w would split at them
+_ASCII_TOKEN = re.compile(r"[a-z0-9]+")
 _TOKEN = regex.compile(rf"[{UNSPACED}]\p{{M}}*|(?:(?![{UNSPACED}])[\p{{L}}\p{{N}}\p{{M}}])+")
 
 
@@ -113,6 +114,9 @@ def tokens(text: str) -> list[str]:
     A script without spaces gives a token for each character: an answer stands anywhere in its
     sentence.
     """
+    if text.isascii():
+        # the same, five times as fast
+        return _ASCII_TOKEN.findall(text.lower())
     return _TOKEN.findall(unicodedata.normalize("NFD", text).lower())
 
 

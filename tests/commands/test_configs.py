@@ -50,6 +50,12 @@ def test_a_config_is_copied(arguments: list[str], place: str, radio: Radio, tmp_
     assert place in out
 
 
+def test_a_sweep_is_copied_for_wandb(radio: Radio) -> None:
+    status, out, err = radio("configs", "copy", "sweeps/losses", "mine.yaml")
+    assert status == 0, err
+    assert "give it as wandb sweep mine.yaml" in out
+
+
 def test_nothing_is_written_over_without_being_asked(radio: Radio, tmp_path: Path) -> None:
     (tmp_path / "jsonl.yaml").write_text("name: mine\n")
     status, _, err = radio("configs", "copy", "jsonl")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from radio.comparing.grouping import Group, grouped
+from radio.comparing.grouping import Group, grouped, named_groups
 from radio.comparing.reading import RunResults
 from radio.schema import InputError
 
@@ -82,3 +82,17 @@ def test_named_groups_come_first_and_the_rest_is_grouped_by_itself() -> None:
     }
     with pytest.raises(InputError, match=r"--group: found r-2 in ours and in theirs"):
         grouped(runs, {"ours": [three], "theirs": [four, three]})
+
+
+def test_groups_are_named_on_the_command_line_by_folders_or_patterns(tmp_path: Path) -> None:
+    for name in ("a-1", "a-2", "b"):
+        (tmp_path / name).mkdir()
+    found = named_groups([f"a={tmp_path}/a-*", f"b= {tmp_path}/b, gone"])
+    assert found == {
+        "a": [str(tmp_path / "a-1"), str(tmp_path / "a-2")],
+        # what is not there is told by its name
+        "b": [str(tmp_path / "b"), "gone"],
+    }
+    for wrong in (["a"], ["=x"], ["a="], ["a=x", "a=y"]):
+        with pytest.raises(InputError, match="--group: found "):
+            named_groups(wrong)

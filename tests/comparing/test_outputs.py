@@ -6,6 +6,8 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -110,6 +112,33 @@ def test_names_mean_nothing_to_the_formats(hostile: Comparison) -> None:
         r"\textless{}script\textgreater{}*[l](j)?" in latex
     )
     assert "\u202e" not in markdown + latex
+
+
+def compiled(latex: str, folder: Path) -> str:
+    """What pdfLaTeX says of a table in a document; skips the test where it is not there."""
+    program, finder = shutil.which("pdflatex"), shutil.which("kpsewhich")
+    if not program or not finder:
+        pytest.skip("no pdflatex: apt-get install texlive-latex-recommended")
+    there = subprocess.run([finder, "booktabs.sty"], capture_output=True, check=False)
+    if there.returncode:
+        pytest.skip("booktabs.sty is not there: apt-get install texlive-latex-recommended")
+    head = "\\documentclass{article}\n\\usepackage{booktabs}\n\\begin{document}\n"
+    (folder / "table.tex").write_text(f"{head}{latex}\\end{{document}}\n", encoding="utf-8")
+    words = [program, "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "table.tex"]
+    done = subprocess.run(words, cwd=folder, capture_output=True, check=False)
+    said = done.stdout.decode("latin-1")
+    assert done.returncode == 0, said[-2000:]
+    assert (folder / "table.pdf").read_bytes().startswith(b"%PDF")
+    return said
+
+
+def test_latex_compiles(comparison: Comparison, hostile: Comparison, tmp_path: Path) -> None:
+    for name, found in (("plain", comparison), ("hostile", hostile)):
+        folder = tmp_path / f"latex-{name}"
+        folder.mkdir()
+        said = compiled(as_latex(found), folder)
+        assert "Missing character" not in said
+        assert "Output written on table.pdf" in said
 
 
 def test_a_file_is_of_the_kind_that_its_name_says(comparison: Comparison, tmp_path: Path) -> None:

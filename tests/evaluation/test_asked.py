@@ -53,6 +53,7 @@ def test_where_no_price_is_known_nothing_is_said_of_money() -> None:
     counts = asked.tally(Readings(answers=[Answer("a"), Answer("b")], distinct=2))
     assert counts["total"]["dollars"] is counts["total"]["spent"] is None
     assert asked.of_answer(Answer("a", "truncated", {"output": 3}, tokens_cut=2)) == {
+        "key": "",
         "outcome": "truncated",
         "cached": False,
         "prompt_tokens": 0,

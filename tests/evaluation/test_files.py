@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from radio.evaluation.files import check_results, read_metrics, read_predictions
-from radio.schema import InputError
+from radio.evaluation.files import check_results, described, read_metrics, read_predictions
+from radio.schema import InputError, Question
 
 
 def test_results_are_read_as_utf8_and_split_at_newlines_alone(tmp_path: Path) -> None:
@@ -45,3 +45,19 @@ def test_results_are_not_added_to_those_of_a_later_version(tmp_path: Path) -> No
     (tmp_path / "metrics.json").write_text('{"version": "7b"}', encoding="utf-8")
     with pytest.raises(InputError, match=r"found results of version '7b', expected 1 at most"):
         check_results(tmp_path)
+
+
+def test_a_question_is_told_with_what_it_has_and_no_more() -> None:
+    assert described(Question("q", "Who?", ("Ada",))) == {
+        "question": "Who?",
+        "golden_answers": ["Ada"],
+    }
+    gold = {"gold_ids": ["p1"]}
+    claim = Question("q", "Is it true? Ada did.", ("yes",), ("yes", "no"), gold, search="Ada did.")
+    assert described(claim) == {
+        "question": "Is it true? Ada did.",
+        "golden_answers": ["yes"],
+        "search": "Ada did.",
+        "choices": ["yes", "no"],
+        "gold_ids": {"p1": 1.0},
+    }

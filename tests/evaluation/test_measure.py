@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from radio.evaluation.measure import order_of, ranking_numbers, tied_tops
+from radio.evaluation.measure import at_depths, order_of, ranking_numbers, tied_tops
 from radio.schema import Candidate, Example, Passage, Question
 
 PASSAGES = {
@@ -54,3 +54,10 @@ def test_ties_are_ordered_by_id_and_counted_at_the_top() -> None:
     tied = {"b": 1.0, "a": 1.0, "c": 0.0}
     assert order_of(tied) == ["a", "b", "c"]
     assert tied_tops({"q1": tied, "q2": {"a": 1.0, "b": 0.0, "c": 0.0}, "q3": {}}) == 1
+
+
+def test_metrics_at_several_depths_are_put_together() -> None:
+    names = ["em@10", "em@2", "f1", "nDCG@5", "large_em@1", "large_em@3", "em"]
+    found = at_depths(names)
+    assert found == {"em": {2: "em@2", 10: "em@10"}, "large_em": {1: "large_em@1", 3: "large_em@3"}}
+    assert list(found["em"]) == [2, 10]

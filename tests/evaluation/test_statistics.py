@@ -16,7 +16,6 @@ from radio.evaluation.statistics import (
     bootstrap_intervals,
     holm,
     paired_difference,
-    ratio_interval,
     sign_flip_test,
     sign_flip_tests,
 )
@@ -77,21 +76,6 @@ def test_the_bootstrap_draws_what_it_always_drew() -> None:
     assert bootstrap_interval([0.0, 1.0, 1.0, 0.5, 0.25]) == (0.2, 0.9)
     values = np.random.default_rng(0).random(40)
     assert bootstrap_interval(values) == (0.44268094413477627, 0.626687747967257)
-
-
-def test_the_interval_of_a_ratio_is_close_to_scipys() -> None:
-    rng = np.random.default_rng(14)
-    first, second = rng.gamma(2.0, size=90), rng.gamma(1.0, size=90)
-    low, high = ratio_interval(first, second)
-    theirs = stats.bootstrap(
-        (first, second),
-        lambda x, y, axis: np.mean(x, axis=axis) / np.mean(y, axis=axis),
-        paired=True,
-        method="percentile",
-        rng=np.random.default_rng(2),
-    ).confidence_interval
-    assert (low, high) == pytest.approx(theirs, abs=0.05 * (theirs.high - theirs.low))
-    assert all(map(math.isnan, ratio_interval([], [])))
 
 
 @pytest.mark.parametrize("at_once", [1_000, 10_000_000])

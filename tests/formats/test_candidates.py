@@ -6,10 +6,13 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from radio.formats import (
     read_candidates,
+    take_candidates,
 )
-from radio.schema import Candidate, Passage
+from radio.schema import Candidate, InputError, Passage
 from tests.formats.readers import message
 
 
@@ -69,3 +72,11 @@ def test_candidates_from_a_trec_run_equal_those_from_jsonl(file: Callable[..., P
         '{"id": "q1", "candidates": [{"id": "a", "score": 0.5}, {"id": "b", "score": 0.9}]}'
     )
     assert read_candidates(trec) == read_candidates(rows)
+
+
+def test_the_candidates_of_one_row_stay_in_its_order() -> None:
+    row = {"id": "q1", "candidates": [{"id": "b", "contents": "B"}, {"id": "a"}]}
+    assert take_candidates(row, "here:1") == (["b", "a"], {"b": Passage("b", "B")})
+    assert take_candidates({"id": "q1", "candidate_ids": ["b", "a"]}, "here:1") == (["b", "a"], {})
+    with pytest.raises(InputError, match="here:1: candidate 2: passage id 'b' stands twice"):
+        take_candidates({"id": "q1", "candidate_ids": ["b", "b"]}, "here:1")

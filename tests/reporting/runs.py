@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
+from numpy.typing import NDArray
 
 from radio.comparing.choosing import Comparison, compare_runs
 from radio.evaluation.results import Results
@@ -45,20 +47,31 @@ def told_run(
     config: Mapping[str, Any] | None = None,
     generators: Sequence[Mapping[str, Any]] = (GENERATOR,),
     breakdown: Mapping[str, Any] | None = None,
+    more: Mapping[str, Mapping[str, Sequence[float] | NDArray[np.float64]]] | None = None,
 ) -> Path:
     """A run folder: the base is wrong where a question is won, the tuned one where it is lost, and
-    the order is turned round by the training."""
+    the order is turned round by the training.
+
+    ``more`` has further measures by system, a value for each question; a system that has nothing
+    else keeps the order of the base and is always wrong.
+    """
+    more = more or {}
     questions = [asked(number) for number in range(count)] if questions is None else questions
     results = Results()
     results.describe("test", questions)
     for number, question in enumerate(questions):
         ids = [f"p{number}-{place}" for place in range(PASSAGES)]
         right = {"base": number not in won, "tuned": number not in lost}
-        for system, order in (("base", ids), ("tuned", ids[::-1])):
-            answer = question.golden_answers[0] if right[system] else f"nobody {number}"
-            numbers, facts = {"nDCG@5": 1 / (1 + order.index(ids[2]))}, {}
+        for system in dict.fromkeys(("base", "tuned", *more)):
+            order = ids[::-1] if system == "tuned" else ids
+            is_right = right.get(system, False)
+            answer = question.golden_answers[0] if is_right else f"nobody {number}"
+            numbers: dict[str, float] = {"nDCG@5": 1 / (1 + order.index(ids[2]))}
+            for name, column in more.get(system, {}).items():
+                numbers[name] = float(column[number])
+            facts = {}
             for depth in (1, 3):
-                numbers[f"em@{depth}"] = float(right[system])
+                numbers[f"em@{depth}"] = float(is_right)
                 numbers[f"answer_in_context@{depth}"] = float(ids[2] in order[:depth])
                 facts[f"answer@{depth}"] = answer
                 facts[f"reply@{depth}"] = reply.format(answer=answer)

@@ -11,8 +11,10 @@ import pytest
 
 from radio.commands.report import write_report
 from radio.schema import Question
+from radio.transfer.gains import write
 from tests.browsers import chromium, complaints, press, until
 from tests.reporting.runs import GENERATOR, asked, config_of, corpus, told_run
+from tests.reporting.test_transfer import crossed
 
 ATTACK = (
     "<script>window.attacked = 1</script><img src=x onerror='window.attacked = 2'>"
@@ -92,8 +94,9 @@ def test_text_of_strangers_stays_text(browser: Any, tmp_path: Path) -> None:
             for system, mean in (("base", 0.25), ("tuned", 0.75))
         },
     )
-    path = tmp_path / "report.html"
-    write_report([folder], path, draws=200)
+    path, matrix = tmp_path / "report.html", crossed(reason=ATTACK, name=ATTACK)
+    write(matrix, tmp_path / "m", "")
+    write_report([folder], path, draws=200, transfer=tmp_path / "m")
     browser.get_log("browser")
     opened(browser, path)
     seen = ATTACK
@@ -106,6 +109,8 @@ def test_text_of_strangers_stays_text(browser: Any, tmp_path: Path) -> None:
     assert seen in text(browser, ".reply pre")
     assert seen in text(browser, ".row .text")
     assert seen in text(browser, ".groups th")
+    assert seen in text(browser, ".crossed th")
+    assert seen in text(browser, ".crossed .failed")
     assert "window.attacked = 1" in text(browser, ".entry .text")
     assert "<script>" in text(browser, "h1")
     assert browser.execute_script("return window.attacked") is None
@@ -155,6 +160,19 @@ def test_an_opened_question_shows_both_orders(browser: Any, page: Path) -> None:
     assert "teacher 0.875" in text(browser, ".column.after .gold")
     assert "the generator's prompt" in text(browser, ".absent")
     assert "rationale" not in text(browser, ".absent")
+
+
+def test_an_opened_question_stays_in_its_frame(browser: Any, page: Path) -> None:
+    opened(browser, page, "#question=q1")
+    # what is out of the flow, as texts for screen readers, lengthens no page below the frame
+    inside, outside = browser.execute_script(
+        "const places = [...document.querySelectorAll('#detail *')]"
+        ".filter(node => getComputedStyle(node).position === 'absolute')"
+        ".map(node => Boolean(node.offsetParent?.closest('#detail')));"
+        "return [places.filter(Boolean).length, places.filter(inside => !inside).length]"
+    )
+    assert inside > 0
+    assert outside == 0
 
 
 @pytest.mark.parametrize("answer", ["$5 (and-a-half) [1]", "C++", "1,335,907", "A.B", "a|b\\d"])

@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 
 from radio.commands.report import write_report
+from radio.transfer.gains import write
+from radio.transfer.table import markdown
 from tests.browsers import chromium, until
 from tests.reporting.runs import config_of, corpus, told_run
+from tests.reporting.test_transfer import crossed
 
 
 def axe(folder: Path) -> str:
@@ -30,7 +33,9 @@ def axe(folder: Path) -> str:
 def test_axe_finds_nothing_serious(tmp_path: Path) -> None:
     script = axe(tmp_path / "npm")
     folder = told_run(tmp_path / "run", 30, config=config_of(corpus(tmp_path / "c.jsonl", 30)))
-    write_report([folder], tmp_path / "report.html", draws=200)
+    document = crossed()
+    write(document, tmp_path / "m", markdown(document))
+    write_report([folder], tmp_path / "report.html", draws=200, transfer=tmp_path / "m")
     with chromium(tmp_path / "chromium") as browser:
         browser.set_script_timeout(120)
         for width in (1280, 390):

@@ -289,7 +289,8 @@ def test_question_side_alone_trains_against_fixed_passages_and_exports_both(
 def test_an_export_of_the_question_side_embeds_no_passage_again(
     tiny_bert: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from radio.encoders import Encoder, passage_model
+    from radio.encoders import Encoder
+    from radio.models.passage_side import passage_model
 
     original = shutil.copytree(tiny_bert, tmp_path / "original")
     groups = [group(0, TEXTS)]

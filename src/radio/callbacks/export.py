@@ -15,6 +15,7 @@ from radio.callbacks.rankings import rankings_of
 from radio.evaluation.results import gain_over_base
 from radio.evaluation.table import no_better
 from radio.processes import stopping_together
+from radio.reporting.loggers import log_export
 from radio.rerankers import Reranker, finite
 
 
@@ -25,9 +26,13 @@ class ExportHuggingFace(L.Callback):
     "Best" is what the run's ModelCheckpoint monitors; without one, the last weights are taken. Its
     model card holds the figures of the validation of these very weights, and a warning where they
     are no better than the untrained model.
+
+    Args:
+        artifact: give the folder to W&B too, as an artifact of the run, where that logger is on.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, artifact: bool = True) -> None:
+        self.artifact = artifact
         self._validations: dict[str, dict[str, Any]] = {}
         """What each validation found, by the step after which it was: figures and gain over the
         base."""
@@ -74,6 +79,8 @@ class ExportHuggingFace(L.Callback):
         card = model_card(module, step, validation["figures"], validation["gain"])
         folder = module.export(Path(trainer.default_root_dir) / "export", card)
         rank_zero_info(f"exported the reranker to {folder}")
+        if self.artifact:
+            log_export(trainer.loggers, folder, {"step": step, **validation["figures"]})
 
 
 def monitored(trainer: L.Trainer) -> str | None:

@@ -197,7 +197,9 @@ class GeneratorInTheLoop(Evaluation):
         self._note_groups(results, split, readings.read, self.measured(datamodule))
         self._tell(split, readings)
         self._tell_of_constants(split, readings.read, right)
-        notes = {**self.identity(), "task": datamodule.task, **asked.tally(readings)}
+        task = datamodule.task
+        prompt = {"task": task, "prompt": self.generator.prompt_of(task)}
+        notes = {**self.identity(), **prompt, **asked.tally(readings)}
         known = results.notes[split].get("generators", [])
         results.note(split, generators=[*known, notes])
         return list(names)

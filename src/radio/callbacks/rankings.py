@@ -13,6 +13,7 @@ from radio.data.module import datamodule_of
 from radio.evaluation.results import Results
 from radio.evaluation.systems import FUSED
 from radio.processes import gathered, stopping_together
+from radio.reporting.loggers import log_evaluation
 from radio.rerankers import Reranker
 from radio.schema import GroupBatch, InputError, Run
 
@@ -41,7 +42,8 @@ class Rankings(L.Callback):
 
     It ranks by the untrained reranker too, if :attr:`compares`, and keeps that ranking for the
     later evaluations of a split. What callbacks make of the rankings goes into :attr:`results`,
-    which it writes into the run folder when the evaluation ends. Nobody needs to configure one:
+    which it writes into the run folder when the evaluation ends; loggers get tables of them when a
+    command's evaluation does. Nobody needs to configure one:
     :func:`rankings_of` makes it.
     """
 
@@ -142,12 +144,16 @@ class Rankings(L.Callback):
             if any(question_id not in known for question_id in batch.question_ids):
                 self._new_untrained |= by_question(batch, module.untrained_scores(batch))
 
-    def _write(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+    def _write(self, trainer: L.Trainer, module: L.LightningModule, split: str) -> None:
         if trainer.sanity_checking or not isinstance(module, Reranker):
             return
         with stopping_together(module.device):
             if trainer.is_global_zero:
-                self.results.write(Path(trainer.default_root_dir))
+                folder = Path(trainer.default_root_dir)
+                self.results.write(folder)
+                # not of each validation of a training: the one of the best weights ends it
+                if trainer.state.fn != "fit" and self.results.metrics[split]:
+                    log_evaluation(trainer.loggers, folder, split, trainer.global_step)
 
     def on_validation_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._start(pl_module, "validation")
@@ -201,10 +207,10 @@ class Rankings(L.Callback):
             rank_zero_info("predict: the rankings are the reranker's merged with the retriever's")
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._write(trainer, pl_module)
+        self._write(trainer, pl_module, "validation")
 
     def on_test_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._write(trainer, pl_module)
+        self._write(trainer, pl_module, "test")
 
 
 def by_question(batch: GroupBatch, scores: Tensor) -> Run:

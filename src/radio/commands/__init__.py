@@ -55,10 +55,16 @@ COMMANDS = {
     "prepare": Command(
         "retrieve candidates, obtain rationales, ask the teacher; fills the caches and stops"
     ),
+    "index": Command(
+        "embed the corpus for dense retrieval beforehand; says how fast, how large",
+        "radio.commands.index:index",
+    ),
     "fit": Command("prepare, fine-tune the reranker, evaluate it before and after, export it"),
     "validate": Command("evaluate on the validation questions"),
     "test": Command("evaluate on the test questions"),
-    "predict": Command("rerank: writes predict.trec and predict.jsonl into the run folder"),
+    "predict": Command(
+        "rerank: writes predict.trec and predict.jsonl; --input: as a filter of JSONL"
+    ),
     "compare": Command(
         "systems of several runs side by side: differences, intervals, tests; needs no GPU",
         "radio.commands.compare:main",
@@ -67,6 +73,11 @@ COMMANDS = {
     "report": Command(
         "one page about runs: what was done, what came of it, each question; needs no GPU",
         "radio.commands.report:main",
+        own_parser=True,
+    ),
+    "diagnose": Command(
+        "is a run's gain to be trusted? questions seen before; other orders, depths, distractors",
+        "radio.commands.diagnose:main",
         own_parser=True,
     ),
     "rationales report": Command(

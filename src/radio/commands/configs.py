@@ -11,6 +11,9 @@ from radio.config.shipped import ENDING, shipped_configs, similar
 from radio.lines import atomic_write
 from radio.schema import InputError
 
+SWEEPS = "sweeps/"
+"""Of what W&B reads."""
+
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; returns the exit status."""
@@ -84,4 +87,5 @@ def copy(name: str, to: str | None, overwrite: bool) -> None:
         raise InputError(f"radio configs copy {name}: {target.parent} is no folder; make it first")
     with atomic_write(target) as file:
         file.write(configs[plain].read_text(encoding="utf-8"))
-    print(f"{plain} copied to {target}; give it as --config {target}")
+    use = f"wandb sweep {target}" if plain.startswith(SWEEPS) else f"--config {target}"
+    print(f"{plain} copied to {target}; give it as {use}")

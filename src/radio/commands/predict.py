@@ -1,15 +1,16 @@
-"""What ``radio predict`` leaves: a TREC run, and JSONL with the passages' text."""
+"""What ``radio predict`` leaves: a TREC run, and JSONL with the passages' texts."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from radio.data.module import RationaleDataModule
 from radio.evaluation.measure import tied_tops
 from radio.formats import write_run
-from radio.lines import write_jsonl
-from radio.schema import Question, Run, ranked
+from radio.lines import atomic_write
+from radio.schema import Passage, Question, Run, ranked
 
 
 def write_rankings(scores: Run, datamodule: RationaleDataModule, folder: Path) -> None:
@@ -23,25 +24,30 @@ def write_rankings(scores: Run, datamodule: RationaleDataModule, folder: Path) -
             questions[example.question.id] = example.question
     run = {identifier: scores[identifier] for identifier in questions}
     write_run(folder / "predict.trec", run, "radio")
-    rows = [
-        _row(question, run[identifier], datamodule) for identifier, question in questions.items()
-    ]
-    write_jsonl(folder / "predict.jsonl", rows)
+    with atomic_write(folder / "predict.jsonl") as file:
+        for identifier, question in questions.items():
+            file.write(row_of(question, run[identifier], datamodule.corpus) + "\n")
     total = datamodule.split_size(split)
-    count = str(len(rows)) if len(rows) == total else f"{len(rows)} of {total}"
+    count = str(len(run)) if len(run) == total else f"{len(run)} of {total}"
     print(f"reranked {count} questions: {folder / 'predict.trec'}, {folder / 'predict.jsonl'}")
     tied = tied_tops(run)
     if tied:
-        print(f"tied at the top, and ordered by passage id there: {tied} of {len(rows)} questions")
+        print(f"tied at the top, and ordered by passage id there: {tied} of {len(run)} questions")
 
 
-def _row(
-    question: Question, scores: dict[str, float], datamodule: RationaleDataModule
-) -> dict[str, Any]:
+def row_of(question: Question, scores: Mapping[str, float], passages: Mapping[str, Passage]) -> str:
+    """A line of JSONL: the question and its candidates, best first, with their texts.
+
+    Args:
+        question: which.
+        scores: by passage id.
+        passages: the candidates among others, by id.
+    """
     candidates = []
     for candidate in ranked(scores):
-        contents = datamodule.corpus[candidate.passage_id].contents
+        contents = passages[candidate.passage_id].contents
         candidates.append(
             {"id": candidate.passage_id, "score": candidate.score, "contents": contents}
         )
-    return {"id": question.id, "question": question.question, "candidates": candidates}
+    row = {"id": question.id, "question": question.question, "candidates": candidates}
+    return json.dumps(row, ensure_ascii=False)

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from glob import glob
 from os.path import commonprefix
 from typing import Any
 
@@ -52,6 +53,25 @@ class Group:
     name: str
     runs: tuple[RunResults, ...]
     twin_of: str = ""
+
+
+def named_groups(options: Sequence[str]) -> dict[str, list[str]]:
+    """Folders by the name of their group, as ``--group NAME=RUN,RUN`` names them: folders, or
+    patterns of some.
+
+    Raises:
+        InputError: an option has another form, or a name is given twice.
+    """
+    groups: dict[str, list[str]] = {}
+    for option in options:
+        name, equals, places = option.partition("=")
+        folders = [place.strip() for place in places.split(",") if place.strip()]
+        if not (name and equals and folders):
+            raise InputError(f"--group: found {option!r}, expected NAME=RUN,RUN,...")
+        if name in groups:
+            raise InputError(f"--group: found {name!r} twice, expected all runs of it in one")
+        groups[name] = [path for folder in folders for path in sorted(glob(folder)) or [folder]]
+    return groups
 
 
 def grouped(

@@ -277,6 +277,11 @@ class Merge:
                 message = unknown_key(source.place(place), name, place, known, kind.__name__)
                 raise InputError(message)
             result[name] = self.value((*inner, name), known[name], given)
+            if result[name] == "None" and kind_of(known[name]).nothing:
+                raise InputError(
+                    f"{given[-1][0].place((*inner, name))}: found the text 'None', expected null, "
+                    "as YAML and JSON write it, or a value"
+                )
             typed = (
                 known[name] not in {inspect.Parameter.empty, Any}
                 and not kind_of(known[name]).nothing

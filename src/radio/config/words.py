@@ -15,6 +15,9 @@ from radio.schema import InputError
 DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212"
 """What word processors and chat programs make of ``--``."""
 
+CONFIG = "config"
+"""Key of a config file that names others."""
+
 
 @dataclass
 class Words:
@@ -85,5 +88,46 @@ def read_words(words: Sequence[str]) -> Words:
 
 
 def sources(words: Words) -> list[Source]:
-    """The config files in their order, then the command line, which wins over all of them."""
-    return [*(read_config(find_config(path)) for path in words.configs), words.options]
+    """The config files in their order, then the command line, which wins over all of them.
+
+    What a file names under ``config`` comes before it.
+
+    Raises:
+        InputError: a file cannot be read, or names itself.
+    """
+    files = [source for name in words.configs for source in _with_named(name, "--config", ())]
+    return [*files, words.options]
+
+
+def _with_named(name: str, option: str, above: tuple[str, ...]) -> list[Source]:
+    """The configs that a config names, each with those that it names itself, then it."""
+    path = find_config(name)
+    if path in above:
+        raise InputError(f"{option} {name}: this config names itself")
+    source = read_config(path, option)
+    found = []
+    for place, further in _named_configs(source):
+        found += _with_named(further, place, (*above, path))
+    return [*found, source]
+
+
+def _named_configs(source: Source) -> list[tuple[str, str]]:
+    """Place and name of each config under ``config``, which is taken out: one, a list of them, or
+    one by a label each; null names none.
+
+    Labelled ones are in the order of their labels: a sweep gives them in any.
+    """
+    given = source.tree.get(CONFIG)
+    if isinstance(given, dict):
+        listed = [(source.place((CONFIG, label)), given[label]) for label in sorted(given)]
+    else:
+        names = given if isinstance(given, list) else [given]
+        listed = [(source.place((CONFIG,)), name) for name in names]
+    for place, name in listed:
+        if name is not None and not isinstance(name, str):
+            raise InputError(
+                f"{place}: found {name!r}, expected the name of a config, as after --config, a "
+                "list of them, or null"
+            )
+    source.tree = {key: value for key, value in source.tree.items() if key != CONFIG}
+    return [(place, name) for place, name in listed if name is not None]

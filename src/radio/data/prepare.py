@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,7 +12,7 @@ from typing import Any, Literal
 
 from radio import contracts
 from radio.cache import Cache
-from radio.corpus import DiskCorpus, PassagesById, passages_of
+from radio.corpus import PassagesById, corpus_fingerprint, passages_of
 from radio.data.checking import check_rationales, show_rationales
 from radio.data.splits import TAUGHT
 from radio.fingerprints import fingerprint
@@ -138,12 +137,7 @@ class Preparation:
     @cached_property
     def corpus_fingerprint(self) -> str:
         """What the keys of candidates and scores say of the corpus: which text each id names."""
-        if isinstance(self.corpus, DiskCorpus):
-            return self.corpus.fingerprint
-        digest = hashlib.sha256()
-        for passage in self.corpus.values():
-            digest.update(f"{passage.id}\0{passage.contents}\0".encode())
-        return digest.hexdigest()
+        return corpus_fingerprint(self.corpus)
 
     def candidate_keys(self, split: str) -> list[str]:
         """Keys under which the candidates of each question of a split are cached, in their

@@ -64,9 +64,14 @@ def _dollars(answers: Iterable[Answer]) -> float | None:
     return sum(known) if known else None
 
 
+KEY = 16
+"""Digits of the key of an answer that are kept: enough to tell whether a prompt is the same."""
+
+
 def of_answer(answer: Answer) -> dict[str, Any]:
     """What ``predictions.jsonl`` says of how an answer came about."""
     return {
+        "key": answer.key[:KEY],
         "outcome": answer.outcome,
         "cached": answer.cached,
         "prompt_tokens": answer.prompt_tokens,

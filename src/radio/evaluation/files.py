@@ -82,6 +82,8 @@ def described(question: Question) -> dict[str, Any]:
         "question": question.question,
         "golden_answers": list(question.golden_answers),
     }
+    if question.search:
+        facts["search"] = question.search
     if question.choices:
         facts["choices"] = list(question.choices)
     if question.gold:

@@ -6,7 +6,8 @@ there are several. Nothing here knows where it comes from.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 
 from radio.metrics.ranking import annotated_metrics, ranking_metrics, relevance_of
 from radio.schema import Example, Passage, Question, Run, ranked
@@ -23,6 +24,16 @@ teacher."""
 def is_an_error(name: str) -> bool:
     """Whether less of a metric is better."""
     return "made_wrong" in name or "unparsed" in name
+
+
+def at_depths(names: Iterable[str]) -> dict[str, dict[int, str]]:
+    """Metrics that were taken at several depths, the least first: ``em`` -> 1 -> ``em@1``."""
+    found: dict[str, dict[int, str]] = {}
+    for name in names:
+        match = re.fullmatch(r"(.+)@(\d+)", name)
+        if match:
+            found.setdefault(match[1], {})[int(match[2])] = name
+    return {name: dict(sorted(of.items())) for name, of in found.items() if len(of) > 1}
 
 
 def order_of(scores: Mapping[str, float]) -> list[str]:

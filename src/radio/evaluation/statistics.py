@@ -61,32 +61,6 @@ def bootstrap_intervals(
     return intervals
 
 
-def ratio_interval(
-    first: Numbers,
-    second: Numbers,
-    *,
-    level: float = 0.95,
-    resamples: int = 10_000,
-    seed: int = 0,
-) -> tuple[float, float]:
-    """Percentile bootstrap interval of a ratio of means over the same questions, first / second.
-
-    A relative gain is this ratio - 1.
-    """
-    columns = np.array([first, second], dtype=np.float64).T
-    size = len(columns)
-    if size == 0:
-        return math.nan, math.nan
-    rng = np.random.default_rng(seed)
-    ratios = []
-    for count in portions(resamples, size):
-        means = times_drawn(rng, count, size) @ columns
-        ratios.append(means[:, 0] / means[:, 1])
-    tail = (1 - level) / 2
-    low, high = np.quantile(np.concatenate(ratios), [tail, 1 - tail])
-    return float(low), float(high)
-
-
 def times_drawn(rng: np.random.Generator, count: int, size: int) -> NDArray[np.float64]:
     """How often each of ``size`` values is drawn in ``count`` resamples, ``[count, size]``."""
     drawn = rng.integers(0, size, (count, size))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from radio.evaluation.systems import in_order
 
@@ -15,6 +15,9 @@ use."""
 A_SYSTEM = 22
 """Columns that each system beyond three needs."""
 
+COMPARED = "tuned - base"
+"""Of the differences in ``metrics.json``, the one that the table shows."""
+
 LEARNT_ON = "learnt_on"
 """In the note of merged rankings: training questions that the weights were learnt on."""
 
@@ -22,33 +25,48 @@ MOST_GROUPS = 8
 """Groups of a breakdown that the table shows: the 57 subjects of MMLU are for ``metrics.json``."""
 
 
-def show_table(document: dict[str, Any], split: str, *, title: str = "") -> None:
+class Value(NamedTuple):
+    """A mean or a difference, with its 95 % interval if it has one; in shares of 1."""
+
+    mean: float
+    low: float | None = None
+    high: float | None = None
+
+
+class Line(NamedTuple):
+    """A metric, or a number of a group of questions."""
+
+    name: str
+    questions: int | None
+    """That have it; None where it is no mean over questions, or its name says it."""
+    values: Mapping[str, Value]
+    """By system."""
+    difference: Value | None
+    """``tuned - base``, paired."""
+
+
+class Table(NamedTuple):
+    """What the terminal shows, as text."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+def show_table(document: dict[str, Any], split: str) -> None:
     """Print a split of ``metrics.json`` as a table, in percent, with 95 % intervals."""
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Table as Drawn
 
-    means = document[split]
-    differences = document["differences"][split].get("tuned - base", {})
-    systems = in_order(means)
-    questions = document["questions"][split]
-    ties = _note(document, "tied_tops", split)
-    _warn_of_ties(systems, ties, questions)
-    table = Table(title=title or _title(document, split))
-    table.add_column("metric", no_wrap=True)
-    for system in systems:
-        table.add_column(system, justify="right", no_wrap=True)
-    if differences:
-        table.add_column("tuned - base", justify="right", no_wrap=True)
-    for row in _rows(document, split, systems):
+    columns, rows = table_of(document, split)
+    systems = in_order(document[split])
+    _warn_of_ties(systems, _note(document, "tied_tops", split), document["questions"][split])
+    table = Drawn(title=heading(document, split))
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="right" if number else "left", no_wrap=True)
+    for row in rows:
         table.add_row(*row)
     width = max(Console().width, NARROWEST + A_SYSTEM * (len(systems) - 3))
     Console(width=width).print(table)
-    tied = [f"{system} {ties[system]}" for system in systems if ties.get(system)]
-    if tied:
-        print(
-            f"tied at the top, and ordered by passage id there: {', '.join(tied)} of {questions} "
-            "questions"
-        )
     for line in remarks(document, split):
         print(line)
 
@@ -57,22 +75,41 @@ def _note(document: Mapping[str, Any], key: str, split: str) -> Any:
     return document.get(key, {}).get(split, {})
 
 
-def _rows(document: Mapping[str, Any], split: str, systems: Sequence[str]) -> Iterator[list[str]]:
-    """Means with their intervals, then what is no mean over all questions."""
+def table_of(document: Mapping[str, Any], split: str) -> Table:
+    """A split of ``metrics.json`` as text, in percent: a row for each metric, a column for each
+    system, and the difference."""
+    systems = in_order(document[split])
+    compared = bool(document["differences"][split].get(COMPARED))
+    rows = []
+    for line in figures(document, split):
+        all_have_it = line.questions in (None, document["questions"][split])
+        row = [line.name if all_have_it else f"{line.name} ({line.questions} questions)"]
+        row += [_cell(line.values.get(system)) for system in systems]
+        if compared and line.questions is not None:
+            row.append(_cell(line.difference, "+"))
+        rows.append(row)
+    columns = ["metric", *systems, *([COMPARED] if compared else [])]
+    return Table(columns, [[*row, *[""] * (len(columns) - len(row))] for row in rows])
+
+
+def figures(document: Mapping[str, Any], split: str) -> Iterator[Line]:
+    """The numbers of a split of ``metrics.json``: means with their intervals, then what is no mean
+    over all questions."""
     means, intervals = document[split], document["intervals"][split]
-    differences = document["differences"][split].get("tuned - base", {})
-    questions = document["questions"][split]
+    differences = document["differences"][split].get(COMPARED, {})
     counts = _note(document, "counts", split)
-    for name in dict.fromkeys(name for system in systems for name in means[system]):
-        count = counts.get(name, questions)
-        cells = [name if count == questions else f"{name} ({count} questions)"]
-        for system in systems:
-            cells.append(_cell(means[system].get(name), intervals[system].get(name)))
-        if differences:
-            cells.append(_difference_cell(differences.get(name)))
-        yield cells
-    for name, values in _further(document, split):
-        yield [name, *(_percent(values.get(system)) for system in systems)]
+    for name in dict.fromkeys(name for system in in_order(means) for name in means[system]):
+        values = {}
+        for system in means:
+            if name in means[system]:
+                interval = intervals[system].get(name) or (math.nan, math.nan)
+                values[system] = Value(means[system][name], *interval)
+        found = differences.get(name)
+        paired = Value(found["difference"], found["low"], found["high"]) if found else None
+        yield Line(name, counts.get(name, document["questions"][split]), values, paired)
+    for name, numbers in _further(document, split):
+        known = {system: Value(value) for system, value in numbers.items() if value is not None}
+        yield Line(name, None, known, None)
 
 
 def _further(
@@ -106,25 +143,15 @@ def _warn_of_ties(systems: Sequence[str], ties: Mapping[str, int], questions: in
             )
 
 
-def _cell(mean: float | None, interval: Sequence[float] | None) -> str:
-    if mean is None:
+def _cell(value: Value | None, sign: str = "") -> str:
+    if value is None:
         return "-"
-    low, high = interval or (math.nan, math.nan)
-    return f"{100 * mean:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
+    mean, low, high = (None if part is None else f"{100 * part:{sign}.1f}" for part in value)
+    return f"{mean}" if low is None else f"{mean} [{low}, {high}]"
 
 
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.1f}"
-
-
-def _difference_cell(found: Mapping[str, float] | None) -> str:
-    if not found:
-        return "-"
-    mean, low, high = (100 * found[key] for key in ("difference", "low", "high"))
-    return f"{mean:+.1f} [{low:+.1f}, {high:+.1f}]"
-
-
-def _title(document: dict[str, Any], split: str) -> str:
+def heading(document: Mapping[str, Any], split: str) -> str:
+    """What stands above the table: which questions, and in what they were computed."""
     questions = document["questions"][split]
     total = document.get("of_questions", {}).get(split, questions)
     of_all = "" if total == questions else f" of {total}"
@@ -137,9 +164,16 @@ def _title(document: dict[str, Any], split: str) -> str:
 
 
 def remarks(document: Mapping[str, Any], split: str) -> Iterator[str]:
-    """What stands under the table: what was left out, cut, or could not be read; nothing if all is
-    well."""
+    """What stands under the table: what was tied, left out, cut, or could not be read; nothing if
+    all is well."""
     questions = document["questions"][split]
+    ties = _note(document, "tied_tops", split)
+    tied = [f"{system} {ties[system]}" for system in in_order(document[split]) if ties.get(system)]
+    if tied:
+        yield (
+            f"tied at the top, and ordered by passage id there: {', '.join(tied)} of {questions} "
+            "questions"
+        )
     unranked = _note(document, "unranked", split)
     if unranked:
         lacking = ", ".join(f"{system} {unranked[system]}" for system in in_order(unranked))

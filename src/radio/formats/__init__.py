@@ -3,7 +3,7 @@
 Every error names file, line and key, what was found and what was expected.
 """
 
-from radio.formats.candidates import Better, read_candidates
+from radio.formats.candidates import Better, read_candidates, take_candidates
 from radio.formats.passages import read_beir, read_passages, take_passage
 from radio.formats.questions import iter_questions, read_questions, take_questions
 from radio.formats.rationales import RationaleRow, read_rationale_files, read_rationales
@@ -21,6 +21,7 @@ __all__ = [
     "read_rationale_files",
     "read_rationales",
     "read_run",
+    "take_candidates",
     "take_passage",
     "take_questions",
     "write_run",

@@ -58,6 +58,16 @@ def read_candidates(
     return file.ranked(sign), file.passages
 
 
+def take_candidates(row: Mapping[str, Any], place: str) -> tuple[list[str], dict[str, Passage]]:
+    """Ids of the candidates of one row, in its order, and the passages whose text it carries.
+
+    Raises:
+        InputError: as :func:`read_candidates`.
+    """
+    file = _File()
+    return list(_take_candidates(row, place, file)), file.passages
+
+
 Scores = dict[str, float | None]
 """Scores by passage id in the order of the file; None where it gives none."""
 

@@ -34,7 +34,7 @@ def ask(generator: Generator, prompts: Sequence[Prompt], cache: Cache) -> list[A
         if key in source.failed:
             results.append(Failure(prompt.question.id, source.failed[key]))
         elif key in stored:
-            results.append(replace(stored[key], cached=key not in source.new))
+            results.append(replace(stored[key], cached=key not in source.new, key=key))
         else:
             results.append(Failure(prompt.question.id, generator.hint() or "it was not asked"))
     return results

@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 
 from radio import contracts
 from radio.cache import Cache
-from radio.fingerprints import Fingerprinted, fingerprint
+from radio.fingerprints import Fingerprinted
+from radio.llm.as_sent import answer_key
 from radio.llm.base import Failure
 from radio.llm.outcomes import outcome_of
 from radio.schema import Passage, Question
@@ -50,6 +51,8 @@ class Answer:
     """Tokens cut from the last passage that was shown."""
     cached: bool = False
     """Whether it was in the cache already (not kept there)."""
+    key: str = field(default="", compare=False)
+    """Of its entry in the cache (not kept there); empty where nobody was asked."""
 
     @property
     def prompt_tokens(self) -> int:
@@ -124,7 +127,13 @@ class Generator(Fingerprinted):
 
     def key(self, prompt: Prompt) -> str:
         """Cache key: the same generator, question and passages in the same order are asked once."""
-        return fingerprint(["answer/3", self.fingerprint(), *self.asked(prompt)])
+        return answer_key(self.fingerprint(), self.asked(prompt))
+
+    def prompt_of(self, task: str) -> dict[str, Any] | None:
+        """What its prompts of a task are put together from (:mod:`radio.llm.as_sent`), for
+        ``metrics.json``: ``name``, ``fingerprint``, ``system``, ``user`` in parts, and ``labels``
+        of questions without choices; None where it is not asked in words."""
+        return None
 
 
 def name_of(generator: Generator) -> str:

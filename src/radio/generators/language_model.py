@@ -13,8 +13,10 @@ from radio.cache import Cache
 from radio.generators.base import Answer, Generator, Prompt
 from radio.generators.prompting import GeneratorTemplate
 from radio.generators.tasks import task_of
+from radio.generators.verdicts import LABELS
 from radio.generators.window import Shown, shown
 from radio.llm.anthropic import AnthropicModel
+from radio.llm.as_sent import in_parts
 from radio.llm.base import Call, Failure, LanguageModel, Reply
 from radio.llm.openai import OpenAIModel
 from radio.llm.transformers import TransformersModel
@@ -73,12 +75,25 @@ class LanguageModelGenerator(Generator):
 
     # Prompts
 
+    def prompt_of(self, task: str) -> dict[str, Any]:
+        template = self._reading(task)
+        return {
+            "name": template.name,
+            "fingerprint": template.fingerprint,
+            "system": template.system,
+            "user": in_parts(template.user),
+            "labels": list(LABELS),
+        }
+
     def _template(self, prompt: Prompt) -> GeneratorTemplate:
-        """The prompt that fits: the user's own, or the one of the task."""
+        """The prompt that fits: with passages or without."""
         if not prompt.passages:
             return self._template_of(task_of(prompt.task).closed_prompt, shows_passages=False)
-        name = self._prompt or task_of(prompt.task).prompt
-        return self._template_of(name, shows_passages=True)
+        return self._reading(prompt.task)
+
+    def _reading(self, task: str) -> GeneratorTemplate:
+        """The prompt that shows passages: the user's own, or the one of the task."""
+        return self._template_of(self._prompt or task_of(task).prompt, shows_passages=True)
 
     def _template_of(self, name: str, *, shows_passages: bool) -> GeneratorTemplate:
         key = (name, shows_passages)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 from typing import ClassVar
 
 from radio.generators.parsing import LETTERS
 from radio.generators.verdicts import labels_of
+from radio.llm.as_sent import values_of
 from radio.llm.prompts import PromptTemplate
 from radio.schema import InputError, Passage, Question
 
@@ -57,18 +57,7 @@ class GeneratorTemplate(PromptTemplate):
                 f"question {question.id!r}: found {len(question.choices)} choices, expected at "
                 f"most {len(LETTERS)}, one for each letter"
             )
-        options = []
-        for letter, choice in zip(LETTERS, question.choices, strict=False):
-            options.append(f"{letter}) {choice}\n")
-        shown = []
-        for number, passage in enumerate(passages, start=1):
-            shown.append(delimited(number, passage))
-        return {
-            "claim": question.query,
-            "choices": "".join(options),
-            "labels": ", ".join(label.replace("_", " ") for label in labels_of(question)),
-            "passages": "\n".join(shown),
-        }
+        return values_of(question.query, question.choices, labels_of(question), passages)
 
     def _check(self, path: Path, found: set[str]) -> set[str]:
         if "answers" in found:
@@ -76,10 +65,3 @@ class GeneratorTemplate(PromptTemplate):
                 f"{path}: found the field {{answers}}: a generator is not shown the golden answers"
             )
         return super()._check(path, found)
-
-
-def delimited(number: int, passage: Passage) -> str:
-    """A passage as untrusted data: nothing in it can end its element."""
-    title = f"Title: {escape(passage.title, quote=False)}\n" if passage.title else ""
-    text = escape(passage.text, quote=False)
-    return f'<passage number="{number}">\n{title}{text}\n</passage>'

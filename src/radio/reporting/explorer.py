@@ -14,9 +14,10 @@ from radio.comparing.comparison import ROUNDING
 from radio.comparing.reading import RunResults, asked_of
 from radio.comparing.rows import Row
 from radio.evaluation.measure import is_an_error
+from radio.evaluation.sampling import sampled
 from radio.evaluation.systems import CLOSED_BOOK
 from radio.pages import inert_json
-from radio.reporting.sampling import sampled
+from radio.reporting.prompts import Prompts
 from radio.reporting.story import depths_of
 from radio.reporting.strings import NOWHERE, StringTable, cut
 from radio.reporting.texts import find_texts
@@ -99,10 +100,11 @@ def explored(
     run = run_of(pair.after)
     asked = {question: asked_of(read[run.name][question]) for question in kept}
     table = _table(run, rankings, read[run.name], asked, corpus)
-    prefix, depths = _reader(run, split, measure)
-    maker = _Maker(
-        rankings, read[run.name], table, prefix, depths, _measures(rankings, kept, measure, prefix)
-    )
+    generator = _reader(run, split, measure)
+    prefix, depths = _prefix(generator), depths_of(generator)
+    prompts = Prompts(generator, table.passages)
+    names = _measures(rankings, kept, measure, prefix)
+    maker = _Maker(rankings, read[run.name], table, prompts, prefix, depths, names)
     document = {
         "split": split,
         "prefix": prefix,
@@ -112,10 +114,12 @@ def explored(
         "systems": [{"name": row.name, "run": run_of(row).name} for row in shown],
         "pair": [shown.index(pair.before), shown.index(pair.after)],
         "questions": [maker.question(question, asked[question]) for question in kept],
+        **prompts.document(),
     }
     room = LARGEST - len(inert_json(document).encode())
     return Explored(
-        {**document, "passages": table.columns(room)}, [*left_out, *remarks, *table.remarks]
+        {**document, "passages": table.columns(room)},
+        [*left_out, *remarks, *table.remarks, *prompts.remarks],
     )
 
 
@@ -205,21 +209,18 @@ class _Ranking:
         return list(self.part(question).get("passage_ids") or ())
 
 
-def _reader(run: RunResults, split: str, measure: str) -> tuple[str, list[int]]:
-    """What the names of the generator begin with that the primary measure is of, or else the first
-    one; and how many passages it has read."""
-    found = [
-        ("" if not generator.get("name") else f"{generator['name']}_", generator)
-        for generator in run.generators(split)
-    ]
-    if not found:
-        return "", []
-    chosen = found[0]
-    for prefix, generator in sorted(found, key=lambda one: -len(one[0])):
-        if measure.startswith(prefix):
-            chosen = prefix, generator
-            break
-    return chosen[0], depths_of(chosen[1])
+def _reader(run: RunResults, split: str, measure: str) -> Mapping[str, Any]:
+    """The generator that the primary measure is of, or else the first one; empty without any."""
+    found = run.generators(split)
+    for generator in sorted(found, key=lambda one: -len(_prefix(one))):
+        if measure.startswith(_prefix(generator)):
+            return generator
+    return found[0] if found else {}
+
+
+def _prefix(generator: Mapping[str, Any]) -> str:
+    """What the names of a generator's facts begin with."""
+    return f"{generator['name']}_" if generator.get("name") else ""
 
 
 def _measures(
@@ -252,6 +253,7 @@ class _Maker:
         rankings: the systems.
         told: rows of the run that is asked for what does not belong to a system.
         table: the passages.
+        prompts: of the generator.
         prefix: what the names of the generator's facts begin with.
         depths: how many passages it has read.
         measures: names of the numbers that are kept.
@@ -260,6 +262,7 @@ class _Maker:
     rankings: Sequence[_Ranking]
     told: Mapping[str, Mapping[str, Any]]
     table: StringTable
+    prompts: Prompts
     prefix: str
     depths: Sequence[int]
     measures: Sequence[str]
@@ -267,9 +270,11 @@ class _Maker:
     def question(self, identifier: str, asked: Mapping[str, Any]) -> dict[str, Any]:
         """A question; what is not known of it is not in it."""
         told = self.told[identifier]
+        search = told.get("search") or ""
         parts = [ranking.part(identifier) for ranking in self.rankings]
         place = self.table.place
         replies = [self._replies(part) for part in parts]
+        sent = [self._sent(asked, search, part) for part in parts]
         orders = [
             [place(passage) for passage in ranking.order(identifier)] for ranking in self.rankings
         ]
@@ -283,6 +288,8 @@ class _Maker:
             "scores": [[_short(score) for score in part.get("scores") or []] for part in parts],
             "numbers": [[_short(part.get(name)) for name in self.measures] for part in parts],
             "replies": replies if any(replies) else None,
+            "sent": sent if any(map(any, sent)) else None,
+            "filled": self.prompts.filled(asked, search),
             "closed": self._closed(told.get(CLOSED_BOOK) or {}),
             "rationale": cut(told.get("rationale") or self.table.rationales.get(identifier, "")),
             "teacher": [
@@ -290,18 +297,32 @@ class _Maker:
                 for passage, score in (told.get("teacher_scores") or {}).items()
             ],
         }
-        return {key: value for key, value in found.items() if value not in (None, [], "")}
+        return {key: value for key, value in found.items() if value not in (None, [], {}, "")}
 
     def _replies(self, part: Mapping[str, Any]) -> list[Any]:
         """For each depth the answer and, where it is another text, the raw reply; null where there
         is none."""
         found = []
         for depth in self.depths:
-            # one that reads to one depth does not name it
-            at = f"@{depth}" if f"{self.prefix}answer@{depth}" in part else ""
+            at = self._suffix(part, depth)
             answer = part.get(f"{self.prefix}answer{at}")
             found.append(_said(answer, part.get(f"{self.prefix}reply{at}")))
         return found if any(found) else []
+
+    def _sent(
+        self, asked: Mapping[str, Any], search: str, part: Mapping[str, Any]
+    ) -> list[int | None]:
+        """For each depth how many passages the prompt has shown; null where it is not known."""
+        ids = part.get("passage_ids") or []
+        found = []
+        for depth in self.depths:
+            told = part.get(f"{self.prefix}asked{self._suffix(part, depth)}") or {}
+            found.append(self.prompts.sent(asked, search, ids[:depth], told))
+        return found
+
+    def _suffix(self, part: Mapping[str, Any], depth: int) -> str:
+        """What stands behind the names of a depth: one that reads to one alone does not name it."""
+        return f"@{depth}" if f"{self.prefix}answer@{depth}" in part else ""
 
     def _closed(self, part: Mapping[str, Any]) -> list[str | None] | None:
         """What was answered without any passage."""

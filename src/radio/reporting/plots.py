@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import math
-import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -12,6 +11,7 @@ from radio.comparing.choosing import Comparison
 from radio.comparing.comparison import Mean
 from radio.comparing.reading import RunResults
 from radio.comparing.rows import Row
+from radio.evaluation.measure import at_depths
 from radio.evaluation.systems import CLOSED_BOOK
 from radio.reporting.story import percent
 from radio.schema import InputError
@@ -73,6 +73,8 @@ class Chart(NamedTuple):
     lines: Sequence[Line]
     x_ticks: Sequence[Tick]
     y_ticks: Sequence[Tick]
+    limit: Tick | None = None
+    """A value across that is told apart from others."""
 
 
 class Value(NamedTuple):
@@ -98,14 +100,9 @@ def colours(rows: Sequence[Row]) -> dict[str, str]:
 
 def curves_by_depth(comparison: Comparison, palette: Mapping[str, str]) -> list[Chart]:
     """A chart for each measure that was taken at several depths."""
-    depths: dict[str, dict[int, str]] = {}
-    for measure in comparison.measures:
-        match = re.fullmatch(r"(.+)@(\d+)", measure)
-        if match:
-            depths.setdefault(match[1], {})[int(match[2])] = measure
     charts = []
-    for name, measures in depths.items():
-        order = sorted(measures)
+    for name, measures in at_depths(comparison.measures).items():
+        order = list(measures)
         lines = {}
         for row in comparison.rows:
             means = [comparison.figures.means[measures[depth]].get(row.name) for depth in order]
@@ -115,9 +112,9 @@ def curves_by_depth(comparison: Comparison, palette: Mapping[str, str]) -> list[
                 lines[row.name] = [point for point in points if point is not None]
         heights = {point.y for points in lines.values() for point in points}
         # what is the same everywhere needs no picture
-        if len(order) > 1 and len(heights) > 1:
+        if len(heights) > 1:
             labels = [(place, str(depth)) for place, depth in enumerate(order)]
-            charts.append(_chart(name, "passages that are read", lines, palette, labels))
+            charts.append(chart_of(name, "passages that are read", lines, palette, labels))
     return charts
 
 
@@ -148,7 +145,7 @@ def training_curves(runs: Sequence[RunResults], split: str, measure: str) -> lis
             last = max(value.x for values in lines.values() for value in values)
             ticks = [(x, f"{x:,.0f}") for x in steps_between(0, last)]
             in_percent = column != "train/loss"
-            charts.append(_chart(title, "step", lines, palette, ticks, in_percent=in_percent))
+            charts.append(chart_of(title, "step", lines, palette, ticks, in_percent=in_percent))
     return charts
 
 
@@ -183,7 +180,7 @@ def _thinned(values: Sequence[tuple[float, float]]) -> list[tuple[float, float]]
     return found
 
 
-def _chart(
+def chart_of(
     title: str,
     x_label: str,
     lines: Mapping[str, Sequence[Value]],
@@ -191,12 +188,25 @@ def _chart(
     x_labels: Sequence[tuple[float, str]],
     *,
     in_percent: bool = True,
+    limit: tuple[float, str] | None = None,
 ) -> Chart:
+    """A plot of lines, with their names at their ends.
+
+    Args:
+        title: of the plot.
+        x_label: of the axis across.
+        lines: values by name, from left to right.
+        palette: class of colour by name.
+        x_labels: where the axis across has a label, and which.
+        in_percent: whether values are shares.
+        limit: a value across that is marked, and what it is called.
+    """
     values = [value for points in lines.values() for value in points]
     ys = [y for value in values for y in value[1:] if y is not None]
     y_steps = steps_between(min(ys), max(ys))
+    marked = [] if limit is None else [limit[0]]
     across = _Scale(
-        [x for x, _ in x_labels], LEFT, WIDTH - RIGHT, outer=[value.x for value in values]
+        [x for x, _ in x_labels], LEFT, WIDTH - RIGHT, outer=[*marked, *(one.x for one in values)]
     )
     up = _Scale(y_steps, HEIGHT - BOTTOM, TOP, outer=ys)
     write = percent if in_percent else "{:.3g}".format
@@ -226,6 +236,7 @@ def _chart(
         _apart(drawn),
         [Tick(across(x), label) for x, label in x_labels],
         [Tick(up(y), write(y) if in_percent else f"{y:g}") for y in y_steps],
+        None if limit is None else Tick(across(limit[0]), limit[1]),
     )
 
 
@@ -286,8 +297,8 @@ class Forest(NamedTuple):
     """By name: low, value and high, from the left."""
 
 
-def forest(intervals: Mapping[str, tuple[float, float, float]]) -> Forest:
-    """Place intervals (low, value, high) of differences."""
+def forest(intervals: Mapping[str, tuple[float, float, float]], sign: str = "+") -> Forest:
+    """Place intervals (low, value, high) of differences; with ``sign=""`` of shares."""
     found = [edge for interval in intervals.values() for edge in interval]
     found = [edge for edge in found if math.isfinite(edge)]
     steps = steps_between(min([0.0, *found]), max([0.0, *found]) or 0.01, most=4)
@@ -298,5 +309,5 @@ def forest(intervals: Mapping[str, tuple[float, float, float]]) -> Forest:
             low, value, high = (scale(edge) for edge in interval)
             cells[name] = low, value, high
     return Forest(
-        scale(0.0), [Tick(scale(x), f"{100 * x:+.3g}" if x else "0") for x in steps], cells
+        scale(0.0), [Tick(scale(x), f"{100 * x:{sign}.3g}" if x else "0") for x in steps], cells
     )

@@ -25,8 +25,8 @@ class StringTable:
 
     def __init__(self, texts: Texts, depths: Mapping[str, int]) -> None:
         self.rationales = texts.rationales
+        self.passages = texts.passages
         self.remarks = list(texts.remarks)
-        self._passages = texts.passages
         self._places: dict[str, int] = {}
         self._depths = depths
 
@@ -40,7 +40,7 @@ class StringTable:
         Args:
             room: bytes for them. Texts are left out from some place of the orders on.
         """
-        found = [self._passages.get(identifier) for identifier in self._places]
+        found = [self.passages.get(identifier) for identifier in self._places]
         columns: dict[str, list[Any]] = {
             "ids": list(self._places),
             "titles": [passage.title if passage else None for passage in found],

@@ -16,10 +16,11 @@ from transformers import PreTrainedTokenizerBase
 
 from radio.batching import group_batch
 from radio.cache import Cache
-from radio.encoders import Encoder, load_encoder, note_passage_model, passage_model
+from radio.encoders import Encoder, load_encoder
 from radio.models.exported import exported
 from radio.models.files import modules_of, resolve_model, side_file
 from radio.models.packing import Row, enable, pack, run_padded, sentence_embeddings
+from radio.models.passage_side import note_passage_model, passage_model
 from radio.models.prompts import default_prefixes, model_prompts, model_similarity
 from radio.ranges import check
 from radio.rerankers.base import FOLDER, Reranker

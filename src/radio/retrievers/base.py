@@ -53,10 +53,16 @@ def top_k(scores: NDArray[np.float32], ids: Sequence[str], k: int) -> list[Candi
     above = above[np.argsort(-scores[above], kind="stable")]
     # these need no sorting, and may be the whole corpus
     last = np.flatnonzero(scores == floor)[: k - len(above)]
-    return [
-        Candidate(ids[i], rank, float(scores[i]))
-        for rank, i in enumerate(np.append(above, last).tolist())
-    ]
+    rows = np.append(above, last)
+    return listed([ids[row] for row in rows.tolist()], scores[rows])
+
+
+def listed(names: Sequence[str], scores: NDArray[np.float32]) -> list[Candidate]:
+    """Candidates of these ids and scores, best first."""
+    found = []
+    for rank, (name, score) in enumerate(zip(names, scores.tolist(), strict=True)):
+        found.append(Candidate(name, rank, score))
+    return found
 
 
 def check_passages(path: Path, found: int | None, ids: Sequence[str]) -> None:

@@ -2,33 +2,42 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any, Literal
 
 from radio.cache import Cache
 from radio.corpus import row_ids
 from radio.encoders import Encoder
-from radio.retrievers.base import Retriever, check_passages, top_k
+from radio.indexes import FaissIndex, FlatIndex, Precision, open_flat, open_inverted
+from radio.ranges import check
+from radio.retrievers.base import Retriever, check_passages, listed
 from radio.schema import Candidate, InputError, Passage, Question
+
+TOGETHER = 4096
+"""Questions that are searched together: the index is read once for them."""
 
 
 class Dense(Retriever):
-    """Dense retrieval by the encoder's similarity, exact (published: e5-base-v2, cosine).
+    """Dense retrieval by the encoder's similarity (published: e5-base-v2, cosine).
+
+    The embeddings of the corpus lie on disk beside the cache and are searched there: neither they
+    nor the texts need fit into memory (docs/scaling.md). ``radio index`` builds them beforehand.
 
     Args:
         encoder: the embedding model, with its prefixes.
-        faiss: search through a faiss inner-product index (extra ``faiss``) instead of numpy;
-            equally exact.
         index_path: a faiss index file that was built with this encoder, such as FlashRAG's
             ``e5_Flat.index``; row n is passage n of the corpus, which is not embedded then. It is
             memory-mapped, and may be larger than memory.
         index_parameters: how thoroughly to search an approximate one, for example ``nprobe=64``
-            (IVF) or ``efSearch=256`` (HNSW).
+            (IVF, the default of ``kind: ivf``) or ``efSearch=256`` (HNSW).
+        kind: ``flat`` compares with every passage, exactly; ``ivf`` with those alone whose lists
+            lie near the question (extra ``faiss``).
+        lists: of ``ivf``; None takes four times the square root of the number of passages.
+        precision: of the stored numbers: ``float16``, or ``float32`` in twice the room.
+
+    Raises:
+        InputError: settings that do not go together.
     """
 
     identity = "Dense"
@@ -36,105 +45,73 @@ class Dense(Retriever):
     def __init__(
         self,
         encoder: Encoder | None = None,
-        faiss: bool = False,
         index_path: str | None = None,
         index_parameters: str = "",
+        kind: Literal["flat", "ivf"] = "flat",
+        lists: int | None = None,
+        precision: Precision = "float16",
     ) -> None:
+        check(self, locals())
+        if lists is not None and kind == "flat":
+            raise InputError(f"Dense: lists: found {lists} with kind flat, expected kind: ivf")
+        if index_path and (kind, precision) != ("flat", "float16"):
+            raise InputError(
+                "Dense: index_path: a prebuilt index has its own kind and precision; leave them out"
+            )
         self.encoder = encoder or Encoder()
         self.index_path = Path(index_path) if index_path else None
         self.index_parameters = index_parameters
-        self._faiss = faiss or index_path is not None
+        self._kind = kind
+        self._lists = lists
+        self._precision: Precision = precision
         self._ids: Sequence[str] = []
         self._cache: Cache | None = None
-        self._vectors: Any = None
+        self._index: FlatIndex | FaissIndex | None = None
+
+    def depends_on(self) -> dict[str, Any]:
+        settings = super().depends_on()
+        if self._kind == "ivf":
+            settings["ivf"] = self._lists
+        if self._precision != "float16":
+            settings["precision"] = self._precision
+        return settings
 
     def asked(self, question: Question) -> list[Any]:
         return [question.query]
 
     def index(self, passages: Mapping[str, Passage], cache: Cache) -> None:
         self._ids, self._cache = row_ids(passages), cache
-        if self.index_path:
-            self._vectors = self._load(self.index_path)
+        if self.index_path is None:
+            _, self._index = self.build(passages, cache)
             return
-        self._vectors = self.encoder.encode(
-            [p.contents for p in passages.values()], cache, title="embed corpus"
-        )
-        if self._faiss:
-            index = _import_faiss().IndexFlatIP(self._vectors.shape[1])
-            index.add(self._vectors)
-            self._vectors = index
+        self._index = FaissIndex(self.index_path, self.index_parameters)
+        check_passages(self.index_path, self._index.passages, self._ids)
 
-    def _load(self, path: Path) -> Any:
-        faiss = _import_faiss()
-        if not path.is_file():
-            raise InputError(f"{path}: no such file (relative paths start at {Path.cwd()})")
-        try:
-            # IO_FLAG_MMAP would map IVF lists alone and read a flat index into memory
-            index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC | faiss.IO_FLAG_READ_ONLY)
-        except RuntimeError as error:
-            raise InputError(
-                f"{path}: not a faiss index, or a damaged one ({_reason(error)}); copy it again, "
-                "or build it again"
-            ) from None
-        check_passages(path, index.ntotal, self._ids)
-        if index.metric_type != faiss.METRIC_INNER_PRODUCT:
-            raise InputError(
-                f"{path}: an index by distance, expected one by inner product "
-                "(METRIC_INNER_PRODUCT)"
-            )
-        try:
-            faiss.ParameterSpace().set_index_parameters(index, self.index_parameters)
-        except RuntimeError as error:
-            raise InputError(
-                f"{path}: index_parameters {self.index_parameters!r} do not fit its "
-                f"{type(index).__name__} ({_reason(error)})"
-            ) from None
-        return index
+    def build(
+        self, passages: Mapping[str, Passage], cache: Cache
+    ) -> tuple[FlatIndex, FlatIndex | FaissIndex]:
+        """The embeddings of a corpus on disk, and what is searched of them: they themselves, or
+        inverted lists. What is there already is only opened."""
+        flat = open_flat(passages, self.encoder, cache, self._precision)
+        if self._kind == "flat":
+            return flat, flat
+        return flat, open_inverted(flat, self._lists, self.index_parameters)
 
     def search(self, questions: Sequence[Question], k: int) -> Iterator[list[Candidate]]:
         assert self._cache is not None, "call index() first"
-        # a flat index is read from disk once for each batch
-        size = 4096 if self.index_path else 256
-        for start in range(0, len(questions), size):
-            texts = [q.query for q in questions[start : start + size]]
+        assert self._index is not None
+        for start in range(0, len(questions), TOGETHER):
+            texts = [question.query for question in questions[start : start + TOGETHER]]
             queries = self.encoder.encode(texts, self._cache, query=True, title="embed questions")
-            if self._faiss:
-                yield from self._search_faiss(queries, min(k, len(self._ids)))
-            else:
-                for scores in queries @ self._vectors.T:
-                    yield top_k(scores, self._ids, k)
-
-    def _search_faiss(self, queries: NDArray[np.float32], k: int) -> Iterator[list[Candidate]]:
-        if queries.shape[1] != self._vectors.d:
-            raise InputError(
-                f"{self.index_path}: vectors of {self._vectors.d} dimensions, expected "
-                f"{queries.shape[1]} as of {self.encoder.model}; give the encoder that the index "
-                "was built with"
-            )
-        for scores, rows in zip(*self._vectors.search(queries, k), strict=True):
-            if rows.max() >= len(self._ids):
+            if queries.shape[1] != self._index.dimensions:
                 raise InputError(
-                    f"{self.index_path}: found row {rows.max()}, expected positions in the corpus, "
-                    "from 0"
+                    f"{self._index.path}: vectors of {self._index.dimensions} dimensions, expected "
+                    f"{queries.shape[1]} as of {self.encoder.model}; give the encoder that the "
+                    "index was built with"
                 )
-            # an approximate search that finds fewer gives -1
-            order = [place for place in np.lexsort((rows, -scores)) if rows[place] >= 0]
-            yield [
-                Candidate(self._ids[int(rows[place])], rank, float(scores[place]))
-                for rank, place in enumerate(order)
-            ]
-
-
-def _import_faiss() -> Any:
-    try:
-        import faiss
-    except ImportError:
-        raise InputError(
-            "Dense(faiss=True) and Dense(index_path=...) need faiss: pip install 'radio-rag[faiss]'"
-        ) from None
-    return faiss
-
-
-def _reason(error: RuntimeError) -> str:
-    """What faiss says, without the C++ function that says it."""
-    return re.sub(r"^Error in .* at \S+:\d+: ", "", str(error))
+            count = min(k, len(self._ids))
+            scores, rows = self._index.search(queries, count, self.encoder.device)
+            for own, found in zip(scores, rows, strict=True):
+                # an approximate search that finds fewer gives -1
+                there = found >= 0
+                yield listed([self._ids[row] for row in found[there]], own[there])

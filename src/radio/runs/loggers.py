@@ -1,20 +1,23 @@
-"""What a run logs: ``metrics.csv`` that a resumed run continues, and W&B runs with a name, a config
-and an id.
+"""What a run logs: ``metrics.csv`` that a resumed run continues, W&B runs with a name, a config and
+an id, and TensorBoard's files in the run folder.
 """
 
 from __future__ import annotations
 
 import csv
+import json
 import os
 import re
 import secrets
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
 from jsonargparse import Namespace
 from lightning.fabric.loggers.logger import rank_zero_experiment
-from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.loggers import CSVLogger, WandbLogger
 from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 
 from radio.lines import atomic_write
@@ -24,6 +27,12 @@ from radio.schema import InputError
 SECRET = re.compile(
     r"(api_?key|secret|password|credential|authorization|(^|_)token$)", re.IGNORECASE
 )
+
+TENSORBOARD = "tensorboard"
+"""Folder in that of a run for what its TensorBoard logger writes."""
+
+LIGHTNINGS_NAME = "lightning_logs"
+"""Of a TensorBoard logger whose config names none."""
 
 
 class ResumableCSVLogger(CSVLogger):
@@ -127,14 +136,30 @@ def _write_rows(path: Path, names: Sequence[str], rows: Sequence[Mapping[str, st
         writer.writerows(rows)
 
 
-def prepare_wandb(
+class DiscreetWandbLogger(WandbLogger):
+    """W&B notes the command line of a run: here without what may be a secret, as the config."""
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> Any:
+        typed = sys.argv
+        # processes that this one starts need it as it is
+        sys.argv = plain_words(typed)
+        try:
+            return super().experiment
+        finally:
+            sys.argv = typed
+
+
+def prepare_loggers(
     loggers: Namespace | list[Namespace] | bool | None,
     folder: RunFolder,
     *,
     first: bool,
     trains: bool,
 ) -> None:
-    """Give the W&B loggers of a config the name of the run, and the id under which it goes on.
+    """Give the W&B loggers of a config the name of the run, and the id under which it goes on; and
+    those of TensorBoard a folder in that of the run.
 
     Args:
         loggers: configs of loggers, one, a list, or none.
@@ -143,18 +168,53 @@ def prepare_wandb(
         trains: the command is ``fit``.
 
     Raises:
-        InputError: W&B has no key, or refuses it.
+        InputError: W&B has no key, or refuses it; TensorBoard is not installed.
     """
     for logger in loggers if isinstance(loggers, list) else [loggers]:
-        if not isinstance(logger, Namespace) or not is_wandb(logger):
+        if not isinstance(logger, Namespace):
             continue
-        if first:
-            check_wandb_key(logger)
+        if is_tensorboard(logger):
+            check_tensorboard()
+            name_tensorboard_folder(logger, folder.path.name)
+        if not is_wandb(logger):
+            continue
+        if is_offline(logger):
+            keep_together(logger)
+        elif first:
+            check_wandb_key()
         mark = folder.mark or {}
         identifier = os.environ.get("WANDB_RUN_ID") or mark.get("wandb") or secrets.token_hex(4)
         name_wandb_run(logger, folder.path.name, identifier)
+        logger.class_path = f"{DiscreetWandbLogger.__module__}.{DiscreetWandbLogger.__qualname__}"
         if first and mark and trains:
             folder.note(wandb=identifier)
+
+
+def is_tensorboard(logger: object) -> bool:
+    """Whether the config of a logger is that of TensorBoard."""
+    return str(getattr(logger, "class_path", "")).endswith("TensorBoardLogger")
+
+
+def check_tensorboard() -> None:
+    """Refuse to log to TensorBoard without it.
+
+    Raises:
+        InputError: its package is not there.
+    """
+    try:
+        import tensorboard  # noqa: F401
+    except ImportError:
+        raise InputError(
+            "TensorBoardLogger needs its package: pip install 'radio-rag[tensorboard]'"
+        ) from None
+
+
+def name_tensorboard_folder(logger: Namespace, name: str) -> None:
+    """Let a TensorBoard logger write to ``save_dir/NAME/tensorboard``, unless its config says
+    otherwise: in the folder of the run, where ``save_dir`` is that of all runs."""
+    arguments = logger.init_args
+    if arguments.get("name") == LIGHTNINGS_NAME and arguments.get("version") is None:
+        arguments.name, arguments.version = name, TENSORBOARD
 
 
 def is_wandb(logger: object) -> bool:
@@ -172,16 +232,26 @@ def name_wandb_run(logger: Namespace, name: str, identifier: str) -> None:
         arguments.id = identifier
 
 
-def check_wandb_key(logger: Namespace) -> None:
+def is_offline(logger: Namespace) -> bool:
+    """Whether a W&B logger writes files alone, by its config or by the environment."""
+    mode = os.environ.get("WANDB_MODE", "online")
+    return bool(logger.init_args.get("offline")) or mode in ("offline", "dryrun", "disabled")
+
+
+def keep_together(logger: Namespace) -> None:
+    """Let W&B keep what it is to sync later beside the run's other files, and not in the user's
+    home folder, which another machine may lack."""
+    folder = Path(logger.init_args.get("save_dir") or logger.init_args.get("dir") or ".")
+    os.environ.setdefault("WANDB_DATA_DIR", str(folder.resolve() / "wandb" / "data"))
+
+
+def check_wandb_key() -> None:
     """Refuse to log to W&B without a key, which would ask for one when all has been prepared.
 
     Raises:
         InputError: there is none, in the environment or where ``wandb login`` keeps it, or the
             server refuses it or is away.
     """
-    mode = os.environ.get("WANDB_MODE", "online")
-    if logger.init_args.get("offline") or mode in ("offline", "dryrun", "disabled"):
-        return
     import wandb
 
     try:
@@ -211,3 +281,28 @@ def plain(config: object) -> Any:
     if isinstance(config, str):
         return re.sub(r"(\w+://)[^/@\s]+@", r"\1(left out)@", config)
     return config
+
+
+def plain_words(words: Sequence[str]) -> list[str]:
+    """A command line for other eyes, see :func:`plain`."""
+    found, option = [], ""
+    for word in words:
+        if word.startswith("--"):
+            option, equals, value = word.partition("=")
+            found.append(f"{option}={_plain_value(option, value)}" if equals else word)
+        else:
+            found.append(_plain_value(option, word))
+            option = ""
+    return found
+
+
+def _plain_value(option: str, value: str) -> str:
+    """The value of an option; one of several keys is looked into."""
+    try:
+        loaded = yaml.safe_load(value)
+    except yaml.YAMLError:
+        loaded = value
+    if isinstance(loaded, dict | list):
+        cleaned = plain({option: loaded})[option]
+        return value if cleaned == loaded else json.dumps(cleaned, default=str)
+    return str(plain({option: value})[option])

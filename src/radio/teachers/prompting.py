@@ -10,7 +10,7 @@ from html import escape
 from pathlib import Path
 from typing import ClassVar, Literal, TypeVar
 
-from radio.generators.prompting import delimited
+from radio.llm.as_sent import delimited
 from radio.llm.prompts import PromptTemplate
 from radio.schema import InputError, Passage, Question
 from radio.teachers.base import Lesson

@@ -8,14 +8,13 @@ from typing import Any, Literal, NamedTuple
 
 from radio.cache import Cache
 from radio.fingerprints import code_of, fingerprint
-from radio.models.exported import exported_class
 from radio.models.files import model_fingerprint
 from radio.models.limits import place
 from radio.normalising import min_max
 from radio.ranges import check
-from radio.rerankers import Reranker, exports, random_weights
-from radio.rerankers.contracts import check_batch
+from radio.rerankers import Reranker, exports
 from radio.rerankers.opening import opened
+from radio.rerankers.scoring import load, scores_of
 from radio.schema import Group, InputError, Passage, Question, Rationale
 from radio.teachers.base import Lesson, ThroughCache
 from radio.teachers.templates import TextTemplate
@@ -173,35 +172,17 @@ class RerankerTeacher(ThroughCache):
             for start in range(0, len(order), self._batch_size):
                 keys = order[start : start + self._batch_size]
                 groups = [_group(missing[key]) for key in keys]
-                batch = check_batch(type(reranker), groups, collate(groups))
-                cache.put_json(KIND, dict(zip(keys, self._scores(reranker, batch), strict=True)))
+                scores = [score for (score,) in scores_of(reranker, collate, groups)]
+                cache.put_json(KIND, dict(zip(keys, scores, strict=True)))
                 bar.update(len(keys))
 
-    def _scores(self, reranker: Reranker, batch: Any) -> list[float]:
-        import torch
-
-        with torch.no_grad(), reranker.evaluating():
-            placed = reranker.transfer_batch_to_device(batch, reranker.device, 0)
-            scores: list[float] = reranker(placed)[:, 0].tolist()
-        return scores
-
     def _loaded(self) -> Reranker:
-        """The reranker with its weights, in evaluation mode.
-
-        Raises:
-            InputError: some of them are in no file and would be random.
-        """
-        reranker = self._reranker
-        if reranker.network is None:
+        """The reranker with its weights, in evaluation mode."""
+        if self._reranker.network is None:
             # before it is loaded: its length may be cut to the model's positions then
             self._scorer()
-            if exports.is_own(reranker) and not exported_class(reranker.model):
-                random_weights.refuse(reranker, exports.drawn_weights(reranker))
-            reranker.configure_model()
-            # as Lightning does where scores are compared: a random head is refused
-            reranker.on_predict_start()
-            reranker.to(place(self._device)).eval()
-        return reranker
+            load(self._reranker, place(self._device))
+        return self._reranker
 
     def release(self) -> None:
         import torch

@@ -71,7 +71,7 @@ function replies(question) {
     const others = depths.map((d, place) => [d, given(system)[place]]).filter(([d, one]) => d !== k && one);
     return el("div", { className: "reply" },
       el("p", { className: "label" }, el("bdi", {}, systems[system].name), ` read ${plural(k, "passage")}`),
-      answered(given(system)[depths.indexOf(k)], right(question, system, k), true),
+      answered(given(system)[depths.indexOf(k)], right(question, system, k), true), prompted(question, system, k),
       ...others.map(([d, one]) => el("div", { className: "other" }, el("span", { className: "label" }, String(d)), answered(one, right(question, system, d)))));
   });
   const closed = question.closed
@@ -90,6 +90,21 @@ function answered(one, isRight, large = false) {
   return el("div", {}, answer, el("details", { open: large }, el("summary", {}, "raw reply"), el("pre", { dir: "auto" }, one[1])));
 }
 
+// What the generator was sent, as the report has found it to be the same: made when it is looked at
+function prompted(question, system, k) {
+  const sent = prompt(question, system, k);
+  if (sent === null) return null;
+  const inside = el("div", {});
+  const node = el("details", { className: "prompt" }, el("summary", {}, `prompt, ${plural(sent.shown, "passage")}`), inside);
+  node.addEventListener("toggle", () => {
+    if (inside.children.length) return;
+    const { system: told, user, whole: all } = prompt(question, system, k);
+    inside.append(...[all ? null : el("p", { className: "about" }, "Long texts are cut on this page; they were not in the prompt."),
+      told ? el("pre", { dir: "auto" }, told) : null, el("pre", { dir: "auto" }, user)].filter(Boolean));
+  });
+  return node;
+}
+
 function why(question, found) {
   if (!question.rationale) return null;
   return el("section", { className: "why", "aria-label": "Rationale" }, el("span", { className: "label" }, "rationale"),
@@ -98,7 +113,7 @@ function why(question, found) {
 
 // What one would like to see and the run folder does not have
 function absent(question) {
-  const facts = { "the generator's prompt": depths.length > 0, "the rationale": !question.rationale, "the teacher's scores": !question.teacher };
+  const facts = { "the generator's prompt": depths.length > 0 && data.prompt !== null && !question.sent, "the rationale": !question.rationale, "the teacher's scores": !question.teacher };
   const names = Object.keys(facts).filter((name) => facts[name]);
   return names.length ? el("p", { className: "about absent" }, `Not known of this question: ${names.join(", ")}.`) : null;
 }
@@ -120,12 +135,13 @@ function copyQuestion() {
 
 // A question with the texts of its passages, and names instead of places
 function whole(question) {
-  const { orders: given, scores, numbers, replies: said, gold: annotated, teacher, ...facts } = question;
+  const { orders: given, scores, numbers, replies: said, gold: annotated, teacher, sent, filled, ...facts } = question;
   const passage = (place) => ({ id: passages.ids[place], title: passages.titles[place], text: passages.texts[place] });
   const taught = new Map(teacher ?? []);
   const bySystem = systems.map(({ name, run }, s) => [name, {
     run,
     measures: Object.fromEntries(measures.map((measure, m) => [measure, numbers?.[s]?.[m] ?? null])),
+    prompt: prompt(question, s, depth()),
     replies: Object.fromEntries(depths.map((d, place) => [d, said?.[s]?.[place] ?? null])),
     passages: (given?.[s] ?? []).map((place, rank) => ({ ...passage(place), score: scores?.[s]?.[rank] ?? null, teacher: taught.get(place) ?? null })),
   }]);

@@ -92,6 +92,25 @@ function movement(question) {
   return moved.size ? way / moved.size : 0;
 }
 
+// The prompt that was sent with a system's passages, put together from its parts; null where it is not known
+
+const escaped = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+const CUT = /\[\.\.\. [\d,]+ more characters\]$/;
+
+function delimited(place, rank) {
+  const title = passages.titles[place] ? `Title: ${escaped(passages.titles[place])}\n` : "";
+  return `<passage number="${rank + 1}">\n${title}${escaped(passages.texts[place] ?? "[text left out]")}\n</passage>`;
+}
+
+function prompt(question, system, k) {
+  const shown = question.sent?.[system]?.[depths.indexOf(k)];
+  if (!data.prompt || shown === null || shown === undefined) return null;
+  const read = order(question, system).slice(0, shown), texts = read.map((place) => passages.texts[place]);
+  const values = { question: question.question, ...question.filled, passages: read.map(delimited).join("\n") };
+  const user = data.prompt.user.map(([text, field]) => text + (field ? values[field] : "")).join("");
+  return { shown, system: data.prompt.system, user, whole: texts.every((text) => text !== null && !CUT.test(text)) };
+}
+
 // Golden answers in a text: whole words, in any case
 
 function pattern(answers) {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from radio.reporting.sampling import sampled
+from radio.evaluation.sampling import sampled
 
 IDS = [f"q{number}" for number in range(1000)]
 

@@ -1,0 +1,61 @@
+"""``radio index``: embed the corpus of a configuration beforehand, and say what that took."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from radio.data.module import RationaleDataModule
+    from radio.indexes import FaissIndex, FlatIndex
+    from radio.retrievers import Dense, Retriever
+
+
+def index(datamodule: RationaleDataModule) -> None:
+    """Build the index of each dense retriever of a configuration, and report on it.
+
+    What is there already is reported on alone; what a killed command has finished is kept.
+    """
+    from radio.schema import InputError
+
+    found = list(_dense(datamodule.retriever))
+    if not found:
+        raise InputError(
+            f"radio index: found {type(datamodule.retriever).__name__}, expected a Dense retriever "
+            "without index_path, alone or in a Hybrid: nothing else has an index to build"
+        )
+    for retriever in found:
+        print("\n".join(_lines(*retriever.build(datamodule.corpus, datamodule.cache))))
+
+
+def _dense(retriever: Retriever) -> Iterator[Dense]:
+    """Those that embed the corpus."""
+    from radio.retrievers import Dense, Hybrid
+
+    if isinstance(retriever, Hybrid):
+        for part in retriever.retrievers:
+            yield from _dense(part)
+    if isinstance(retriever, Dense) and retriever.index_path is None:
+        yield retriever
+
+
+def _lines(flat: FlatIndex, searched: FlatIndex | FaissIndex) -> Iterator[str]:
+    """What the report says of an index, and of the inverted lists over it."""
+    from radio.indexes import FaissIndex
+    from radio.indexes.inverted import ListsFacts
+    from radio.runs.story import duration
+
+    facts = flat.facts
+    yield f"index: {flat.path}"
+    yield f"  fingerprint  {facts.index}"
+    yield f"  encoder      {facts.model}"
+    yield f"  passages     {facts.passages:,}"
+    yield f"  dimensions   {facts.dimensions} ({facts.precision})"
+    yield f"  size         {facts.bytes / 1e9:,.3f} GB in {facts.shards:,} shards"
+    yield f"  built in     {duration(facts.seconds)} ({facts.speed:,.1f} passages/s)"
+    gpu = f", of the GPU {facts.gpu_memory / 2**30:.2f} GiB" if facts.gpu_memory else ""
+    yield f"  peak memory  {facts.memory / 2**30:.2f} GiB{gpu}"
+    if isinstance(searched, FaissIndex):
+        lists = ListsFacts.read(searched.path.parent)
+        size = sum(lists.bytes.values()) / 1e9
+        yield f"  ivf          {lists.lists:,} lists, {size:,.3f} GB, {duration(lists.seconds)}"

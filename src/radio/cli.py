@@ -202,8 +202,6 @@ class RadioCLI(LightningCLI):
         self.start = find_start(command, config, self.folder, self.settings)
         if self.start.checkpoint is not None:
             config.ckpt_path = str(self.start.checkpoint)
-        elif self.start.anew:
-            config.ckpt_path = None
         first = _is_first_process()
         if config.trainer.fast_dev_run:
             self.trial = tempfile.TemporaryDirectory(prefix="radio-")
@@ -266,9 +264,7 @@ class RadioCLI(LightningCLI):
         }
         if trains:
             last = self.folder.path / "checkpoints" / "last.ckpt"
-            stop = StopWithCheckpoint(last)
-            stop.say = story.say
-            trainer.callbacks += [story.Story(), stop, KeepLastWeights(last)]
+            trainer.callbacks += [story.Story(), StopWithCheckpoint(last), KeepLastWeights(last)]
         return trainer
 
     # The command itself

@@ -127,47 +127,6 @@ def test_secrets_are_not_logged() -> None:
     assert found["urls"] == ["https://(left out)@host/x"]
 
 
-def test_a_command_line_is_shown_without_its_secrets() -> None:
-    from radio.runs.loggers import plain_words
-
-    words = ["radio", "fit", "--a.api_key", "k", "--a.hf_token=t", "--max_tokens", "5"]
-    words += ["--url=http://me:pw@host/x", "--url", "https://me:pw@host", "--flag", "--b"]
-    words += ["{api_key: k, model: m}", "--c", "{model: m}", "[a, b]", "--lr", "-1e-4"]
-    assert plain_words(words) == [
-        *("radio", "fit", "--a.api_key", "(left out)", "--a.hf_token=(left out)"),
-        *("--max_tokens", "5", "--url=http://(left out)@host/x"),
-        *("--url", "https://(left out)@host", "--flag", "--b"),
-        *('{"api_key": "(left out)", "model": "m"}', "--c", "{model: m}", "[a, b]"),
-        *("--lr", "-1e-4"),
-    ]
-
-
-def test_wandb_gets_no_secret_of_the_command_line(
-    radio: Radio, tiny_run: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("WANDB_MODE", "offline")
-    monkeypatch.setenv("WANDB_SILENT", "true")
-    import wandb
-
-    secret = "http://me:hush-hush@localhost:9"
-    writer = ["--data.init_args.rationales", "AnthropicWriter"]
-    writer += ["--data.init_args.rationales.init_args.model", "m"]
-    writer += ["--data.init_args.rationales.init_args.base_url", secret]
-    # nothing is asked of it
-    writer += ["--data.init_args.teacher", "AnswerMatch"]
-    pairs = list(zip(tiny_run[::2], tiny_run[1::2], strict=True))
-    others = [pair for pair in pairs if "rationales" not in pair[0] and "teacher" not in pair[0]]
-    arguments = [word for pair in others for word in pair]
-    status, _, err = radio("fit", *arguments, *FAST, *WANDB, *writer)
-    wandb.finish()
-    assert status == 0, err
-    (record,) = tmp_path.glob("wandb/offline-run-*/*.wandb")
-    arguments = next(e["args"] for e in records(record)["environment"] if "args" in e)
-    assert "http://(left out)@localhost:9" in arguments
-    files = [path for path in (tmp_path / "wandb").rglob("*") if path.is_file()]
-    assert [path for path in files if b"hush-hush" in path.read_bytes()] == []
-
-
 def logged(folder: Path, *rows: tuple[int, dict[str, float]]) -> str:
     logger = ResumableCSVLogger(folder)
     for step, metrics in rows:
@@ -222,3 +181,44 @@ def test_a_row_that_was_written_ahead_is_not_written_again(tmp_path: Path) -> No
     assert (tmp_path / "metrics.csv").read_text() == once
     logger.log_metrics({"train/loss": 1.0}, 1)
     assert (tmp_path / "metrics.csv").read_text() == f"{once}1,1.0\n"
+
+
+def test_a_command_line_is_shown_without_its_secrets() -> None:
+    from radio.runs.loggers import plain_words
+
+    words = ["radio", "fit", "--a.api_key", "k", "--a.hf_token=t", "--max_tokens", "5"]
+    words += ["--url=http://me:pw@host/x", "--url", "https://me:pw@host", "--flag", "--b"]
+    words += ["{api_key: k, model: m}", "--c", "{model: m}", "[a, b]", "--lr", "-1e-4"]
+    assert plain_words(words) == [
+        *("radio", "fit", "--a.api_key", "(left out)", "--a.hf_token=(left out)"),
+        *("--max_tokens", "5", "--url=http://(left out)@host/x"),
+        *("--url", "https://(left out)@host", "--flag", "--b"),
+        *('{"api_key": "(left out)", "model": "m"}', "--c", "{model: m}", "[a, b]"),
+        *("--lr", "-1e-4"),
+    ]
+
+
+def test_wandb_gets_no_secret_of_the_command_line(
+    radio: Radio, tiny_run: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    import wandb
+
+    secret = "http://me:hush-hush@localhost:9"
+    writer = ["--data.init_args.rationales", "AnthropicWriter"]
+    writer += ["--data.init_args.rationales.init_args.model", "m"]
+    writer += ["--data.init_args.rationales.init_args.base_url", secret]
+    # nothing is asked of it
+    writer += ["--data.init_args.teacher", "AnswerMatch"]
+    pairs = list(zip(tiny_run[::2], tiny_run[1::2], strict=True))
+    others = [pair for pair in pairs if "rationales" not in pair[0] and "teacher" not in pair[0]]
+    arguments = [word for pair in others for word in pair]
+    status, _, err = radio("fit", *arguments, *FAST, *WANDB, *writer)
+    wandb.finish()
+    assert status == 0, err
+    (record,) = tmp_path.glob("wandb/offline-run-*/*.wandb")
+    arguments = next(e["args"] for e in records(record)["environment"] if "args" in e)
+    assert "http://(left out)@localhost:9" in arguments
+    files = [path for path in (tmp_path / "wandb").rglob("*") if path.is_file()]
+    assert [path for path in files if b"hush-hush" in path.read_bytes()] == []

@@ -72,7 +72,8 @@ def find_start(
 ) -> Start:
     """The checkpoint that a command starts from; an evaluation takes the best one of a trained run.
 
-    Says in what the command differs from the one that has written it.
+    Says in what the command differs from the one that has written it. Takes ``last`` out of the
+    config where there is no checkpoint yet.
 
     Args:
         command: one word.
@@ -89,6 +90,7 @@ def find_start(
     if command == "fit" and given == "last" and _has_only_begun(folder):
         # one command for the first time and all later ones: where a job is started again by itself,
         # nobody is there to change it
+        config.ckpt_path = None
         return Start(anew=True)
     if given is not None:
         checkpoint = folder.resolve(given)

@@ -17,10 +17,9 @@ from types import FrameType
 import lightning as L
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.trainer.connectors.signal_connector import _SignalConnector
-from lightning.pytorch.utilities import rank_zero_warn
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from radio.runs import progress
+from radio.runs import progress, story
 
 
 class Signals(_SignalConnector):
@@ -44,7 +43,7 @@ class StopWithCheckpoint(L.Callback):
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.say: Callable[[str], None] = rank_zero_warn
+        self.say: Callable[[str], None] = story.say
 
     def on_exception(
         self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException

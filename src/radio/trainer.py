@@ -19,6 +19,7 @@ from radio.ranges import check
 from radio.rerankers import Reranker
 from radio.runs.checkpoints import WholeCheckpoints
 from radio.runs.resuming import RunState
+from radio.runs.stopping import Signals
 from radio.schema import InputError
 
 
@@ -50,12 +51,20 @@ class RadioTrainer(L.Trainer):
                 f"{name} {kwargs[name]}" for name in names if kwargs.get(name) is not None
             )
             raise InputError(f"trainer ({chosen}): {error}") from error
+        self._signal_connector = Signals(self)
         self.run_state = RunState()
         self.callbacks.insert(0, self.run_state)
         # each command collects them; predict has nobody else who asks for them
         rankings_of(self)
         if type(self.strategy.checkpoint_io) is TorchCheckpointIO:
             self.strategy.checkpoint_io = WholeCheckpoints(self)
+
+    @property
+    def received_sigterm(self) -> bool:
+        """Whether the run is asked to end; said only where an optimizer step is complete, so that a
+        checkpoint can be written."""
+        within_step = self.state.fn == "fit" and self.fit_loop._should_accumulate()
+        return super().received_sigterm and not within_step
 
     def prepare(self, model: Reranker, datamodule: RationaleDataModule) -> None:
         """Fill the caches: candidates, rationales, teacher scores. Trains nothing and loads no

@@ -49,7 +49,7 @@ $(VENV)/.dev: $(VENV)/.quickstart
 
 # the site of the documentation, in site/; strict: a link that leads nowhere fails
 docs: $(VENV)/.dev
-	HF_HUB_OFFLINE=1 NO_MKDOCS_2_WARNING=1 PYTHONPATH=src:. $(BIN)/python -m mkdocs build --strict --quiet
+	HF_HUB_OFFLINE=1 NO_MKDOCS_2_WARNING=1 PYTHONPATH=src:. $(BIN)/python -m mkdocs build --strict
 
 clean:
 	rm -rf $(VENV)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from handbook.readme import readme
 from tests.conftest import ROOT, World, read_jsonl
 from tests.llm_server import serve
 from tests.llm_wire import KEY
@@ -26,7 +27,6 @@ EXAMPLES = {
 }
 """Files that readers write themselves, and the pages that show them."""
 PAGES = (
-    "README.md",
     "docs/configs.md",
     *EXAMPLES.values(),
     "docs/how-to/collapse.md",
@@ -48,7 +48,7 @@ def fenced(page: str) -> list[tuple[str, str]]:
 
 
 BLOCKS = fenced("README.md")
-# what makes a run of the README small: nothing that it shows is left out
+# what makes a run of a page small: nothing that it shows is left out
 SMALL = [
     "--trainer.max_epochs",
     "1",
@@ -70,6 +70,11 @@ def blocks(language: str, containing: str) -> list[str]:
 def commands(text: str) -> list[list[str]]:
     lines = text.replace("\\\n", " ").splitlines()
     return [shlex.split(line, comments=True) for line in lines if line.startswith("radio ")]
+
+
+def test_the_readme_is_the_home_page() -> None:
+    said = "written by python -m handbook.readme from docs/index.md"
+    assert (ROOT / "README.md").read_text(encoding="utf-8") == readme(), said
 
 
 def test_make_targets_of_the_readme_exist() -> None:

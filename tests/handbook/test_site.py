@@ -103,3 +103,24 @@ def test_the_search_finds_a_class(browser: Any, address: str) -> None:
     found = "return document.querySelectorAll('.md-search-result__link').length"
     browser.find_element("css selector", ".md-search__input").click()
     until(lambda: browser.execute_script(found) > 0)
+
+
+def test_a_link_that_leads_nowhere_fails_make_docs(tmp_path: Path) -> None:
+    """The command of the Makefile, with the rules of the site, on two pages."""
+    found = re.search(r"-m (mkdocs build.*)", (ROOT / "Makefile").read_text())
+    assert found
+    rules = (ROOT / "mkdocs.yml").read_text().partition("validation:")
+    (tmp_path / "mkdocs.yml").write_text("site_name: two pages\n" + "".join(rules[1:]))
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs/b.md").write_text("# B\n")
+
+    def build(page: str) -> subprocess.CompletedProcess[str]:
+        (tmp_path / "docs/index.md").write_text(page)
+        command = [sys.executable, "-m", *found[1].split()]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+
+    assert build("[b](b.md)\n").returncode == 0
+    for page in ("[b](gone.md)\n", "[b](b.md#nowhere)\n"):
+        done = build(page)
+        assert done.returncode == 1
+        assert "1 warnings in strict mode" in done.stdout + done.stderr

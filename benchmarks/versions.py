@@ -119,9 +119,11 @@ def prove(python: str, resolution: str, wheel: Path, folder: Path) -> Mapping[st
     constraints = folder / "constraints.txt"
     lines = []
     if resolution == "lowest":
-        for name, bound in lower_bounds((ROOT / "pyproject.toml").read_text()).items():
+        for name, bound in lower_bounds(
+            (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+        ).items():
             lines.append(f"{name}=={lowest(run([*pip, 'index', 'versions', name], work), bound)}")
-    constraints.write_text("\n".join(lines) + "\n")
+    constraints.write_text("\n".join(lines) + "\n", encoding="utf-8")
     install = [*pip, "install", "-q", "-c", constraints, f"{wheel}[offline]"]
     run(install, work)
     run([venv / "bin/radio", *FIT], work)

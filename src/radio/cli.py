@@ -107,20 +107,7 @@ class RadioCLI(LightningCLI):
             parser.set_defaults(verbose=False)
         if subcommand == "predict":
             parser.set_defaults(return_predictions=False)
-            parser.add_argument(
-                "--input",
-                type=str | None,
-                default=None,
-                help="JSONL of questions, with candidates or without; - reads standard input. "
-                "Each is answered by a line on standard output, and nothing is kept.",
-            )
-            parser.add_argument(
-                "--block",
-                type=int,
-                default=16,
-                help="Lines of --input that are ranked and answered together; 1 answers each as "
-                "soon as it comes.",
-            )
+            predict_filter.add_options(parser)
         return parser
 
     def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:

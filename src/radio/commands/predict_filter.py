@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from argparse import ArgumentParser
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -69,6 +70,24 @@ class Answers:
             sys.stdout.flush()
         os.dup2(self._kept, 1)
         os.close(self._kept)
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """The options of a filter."""
+    parser.add_argument(
+        "--input",
+        type=str | None,
+        default=None,
+        help="JSONL of questions, with candidates or without; - reads standard input. "
+        "Each is answered by a line on standard output, and nothing is kept.",
+    )
+    parser.add_argument(
+        "--block",
+        type=int,
+        default=16,
+        help="Lines of --input that are ranked and answered together; 1 answers each as "
+        "soon as it comes.",
+    )
 
 
 def check_options(options: Mapping[str, Any]) -> None:

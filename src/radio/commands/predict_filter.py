@@ -74,9 +74,11 @@ class Answers:
 
 def add_options(parser: ArgumentParser) -> None:
     """The options of a filter."""
+    # jsonargparse takes any type, and argparse's signature, which it has, does not
+    text_or_nothing: Any = str | None
     parser.add_argument(
         "--input",
-        type=str | None,
+        type=text_or_nothing,
         default=None,
         help="JSONL of questions, with candidates or without; - reads standard input. "
         "Each is answered by a line on standard output, and nothing is kept.",

@@ -51,7 +51,7 @@ class RadioTrainer(L.Trainer):
                 f"{name} {kwargs[name]}" for name in names if kwargs.get(name) is not None
             )
             raise InputError(f"trainer ({chosen}): {error}") from error
-        self._signal_connector = Signals(self)
+        self._signal_connector = self._signals = Signals(self)
         self.run_state = RunState()
         self.callbacks.insert(0, self.run_state)
         # each command collects them; predict has nobody else who asks for them
@@ -82,7 +82,8 @@ class RadioTrainer(L.Trainer):
         """
         if self.local_rank == 0:
             self._check_plan(model)
-        return super()._run(model, *args, **kwargs)
+        with self._signals.heeded():
+            return super()._run(model, *args, **kwargs)
 
     def _check_plan(self, model: L.LightningModule) -> None:
         if not isinstance(getattr(self, "datamodule", None), RationaleDataModule):

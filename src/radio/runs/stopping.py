@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -23,13 +25,34 @@ from radio.runs import progress, story
 
 
 class Signals(_SignalConnector):
-    """Lightning's, but for SLURM's signal, which is heeded as SIGTERM is."""
+    """Lightning's, but for SLURM's signal, which is heeded as SIGTERM is, and for the end of a
+    training, where Lightning has let go and an export is written."""
 
     requeues = False
     """Whether SLURM is to run the job again."""
+    _runs = False
 
     def _slurm_sigusr_handler_fn(self, signum: int, _: FrameType) -> None:
         self.requeues = self.received_sigterm = True
+
+    @contextmanager
+    def heeded(self) -> Iterator[None]:
+        """Until the end of a run SIGTERM is noted, and ends nothing in the middle."""
+        before = signal.getsignal(signal.SIGTERM)
+        self._runs = True
+        try:
+            yield
+        finally:
+            self._runs = False
+            self._register_signal(signal.SIGTERM, before or signal.SIG_DFL)
+
+    def teardown(self) -> None:
+        super().teardown()
+        if self._runs:
+            self._register_signal(signal.SIGTERM, self._note)
+
+    def _note(self, signum: int, _: FrameType | None) -> None:
+        self.received_sigterm = True
 
 
 class StopWithCheckpoint(L.Callback):

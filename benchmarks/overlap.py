@@ -5,13 +5,13 @@ python -m benchmarks.overlap
 
 from __future__ import annotations
 
-import resource
 import time
 from collections.abc import Iterator
 
 import numpy as np
 
 from radio.diagnosing.grams import Grams
+from radio.indexes.building import peak_memory
 
 QUESTIONS, QUESTION_WORDS = 10_000, 10
 PASSAGES, PASSAGE_WORDS = 20_000, 100
@@ -33,11 +33,11 @@ def main() -> None:
     questions = dict(texts(QUESTIONS, QUESTION_WORDS, seed=0))
     passages = list(texts(PASSAGES, PASSAGE_WORDS, seed=1))
     grams = Grams(questions)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_memory()
     start = time.perf_counter()
     found = grams.look_for(passages)
     seconds = time.perf_counter() - start
-    more = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    more = (peak_memory() - before) / 2**20
     print(f"{PASSAGES:,} passages, {QUESTIONS:,} questions: {seconds:.1f} s, {more:.0f} MiB more")
     hours = WIKIPEDIA / PASSAGES * seconds / 3600
     print(f"{WIKIPEDIA:,} passages would take {hours:.1f} h; found of {len(found):,} questions")

@@ -39,6 +39,7 @@ FIT = (
     *("fit", "--config", "quickstart", "--name", "proof", "--trainer.max_epochs", "1"),
     *("--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"),
     *("--model.init_args.max_length", "64", "--data.init_args.eval_candidates", "5"),
+    *("--model.init_args.gradient_checkpointing", "true"),
     *("--data.init_args.max_questions", "{train: 8, validation: 2, test: 2}"),
 )
 LOAD = (

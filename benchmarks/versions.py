@@ -104,6 +104,7 @@ def own_torch(folder: Path) -> Path:
     settings, and so does not know where this machine keeps such builds."""
     wanted = f"torch=={metadata.version('torch')}"
     download = ["download", "-q", "--no-deps", "--only-binary", ":all:", "-d", folder, wanted]
+    folder.mkdir()
     run([sys.executable, "-m", "pip", *download], folder)
     (wheel,) = folder.glob("torch-*.whl")
     return wheel

@@ -321,7 +321,9 @@ def _is_first_process() -> bool:
     """Whether this process begins the run: those that it starts come here too, when it has begun to
     write."""
     rank = getattr(rank_zero_only, "rank", False)
-    return rank == 0 and os.environ.get("NODE_RANK", "0") == "0"
+    # as Lightning reads the number of the machine, where processes are started by hand on each
+    node = os.environ.get("NODE_RANK", os.environ.get("GROUP_RANK", "0"))
+    return rank == 0 and node == "0"
 
 
 def _check_asked(asked: Sequence[str]) -> None:

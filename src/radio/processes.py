@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import torch
-from torch import distributed
+from torch import Tensor, distributed
 
 from radio.schema import InputError
 
@@ -21,6 +21,11 @@ def process_count() -> int:
     return 1
 
 
+def process_number() -> int:
+    """Number of this process, from 0."""
+    return distributed.get_rank() if process_count() > 1 else 0
+
+
 def gathered(value: Value) -> list[Value]:
     """The value of every process, in the order of their ranks. All processes must call it."""
     if process_count() == 1:
@@ -28,6 +33,27 @@ def gathered(value: Value) -> list[Value]:
     parts: list[Any] = [None] * process_count()
     distributed.all_gather_object(parts, value)
     return parts
+
+
+def rows_of_all(rows: Tensor) -> list[Tensor]:
+    """The tensor ``[K, B, G]`` of every process, in the order of their ranks; their B and G may
+    differ. All processes must call it.
+
+    Returns:
+        Of each process ``[K, B, width]``, with the width of the widest, filled up with 0.
+    """
+    if process_count() == 1:
+        return [rows]
+    size = torch.tensor(rows.shape, device=rows.device)
+    sizes = [torch.empty_like(size) for _ in range(process_count())]
+    distributed.all_gather(sizes, size)
+    heights = [int(size[1]) for size in sizes]
+    width = max(int(size[2]) for size in sizes)
+    own = rows.new_zeros(len(rows), max(heights), width)
+    own[:, : rows.shape[1], : rows.shape[2]] = rows
+    filled = [torch.empty_like(own) for _ in heights]
+    distributed.all_gather(filled, own)
+    return [part[:, :height] for part, height in zip(filled, heights, strict=True)]
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import lightning as L
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.strategies import Strategy
 
 from radio.callbacks import rankings_of
 from radio.config import plan
@@ -50,6 +51,7 @@ class RadioTrainer(L.Trainer):
                 f"{name} {kwargs[name]}" for name in names if kwargs.get(name) is not None
             )
             raise InputError(f"trainer ({chosen}): {error}") from error
+        check_strategy(self.strategy)
         self.run_state = RunState()
         self.callbacks.insert(0, self.run_state)
         # each command collects them; predict has nobody else who asks for them
@@ -103,6 +105,21 @@ def check_trainer(settings: Mapping[str, Any]) -> None:
         raise InputError(
             "Trainer: max_epochs: found -1 without max_steps, expected one of them to end the "
             "training: the learning rate falls to 0 at its end"
+        )
+
+
+def check_strategy(strategy: Strategy) -> None:
+    """Refuse checkpoints that are folders of the processes' parts: neither an export nor a run on
+    another number of processes could read them.
+
+    Raises:
+        InputError: names the setting.
+    """
+    # Lightning has no public name for it
+    if getattr(strategy, "_save_distributed_checkpoint", False):
+        raise InputError(
+            f"{type(strategy).__name__}: save_distributed_checkpoint: found true, expected false "
+            "(--config trainers/fsdp2 has it): checkpoints are one file each"
         )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from radio.data.loading import EpochSampler
+from radio.data.sharing import EpochSampler
 from tests.conftest import World
 from tests.data.test_module import module
 

@@ -12,6 +12,7 @@ from radio.callbacks.evaluation import Evaluation
 from radio.callbacks.rankings import rankings_of
 from radio.data.loading import BatchMaker, Groups, scores_by
 from radio.data.module import RationaleDataModule, datamodule_of
+from radio.data.sharing import prepares
 from radio.evaluation.systems import FUSED
 from radio.evaluation.table import LEARNT_ON, merge_of
 from radio.fusion import Judged, Learnt, Merge, Method, gains_of, learn, spread
@@ -85,7 +86,7 @@ class Fused(L.Callback):
                     "Fused: weights: found 'learnt' and no training questions, expected some; give "
                     "the weights as numbers"
                 )
-            if trainer.is_global_zero:
+            if prepares(data):
                 data.preparation.find_candidates("train")
         trainer.strategy.barrier("training candidates")
 

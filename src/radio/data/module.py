@@ -18,8 +18,15 @@ from radio import contracts
 from radio.cache import Cache
 from radio.corpus import DiskCorpus
 from radio.data import checking, weighing
-from radio.data.loading import BatchMaker, EpochSampler, Groups, TrainLoader
+from radio.data.loading import BatchMaker, Groups, TrainLoader
 from radio.data.prepare import Preparation, Settings
+from radio.data.sharing import (
+    EpochSampler,
+    EvaluationSampler,
+    index_once,
+    prepares,
+    reading_together,
+)
 from radio.data.splits import TAUGHT, SplitCounts, apart, splits_of
 from radio.generators.tasks import task_of
 from radio.ranges import check
@@ -75,6 +82,8 @@ class RationaleDataModule(L.LightningDataModule):
         confidence: how far the teacher is trusted for each training question, its weight in the
             loss; None trusts it alike for all. Validation is not weighted.
         task: what is asked of a generator (docs/generators.md); None takes the class's.
+        prepare_data_per_node: of several machines, each prepares for itself, and keeps its own
+            cache; otherwise the first one does for all, which must see its files.
     """
 
     task = "open_qa"
@@ -103,6 +112,7 @@ class RationaleDataModule(L.LightningDataModule):
         unknown_gold: Literal["error", "keep"] = "error",
         task: str | None = None,
         confidence: Confidence | None = None,
+        prepare_data_per_node: bool = False,
     ) -> None:
         super().__init__()
         check(self, locals())
@@ -127,9 +137,10 @@ class RationaleDataModule(L.LightningDataModule):
         self.unknown_gold = unknown_gold
         self.task = task_of(task or self.task).name
         self.confidence = confidence
+        self.prepare_data_per_node = prepare_data_per_node
         self.cache = Cache(Path(cache_dir) / "radio.sqlite")
         self.examples: dict[str, list[Example]] = {}
-        """What ``setup`` has read, by split."""
+        """What ``setup`` has read."""
         self._questions: dict[str, list[Question]] = {}
         self._left_out: dict[str, Counter[str]] = {}
         self._resumed: dict[str, Any] = {}
@@ -205,9 +216,10 @@ class RationaleDataModule(L.LightningDataModule):
         """
         self.may_fetch = False
         try:
-            for split in self.splits_of(stage):
-                if split not in self.examples:
-                    self.examples[split] = self._usable(split, self.preparation.examples(split))
+            with reading_together(self):
+                for split in self.splits_of(stage):
+                    if split not in self.examples:
+                        self.examples[split] = self._usable(split, self.preparation.examples(split))
         finally:
             self.may_fetch = True
 
@@ -358,18 +370,14 @@ class RationaleDataModule(L.LightningDataModule):
         if not examples:
             return []
         dataset = Groups(examples, self.corpus, None, self.run_seed)
-        sampler = EpochSampler(len(examples))
+        sampler = EvaluationSampler(len(examples), self.eval_batch_size)
         options = self._options(examples)
         return DataLoader(dataset, batch_size=self.eval_batch_size, sampler=sampler, **options)
 
     def _options(self, examples: Sequence[Example]) -> dict[str, Any]:
         """What all loaders have in common; the reranker has seen the passages of theirs."""
         reranker = self._reranker
-        passages: dict[str, Passage] = {}
-        for example in examples:
-            for candidate in example.candidates:
-                passages[candidate.passage_id] = self.corpus[candidate.passage_id]
-        reranker.index(passages, self.cache)
+        index_once(reranker, examples, self.corpus, self.cache, first=prepares(self))
         return {
             "num_workers": self.num_workers,
             "persistent_workers": self.num_workers > 0,

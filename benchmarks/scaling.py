@@ -36,6 +36,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from benchmarks.corpus import watch
@@ -74,6 +75,7 @@ class Network:
     """In place of a model: the vector of a text is the sum of two of a table, by its digest."""
 
     prompts: dict[str, str] = {}  # noqa: RUF012 -- as sentence-transformers has them
+    device = torch.device("cpu")
 
     def __init__(self, dimensions: int) -> None:
         draw = np.random.default_rng(0)
@@ -160,7 +162,6 @@ def data_of(folder: Path, dimensions: int) -> Any:
 
 def prepare(folder: Path, dimensions: int, steps: int) -> dict[str, Any]:
     """What the first process does."""
-
 
     meter = Meter()
     data = data_of(folder, dimensions)

@@ -36,6 +36,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from benchmarks.corpus import generate, watch
@@ -161,6 +162,7 @@ class Network:
     """Gives every text a vector of its own, as an encoder would."""
 
     prompts: dict[str, str] = {}  # noqa: RUF012 -- as sentence-transformers has them
+    device = torch.device("cpu")
 
     def encode_document(self, texts: Sequence[str], **options: Any) -> NDArray[np.float32]:
         vectors = []

@@ -70,3 +70,14 @@ def complaints(browser: Any) -> list[str]:
     """What the browser has logged of errors since it was last asked."""
     entries = browser.get_log("browser")
     return [entry["message"] for entry in entries if entry["level"] in ("SEVERE", "WARNING")]
+
+
+def seconds_to_open(browser: Any, page: Path, ready: Callable[[], Any]) -> float:
+    """Seconds of the processor that a page takes until it is ready, however busy the machine is."""
+    browser.get("about:blank")
+    browser.execute_cdp_cmd("Performance.enable", {"timeDomain": "threadTicks"})
+    browser.get(page.as_uri())
+    until(ready)
+    told = browser.execute_cdp_cmd("Performance.getMetrics", {})["metrics"]
+    browser.execute_cdp_cmd("Performance.disable", {})
+    return next(float(metric["value"]) for metric in told if metric["name"] == "TaskDuration")

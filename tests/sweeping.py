@@ -26,19 +26,23 @@ def read(path: Path) -> dict[str, Any]:
     return found
 
 
-def drawn(sweep: dict[str, Any], count: int) -> list[Point]:
-    """So many points of a sweep."""
-    engine = pytest.importorskip(
+def engine() -> Any:
+    """W&B's sweep engine; a test that needs it is skipped where it is not installed."""
+    return pytest.importorskip(
         "sweeps",
         reason="W&B's sweep engine is not installed: pip install --no-deps sweeps jsonschema "
         "jsonref (its numpy<2 is older than radio's)",
     )
+
+
+def drawn(sweep: dict[str, Any], count: int) -> list[Point]:
+    """So many points of a sweep."""
     import numpy as np
 
     random.seed(22)
     np.random.seed(22)
     options = {"randomize_order": True} if sweep["method"] == "grid" else {}
-    points = engine.next_runs(engine.SweepConfig(sweep), [], n=count, **options)
+    points = engine().next_runs(engine().SweepConfig(sweep), [], n=count, **options)
     # they come over the wire
     return [json.loads(json.dumps(point.config)) for point in points]
 

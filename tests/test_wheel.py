@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT, World, make_world
-from tests.test_readme import BLOCKS, commands, python_files
+from tests.test_readme import EXAMPLES, commands, examples, fenced
 
 pytestmark = pytest.mark.slow
 
@@ -50,6 +50,16 @@ def wheel(environment: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run(environment / "bin/python", *build, "--no-build-isolation", "-w", folder, cwd=folder)
     (file,) = folder.glob("*.whl")
     return file
+
+
+def test_the_sdist_builds_the_same_wheel(environment: Path, wheel: Path, tmp_path: Path) -> None:
+    python = environment / "bin/python"
+    run(python, "-m", "hatchling", "build", "-t", "sdist", "-d", tmp_path, cwd=ROOT)
+    (sdist,) = tmp_path.glob("*.tar.gz")
+    build = ("-m", "pip", "wheel", "-q", "--disable-pip-version-check", sdist, "--no-deps")
+    run(python, *build, "--no-build-isolation", "-w", tmp_path, cwd=tmp_path)
+    (built,) = tmp_path.glob("*.whl")
+    assert set(zipfile.ZipFile(built).namelist()) == set(zipfile.ZipFile(wheel).namelist())
 
 
 @pytest.fixture(scope="module")
@@ -112,18 +122,22 @@ def test_the_quickstart_runs_outside_the_clone(
 
 
 def own_class_commands() -> list[list[str]]:
-    (text,) = [text for kind, text in BLOCKS if kind == "bash" and "my_loss.SquaredGap" in text]
-    return commands(text)
+    """The first command of each page that shows a class of one's own."""
+    found = []
+    for page in EXAMPLES.values():
+        text = next(text for kind, text in fenced(page) if kind == "bash")
+        found.append(commands(text)[0])
+    return found
 
 
 @pytest.mark.parametrize("command", own_class_commands(), ids=lambda words: " ".join(words[4:6]))
-def test_own_classes_of_the_readme_run_outside_the_clone(
+def test_own_classes_of_the_pages_run_outside_the_clone(
     command: list[str], python: Path, tiny_bert: str, tmp_path: Path
 ) -> None:
     world: World = make_world(tmp_path / "world")
     for path in world.folder.iterdir():
         path.rename(tmp_path / path.name)
-    for name, text in python_files().items():
+    for name, text in examples().items():
         (tmp_path / name).write_text(text)
     options = small(tiny_bert, "") if "my-teacher" in command else small(tiny_bert)
     run(python.parent / "radio", *command[1:], *options, *FEW, cwd=tmp_path)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from benchmarks.results.compared import Found, compare, gain, row_of
 from benchmarks.results.fits import base, fit, transfer, tried
 from benchmarks.results.settings import MODULES, OTHER_TRIALS, SEEDS, TRANSFER
@@ -25,6 +28,19 @@ def moves(name: str, found: Found, group: str = "tuned") -> str:
     return f"| {name} | {found['questions']} | " + " | ".join(cells) + " |"
 
 
+def over_base(name: str, folders: Sequence[Path], split: str) -> Found:
+    """The trained rerankers of some runs beside their own base."""
+    _, found = compare(
+        name,
+        {"tuned": folders},
+        split,
+        baseline="base",
+        systems=["tuned"],
+        measures=OTHER_MEASURES,
+    )
+    return found
+
+
 def others(reranker: str) -> list[str]:
     """The recipe, untouched, on the other datasets, and transfer."""
     seeds = ", ".join(map(str, SEEDS))
@@ -36,14 +52,7 @@ def others(reranker: str) -> list[str]:
     for dataset in MODULES:
         if dataset != "nq":
             folders = [fit(dataset, reranker, "radio", seed, "test") for seed in SEEDS]
-            _, found = compare(
-                f"others-{dataset}",
-                {"tuned": folders},
-                "test",
-                baseline="base",
-                systems=["tuned"],
-                measures=OTHER_MEASURES,
-            )
+            found = over_base(f"others-{dataset}", folders, "test")
             lines.append(moves(f"{dataset} | {dataset}", found))
     trained = [fit("nq", reranker, "radio", seed, "test") for seed in SEEDS]
     for dataset in TRANSFER:
@@ -72,13 +81,6 @@ def other_trials() -> list[str]:
     for dataset, changes in OTHER_TRIALS.items():
         for number, (name, more) in enumerate(changes.items()):
             folders = [tried(dataset, seed, name, more) for seed in SEEDS]
-            _, found = compare(
-                f"gate-{dataset}-{number}",
-                {"tuned": folders},
-                "validation",
-                baseline="base",
-                systems=["tuned"],
-                measures=OTHER_MEASURES,
-            )
+            found = over_base(f"gate-{dataset}-{number}", folders, "validation")
             lines.append(moves(f"{dataset} | {name}", found))
     return lines

@@ -40,12 +40,13 @@ from radio.data.module import RationaleDataModule
 from radio.ranges import check
 from radio.rerankers import Reranker
 from radio.runs import story
-from radio.runs.checkpoints import KeepLastWeights
+from radio.runs.checkpoints import KeepLastWeights, try_to_write
 from radio.runs.folder import OWNED, WRITES, RunFolder
 from radio.runs.loggers import ResumableCSVLogger, prepare_loggers
 from radio.runs.resuming import relevant
 from radio.runs.saved_config import SaveConfig, as_given
 from radio.runs.starting import find_start, place_checkpoints, run_folder, say_what_begins
+from radio.runs.stopping import StopWithCheckpoint, stop_if_asked
 from radio.schema import InputError, Missing
 from radio.trainer import RadioTrainer, check_trainer
 
@@ -106,20 +107,7 @@ class RadioCLI(LightningCLI):
             parser.set_defaults(verbose=False)
         if subcommand == "predict":
             parser.set_defaults(return_predictions=False)
-            parser.add_argument(
-                "--input",
-                type=str | None,
-                default=None,
-                help="JSONL of questions, with candidates or without; - reads standard input. "
-                "Each is answered by a line on standard output, and nothing is kept.",
-            )
-            parser.add_argument(
-                "--block",
-                type=int,
-                default=16,
-                help="Lines of --input that are ranked and answered together; 1 answers each as "
-                "soon as it comes.",
-            )
+            predict_filter.add_options(parser)
         return parser
 
     def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
@@ -220,11 +208,13 @@ class RadioCLI(LightningCLI):
             self._try_out(config)
         self.folder.claim(
             command,
-            overwrite=config.overwrite,
+            overwrite=config.overwrite or self.start.anew,
             checkpoint=self.start.checkpoint,
             checkpoints=checkpoints,
         )
         RadioCLI.claimed = self.folder
+        if command == "fit":
+            try_to_write(checkpoints)
 
     def _try_out(self, config: Namespace) -> None:
         """Build the parts for their checks alone: a run that is refused must not have replaced an
@@ -261,7 +251,7 @@ class RadioCLI(LightningCLI):
         }
         if trains:
             last = self.folder.path / "checkpoints" / "last.ckpt"
-            trainer.callbacks += [story.Story(), KeepLastWeights(last)]
+            trainer.callbacks += [story.Story(), StopWithCheckpoint(last), KeepLastWeights(last)]
         return trainer
 
     # The command itself
@@ -295,11 +285,12 @@ class RadioCLI(LightningCLI):
         plan.check_run(self.trainer.callbacks, self.model, self.datamodule)
         for logger in self.trainer.loggers:
             if isinstance(logger, ResumableCSVLogger) and self.trainer.global_rank == 0:
-                logger.keep_until(self.start.step or 0)
+                logger.keep_until(self.start.step or 0, validates=self.start.validates)
 
     def after_fit(self) -> None:
         if self.trainer.fast_dev_run:
             return
+        stop_if_asked(self.trainer)
         fit.say_if_nothing_was_left(self.trainer, self.start)
         fit.evaluate_best(
             self.trainer, self.model, self.datamodule, test=self.config["fit"].test_after_fit

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T", bound=np.generic)
-
 
 WINDOW = 32_768
 """Texts that are looked up and put into order together."""
@@ -266,10 +266,12 @@ class Encoder(Fingerprinted):
             found = vectors[row["where"], : model.truncate_dim].float()
             yield found, [tokens_of[place] for place in order]
 
-    def _autocast(self, model: Any) -> torch.autocast:
+    def _autocast(self, model: Any) -> AbstractContextManager[object]:
         import torch
 
-        return torch.autocast(model.device.type, torch.bfloat16, self._precision == "bf16")
+        if self._precision == "fp32":
+            return nullcontext()
+        return torch.autocast(model.device.type, torch.bfloat16)
 
     def _options(self) -> dict[str, Any]:
         return {"prompt": "", "batch_size": self._batch_size, "show_progress_bar": False}

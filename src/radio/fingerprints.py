@@ -30,6 +30,9 @@ def fingerprint(value: object) -> str:
 
 
 def _plain(value: object) -> Any:
+    # most values, of the candidates of a million questions for example, are one of these
+    if value is None or isinstance(value, (str, int, float)):
+        return value
     if isinstance(value, Fingerprinted):
         return value.fingerprint()
     if isinstance(value, Path):
@@ -38,8 +41,6 @@ def _plain(value: object) -> Any:
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    if value is None or isinstance(value, str | int | float | bool):
-        return value
     # numpy's numbers and arrays; dates: what the metadata of a question may hold
     for name in ("tolist", "isoformat"):
         if hasattr(value, name):

@@ -202,8 +202,11 @@ def atomic_write(path: str | Path) -> Iterator[IO[str]]:
             yield file
         Path(name).chmod(0o666 & ~_umask())
         Path(name).replace(path)
-    except BaseException:
+    except BaseException as error:
         Path(name).unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            # where the disk is full, Python does not say which
+            error.filename = str(path)
         raise
 
 

@@ -248,6 +248,7 @@ RANGES: dict[str, dict[str, Range]] = {
     # commands
     # fewer draws have no 2.5 % quantile to speak of
     "radio compare": {"draws": count(100, 1_000_000)},
+    "radio export": {"max_questions": count(1)},
     "radio predict": {"block": count(1)},
     "radio report": {"questions": count(1), "draws": count(100, 1_000_000)},
     "radio diagnose": {
@@ -261,6 +262,7 @@ RANGES: dict[str, dict[str, Range]] = {
     },
     "radio rationales review": {"port": count(0, 65535), "limit": count(1)},
     "radio teachers report": {"top_k": count(1)},
+    "radio index": {"part": count(0), "parts": count(1)},
     "radio transfer": {"top_k": count(1)},
     "the run": {"seed_everything": SEED},
 }

@@ -20,6 +20,7 @@ from radio.ranges import check
 from radio.rerankers import Reranker
 from radio.runs.checkpoints import WholeCheckpoints
 from radio.runs.resuming import RunState
+from radio.runs.stopping import Signals
 from radio.schema import InputError
 
 
@@ -52,12 +53,20 @@ class RadioTrainer(L.Trainer):
             )
             raise InputError(f"trainer ({chosen}): {error}") from error
         check_strategy(self.strategy)
+        self._signal_connector = self._signals = Signals(self)
         self.run_state = RunState()
         self.callbacks.insert(0, self.run_state)
         # each command collects them; predict has nobody else who asks for them
         rankings_of(self)
         if type(self.strategy.checkpoint_io) is TorchCheckpointIO:
             self.strategy.checkpoint_io = WholeCheckpoints(self)
+
+    @property
+    def received_sigterm(self) -> bool:
+        """Whether the run is asked to end; said only where an optimizer step is complete, so that a
+        checkpoint can be written."""
+        within_step = self.state.fn == "fit" and self.fit_loop._should_accumulate()
+        return super().received_sigterm and not within_step
 
     def prepare(self, model: Reranker, datamodule: RationaleDataModule) -> None:
         """Fill the caches: candidates, rationales, teacher scores. Trains nothing and loads no
@@ -75,7 +84,8 @@ class RadioTrainer(L.Trainer):
         """
         if self.local_rank == 0:
             self._check_plan(model)
-        return super()._run(model, *args, **kwargs)
+        with self._signals.heeded():
+            return super()._run(model, *args, **kwargs)
 
     def _check_plan(self, model: L.LightningModule) -> None:
         if not isinstance(getattr(self, "datamodule", None), RationaleDataModule):

@@ -76,6 +76,47 @@ def test_each_dense_retriever_of_a_hybrid_has_its_index(
     assert out.count("  ivf          1 lists, ") == 1
 
 
+def test_parts_are_embedded_by_commands_of_their_own(
+    radio: Radio, tiny_run: list[str], tiny_bert: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("radio.indexes.building.SHARD", 10)
+    chosen = [*tiny_run, RETRIEVER, dense(tiny_bert)]
+    for part in ("1", "0"):
+        status, out, err = radio("index", *chosen, "--part", part, "--parts", "2")
+        assert status == 0, err
+        assert out.endswith(f": part {part} of 2 is embedded\n")
+    monkeypatch.setattr(Encoder, "embed", lambda *_, **__: pytest.fail("embedded again"))
+    status, out, err = radio("index", *chosen)
+    assert status == 0, err
+    assert "GB in 4 shards" in out
+
+
+@pytest.mark.parametrize(
+    "given", [["--part", "2", "--parts", "2"], ["--part", "0"], ["--parts", "2"]]
+)
+def test_a_part_that_there_is_not_is_refused(
+    given: list[str], radio: Radio, tiny_run: list[str], tiny_bert: str
+) -> None:
+    status, _, err = radio("index", *tiny_run, RETRIEVER, dense(tiny_bert), *given)
+    assert status == 2
+    assert "expected --part from 0 to one less than --parts, or none of them" in err
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["--part", "-1", "--parts", "2"], "radio index: part: found -1"),
+        (["--part", "0", "--parts", "0"], "radio index: parts: found 0"),
+    ],
+)
+def test_numbers_outside_their_range_are_refused(
+    given: list[str], message: str, radio: Radio, tiny_run: list[str], tiny_bert: str
+) -> None:
+    status, _, err = radio("index", *tiny_run, RETRIEVER, dense(tiny_bert), *given)
+    assert status == 2
+    assert message in err
+
+
 @pytest.mark.parametrize(
     ("retriever", "name"),
     [

@@ -16,7 +16,7 @@ from radio.losses import Loss
 from radio.rerankers import Reranker
 from radio.schema import InputError
 from tests.conftest import ROOT
-from tests.test_readme import python_files
+from tests.test_readme import examples
 
 FILES = {
     "own_loss": (
@@ -101,7 +101,7 @@ def test_a_reranker_that_leaves_methods_out_names_them(folder: Path) -> None:
 def test_the_readmes_own_classes_work_with_the_installed_script_outside_the_clone(
     tmp_path: Path,
 ) -> None:
-    for name, text in python_files().items():
+    for name, text in examples().items():
         (tmp_path / name).write_text(text)
     paths = [str(ROOT / "src"), str(ROOT)]
     # as the console script does it: neither the working folder nor that of the script's file is the

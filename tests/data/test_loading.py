@@ -14,10 +14,12 @@ import lightning as L
 import pytest
 import torch
 
-from radio.data.loading import Groups, ahead
+from radio.corpus import DiskCorpus
+from radio.data.loading import CandidatePassages, Groups, ahead
 from radio.losses import ListNet
 from radio.rerankers import CrossEncoder
 from radio.samplers import HardNegatives, MultiPositive
+from radio.schema import Candidate, Example, Passage, Question
 from radio.trainer import RadioTrainer
 from tests import forked
 from tests.conftest import PATIENCE, World, make_world, read_jsonl
@@ -196,3 +198,41 @@ def test_an_error_in_making_a_batch_reaches_the_loop() -> None:
     with pytest.raises(ValueError, match="no such passage"):
         found.extend(ahead(batches()))
     assert found == [] or found == [1]
+
+
+def test_texts_of_candidates_are_read_when_they_are_asked_for() -> None:
+    read: list[str] = []
+
+    class Corpus(dict[str, Passage]):
+        def __getitem__(self, identifier: str) -> Passage:
+            read.append(identifier)
+            return super().__getitem__(identifier)
+
+    corpus = Corpus({name: Passage(name, f"text {name}") for name in "abcd"})
+    examples = []
+    for number, names in enumerate(("ab", "bc", "")):
+        candidates = tuple(Candidate(name, rank, 0.0) for rank, name in enumerate(names))
+        examples.append(Example(Question(f"q{number}", "?"), candidates))
+    shown = CandidatePassages(examples, corpus)
+    assert list(shown) == ["a", "b", "c"]
+    assert len(shown) == 3
+    assert read == []
+    assert shown["b"] == Passage("b", "text b")
+    assert read == ["b"]
+    # in the corpus, but of another split
+    with pytest.raises(KeyError, match="d"):
+        shown["d"]
+    assert dict(shown) == {name: corpus[name] for name in "abc"}
+
+
+def test_a_loader_reads_no_text_for_a_reranker_that_keeps_none(
+    world: World, tiny_bert: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = module(world)
+    data.prepare_data()
+    data.setup("validate")
+    trainer = RadioTrainer(accelerator="cpu", logger=False, enable_progress_bar=False)
+    trainer.strategy.connect(CrossEncoder(tiny_bert, loss=ListNet()))
+    data.trainer = trainer
+    monkeypatch.setattr(DiskCorpus, "__getitem__", lambda *_: pytest.fail("a text was read"))
+    assert len(data.val_dataloader()) == 1

@@ -181,7 +181,7 @@ def test_a_batch_that_weighs_nothing_is_said_once(
 
 
 class Plain(Loss):
-    """As in the README: without weights."""
+    """As in docs/how-to/loss.md: without weights."""
 
     def __call__(self, scores: Tensor, targets: Tensor, mask: Tensor) -> Tensor:  # type: ignore[override]
         return InfoNCE()(scores, targets, mask)

@@ -26,6 +26,8 @@ from tests.llm_wire import KEY
 APIS = ("anthropic", "openai")
 DEPTHS = (1, 2, 3)
 KILLS = 20
+LATER = 70
+"""A kill comes before so many more answers are there, so that none comes after the last one."""
 CONCURRENCY = 4
 PASSAGES = {f"p{n}": Passage(f"p{n}", f"Tower {n}\nIn tower {n} burns lamp {n}.") for n in range(6)}
 
@@ -105,7 +107,11 @@ def main(way: str, url: str, folder: str, count: str) -> int:
         if child == 0:
             work()
             os._exit(0)
-        time.sleep(rng.uniform(0, 0.6))
+        # so many answers later, and not so many seconds: a busy machine has none by then
+        wanted = len(rows(Path(folder))) + rng.randrange(LATER)
+        while len(rows(Path(folder))) < wanted:
+            time.sleep(0.01)
+        time.sleep(rng.uniform(0, 0.05))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         with (Path(folder) / "kills.jsonl").open("a") as file:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -85,7 +86,7 @@ def test_a_killed_build_goes_on_after_its_last_whole_shard(
     assert not list((tmp_path / "killed").glob(f"indexes/*/{MANIFEST}"))
     again = build(corpus, tiny_bert, tmp_path / "killed")
     assert again.returncode == 0, again.stderr
-    assert "32 of 85 passages are embedded already" in again.stderr
+    assert "53 of 85 passages are left to embed here" in again.stderr
     whole = build(corpus, tiny_bert, tmp_path / "whole")
     assert whole.returncode == 0, whole.stderr
     resumed = files(tmp_path / "killed")
@@ -183,6 +184,40 @@ def test_a_shard_of_another_width_is_named(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(Drawn, "embed", changing)
     with pytest.raises(InputError, match=r"000002\.safetensors: found 8 dimensions, expected 16"):
         open_flat(corpus_of(12), Drawn(), Cache(tmp_path / "radio.sqlite"), "float16")
+
+
+def test_parts_that_are_embedded_apart_make_the_same_index(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(building, "SHARD", 4)
+    corpus = corpus_of(30)
+    whole = open_flat(corpus, Drawn(), Cache(tmp_path / "whole/radio.sqlite"), "float16")
+    cache = Cache(tmp_path / "parts/radio.sqlite")
+    for part in (2, 0, 1):
+        folder = building.embed_part(corpus, Drawn(), cache, "float16", part, 3)
+        numbers = [int(path.stem) for path in folder.glob("[0-9]*.safetensors")]
+        assert part in numbers
+        assert not (folder / MANIFEST).exists()
+    assert files(tmp_path / "parts") == files(tmp_path / "whole")
+    monkeypatch.setattr(Drawn, "embed", lambda *_, **__: pytest.fail("embedded again"))
+    index = open_flat(corpus, Drawn(), cache, "float16")
+    assert index.facts.digest == whole.facts.digest
+
+
+def test_parts_are_embedded_side_by_side_and_the_whole_waits_for_them(tmp_path: Path) -> None:
+    order: list[str] = []
+    with building.alone(tmp_path, "0-of-2"), building.alone(tmp_path, "1-of-2"):
+
+        def wait() -> None:
+            with building.alone(tmp_path):
+                order.append("whole")
+
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        waiting.join(0.5)
+        order.append("parts")
+    waiting.join(PATIENCE)
+    assert order == ["parts", "whole"]
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def test_half_precision_is_finite_and_computed_in_fp32_with_weights(loss: Loss) 
 
 
 class Plain(Loss):
-    """As in the README: without weights."""
+    """As in docs/how-to/loss.md: without weights."""
 
     def __call__(self, scores: Tensor, targets: Tensor, mask: Tensor) -> Tensor:  # type: ignore[override]
         return InfoNCE()(scores, targets, mask)

@@ -16,7 +16,7 @@ import pytest
 from radio.commands.compare import main as compare
 from radio.commands.report import main as report
 from radio.evaluation.statistics import bootstrap_intervals
-from tests.browsers import chromium, until
+from tests.browsers import chromium, seconds_to_open, until
 from tests.comparing.test_outputs import compiled
 from tests.reporting.runs import config_of, corpus, told_run
 
@@ -134,8 +134,10 @@ def test_the_report_samples_all_flips_first_and_says_so(
     assert others == sorted(others)
     assert np.mean(others) == pytest.approx(COUNT / 2, abs=600)
     with chromium(tmp_path / "chromium") as browser:
-        browser.get(page.as_uri())
-        until(lambda: browser.find_elements("css selector", ".asked"))
+        spent = seconds_to_open(
+            browser, page, lambda: browser.find_elements("css selector", ".asked")
+        )
+        assert 0 < spent < 1
         shown = browser.find_element("id", "count").text
         assert shown == "1,000 questions"
         for place in (0.0, 0.5, 1.0):
@@ -145,15 +147,14 @@ def test_the_report_samples_all_flips_first_and_says_so(
                 place,
             )
             first = math.floor(place * 990)
-            until(
-                lambda first=first: any(  # type: ignore[misc]
-                    abs(int(row.get_attribute("aria-posinset")) - first) < 25
-                    for row in browser.find_elements("css selector", ".row")[:1]
-                )
-            )
+            until(lambda first=first: abs(first_row(browser) - first) < 25)  # type: ignore[misc]
             assert 5 < len(browser.find_elements("css selector", ".row")) < 30
-        opened = browser.execute_script(
-            "return performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd"
-        )
-        # four times what it may take: this machine has others to serve
-        assert opened < 4_000
+
+
+def first_row(browser: Any) -> int:
+    """Place in the list of the first row that is in the document; asked in one go, since rows are
+    made anew while one scrolls."""
+    place = browser.execute_script(
+        "return document.querySelector('.row')?.getAttribute('aria-posinset')"
+    )
+    return int(place or 0)

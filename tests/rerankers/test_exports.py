@@ -21,7 +21,7 @@ from radio.rerankers import BiEncoder, CrossEncoder, LateInteraction, Reranker
 from radio.schema import InputError
 from tests.conftest import ROOT, World, write_jsonl
 from tests.rerankers.test_base import TEXTS, group, scores
-from tests.test_readme import python_files
+from tests.test_readme import examples
 
 Radio = Callable[..., tuple[int, str, str]]
 
@@ -51,7 +51,7 @@ def exports(tiny_bert: str, tmp_path_factory: pytest.TempPathFactory) -> dict[st
 
 @pytest.fixture
 def predict(radio: Radio, world: World, tmp_path: Path) -> Callable[..., tuple[int, str, str]]:
-    """The README's predict command on the tiny world."""
+    """The tutorial's predict command on the tiny world."""
     rows = [{"id": "new", "question": "Who lit the lamp at port1?"}]
     write_jsonl(tmp_path / "new.jsonl", rows)
 
@@ -159,8 +159,8 @@ def test_an_export_of_a_class_that_is_not_here_is_named(
 
 @pytest.fixture
 def mean_pooled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The reranker of the README, as a user has it."""
-    (tmp_path / "my_reranker.py").write_text(python_files()["my_reranker.py"])
+    """The reranker of docs/how-to/reranker.md, as a user has it."""
+    (tmp_path / "my_reranker.py").write_text(examples()["my_reranker.py"])
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "my_reranker", raising=False)
     return importlib.import_module("my_reranker").MeanPooled

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from radio.commands.rationales_report import WRITES as RATIONALES
 from radio.commands.teachers_report import WRITES as TEACHERS
+from radio.diagnosing.diagnosis import WRITES as DIAGNOSIS
 from radio.evaluation.files import VERSION
 from radio.evaluation.results import NOTES
 from radio.evaluation.systems import SYSTEMS
@@ -16,6 +17,9 @@ from radio.runs.folder import OWNED
 from radio.runs.loggers import TENSORBOARD
 from tests.conftest import ROOT, read_jsonl, write_jsonl
 from tests.test_cli import Radio
+
+ONNX = "onnx"
+"""Written by ``radio export``."""
 
 PAGE = (ROOT / "docs/run-folder.md").read_text(encoding="utf-8")
 
@@ -43,7 +47,7 @@ def test_the_files_that_a_run_writes_are_named(
     there = sorted(path.name for path in run.iterdir())
     assert [name for name in there if not any(fnmatch(name, one) for one in patterns)] == []
     # and those of a run are there
-    of_others = {*RATIONALES, *TEACHERS, TENSORBOARD}
+    of_others = {*DIAGNOSIS, *RATIONALES, *TEACHERS, TENSORBOARD, ONNX}
     for pattern in patterns:
         assert pattern in of_others or any(fnmatch(name, pattern) for name in there), pattern
     _check_keys(run)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import sys
 from pathlib import Path
 
 import pytest
 
+from radio.runs.loggers import ResumableCSVLogger
+from radio.schema import InputError
 from tests.reporting.test_loggers import read_back
 from tests.test_cli_runs import FAST, Radio
 from tests.wandb_files import records, tables
@@ -122,6 +125,62 @@ def test_secrets_are_not_logged() -> None:
     assert found["api_key"] == found["hf_token"] == "(left out)"
     assert (found["max_tokens"], found["token"]) == (5, None)
     assert found["urls"] == ["https://(left out)@host/x"]
+
+
+def logged(folder: Path, *rows: tuple[int, dict[str, float]]) -> str:
+    logger = ResumableCSVLogger(folder)
+    for step, metrics in rows:
+        logger.log_metrics(metrics, step)
+    return (folder / "metrics.csv").read_text()
+
+
+def test_a_run_that_goes_on_writes_no_row_twice_and_loses_none(tmp_path: Path) -> None:
+    rows = [(0, {"train/loss": 1.0}), (1, {"train/loss": 2.0}), (1, {"validation/RR@10": 0.5})]
+    text = logged(tmp_path, *rows)
+    logger = ResumableCSVLogger(tmp_path)
+    logger.keep_until(2)
+    assert (tmp_path / "metrics.csv").read_text() == text
+    # the checkpoint is older than the validation of its step
+    logger.keep_until(2, validates=True)
+    assert (tmp_path / "metrics.csv").read_text() == logged(tmp_path / "other", *rows[:2]).replace(
+        "train/loss", "train/loss,validation/RR@10"
+    ).replace(".0\n", ".0,\n")
+    logger.keep_until(1)
+    assert "2.0" not in (tmp_path / "metrics.csv").read_text()
+
+
+def test_a_row_that_a_kill_has_cut_off_is_dropped(tmp_path: Path) -> None:
+    text = logged(tmp_path, (0, {"train/loss": 1.0}))
+    (tmp_path / "metrics.csv").write_text(f"{text}1")
+    ResumableCSVLogger(tmp_path).keep_until(5)
+    assert (tmp_path / "metrics.csv").read_text() == text
+    (tmp_path / "metrics.csv").write_text("a\nb\n")
+    with pytest.raises(InputError, match=r"metrics\.csv: not what radio wrote"):
+        ResumableCSVLogger(tmp_path).keep_until(5)
+
+
+def test_a_new_column_costs_no_row_of_a_run_that_is_killed_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = logged(tmp_path, (0, {"train/loss": 1.0}))
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(csv.DictWriter, "writerows", killed)
+    with pytest.raises(KeyboardInterrupt):
+        logged(tmp_path, (1, {"other": 1.0}))
+    assert (tmp_path / "metrics.csv").read_text() == text
+
+
+def test_a_row_that_was_written_ahead_is_not_written_again(tmp_path: Path) -> None:
+    logger = ResumableCSVLogger(tmp_path)
+    logger.log_ahead({"train/loss": 1.0}, 0)
+    once = (tmp_path / "metrics.csv").read_text()
+    logger.log_metrics({"train/loss": 1.0}, 0)
+    assert (tmp_path / "metrics.csv").read_text() == once
+    logger.log_metrics({"train/loss": 1.0}, 1)
+    assert (tmp_path / "metrics.csv").read_text() == f"{once}1,1.0\n"
 
 
 def test_a_command_line_is_shown_without_its_secrets() -> None:

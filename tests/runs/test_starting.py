@@ -82,10 +82,14 @@ def test_a_resumed_run_heeds_its_command_and_keeps_its_metrics(
         "--trainer.log_every_n_steps",
         "1",
     ]
-    status, _, err = radio("fit", *arguments, "--ckpt_path", "last")
-    assert (status, "runs/tiny holds no such checkpoint" in err) == (2, True), err
-    assert not run.exists()
-    assert radio("fit", *arguments)[0] == 0
+    # one that was killed before its first checkpoint, and logged a step
+    run.mkdir(parents=True)
+    (run / ".radio").write_text('{"run": "a", "command": "fit"}')
+    (run / "metrics.csv").write_text("epoch,step,train/loss\n0,0,123.25\n")
+    status, out, err = radio("fit", *arguments, "--ckpt_path", "last")
+    assert status == 0, err
+    assert "there is no checkpoint yet, the run begins from the start" in out
+    assert "123.25" not in (run / "metrics.csv").read_text()
 
     # said, where the command wins; refused, where it cannot
     status, _, err = radio("fit", *arguments)
@@ -117,6 +121,26 @@ def test_a_resumed_run_heeds_its_command_and_keeps_its_metrics(
     assert [int(row["epoch"]) for row in rows if row["train/loss"]] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
     # a validation after each epoch, and one of the best checkpoint at the end
     assert [int(row["step"]) for row in rows if row["validation/nDCG@5"]] == [2, 5, 8, 9]
+
+
+@pytest.mark.parametrize(
+    "mark",
+    ['{"command": "test"}', '{"command": "fit", "finished": true}', None],
+    ids=["an evaluation", "a finished run without a checkpoint", "files of the user"],
+)
+def test_what_is_no_begun_training_is_not_begun_anew(
+    mark: str | None, radio: Radio, tiny_run: list[str], tmp_path: Path
+) -> None:
+    run = tmp_path / "runs/tiny"
+    run.mkdir(parents=True)
+    if mark:
+        (run / ".radio").write_text(mark)
+    (run / "metrics.csv").write_text("epoch,step\n")
+    (run / "config.yaml").write_text("name: tiny\n")
+    before = contents(run)
+    status, _, err = radio("fit", *tiny_run, *FAST, "--ckpt_path", "last")
+    assert (status, "runs/tiny holds no such checkpoint" in err) == (2, True), err
+    assert contents(run) == before
 
 
 def test_another_run_is_not_resumed_into_a_folder_that_holds_one(

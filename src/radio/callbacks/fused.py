@@ -10,7 +10,7 @@ from lightning.pytorch.utilities import rank_zero_info
 
 from radio.callbacks.evaluation import Evaluation
 from radio.callbacks.rankings import rankings_of
-from radio.data.loading import BatchMaker, Groups, scores_by
+from radio.data.loading import BatchMaker, CandidatePassages, Groups, scores_by
 from radio.data.module import RationaleDataModule, datamodule_of
 from radio.data.sharing import prepares
 from radio.evaluation.systems import FUSED
@@ -155,10 +155,7 @@ def ranked_by(trainer: L.Trainer, data: RationaleDataModule, examples: list[Exam
     module = trainer.lightning_module
     if not isinstance(module, Reranker):
         raise InputError(f"Fused needs a radio Reranker, found {type(module).__name__}")
-    passages = {}
-    for example in examples:
-        for candidate in example.candidates:
-            passages[candidate.passage_id] = data.corpus[candidate.passage_id]
+    passages = CandidatePassages(examples, data.corpus)
     with stopping_together(module.device):
         module.index(passages, data.cache)
     groups = Groups(examples, passages, None, data.run_seed)

@@ -65,6 +65,11 @@ COMMANDS = {
     "predict": Command(
         "rerank: writes predict.trec and predict.jsonl; --input: as a filter of JSONL"
     ),
+    "export": Command(
+        "an exported reranker as ONNX files, also in int8, compared with the original",
+        "radio.commands.export:main",
+        own_parser=True,
+    ),
     "compare": Command(
         "systems of several runs side by side: differences, intervals, tests; needs no GPU",
         "radio.commands.compare:main",

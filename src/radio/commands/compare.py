@@ -44,12 +44,15 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="radio compare",
-        description="Systems of several runs side by side: means, differences to a baseline, and "
-        "what they show. Runs of one config with other seeds are one group.",
-    )
+def add_choice(parser: argparse.ArgumentParser, *, doing: str, heads: str) -> None:
+    """The options that say which runs and questions are compared, and by what: those of every
+    command that compares runs.
+
+    Args:
+        parser: gets them.
+        doing: what the command does with questions that the runs have in common.
+        heads: what the measure heads.
+    """
     parser.add_argument("run", nargs="*", metavar="RUN", help="run folder, as runs/NAME")
     parser.add_argument(
         "--group",
@@ -65,28 +68,37 @@ def _parser() -> argparse.ArgumentParser:
         "retriever)",
     )
     parser.add_argument(
-        "--systems", metavar="A,B", help="those that are compared (default: all of the runs)"
-    )
-    parser.add_argument(
         "--measure",
-        help="that heads the table (default: em, else accuracy, else nDCG@5); em is em@1 too",
+        help=f"that heads the {heads} (default: em, else accuracy, else nDCG@5); em is em@1 too",
     )
-    parser.add_argument("--measures", metavar="A,B", help="the other ones (default: all)")
     parser.add_argument("--split", help="default: test if all runs have it, else validation")
     parser.add_argument(
         "--common",
         action="store_true",
-        help="compare the questions and measures that the runs have in common, where they differ",
+        help=f"{doing} the questions and measures that the runs have in common, where they differ",
     )
+    parser.add_argument(
+        "--draws", type=int, default=10_000, help="of the intervals and tests (default: 10000)"
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="radio compare",
+        description="Systems of several runs side by side: means, differences to a baseline, and "
+        "what they show. Runs of one config with other seeds are one group.",
+    )
+    add_choice(parser, doing="compare", heads="table")
+    parser.add_argument(
+        "--systems", metavar="A,B", help="those that are compared (default: all of the runs)"
+    )
+    parser.add_argument("--measures", metavar="A,B", help="the other ones (default: all)")
     parser.add_argument(
         "--output",
         action="append",
         default=[],
         metavar="FILE",
         help="write a file too: .json, .csv, .md or .tex; may be given several times",
-    )
-    parser.add_argument(
-        "--draws", type=int, default=10_000, help="of the intervals and tests (default: 10000)"
     )
     return parser
 

@@ -26,6 +26,9 @@ def main(arguments: Sequence[str]) -> int:
             f"--distractors: found {options.distractors!r}, expected 0 among them: the others are "
             "compared with none"
         )
+    # imported so that their short names in a config resolve
+    import data_modules  # noqa: F401
+
     # with torch, and what is built on it
     from radio.diagnosing.diagnosis import TESTS, WRITES, Diagnosing, Settings, write
     from radio.diagnosing.subject import open_subject

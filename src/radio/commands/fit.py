@@ -18,6 +18,7 @@ from radio.rerankers import Reranker
 from radio.runs import story
 from radio.runs.folder import RunFolder
 from radio.runs.starting import Start
+from radio.runs.stopping import stop_if_asked
 
 
 def evaluate_best(
@@ -32,6 +33,7 @@ def evaluate_best(
         evaluate = trainer.validate if split == "validation" else trainer.test
         # weights_only: a checkpoint of this project holds nothing else
         evaluate(model, datamodule=datamodule, ckpt_path=best, verbose=False, weights_only=True)
+        stop_if_asked(trainer)
     folder = Path(trainer.default_root_dir)
     show_results(folder, "test" if test else "validation")
     if (folder / "export").is_dir():

@@ -11,13 +11,26 @@ if TYPE_CHECKING:
     from radio.retrievers import Dense, Retriever
 
 
-def index(datamodule: RationaleDataModule) -> None:
+def index(datamodule: RationaleDataModule, part: int | None = None, parts: int = 1) -> None:
     """Build the index of each dense retriever of a configuration, and report on it.
 
     What is there already is reported on alone; what a killed command has finished is kept.
+
+    Args:
+        part: embed only every parts-th shard, beginning with this one (0 is the first), while other
+            processes embed the others; the same command without it, afterwards, makes an index of
+            them and reports.
+        parts: into how many parts the work is divided.
     """
+    from radio.ranges import check
     from radio.schema import InputError
 
+    check("radio index", {"part": part, "parts": parts})
+    if (part or 0) >= parts or (part is None) != (parts == 1):
+        raise InputError(
+            f"radio index: found part {part} of parts {parts}, expected --part from 0 to one less "
+            "than --parts, or none of them"
+        )
     found = list(_dense(datamodule.retriever))
     if not found:
         raise InputError(
@@ -25,6 +38,10 @@ def index(datamodule: RationaleDataModule) -> None:
             "without index_path, alone or in a Hybrid: nothing else has an index to build"
         )
     for retriever in found:
+        if part is not None:
+            folder = retriever.embed_part(datamodule.corpus, datamodule.cache, part, parts)
+            print(f"index: {folder}: part {part} of {parts} is embedded")
+            continue
         print("\n".join(_lines(*retriever.build(datamodule.corpus, datamodule.cache))))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from argparse import ArgumentParser
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -69,6 +70,26 @@ class Answers:
             sys.stdout.flush()
         os.dup2(self._kept, 1)
         os.close(self._kept)
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """The options of a filter."""
+    # jsonargparse takes any type, and argparse's signature, which it has, does not
+    text_or_nothing: Any = str | None
+    parser.add_argument(
+        "--input",
+        type=text_or_nothing,
+        default=None,
+        help="JSONL of questions, with candidates or without; - reads standard input. "
+        "Each is answered by a line on standard output, and nothing is kept.",
+    )
+    parser.add_argument(
+        "--block",
+        type=int,
+        default=16,
+        help="Lines of --input that are ranked and answered together; 1 answers each as "
+        "soon as it comes.",
+    )
 
 
 def check_options(options: Mapping[str, Any]) -> None:
@@ -178,7 +199,7 @@ def _by_content(lines: Sequence[Line]) -> dict[str, Passage]:
 
 def _blocks(source: str, size: int) -> Iterator[list[Line]]:
     """The lines, so many at a time; those before a broken one come before its error."""
-    lines = iter(_lines(source))
+    lines = iter(lines_of(source))
     block: list[Line] = []
     while True:
         try:
@@ -197,7 +218,12 @@ def _blocks(source: str, size: int) -> Iterator[list[Line]]:
         yield block
 
 
-def _lines(source: str) -> Iterator[Line]:
+def lines_of(source: str) -> Iterator[Line]:
+    """The lines of a file of JSONL, or of standard input.
+
+    Raises:
+        InputError: a line that is no question, by its number.
+    """
     if source == STDIN:
         name = "standard input"
         rows = rows_of(stream_lines(sys.stdin.buffer, name), name)

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from radio.commands.compare import add_choice
 from radio.ranges import check
 from radio.schema import InputError
 
@@ -112,30 +113,9 @@ def _parser() -> argparse.ArgumentParser:
         description="One page about runs, without network: what was done, what came of it, and "
         "each question behind it.",
     )
-    parser.add_argument("run", nargs="*", metavar="RUN", help="run folder, as runs/NAME")
-    parser.add_argument(
-        "--group",
-        action="append",
-        default=[],
-        metavar="NAME=RUN,RUN",
-        help="runs that are one group whatever their configs say; patterns too: a=runs/a-*",
-    )
+    add_choice(parser, doing="report", heads="page")
     parser.add_argument(
         "--output", default="report.html", metavar="FILE", help="(default: report.html)"
-    )
-    parser.add_argument(
-        "--baseline",
-        metavar="RUN:SYSTEM",
-        help="what the others are compared with (default: base, else retriever)",
-    )
-    parser.add_argument(
-        "--measure", help="that heads the page (default: em, else accuracy, else nDCG@5)"
-    )
-    parser.add_argument("--split", help="default: test if all runs have it, else validation")
-    parser.add_argument(
-        "--common",
-        action="store_true",
-        help="report the questions and measures that the runs have in common, where they differ",
     )
     parser.add_argument(
         "--questions",
@@ -144,9 +124,6 @@ def _parser() -> argparse.ArgumentParser:
         help="that the page holds: those that flipped first, others at random (default: 1000)",
     )
     parser.add_argument("--seed", type=int, default=0, help="of that draw (default: 0)")
-    parser.add_argument(
-        "--draws", type=int, default=10_000, help="of the intervals and tests (default: 10000)"
-    )
     parser.add_argument(
         "--corpus",
         action="append",

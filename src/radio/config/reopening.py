@@ -9,8 +9,6 @@ from typing import Any
 
 import lightning as L
 
-# imported so that short class names resolve
-import data_modules  # noqa: F401
 from radio.callbacks import GeneratorInTheLoop
 from radio.config.classes import find_class
 from radio.config.files import read_config
@@ -24,7 +22,8 @@ from radio.schema import InputError
 def parts_of(path: Path) -> tuple[RationaleDataModule, list[GeneratorInTheLoop]]:
     """Data module and generators in the loop of a config that a run has kept.
 
-    Nothing is loaded yet; relative paths start at the working folder, as they did for the run.
+    The command has imported the data modules whose short names may stand there. Nothing is loaded
+    yet; relative paths start at the working folder, as they did for the run.
 
     Raises:
         InputError: the config is not there, has no data module, or a part cannot be made.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from typing import Any, TypeVar, cast
 
 import lightning as L
@@ -88,6 +89,34 @@ class Groups(Dataset[list[Group]]):
             teacher_scores=tuple(scores[passage] for passage in ids),
             weight=example.weight,
         )
+
+
+class CandidatePassages(Mapping[str, Passage]):
+    """The candidates of some questions by id, each read from the corpus when it is asked for: the
+    texts of all that belong to a split may fill the memory."""
+
+    def __init__(self, examples: Sequence[Example], corpus: Mapping[str, Passage]) -> None:
+        self._examples = examples
+        self._corpus = corpus
+
+    @cached_property
+    def _ids(self) -> dict[str, None]:
+        found: dict[str, None] = {}
+        for example in self._examples:
+            for candidate in example.candidates:
+                found[candidate.passage_id] = None
+        return found
+
+    def __getitem__(self, identifier: str) -> Passage:
+        if identifier not in self._ids:
+            raise KeyError(identifier)
+        return self._corpus[identifier]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._ids)
+
+    def __len__(self) -> int:
+        return len(self._ids)
 
 
 def _teacher_scores(example: Example) -> dict[str, float]:

@@ -17,16 +17,9 @@ from torch.utils.data import DataLoader
 from radio import contracts
 from radio.cache import Cache
 from radio.corpus import DiskCorpus
-from radio.data import checking, weighing
-from radio.data.loading import BatchMaker, Groups, TrainLoader
+from radio.data import checking, sharing, weighing
+from radio.data.loading import BatchMaker, CandidatePassages, Groups, TrainLoader
 from radio.data.prepare import Preparation, Settings
-from radio.data.sharing import (
-    EpochSampler,
-    EvaluationSampler,
-    index_once,
-    prepares,
-    reading_together,
-)
 from radio.data.splits import TAUGHT, SplitCounts, apart, splits_of
 from radio.generators.tasks import task_of
 from radio.ranges import check
@@ -216,7 +209,7 @@ class RationaleDataModule(L.LightningDataModule):
         """
         self.may_fetch = False
         try:
-            with reading_together(self):
+            with sharing.reading_together(self):
                 for split in self.splits_of(stage):
                     if split not in self.examples:
                         self.examples[split] = self._usable(split, self.preparation.examples(split))
@@ -315,7 +308,7 @@ class RationaleDataModule(L.LightningDataModule):
         self._check_loss()
         dataset = Groups(examples, self.corpus, self.sampler, self.run_seed)
         dataset.taken = self._reranker.loss.positives_taken
-        sampler = EpochSampler(len(examples), seed=self.run_seed, shuffle=True)
+        sampler = sharing.EpochSampler(len(examples), seed=self.run_seed, shuffle=True)
         return TrainLoader(
             self.trainer,
             dataset,
@@ -370,14 +363,15 @@ class RationaleDataModule(L.LightningDataModule):
         if not examples:
             return []
         dataset = Groups(examples, self.corpus, None, self.run_seed)
-        sampler = EvaluationSampler(len(examples), self.eval_batch_size)
+        sampler = sharing.EvaluationSampler(len(examples), self.eval_batch_size)
         options = self._options(examples)
         return DataLoader(dataset, batch_size=self.eval_batch_size, sampler=sampler, **options)
 
     def _options(self, examples: Sequence[Example]) -> dict[str, Any]:
         """What all loaders have in common; the reranker has seen the passages of theirs."""
         reranker = self._reranker
-        index_once(reranker, examples, self.corpus, self.cache, first=prepares(self))
+        passages = CandidatePassages(examples, self.corpus)
+        sharing.index_once(reranker, passages, self.cache, first=sharing.prepares(self))
         return {
             "num_workers": self.num_workers,
             "persistent_workers": self.num_workers > 0,

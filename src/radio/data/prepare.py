@@ -377,7 +377,7 @@ def _as_candidates(value: Any) -> tuple[Candidate, ...]:
     """The ranking of an entry of the cache; anything else is a TypeError."""
     found = []
     for rank, (identifier, score) in enumerate(value):
-        if not isinstance(identifier, str) or not isinstance(score, int | float):
+        if not isinstance(identifier, str) or not isinstance(score, (int, float)):
             raise TypeError("expected pairs of a passage id and a score")
         # the same id is read for many questions, and kept once
         found.append(Candidate(intern(identifier), rank, score))
@@ -389,6 +389,6 @@ def _as_scores(value: Any) -> dict[str, float]:
     TypeError."""
     scores = value.values() if isinstance(value, dict) else [None]
     for score in scores:
-        if not isinstance(score, int | float) or not isfinite(score):
+        if not isinstance(score, (int, float)) or not isfinite(score):
             raise TypeError("expected an object of passage ids and finite scores")
     return {intern(identifier): score for identifier, score in value.items()}

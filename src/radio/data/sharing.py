@@ -4,7 +4,7 @@ it prepares them."""
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain
 
@@ -15,7 +15,7 @@ from torch.utils.data import Sampler
 from radio.cache import Cache
 from radio.processes import process_count, process_number, stopping_together
 from radio.rerankers import Reranker
-from radio.schema import Example, Missing, Passage
+from radio.schema import Missing, Passage
 
 ELSEWHERE = (
     "the first machine has prepared for all (prepare_data_per_node is false), and this one does "
@@ -51,21 +51,12 @@ def reading_together(data: L.LightningDataModule) -> Iterator[None]:
 
 
 def index_once(
-    reranker: Reranker,
-    examples: Sequence[Example],
-    corpus: Mapping[str, Passage],
-    cache: Cache,
-    *,
-    first: bool,
+    reranker: Reranker, passages: Mapping[str, Passage], cache: Cache, *, first: bool
 ) -> None:
-    """Have the reranker compute what it needs of the candidates of some questions.
+    """Have the reranker compute what it needs of some passages.
 
     All processes must call it: the first ones compute, then the others read that in the cache.
     """
-    passages: dict[str, Passage] = {}
-    for example in examples:
-        for candidate in example.candidates:
-            passages[candidate.passage_id] = corpus[candidate.passage_id]
     for turn in (True, False):
         with stopping_together(reranker.device):
             if first is turn:

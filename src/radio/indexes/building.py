@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -42,17 +42,47 @@ def open_flat(
     Raises:
         InputError: a shard is damaged or foreign, or nothing can be written.
     """
-    corpus = corpus_fingerprint(passages)
-    identity = fingerprint([FORMAT, corpus, encoder.of_passages, precision, SHARD])
-    layout = Layout(identity, len(passages), precision, SHARD)
-    folder = cache.path.parent / "indexes" / identity[:16]
+    folder, layout = _place(passages, encoder, cache, precision)
     if not _whole(folder, layout):
         with alone(folder):
             # another one may have built it meanwhile
             if not _whole(folder, layout):
-                _embed(folder, layout, passages, encoder, cache)
-                _note(folder, layout, corpus, encoder)
+                _embed(folder, layout, _lacking(folder, layout), passages, encoder, cache)
+                _note(folder, layout, corpus_fingerprint(passages), encoder)
     return FlatIndex(folder, layout)
+
+
+def embed_part(
+    passages: Mapping[str, Passage],
+    encoder: Encoder,
+    cache: Cache,
+    precision: Precision,
+    part: int,
+    parts: int,
+) -> Path:
+    """Embed every ``parts``-th shard from number ``part`` on, while other processes embed the
+    others; :func:`open_flat` makes an index of them.
+
+    Returns:
+        The folder.
+
+    Raises:
+        InputError: nothing can be written.
+    """
+    folder, layout = _place(passages, encoder, cache, precision)
+    with alone(folder, f"{part}-of-{parts}"):
+        own = [number for number in _lacking(folder, layout) if number % parts == part]
+        _embed(folder, layout, own, passages, encoder, cache)
+    return folder
+
+
+def _place(
+    passages: Mapping[str, Passage], encoder: Encoder, cache: Cache, precision: Precision
+) -> tuple[Path, Layout]:
+    """Where an index lies, and what its shards are to hold."""
+    depends_on = [FORMAT, corpus_fingerprint(passages), encoder.of_passages, precision, SHARD]
+    layout = Layout(fingerprint(depends_on), len(passages), precision, SHARD)
+    return cache.path.parent / "indexes" / layout.identity[:16], layout
 
 
 def _whole(folder: Path, layout: Layout) -> bool:
@@ -68,20 +98,19 @@ def _lacking(folder: Path, layout: Layout) -> list[int]:
 def _embed(
     folder: Path,
     layout: Layout,
+    numbers: Sequence[int],
     passages: Mapping[str, Passage],
     encoder: Encoder,
     cache: Cache,
 ) -> None:
-    """Write the shards that are not there."""
+    """Write these shards."""
     from tqdm import tqdm
 
-    lacking, texts = _lacking(folder, layout), contents_of(passages)
-    left = sum(len(layout.rows(number)) for number in lacking)
-    done = layout.passages - left
-    if done:
-        say(f"{folder}: {done:,} of {layout.passages:,} passages are embedded already")
-    with tqdm(total=layout.passages, initial=done, desc="embed corpus", unit="passage") as bar:
-        for number in lacking:
+    texts, left = contents_of(passages), sum(len(layout.rows(number)) for number in numbers)
+    if left < layout.passages:
+        say(f"{folder}: {left:,} of {layout.passages:,} passages are left to embed here")
+    with tqdm(total=left, desc="embed corpus", unit="passage") as bar:
+        for number in numbers:
             began, rows = time.perf_counter(), layout.rows(number)
             vectors = encoder.embed(texts(rows), cache, title="embed corpus: a shard")
             write_shard(
@@ -128,29 +157,46 @@ def _note(folder: Path, layout: Layout, corpus: str, encoder: Encoder) -> None:
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path, part: str = "") -> Iterator[None]:
     """Wait until no other process builds in this folder, which is made if it is not there.
+
+    Args:
+        folder: of the index.
+        part: of it; others may build other parts at the same time.
 
     Raises:
         InputError: it cannot be written.
     """
-    lock = FileLock(folder / ".lock")
+    main = FileLock(folder / ".lock")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            say(f"{folder}: another process builds this index; waiting for it")
-            lock.acquire()
+        locks = [main]
+        _acquire(main, folder)
+        # who has the main one may take those of parts, and nobody who has one of these waits for it
+        names = [folder / f".lock-{part}"] if part else sorted(folder.glob(".lock-*"))
+        for name in names:
+            locks.append(FileLock(name))
+            _acquire(locks[-1], folder)
     except OSError as error:
         raise InputError(
             f"{folder}: cannot be written ({error.strerror or error}), and the corpus is to be "
             "embedded; make it writable, or give another folder with --data.init_args.cache_dir"
         ) from None
+    if part:
+        main.release()
     try:
         yield
     finally:
-        lock.release()
+        for lock in locks:
+            lock.release()
+
+
+def _acquire(lock: FileLock, folder: Path) -> None:
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        say(f"{folder}: another process builds this index; waiting for it")
+        lock.acquire()
 
 
 def peak_memory() -> int:

@@ -31,7 +31,7 @@ class Facts:
         precision: of its numbers.
         shards: files.
         bytes: of all of them.
-        seconds: that embedding and writing took, in however many goes.
+        seconds: that embedding and writing took, of all processes and goes together.
         memory: highest memory of a process that built it, in bytes, with what it had done before.
         gpu_memory: the same of its GPU; 0 without one.
         digest: of all vectors.
@@ -52,7 +52,7 @@ class Facts:
 
     @property
     def speed(self) -> float:
-        """Passages a second."""
+        """Passages a second of one process."""
         return self.passages / max(self.seconds, 1e-9)
 
     def write(self, folder: Path) -> None:

@@ -67,12 +67,19 @@ class Best:
         longest = torch.linalg.vector_norm(block, dim=1).max()
         # two more operations: the rounding of the score, and that of this bound
         error = (block.shape[1] + 2) * ROUNDING * self._lengths * longest
-        query, row = _pairs(scores, floor - error)
-        if len(block) > self._k and len(query) > len(scores) * self._k:
-            # those of this block alone may leave room for no others
-            own = scores.topk(self._k).values[:, -1] - 2 * error
-            query, row = _pairs(scores, torch.maximum(own, floor - error))
+        least = floor - error
+        crowded = len(block) > self._k
+        # where nothing is known yet, all pairs would be high enough
+        if crowded and not torch.isfinite(least).all():
+            least = self._least(scores, error)
+        query, row = _pairs(scores, least)
+        if crowded and len(query) > len(scores) * self._k:
+            query, row = _pairs(scores, torch.maximum(least, self._least(scores, error)))
         return query, row
+
+    def _least(self, scores: Tensor, error: Tensor) -> Tensor:
+        """The score that those of a block must have which it alone leaves room for."""
+        return scores.topk(self._k).values[:, -1] - 2 * error
 
     def _keep(self, query: Tensor, score: Tensor, row: Tensor) -> None:
         """Put rows, those of a query side by side, among the best ones of their queries."""

@@ -213,9 +213,11 @@ class BiEncoder(Reranker):
 
     def index(self, passages: Mapping[str, Passage], cache: Cache) -> None:
         """Embed the passages once, if they are not trained."""
+        if self.train_side == "both":
+            return
         known = self._fixed_passages.vectors
         missing = {name: one.contents for name, one in passages.items() if name not in known}
-        if self.train_side == "both" or not missing:
+        if not missing:
             return
         # with the same settings as a retriever's or teacher's encoder, its cached embeddings serve
         prefixes = self.query_prefix, self.passage_prefix

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,29 +15,41 @@ if TYPE_CHECKING:
     from radio.rerankers import Reranker
 
 
-def export(module: Reranker, folder: Path, card: str | None) -> Path:
-    """Write a reranker beside its folder, then put it in its place: :meth:`Reranker.export`."""
-    finite.check_weights(module, "nothing is exported")
+@contextmanager
+def replaced(folder: Path) -> Iterator[Path]:
+    """A folder to write into, which then takes the place of ``folder``; after an error it does not.
+
+    A kill at any moment leaves the old one or the new one, whole.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     old = work.with_name(f"{work.name}.old")
-    tuned = module.network
     try:
-        if module.lora:
-            module.network = tuning.without_lora(tuned)
-        module.save(work)
-        if exports.is_own(module):
-            exports.complete(work, module.network)
-        exports.write_note(work, module)
-        if card is not None:
-            (work / "README.md").write_text(card, encoding="utf-8")
+        yield work
         work.chmod(0o755)
-        # the old one leaves in one step too: a kill at any moment leaves one of the two, whole
+        # the old one leaves in one step too
         if folder.exists():
             folder.rename(old)
         work.rename(folder)
     finally:
-        module.network = tuned
         shutil.rmtree(work, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
+
+
+def export(module: Reranker, folder: Path, card: str | None) -> Path:
+    """Write a reranker beside its folder, then put it in its place: :meth:`Reranker.export`."""
+    finite.check_weights(module, "nothing is exported")
+    tuned = module.network
+    try:
+        with replaced(folder) as work:
+            if module.lora:
+                module.network = tuning.without_lora(tuned)
+            module.save(work)
+            if exports.is_own(module):
+                exports.complete(work, module.network)
+            exports.write_note(work, module)
+            if card is not None:
+                (work / "README.md").write_text(card, encoding="utf-8")
+    finally:
+        module.network = tuned
     return folder

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from radio.cache import Cache
 from radio.corpus import row_ids
 from radio.encoders import Encoder
-from radio.indexes import FaissIndex, FlatIndex, Precision, open_flat, open_inverted
+from radio.indexes import FaissIndex, FlatIndex, Precision, embed_part, open_flat, open_inverted
 from radio.ranges import check
 from radio.retrievers.base import Retriever, check_passages, listed
 from radio.schema import Candidate, InputError, Passage, Question
@@ -96,6 +96,12 @@ class Dense(Retriever):
         if self._kind == "flat":
             return flat, flat
         return flat, open_inverted(flat, self._lists, self.index_parameters)
+
+    def embed_part(
+        self, passages: Mapping[str, Passage], cache: Cache, part: int, parts: int
+    ) -> Path:
+        """One of so many parts of the embeddings, while other processes make the others."""
+        return embed_part(passages, self.encoder, cache, self._precision, part, parts)
 
     def search(self, questions: Sequence[Question], k: int) -> Iterator[list[Candidate]]:
         assert self._cache is not None, "call index() first"

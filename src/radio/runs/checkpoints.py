@@ -7,8 +7,9 @@ from __future__ import annotations
 import os
 import pickle
 import re
+import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities import rank_zero_warn
 
 from radio.runs.folder import UNFINISHED
+from radio.runs.stopping import checkpoint_writers
 from radio.schema import InputError
 
 
@@ -55,7 +57,9 @@ class WholeCheckpoints(TorchCheckpointIO):
             # torch reports a full disk as a RuntimeError
             kept = "; the one before is kept" if target.exists() else ""
             raise InputError(
-                f"{target}: the checkpoint cannot be written ({error}){kept}"
+                f"{target}: the checkpoint cannot be written ({error}){kept}. Make room in "
+                f"{target.parent}, or make it writable; then the same command goes on with "
+                "--ckpt_path last"
             ) from None
         finally:
             work.unlink(missing_ok=True)
@@ -71,6 +75,27 @@ class WholeCheckpoints(TorchCheckpointIO):
         checkpoint = read_checkpoint(Path(path), weights_only=weights_only is not False)
         check_network(checkpoint, self.trainer.lightning_module, path)
         return checkpoint
+
+
+def try_to_write(folders: Sequence[Path]) -> None:
+    """Learn before training, and not when the first checkpoint is due, where none can be written.
+
+    Raises:
+        InputError: names the folder.
+    """
+    for folder in folders:
+        if ":/" in str(folder):
+            continue
+        there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+        try:
+            with tempfile.TemporaryFile(dir=there) as file:
+                file.write(b"0" * 4096)
+        except OSError as error:
+            raise InputError(
+                f"{folder}: no checkpoint can be written there ({error.strerror or error}); make "
+                "room, make it writable, or give another folder (--name, "
+                "--trainer.default_root_dir, dirpath of ModelCheckpoint)"
+            ) from None
 
 
 def _sync_folder(folder: Path) -> None:
@@ -206,11 +231,15 @@ class KeepLastWeights(L.Callback):
         self.path = path
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        callbacks = [c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint)]
-        writers = [c for c in callbacks if c.save_top_k != 0]
+        writers = checkpoint_writers(trainer)
+        if getattr(trainer, "fast_dev_run", False) or not writers:
+            return
+        if self.path.is_file() and not any(_writes(c, self.path) for c in writers):
+            # of a time when the run was asked to end: none goes on from there any more
+            trainer.save_checkpoint(self.path)
+            return
         # by this process, or by the one that it goes on from
-        written = [c for c in writers if c._last_checkpoint_saved or _is_file(c.best_model_path)]
-        if getattr(trainer, "fast_dev_run", False) or not writers or written:
+        if any(c._last_checkpoint_saved or _is_file(c.best_model_path) for c in writers):
             return
         trainer.save_checkpoint(self.path)
         monitored = sorted({c.monitor for c in writers if c.monitor})
@@ -218,6 +247,12 @@ class KeepLastWeights(L.Callback):
             f"no checkpoint was written ({', '.join(monitored) or 'no interval'} did not come up); "
             f"the last weights are kept in {self.path}"
         )
+
+
+def _writes(callback: ModelCheckpoint, path: Path) -> bool:
+    """Whether a checkpoint is one of a callback's."""
+    own = (callback.last_model_path, callback.best_model_path, callback._last_checkpoint_saved)
+    return any(place and Path(place).resolve() == path.resolve() for place in own)
 
 
 def _is_file(path: str) -> bool:

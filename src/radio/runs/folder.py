@@ -31,7 +31,8 @@ LOCK = ".radio.lock"
 RANKINGS = ("validation.*.trec", "test.*.trec")
 EVALUATED = ("config.yaml", "metrics.json", "predictions.jsonl")
 PREDICTED = ("predict.trec", "predict.jsonl")
-OWNED = ("checkpoints", "export", "metrics.csv", "tensorboard", *EVALUATED, *RANKINGS, *PREDICTED)
+TRAINED = ("checkpoints", "export", "onnx", "metrics.csv", "tensorboard")
+OWNED = (*TRAINED, *EVALUATED, *RANKINGS, *PREDICTED)
 """What the commands write into a run folder, and ``--overwrite true`` replaces."""
 
 WRITES: dict[str, tuple[str, ...]] = {

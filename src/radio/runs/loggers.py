@@ -48,30 +48,33 @@ class ResumableCSVLogger(CSVLogger):
     def __init__(self, folder: str | Path) -> None:
         super().__init__(folder, name="", version="", flush_logs_every_n_steps=1)
         self.folder = Path(folder)
+        self._ahead: tuple[Any, int] | None = None
 
-    def keep_until(self, step: int) -> None:
+    def keep_until(self, step: int, *, validates: bool = False) -> None:
         """Drop the rows that a killed run wrote after its checkpoint: they will be written again.
+
+        A row that the kill, or a full disk, has cut off is dropped too.
 
         Args:
             step: optimizer steps done when the checkpoint was written.
+            validates: the run goes on with the validation after the last of them.
         """
         path = self.folder / ExperimentWriter.NAME_METRICS_FILE
         if not path.is_file():
             return
         try:
-            with path.open(encoding="utf-8", newline="") as file:
-                reader = csv.DictReader(file)
-                rows = [row for row in reader if int(row["step"]) < step]
-                names = list(reader.fieldnames or [])
+            names, rows = _whole_rows(path)
+            kept = []
+            for row in rows:
+                again = validates and int(row["step"]) == step - 1 and _is_of_validation(row)
+                if int(row["step"]) < step and not again:
+                    kept.append(row)
         except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
             raise InputError(
                 f"{path}: not what radio wrote ({error}); the rows of this run are added to it: "
                 "move it away first"
             ) from None
-        with atomic_write(path) as file:
-            writer = csv.DictWriter(file, names)
-            writer.writeheader()
-            writer.writerows(rows)
+        _write_rows(path, names, kept)
 
     @property
     @rank_zero_experiment
@@ -82,8 +85,17 @@ class ResumableCSVLogger(CSVLogger):
         return self._experiment
 
     def log_metrics(self, metrics: Any, step: int | None = None) -> None:
+        row, self._ahead = self._ahead, None
+        if row == (metrics, step):
+            return
         super().log_metrics(metrics, step)
         self.save()
+
+    def log_ahead(self, metrics: Any, step: int) -> None:
+        """Write a row that Lightning is about to log, so that it is on the disk before a checkpoint
+        that is of the same step."""
+        self.log_metrics(metrics, step)
+        self._ahead = metrics, step
 
 
 class _Continued(ExperimentWriter):
@@ -98,6 +110,30 @@ class _Continued(ExperimentWriter):
 
     def _check_log_dir_exists(self) -> None:
         pass
+
+    def _rewrite_with_new_header(self, fieldnames: list[str]) -> None:
+        # Lightning's truncates the file first: a kill would take all rows
+        _, rows = _whole_rows(Path(self.metrics_file_path))
+        _write_rows(Path(self.metrics_file_path), fieldnames, rows)
+
+
+def _whole_rows(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+    """The columns of a CSV file and its rows, but for a last one that is cut off."""
+    text = path.read_text(encoding="utf-8")
+    whole = text[: text.rfind("\n") + 1]
+    reader = csv.DictReader(whole.splitlines())
+    return list(reader.fieldnames or []), list(reader)
+
+
+def _is_of_validation(row: Mapping[str, str]) -> bool:
+    return any(value for name, value in row.items() if name.startswith("validation/"))
+
+
+def _write_rows(path: Path, names: Sequence[str], rows: Sequence[Mapping[str, str]]) -> None:
+    with atomic_write(path) as file:
+        writer = csv.DictWriter(file, names)
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 class DiscreetWandbLogger(WandbLogger):

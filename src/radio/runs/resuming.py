@@ -10,9 +10,12 @@ from typing import Any
 
 import lightning as L
 import torch
+from lightning.fabric.utilities.apply_func import convert_tensors_to_scalars
 from lightning.pytorch.utilities import rank_zero_warn
 
+from radio.runs import progress
 from radio.runs.examples import data_fingerprint, examples_of
+from radio.runs.loggers import ResumableCSVLogger
 from radio.schema import InputError
 
 KEY = "radio"
@@ -75,10 +78,11 @@ def _about(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
 
 def half_done(checkpoint: Mapping[str, Any]) -> bool:
     """Whether a checkpoint was written in the middle of an epoch."""
-    progress = checkpoint.get("loops", {}).get("fit_loop", {}).get("epoch_loop.batch_progress", {})
-    return progress.get("current", {}).get("ready", 0) > 0 and not progress.get(
-        "is_last_batch", True
-    )
+    loops = checkpoint.get("loops", {})
+    batches = loops.get("fit_loop", {}).get(progress.BATCHES, {})
+    if not batches.get("current", {}).get("ready", 0):
+        return False
+    return not batches.get("is_last_batch", True) or progress.is_validation_due(loops)
 
 
 def relevant(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -189,17 +193,28 @@ class RunState(L.Callback):
         self._base_lrs: list[list[float]] = []
         self._data: dict[str, Any] = {}
         self._before: dict[str, Any] = {}
+        self._validates = False
+        """Whether a checkpoint asks for a validation before anything is trained."""
 
     def on_save_checkpoint(
         self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         checkpoint[KEY] = {**self.facts, "data": self._data, "processes": trainer.world_size}
+        progress.correct(trainer, checkpoint["loops"])
+        if trainer.training and progress.is_within_batch(trainer):
+            _log_ahead(trainer)
 
     def on_load_checkpoint(
         self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         if trainer.state.fn == "fit":
             self._before = {**_about(checkpoint), "half_done": half_done(checkpoint)}
+            self._validates = progress.is_validation_due(checkpoint["loops"])
+
+    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if self._validates:
+            progress.take_back_begun_batch(trainer)
+        self._validates = False
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         # the optimizers are as the command has them: Lightning restores their state after this
@@ -246,6 +261,19 @@ class RunState(L.Callback):
                 group.update({**given, **kept})
         for config, base_lrs in zip(trainer.lr_scheduler_configs, self._base_lrs, strict=True):
             apply_rates(config.scheduler, base_lrs)
+
+
+def _log_ahead(trainer: L.Trainer) -> None:
+    """Write the row of the present step into metrics.csv: Lightning does so when the checkpoint is
+    written, and a kill between the two would lose it."""
+    connector = trainer._logger_connector
+    metrics = connector.metrics["log"]
+    if trainer.fit_loop._should_accumulate() or not connector.should_update_logs or not metrics:
+        return
+    row = {**convert_tensors_to_scalars(metrics), "epoch": trainer.current_epoch}
+    for logger in trainer.loggers:
+        if isinstance(logger, ResumableCSVLogger):
+            logger.log_ahead(row, trainer.fit_loop.epoch_loop._batches_that_stepped)
 
 
 def apply_rates(scheduler: Any, base_lrs: list[float]) -> None:

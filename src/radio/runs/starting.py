@@ -10,7 +10,7 @@ from typing import Any
 
 from jsonargparse import Namespace
 
-from radio.runs import story
+from radio.runs import progress, story
 from radio.runs.checkpoints import read_checkpoint
 from radio.runs.folder import OWNED, RunFolder, check_name, sweep_suffix
 from radio.runs.resuming import compare, run_of
@@ -28,6 +28,10 @@ class Start:
     """None for those of the model itself."""
     step: int | None = None
     """Optimizer steps done by then; None where that is not known."""
+    validates: bool = False
+    """Whether training goes on with the validation after the last of them."""
+    anew: bool = False
+    """Whether the run was to go on, but there is nothing yet to go on from."""
 
 
 def run_folder(config: Namespace) -> RunFolder:
@@ -68,7 +72,8 @@ def find_start(
 ) -> Start:
     """The checkpoint that a command starts from; an evaluation takes the best one of a trained run.
 
-    Says in what the command differs from the one that has written it.
+    Says in what the command differs from the one that has written it. Takes ``last`` out of the
+    config where there is no checkpoint yet.
 
     Args:
         command: one word.
@@ -82,6 +87,11 @@ def find_start(
     given = config.get("ckpt_path")
     if command not in WITH_CHECKPOINT or "://" in (given or ""):
         return Start()
+    if command == "fit" and given == "last" and _has_only_begun(folder):
+        # one command for the first time and all later ones: where a job is started again by itself,
+        # nobody is there to change it
+        config.ckpt_path = None
+        return Start(anew=True)
     if given is not None:
         checkpoint = folder.resolve(given)
     elif command != "fit" and folder.trained:
@@ -101,7 +111,18 @@ def find_start(
             f"{folder.path} holds another run than that of the checkpoint {checkpoint}, whose "
             f"{command} would write over its results; choose another --name"
         )
-    return Start(checkpoint, int(content.get("global_step", 0)))
+    validates = progress.is_validation_due(content.get("loops", {}))
+    return Start(checkpoint, int(content.get("global_step", 0)), validates)
+
+
+def _has_only_begun(folder: RunFolder) -> bool:
+    """Whether there is nothing yet that a training could go on from, nor anything to lose: no
+    folder, or one of a ``fit`` that was ended before its first checkpoint."""
+    mark = folder.mark
+    if mark is None:
+        return not folder.found(OWNED)
+    ended = mark.get("finished") or (folder.path / "export").exists()
+    return mark.get("command") == "fit" and not ended and not folder.checkpoints()
 
 
 def _best_of(folder: RunFolder, command: str) -> Path:
@@ -133,7 +154,9 @@ def say_what_begins(command: str, config: Namespace, folder: RunFolder, start: S
         f"{command} {folder.path}: {_class_name(model)} {model.init_args.get('model', '')}"
         f"{taught}, seed {config.seed_everything}"
     )
-    if start.checkpoint is not None and command == "fit":
+    if start.anew:
+        story.say("--ckpt_path last: there is no checkpoint yet, the run begins from the start")
+    elif start.checkpoint is not None and command == "fit":
         step = "?" if start.step is None else start.step
         story.say(f"goes on from {start.checkpoint}, after step {step}")
     elif start.checkpoint is not None:

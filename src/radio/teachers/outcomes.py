@@ -178,14 +178,12 @@ class AnswerFlip(ByOutcome):
     """What a passage makes of the answer that the generator gives without any (the classes of
     DPA-RAG, Dong et al., arXiv 2406.18676). More is better; the scale is absolute.
 
-    ========  ========  =========================
-    without   with it   score
-    ========  ========  =========================
-    wrong     right     1
-    right     right     ``both_right``
-    wrong     wrong     ``both_wrong``
-    right     wrong     0
-    ========  ========  =========================
+    | without | with it | score          |
+    |---------|---------|----------------|
+    | wrong   | right   | 1              |
+    | right   | right   | ``both_right`` |
+    | wrong   | wrong   | ``both_wrong`` |
+    | right   | wrong   | 0              |
 
     What turns the answer is at the ends: the passage that teaches, and the one that misleads. In
     between, a passage with which the answer stays right has at least been borne out, so that it is

@@ -358,6 +358,9 @@ def run() -> RadioCLI:
             raise SystemExit(0) from None
         raise
     except SIGTERMException:
+        if os.environ.get("LOCAL_RANK", "0") != "0":
+            # the first process of the machine says it, see above
+            raise SystemExit(0) from None
         # Lightning would end with status 0, as if all had been done
         print(f"radio: terminated{_way_on()}", file=sys.stderr)
         raise SystemExit(128 + SIGTERM) from None

@@ -35,6 +35,20 @@ def gathered(value: Value) -> list[Value]:
     return parts
 
 
+def somewhere(found: bool, device: torch.device | str) -> bool:
+    """Whether something holds on any process. All processes must call it.
+
+    Args:
+        found: whether it holds on this one.
+        device: where the processes exchange tensors.
+    """
+    if process_count() == 1:
+        return found
+    total = torch.tensor(float(found), device=device)
+    distributed.all_reduce(total)
+    return bool(total.item())
+
+
 def rows_of_all(rows: Tensor) -> list[Tensor]:
     """The tensor ``[K, B, G]`` of every process, in the order of their ranks; their B and G may
     differ. All processes must call it.
@@ -73,13 +87,10 @@ def stopping_together(device: torch.device | str) -> Iterator[None]:
         yield
     except InputError as error:
         problem = error
-    if process_count() > 1:
-        # one number as long as all is well; the message is only exchanged where there is one
-        troubled = torch.tensor(float(problem is not None), device=device)
-        distributed.all_reduce(troubled)
-        if troubled.item():
-            messages = gathered(None if problem is None else str(problem))
-            problem = InputError(next(message for message in messages if message is not None))
-            problem.everywhere = True
+    # one number as long as all is well; the message is only exchanged where there is one
+    if somewhere(problem is not None, device) and process_count() > 1:
+        messages = gathered(None if problem is None else str(problem))
+        problem = InputError(next(message for message in messages if message is not None))
+        problem.everywhere = True
     if problem is not None:
         raise problem

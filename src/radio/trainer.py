@@ -64,9 +64,16 @@ class RadioTrainer(L.Trainer):
     @property
     def received_sigterm(self) -> bool:
         """Whether the run is asked to end; said only where an optimizer step is complete, so that a
-        checkpoint can be written."""
+        checkpoint can be written. All processes must ask: they end together."""
         within_step = self.state.fn == "fit" and self.fit_loop._should_accumulate()
-        return super().received_sigterm and not within_step
+        return not within_step and self._signals.asked_to_end()
+
+    def save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
+        """As Lightning does; where it cannot be written, all processes end, and none waits."""
+        super().save_checkpoint(*args, **kwargs)
+        writer = self.strategy.checkpoint_io
+        if isinstance(writer, WholeCheckpoints):
+            writer.stop_where_unwritten()
 
     def prepare(self, model: Reranker, datamodule: RationaleDataModule) -> None:
         """Fill the caches: candidates, rationales, teacher scores. Trains nothing and loads no

@@ -169,6 +169,25 @@ def test_a_generator_that_stops_the_first_process_stops_the_other(two: Run, tmp_
     assert done.stderr.count("radio: error:") == 1
 
 
+@pytest.mark.parametrize("fault", ["of the data", "of the plan"])
+def test_what_cannot_be_prepared_stops_both_with_one_message(
+    fault: str, two: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "parts.py").write_text(PARTS)
+    settings = ["--data.init_args.rationales.init_args.paths", '["nowhere.jsonl"]']
+    if fault == "of the plan":
+        # no passage is annotated in this world
+        init = {"generator": {"class_path": "parts.Scholar"}, "rankings": ["annotated"]}
+        callback = {"class_path": "GeneratorInTheLoop", "init_args": init}
+        settings = ["--trainer.callbacks", json.dumps([callback])]
+    done = two("validate", *settings)
+    assert done.returncode == 2, done.stdout + done.stderr
+    expected = "nowhere.jsonl" if fault == "of the data" else "annotated"
+    assert expected in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("radio: error:") == 1
+
+
 def without_times(document: Any) -> Any:
     """A part of ``metrics.json`` without what the clock says."""
     if isinstance(document, dict):

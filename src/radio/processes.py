@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
@@ -71,22 +72,39 @@ def rows_of_all(rows: Tensor) -> list[Tensor]:
 
 
 @contextmanager
-def stopping_together(device: torch.device | str) -> Iterator[None]:
+def _waiting() -> Iterator[None]:
+    """Have all processes leave together, however long one of them takes: where they exchange
+    tensors, half an hour is taken for a hang."""
+    group = None
+    if process_count() > 1:
+        group = distributed.new_group(backend="gloo", timeout=timedelta(days=1000))
+    try:
+        yield
+    finally:
+        if group is not None:
+            distributed.monitored_barrier(group)
+            distributed.destroy_process_group(group)
+
+
+@contextmanager
+def stopping_together(device: torch.device | str, *, slow: bool = False) -> Iterator[None]:
     """Turn an InputError inside into one on every process: none stops alone.
 
     All processes must enter it, and no collective may stand inside.
 
     Args:
         device: where the processes exchange tensors.
+        slow: some of the processes may work for hours while the others wait.
 
     Raises:
         InputError: of this process, or of the first one that has one.
     """
     problem: InputError | None = None
-    try:
-        yield
-    except InputError as error:
-        problem = error
+    with _waiting() if slow else nullcontext():
+        try:
+            yield
+        except InputError as error:
+            problem = error
     # one number as long as all is well; the message is only exchanged where there is one
     if somewhere(problem is not None, device) and process_count() > 1:
         messages = gathered(None if problem is None else str(problem))

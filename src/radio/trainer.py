@@ -15,6 +15,7 @@ from lightning.pytorch.strategies import Strategy
 from radio.callbacks import rankings_of
 from radio.config import plan
 from radio.data.module import RationaleDataModule, datamodule_of
+from radio.data.sharing import preparing
 from radio.models.limits import computes_in_bf16
 from radio.ranges import check
 from radio.rerankers import Reranker
@@ -98,10 +99,11 @@ class RadioTrainer(L.Trainer):
         if not isinstance(getattr(self, "datamodule", None), RationaleDataModule):
             return
         datamodule, command = datamodule_of(self), self.state.fn
-        splits = datamodule.splits_of(command)
-        if command == "fit" and isinstance(model, Reranker):
-            plan.check_run(self.callbacks, model, datamodule)
-        plan.check_data(self.callbacks, datamodule, splits)
+        with preparing(datamodule):
+            splits = datamodule.splits_of(command)
+            if command == "fit" and isinstance(model, Reranker):
+                plan.check_run(self.callbacks, model, datamodule)
+            plan.check_data(self.callbacks, datamodule, splits)
 
 
 def check_trainer(settings: Mapping[str, Any]) -> None:

@@ -69,7 +69,7 @@ class ExportHuggingFace(L.Callback):
             # gathered by all processes
             weights = trainer.strategy.lightning_module_state_dict()
         try:
-            with stopping_together(pl_module.device):
+            with stopping_together(pl_module.device, slow=True):
                 if trainer.is_global_zero:
                     self._export(trainer, pl_module, weights)
         finally:

@@ -80,7 +80,7 @@ class Fused(L.Callback):
     def _find_training(self, trainer: L.Trainer) -> None:
         """Find the candidates of the training questions, where the command needs no others."""
         data = datamodule_of(trainer)
-        with stopping_together(trainer.strategy.root_device):
+        with stopping_together(trainer.strategy.root_device, slow=True):
             if not data.split_questions("train"):
                 raise InputError(
                     "Fused: weights: found 'learnt' and no training questions, expected some; give "
@@ -88,7 +88,6 @@ class Fused(L.Callback):
                 )
             if prepares(data):
                 data.preparation.find_candidates("train")
-        trainer.strategy.barrier("training candidates")
 
     def merged(self, trainer: L.Trainer, split: str, rankings: Mapping[str, Run]) -> Run:
         """The merged ranking of each question; all processes must call it.

@@ -33,7 +33,7 @@ from radio.teachers import Blend, Confidence, Teacher
 Loader = DataLoader[list[Group]]
 
 
-class RationaleDataModule(L.LightningDataModule):
+class RationaleDataModule(sharing.Preparing):
     """A dataset for rationale distillation: a subclass gives its questions and its passages.
 
     ``prepare_data`` fills the caches on one process and repeats nothing that is there already;
@@ -183,6 +183,11 @@ class RationaleDataModule(L.LightningDataModule):
 
     def prepare_data(self) -> None:
         """Retrieve, obtain rationales and teacher scores for the splits that the command needs."""
+        if self.unprepared is None:
+            with sharing.preparing(self):
+                self._prepare()
+
+    def _prepare(self) -> None:
         stage = self.trainer.state.fn if self.trainer else None
         if stage == "fit":
             # before anything is paid for

@@ -15,7 +15,7 @@ from torch.utils.data import Sampler
 from radio.cache import Cache
 from radio.processes import process_count, process_number, stopping_together
 from radio.rerankers import Reranker
-from radio.schema import Missing, Passage
+from radio.schema import InputError, Missing, Passage
 
 ELSEWHERE = (
     "the first machine has prepared for all (prepare_data_per_node is false), and this one does "
@@ -33,8 +33,31 @@ def prepares(data: L.LightningDataModule) -> bool:
     return trainer.local_rank == 0 and (data.prepare_data_per_node or trainer.node_rank == 0)
 
 
+class Preparing(L.LightningDataModule):
+    """A data module whose preparation may fail on one process while others wait for it."""
+
+    unprepared: InputError | None = None
+    """Why; told to all when they read what was prepared."""
+
+
 @contextmanager
-def reading_together(data: L.LightningDataModule) -> Iterator[None]:
+def preparing(data: Preparing) -> Iterator[None]:
+    """Prepare, or check what is prepared; an error stops one process at once, and several when they
+    read (:func:`reading_together`): the others wait there.
+
+    Raises:
+        InputError: of the only process.
+    """
+    try:
+        yield
+    except InputError as error:
+        if data.trainer is None or data.trainer.world_size == 1:
+            raise
+        data.unprepared = error
+
+
+@contextmanager
+def reading_together(data: Preparing) -> Iterator[None]:
     """Read what was prepared; where one process lacks something, all stop. All must enter it.
 
     Raises:
@@ -42,6 +65,9 @@ def reading_together(data: L.LightningDataModule) -> Iterator[None]:
     """
     device = data.trainer.strategy.root_device if data.trainer else torch.device("cpu")
     with stopping_together(device):
+        problem, data.unprepared = data.unprepared, None
+        if problem is not None:
+            raise problem
         try:
             yield
         except Missing as error:
@@ -58,7 +84,7 @@ def index_once(
     All processes must call it: the first ones compute, then the others read that in the cache.
     """
     for turn in (True, False):
-        with stopping_together(reranker.device):
+        with stopping_together(reranker.device, slow=True):
             if first is turn:
                 reranker.index(passages, cache)
 

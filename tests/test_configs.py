@@ -192,7 +192,7 @@ def test_config_needs_nothing_beside_the_configs(path: Path) -> None:
 def test_folders_of_overlays_are_named_as_the_modules() -> None:
     modules = {"callbacks", "generators", "losses", "rationales", "rerankers", "retrievers"}
     folders = {path.parent.name for path in CONFIGS} - {"configs"}
-    parts = {"samplers", "teachers", "confidence", "datasets", "loggers", "recipes"}
+    parts = {"samplers", "teachers", "confidence", "datasets", "loggers", "recipes", "trainers"}
     assert folders == modules | parts
 
 

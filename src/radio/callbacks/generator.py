@@ -299,7 +299,7 @@ class GeneratorInTheLoop(Evaluation):
     def _answers(self, trainer: L.Trainer, prompts: list[Prompt]) -> list[Answer | Failure]:
         """One process asks, so that nothing is paid for twice; the others wait for its answers."""
         answers: list[Answer | Failure] = []
-        with stopping_together(trainer.strategy.root_device):
+        with stopping_together(trainer.strategy.root_device, slow=True):
             if trainer.is_global_zero:
                 answers = ask(self.generator, prompts, datamodule_of(trainer).cache)
         return trainer.strategy.broadcast(answers)

@@ -17,8 +17,8 @@ from torch.utils.data import DataLoader
 from radio import contracts
 from radio.cache import Cache
 from radio.corpus import DiskCorpus
-from radio.data import checking, weighing
-from radio.data.loading import BatchMaker, CandidatePassages, EpochSampler, Groups, TrainLoader
+from radio.data import checking, sharing, weighing
+from radio.data.loading import BatchMaker, CandidatePassages, Groups, TrainLoader
 from radio.data.prepare import Preparation, Settings
 from radio.data.splits import TAUGHT, SplitCounts, apart, splits_of
 from radio.generators.tasks import task_of
@@ -33,7 +33,7 @@ from radio.teachers import Blend, Confidence, Teacher
 Loader = DataLoader[list[Group]]
 
 
-class RationaleDataModule(L.LightningDataModule):
+class RationaleDataModule(sharing.Preparing):
     """A dataset for rationale distillation: a subclass gives its questions and its passages.
 
     ``prepare_data`` fills the caches on one process and repeats nothing that is there already;
@@ -75,6 +75,8 @@ class RationaleDataModule(L.LightningDataModule):
         confidence: how far the teacher is trusted for each training question, its weight in the
             loss; None trusts it alike for all. Validation is not weighted.
         task: what is asked of a generator (docs/generators.md); None takes the class's.
+        prepare_data_per_node: of several machines, each prepares for itself, and keeps its own
+            cache; otherwise the first one does for all, which must see its files.
     """
 
     task = "open_qa"
@@ -103,6 +105,7 @@ class RationaleDataModule(L.LightningDataModule):
         unknown_gold: Literal["error", "keep"] = "error",
         task: str | None = None,
         confidence: Confidence | None = None,
+        prepare_data_per_node: bool = False,
     ) -> None:
         super().__init__()
         check(self, locals())
@@ -127,9 +130,10 @@ class RationaleDataModule(L.LightningDataModule):
         self.unknown_gold = unknown_gold
         self.task = task_of(task or self.task).name
         self.confidence = confidence
+        self.prepare_data_per_node = prepare_data_per_node
         self.cache = Cache(Path(cache_dir) / "radio.sqlite")
         self.examples: dict[str, list[Example]] = {}
-        """What ``setup`` has read, by split."""
+        """What ``setup`` has read."""
         self._questions: dict[str, list[Question]] = {}
         self._left_out: dict[str, Counter[str]] = {}
         self._resumed: dict[str, Any] = {}
@@ -179,6 +183,11 @@ class RationaleDataModule(L.LightningDataModule):
 
     def prepare_data(self) -> None:
         """Retrieve, obtain rationales and teacher scores for the splits that the command needs."""
+        if self.unprepared is None:
+            with sharing.preparing(self):
+                self._prepare()
+
+    def _prepare(self) -> None:
         stage = self.trainer.state.fn if self.trainer else None
         if stage == "fit":
             # before anything is paid for
@@ -205,9 +214,10 @@ class RationaleDataModule(L.LightningDataModule):
         """
         self.may_fetch = False
         try:
-            for split in self.splits_of(stage):
-                if split not in self.examples:
-                    self.examples[split] = self._usable(split, self.preparation.examples(split))
+            with sharing.reading_together(self):
+                for split in self.splits_of(stage):
+                    if split not in self.examples:
+                        self.examples[split] = self._usable(split, self.preparation.examples(split))
         finally:
             self.may_fetch = True
 
@@ -303,7 +313,7 @@ class RationaleDataModule(L.LightningDataModule):
         self._check_loss()
         dataset = Groups(examples, self.corpus, self.sampler, self.run_seed)
         dataset.taken = self._reranker.loss.positives_taken
-        sampler = EpochSampler(len(examples), seed=self.run_seed, shuffle=True)
+        sampler = sharing.EpochSampler(len(examples), seed=self.run_seed, shuffle=True)
         return TrainLoader(
             self.trainer,
             dataset,
@@ -358,14 +368,15 @@ class RationaleDataModule(L.LightningDataModule):
         if not examples:
             return []
         dataset = Groups(examples, self.corpus, None, self.run_seed)
-        sampler = EpochSampler(len(examples))
+        sampler = sharing.EvaluationSampler(len(examples), self.eval_batch_size)
         options = self._options(examples)
         return DataLoader(dataset, batch_size=self.eval_batch_size, sampler=sampler, **options)
 
     def _options(self, examples: Sequence[Example]) -> dict[str, Any]:
         """What all loaders have in common; the reranker has seen the passages of theirs."""
         reranker = self._reranker
-        reranker.index(CandidatePassages(examples, self.corpus), self.cache)
+        passages = CandidatePassages(examples, self.corpus)
+        sharing.index_once(reranker, passages, self.cache, first=sharing.prepares(self))
         return {
             "num_workers": self.num_workers,
             "persistent_workers": self.num_workers > 0,

@@ -21,6 +21,7 @@ from radio.data import checking, weighing
 from radio.data.loading import BatchMaker, CandidatePassages, EpochSampler, Groups, TrainLoader
 from radio.data.prepare import Preparation, Settings
 from radio.data.splits import TAUGHT, SplitCounts, apart, splits_of
+from radio.data.tables import Examples
 from radio.generators.tasks import task_of
 from radio.ranges import check
 from radio.rationales import CHECKS, QualityChecks, RationaleWriter
@@ -128,7 +129,7 @@ class RationaleDataModule(L.LightningDataModule):
         self.task = task_of(task or self.task).name
         self.confidence = confidence
         self.cache = Cache(Path(cache_dir) / "radio.sqlite")
-        self.examples: dict[str, list[Example]] = {}
+        self.examples: dict[str, Examples] = {}
         """What ``setup`` has read, by split."""
         self._questions: dict[str, list[Question]] = {}
         self._left_out: dict[str, Counter[str]] = {}
@@ -211,7 +212,7 @@ class RationaleDataModule(L.LightningDataModule):
         finally:
             self.may_fetch = True
 
-    def _usable(self, split: str, examples: list[Example]) -> list[Example]:
+    def _usable(self, split: str, examples: Examples) -> Examples:
         """Those that are trained on; elsewhere all, since each counts."""
         if split != "train":
             checking.warn_of_no_candidate(split, examples)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from radio import mapped
-from radio.mapped import Mapped, Row, batches
+from radio.mapped import Mapped, Picked, Row, batches
 from radio.schema import InputError
 
 
@@ -86,6 +86,19 @@ def test_a_damaged_one_is_built_again(tmp_path: Path) -> None:
 def test_an_id_stands_once(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"^else: id 'n1' is a duplicate, first used at row 1$"):
         opened(tmp_path / "numbers", [*rows(3), ("else", "n1", "8")])
+
+
+def test_values_are_a_sequence_and_so_are_some_of_them(tmp_path: Path) -> None:
+    values = opened(tmp_path / "numbers", rows(6)).values()
+    assert [values[2], values[-1], len(values)] == [2, 5, 6]
+    assert list(values[1:5]) == [1, 2, 3, 4]
+    assert values[:None] is values
+    with pytest.raises(IndexError):
+        values[6]
+    some = Picked(values, [4, 0, 3])
+    assert list(some) == [4, 0, 3]
+    assert list(some[1:]) == [0, 3]
+    assert list(pickle.loads(pickle.dumps(some))) == [4, 0, 3]
 
 
 def test_batches_are_of_one_size_but_for_the_last() -> None:

@@ -8,6 +8,7 @@ import shutil
 import tempfile
 import warnings
 from abc import abstractmethod
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -146,8 +147,17 @@ class Mapped(Mapping[str, V]):
             yield from part.to_pylist()
 
     def values(self) -> Any:
-        """Values in the order of the file, one batch in memory at a time."""
-        return _Values(self.value, self._names, self._texts)
+        """Values in the order of the file (:class:`Values`)."""
+        return Values(self)
+
+    def at(self, row: int) -> V:
+        """The value of a row."""
+        return self.value(self._names[row].as_py(), self._texts[row].as_py())
+
+    def in_order(self) -> Iterator[V]:
+        """The values in the order of the file, one batch in memory at a time."""
+        for names, texts in zip(self._names.chunks, self._texts.chunks, strict=True):
+            yield from map(self.value, names.to_pylist(), texts.to_pylist())
 
     def contents(self, rows: range) -> list[str]:
         """The texts of neighbouring rows."""
@@ -173,20 +183,39 @@ class _Ids(Sequence[str]):
         return self._names[int(row)].as_py()
 
 
-class _Values:
-    """What ``Mapped.values()`` returns; may be iterated again and again."""
+class Values(Sequence[V]):
+    """The values of a :class:`Mapped`, each made when it is asked for."""
 
-    def __init__(self, value: Callable[[str, str], Any], names: Any, texts: Any) -> None:
-        self._value = value
-        self._names = names
-        self._texts = texts
+    def __init__(self, mapped: Mapped[V]) -> None:
+        self._mapped = mapped
 
     def __len__(self) -> int:
-        return len(self._names)
+        return len(self._mapped)
 
-    def __iter__(self) -> Iterator[Any]:
-        for names, texts in zip(self._names.chunks, self._texts.chunks, strict=True):
-            yield from map(self._value, names.to_pylist(), texts.to_pylist())
+    def __iter__(self) -> Iterator[V]:
+        return self._mapped.in_order()
+
+    def __getitem__(self, row: Any) -> Any:
+        if isinstance(row, slice):
+            places = range(len(self))[row]
+            return self if places == range(len(self)) else Picked(self, places)
+        return self._mapped.at(range(len(self))[row])
+
+
+class Picked(Sequence[T]):
+    """Some items of a sequence, by their places there, of which alone it has a list."""
+
+    def __init__(self, items: Sequence[T], places: Iterable[int]) -> None:
+        self._items = items
+        self._places = array("q", places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, number: Any) -> Any:
+        if isinstance(number, slice):
+            return Picked(self._items, self._places[number])
+        return self._items[self._places[number]]
 
 
 def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -6,6 +6,7 @@ import pickle
 import shutil
 import tempfile
 import tracemalloc
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +24,15 @@ from radio.data.tables import (
     home_of,
     lacking,
     open_table,
+    questions_of,
     rows,
     stored,
 )
+from radio.formats import read_questions
 from radio.mapped import Mapped
 from radio.samplers import Shift
 from radio.schema import Candidate, Example, InputError, Missing, Question
-from tests.conftest import World
+from tests.conftest import World, write_jsonl
 from tests.data.test_module import module
 
 QUESTIONS = [Question(f"q{n}", f"What is {n}?") for n in range(5)]
@@ -37,8 +40,8 @@ RANKINGS = {f"q{n}": [["a", 3], ["b", 0.1 + n], ["c\ud800", 1e-17]] for n in ran
 """A number that is no float, one that is not exact in decimals, half a character."""
 
 
-def keyed(questions: list[Question] = QUESTIONS) -> list[tuple[Question, str]]:
-    return [(question, f"key of {question.id}") for question in questions]
+def keys_of(questions: Sequence[Question]) -> list[str]:
+    return [f"key of {question.id}" for question in questions]
 
 
 def filled(folder: Path, entries: dict[str, Any]) -> Cache:
@@ -51,7 +54,7 @@ def table(cache: Cache, home: Path) -> CandidateTable:
     return open_table(
         CandidateTable,
         home,
-        lambda: rows(cache, keyed(), as_candidates, "candidates", "train", len(QUESTIONS)),
+        lambda: rows(CandidateTable, cache, QUESTIONS, keys_of(QUESTIONS), "train", 5),
     )
 
 
@@ -66,8 +69,9 @@ def test_a_table_has_what_the_cache_has(tmp_path: Path) -> None:
 
 def test_what_lacks_is_named_and_nothing_is_written(tmp_path: Path) -> None:
     cache = filled(tmp_path, {name: RANKINGS[name] for name in ("q0", "q3")})
-    assert [question.id for question in lacking(cache, keyed())] == ["q1", "q2", "q4"]
-    found = {question.id: value for question, value in stored(cache, keyed(), len)}
+    keys = keys_of(QUESTIONS)
+    assert [question.id for question in lacking(cache, QUESTIONS, keys)] == ["q1", "q2", "q4"]
+    found = {question.id: value for question, value in stored(cache, QUESTIONS, keys, len)}
     assert found == {"q0": 3, "q1": None, "q2": None, "q3": 3, "q4": None}
     with pytest.raises(Missing, match=r"candidates missing for 3 of 5 train questions: q1, q2, q4"):
         table(cache, tmp_path / "table")
@@ -137,7 +141,6 @@ def test_an_example_is_put_together_when_it_is_asked_for() -> None:
 def test_some_of_them_with_weights() -> None:
     weighted = examples().only([3, 1]).weighted([0.25, 1.0])
     assert [(one.question.id, one.weight) for one in weighted] == [("q3", 0.25), ("q1", 1.0)]
-    assert [(one.question.id, one.weight) for one in weighted.only([1])] == [("q1", 1.0)]
     assert len(examples().only([])) == 0
 
 
@@ -145,6 +148,47 @@ def test_scores_that_are_none_are_refused() -> None:
     for value in ([0.5], {"a": "high"}, {"a": float("nan")}):
         with pytest.raises(TypeError):
             as_scores(value)
+
+
+# Questions
+
+
+def test_questions_of_a_file_are_those_that_are_read_at_once(tmp_path: Path) -> None:
+    lines: list[dict[str, Any]] = [
+        {"id": 7, "question": " Where? ", "golden_answers": ["here"], "metadata": {"n": [1, 2.0]}},
+        {"id": "b", "question": "Which?", "golden_answers": ["B"], "choices": ["x", "y"]},
+        {"id": "c", "question": "Wer fährt?", "golden_answers": 1, "choices": ["x", "y"]},
+    ]
+    path = write_jsonl(tmp_path / "questions.jsonl", lines)
+    found = questions_of(path, tmp_path / "cache", need_answers=True)
+    assert list(found) == read_questions(path)
+    assert [found[0], found[-1]] == [found[:2][0], found[1:][1]] == read_questions(path)[::2]
+    assert found[1].golden_answers == ("y",)
+    assert len(pickle.dumps(found)) < 300
+    # another text makes another table
+    path.write_text(path.read_text().replace("Which", "Who"))
+    assert questions_of(path, tmp_path / "cache", need_answers=True)[1].question == "Who?"
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ([], "the file holds no question"),
+        ([{"id": "a", "question": "Who?", "golden_answers": []}], r":1: .* is empty"),
+        (
+            [{"id": "a", "question": "Who?", "golden_answers": ["b"]}] * 2,
+            r":2: id 'a' is a duplicate, first used at .*:1",
+        ),
+    ],
+)
+def test_questions_that_are_wrong_are_refused(
+    lines: list[dict[str, Any]], message: str, tmp_path: Path
+) -> None:
+    path = write_jsonl(tmp_path / "questions.jsonl", lines)
+    with pytest.raises(InputError, match=message):
+        questions_of(path, tmp_path / "cache", need_answers=True)
+    with pytest.raises(InputError, match="no such file"):
+        questions_of(tmp_path / "else.jsonl", tmp_path / "cache", need_answers=True)
 
 
 # A data module
@@ -156,7 +200,7 @@ def test_groups_are_the_same_to_the_bit_with_tables_that_are_there_or_not(world:
     first.setup("fit")
     folder = first.cache.path.parent / "tables"
     names = sorted(path.name.partition("-")[0] for path in folder.iterdir())
-    assert names == ["candidates"] * 3 + ["scores"] * 3
+    assert names == ["candidates"] * 3 + ["questions"] * 3 + ["teacher"] * 3
     there = module(world)
     there.setup("fit")
     shutil.rmtree(folder)
@@ -205,7 +249,7 @@ def test_memory_does_not_grow_with_the_questions(tmp_path: Path) -> None:
     cache = filled(tmp_path, {question.id: ranking for question in questions})
 
     def found() -> Any:
-        return rows(cache, keyed(questions), as_candidates, "candidates", "train", 2000)
+        return rows(CandidateTable, cache, questions, keys_of(questions), "train", 2000)
 
     open_table(CandidateTable, tmp_path / "table", found)
     tracemalloc.start()

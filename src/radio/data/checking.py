@@ -70,17 +70,19 @@ def check_gold(
     Raises:
         InputError: it has none of them, and ``unknown_gold`` is ``error``.
     """
-    annotated = [(question.id, passage) for question in questions for passage in question.gold]
-    unknown = [(question, passage) for question, passage in annotated if passage not in corpus]
+    annotated, unknown = 0, []
+    for one in questions:
+        annotated += len(one.gold)
+        unknown += [(one.id, passage) for passage in one.gold if passage not in corpus]
     if not unknown:
         return
     question, passage = unknown[0]
     message = (
-        f"{split}: {len(unknown)} of {len(annotated)} annotated passages (gold_ids) are not in the "
+        f"{split}: {len(unknown)} of {annotated} annotated passages (gold_ids) are not in the "
         f"corpus, such as {passage!r} of question {question!r}: no ranking can find them, and they "
         "count as missed"
     )
-    if len(unknown) == len(annotated) and unknown_gold == "error":
+    if len(unknown) == annotated and unknown_gold == "error":
         raise InputError(
             f"{message}; are they ids of another corpus? Evaluate all the same with "
             "--data.init_args.unknown_gold keep"

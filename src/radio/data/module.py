@@ -23,6 +23,7 @@ from radio.data.prepare import Preparation, Settings
 from radio.data.splits import TAUGHT, SplitCounts, apart, splits_of
 from radio.data.tables import Examples
 from radio.generators.tasks import task_of
+from radio.mapped import Values
 from radio.ranges import check
 from radio.rationales import CHECKS, QualityChecks, RationaleWriter
 from radio.rerankers import Reranker
@@ -131,7 +132,7 @@ class RationaleDataModule(L.LightningDataModule):
         self.cache = Cache(Path(cache_dir) / "radio.sqlite")
         self.examples: dict[str, Examples] = {}
         """What ``setup`` has read, by split."""
-        self._questions: dict[str, list[Question]] = {}
+        self._questions: dict[str, Sequence[Question]] = {}
         self._left_out: dict[str, Counter[str]] = {}
         self._resumed: dict[str, Any] = {}
         self.may_fetch = True
@@ -246,7 +247,7 @@ class RationaleDataModule(L.LightningDataModule):
 
     # Questions
 
-    def split_questions(self, split: str) -> list[Question]:
+    def split_questions(self, split: str) -> Sequence[Question]:
         """The first ``max_questions`` of a split without those of a later split; read once.
 
         Raises:
@@ -267,9 +268,12 @@ class RationaleDataModule(L.LightningDataModule):
         """Questions of a split, with those that are left out; :meth:`counts` says why."""
         return self.counts(split).total
 
-    def _first_questions(self, split: str) -> list[Question]:
+    def _first_questions(self, split: str) -> Sequence[Question]:
         self._left_out[split] = Counter()
-        questions = contracts.questions(self, split, self.questions(split))
+        questions = self.questions(split)
+        # what is on disk was looked at when it was written
+        if not isinstance(questions, Values):
+            questions = contracts.questions(self, split, questions)
         first = questions[: self.max_questions.get(split)]
         self.leave_out(split, "beyond max_questions", len(questions) - len(first))
         return first

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,11 +19,8 @@ from radio.data.splits import TAUGHT
 from radio.data.tables import (
     CandidateTable,
     Examples,
-    Keyed,
     ScoreTable,
     Taught,
-    as_candidates,
-    as_scores,
     home_of,
     lacking,
     open_table,
@@ -30,7 +28,7 @@ from radio.data.tables import (
     stored,
 )
 from radio.fingerprints import fingerprint
-from radio.mapped import Row
+from radio.mapped import Picked, Row, batches
 from radio.rationales import QualityChecks, RationaleWriter, Request, fill
 from radio.rationales.checks import Item
 from radio.rationales.summary import Rationales
@@ -171,8 +169,7 @@ class Preparation:
 
     def find_candidates(self, split: str) -> None:
         """Ask the retriever for the candidates that the cache lacks."""
-        keys = self.candidate_keys(split)
-        asked = lacking(self.cache, zip(self.questions(split), keys, strict=True))
+        asked = lacking(self.cache, self.questions(split), self.candidate_keys(split))
         if asked:
             self._store("candidates", self._retrieved(split, asked))
 
@@ -201,16 +198,15 @@ class Preparation:
             Missing: the cache lacks some.
         """
         if split not in self._candidates:
-            folder = self.cache.path.parent
-            home = home_of(CandidateTable, folder, self.candidate_keys(split))
-            self._candidates[split] = open_table(CandidateTable, home, lambda: self._found(split))
-        return self._candidates[split]
+            questions = self.questions(split)
 
-    def _found(self, split: str) -> Iterator[Row]:
-        """The candidates of each question of a split, as the cache has them."""
-        keyed = zip(self.questions(split), self.candidate_keys(split), strict=True)
-        whole = len(self.questions(split))
-        return rows(self.cache, keyed, as_candidates, "candidates", split, whole)
+            def found() -> Iterator[Row]:
+                keys, whole = self.candidate_keys(split), len(questions)
+                return rows(CandidateTable, self.cache, questions, keys, split, whole)
+
+            home = home_of(CandidateTable, self.cache.path.parent, self.candidate_keys(split))
+            self._candidates[split] = open_table(CandidateTable, home, found)
+        return self._candidates[split]
 
     def _passages(self, candidates: Sequence[Candidate]) -> Sequence[Passage]:
         """Their passages, read when they are asked for: those of a split fill the memory."""
@@ -275,9 +271,8 @@ class Preparation:
         self, split: str, rationales: Mapping[str, Rationale]
     ) -> Iterator[tuple[str, Lesson]]:
         """Cache key and lesson of each question that can be taught, each when it is asked for."""
-        asked = [question for question, _ in self._score_keys(split, rationales)]
-        key_of = self._lesson_key()
-        for lesson in chain.from_iterable(self._lessons(split, asked, rationales)):
+        key_of, able = self._lesson_key(), self._able(split, rationales)
+        for lesson in chain.from_iterable(self._lessons(split, able, rationales)):
             yield key_of(lesson), lesson
 
     def _lessons(
@@ -301,7 +296,8 @@ class Preparation:
 
     def teach(self, split: str, rationales: Mapping[str, Rationale]) -> None:
         """Ask the teacher for the scores that the cache lacks, and let it free what it loaded."""
-        asked = lacking(self.cache, self._score_keys(split, rationales))
+        able = self._able(split, rationales)
+        asked = lacking(self.cache, able, self._score_keys(split, able, rationales))
         for question in asked:
             # at once, not when its turn comes after hours
             check_needs(self.teacher, question, rationales.get(question.id))
@@ -332,8 +328,9 @@ class Preparation:
     ) -> dict[str, dict[str, float]]:
         """The teacher's scores that the cache has for these rationales: question id -> passage id
         -> [0, 1]."""
-        found = {}
-        for question, scores in stored(self.cache, self._score_keys(split, rationales), as_scores):
+        found, able = {}, self._able(split, rationales)
+        keys = self._score_keys(split, able, rationales)
+        for question, scores in stored(self.cache, able, keys, ScoreTable.parse):
             if scores is not None:
                 found[question.id] = scores
         return found
@@ -347,8 +344,9 @@ class Preparation:
         whole = len(self.questions(split))
 
         def found() -> Iterator[Row]:
-            keyed = self._score_keys(split, rationales)
-            return rows(self.cache, keyed, as_scores, "teacher scores", split, whole)
+            able = self._able(split, rationales)
+            keys = self._score_keys(split, able, rationales)
+            return rows(ScoreTable, self.cache, able, keys, split, whole)
 
         return open_table(ScoreTable, self._score_home(split, rationales), found)
 
@@ -370,28 +368,30 @@ class Preparation:
         teacher, corpus = self.teacher.fingerprint(), self.corpus_fingerprint
         return lambda one: teacher_key(teacher, corpus, one.question, one.rationale, one.passages)
 
-    def _score_keys(self, split: str, rationales: Mapping[str, Rationale]) -> Keyed:
-        """The questions that can be taught, with the keys of their teacher scores."""
-        key_of = self._lesson_key()
-        candidates = self.candidates(split)
-        for question in self.questions(split):
-            rationale = rationales.get(question.id)
-            if rationale is None and self.teacher.needs_rationale:
-                continue
+    def _able(self, split: str, rationales: Mapping[str, Rationale]) -> Sequence[Question]:
+        """The questions that can be taught."""
+        questions, candidates = self.questions(split), self.candidates(split)
+        places = array("q")
+        for place, question in enumerate(questions):
+            lacks = self.teacher.needs_rationale and question.id not in rationales
+            if not lacks and candidates[question.id]:
+                places.append(place)
+        return Picked(questions, places)
+
+    def _score_keys(
+        self, split: str, questions: Sequence[Question], rationales: Mapping[str, Rationale]
+    ) -> Iterator[str]:
+        """The keys of the teacher scores of questions."""
+        key_of, candidates = self._lesson_key(), self.candidates(split)
+        for question in questions:
             found = candidates[question.id]
-            if found:
-                # no text is read: what the ids name is in the fingerprint of the corpus
-                shown = [RetrievedPassage(c.passage_id, "", c.rank, c.score) for c in found]
-                yield question, key_of(Lesson(question, rationale, shown))
+            # no text is read: what the ids name is in the fingerprint of the corpus
+            shown = [RetrievedPassage(c.passage_id, "", c.rank, c.score) for c in found]
+            yield key_of(Lesson(question, rationales.get(question.id), shown))
 
     # The cache
 
     def _store(self, kind: str, entries: Iterable[tuple[str, Any]]) -> None:
         """Store entries as they come, a part at a time."""
-        part: dict[str, Any] = {}
-        for key, value in entries:
-            part[key] = value
-            if len(part) == PART:
-                self.cache.put_json(kind, part)
-                part = {}
-        self.cache.put_json(kind, part)
+        for part in batches(entries, PART):
+            self.cache.put_json(kind, dict(part))

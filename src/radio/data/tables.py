@@ -1,4 +1,4 @@
-"""Candidates and teacher scores of a split on disk: memory holds what is being looked at."""
+"""Questions, candidates and teacher scores on disk: memory holds what is being looked at."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ import shutil
 import tempfile
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from copy import copy
 from math import isfinite
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 from radio.cache import Cache
-from radio.mapped import Mapped, Row, Rows, batches
+from radio.fingerprints import fingerprint
+from radio.formats import take_questions
+from radio.lines import check_file, read_rows
+from radio.mapped import Mapped, Picked, Row, Rows, batches
 from radio.schema import Candidate, Example, InputError, Missing, Question
 
 FOLDER = "tables"
@@ -29,11 +31,28 @@ Taught = Mapping[str, dict[str, float]]
 """Teacher scores: question id -> passage id -> [0, 1]."""
 
 
-Keyed = Iterable[tuple[Question, str]]
-"""Questions, each with the key of its entry in the cache."""
-
 TOGETHER = 1000
 """Entries of the cache that are looked up together."""
+
+
+def as_candidates(value: Any) -> tuple[Candidate, ...]:
+    """The ranking of an entry of the cache; anything else is a TypeError."""
+    found = []
+    for rank, (identifier, score) in enumerate(value):
+        if not isinstance(identifier, str) or not isinstance(score, (int, float)):
+            raise TypeError("expected pairs of a passage id and a score")
+        found.append(Candidate(identifier, rank, score))
+    return tuple(found)
+
+
+def as_scores(value: Any) -> dict[str, float]:
+    """A teacher's scores, passage id -> [0, 1], of an entry of the cache; anything else is a
+    TypeError."""
+    scores = value.values() if isinstance(value, dict) else [None]
+    for score in scores:
+        if not isinstance(score, (int, float)) or not isfinite(score):
+            raise TypeError("expected an object of passage ids and finite scores")
+    return dict(value)
 
 
 class CandidateTable(Mapped[tuple[Candidate, ...]]):
@@ -41,10 +60,11 @@ class CandidateTable(Mapped[tuple[Candidate, ...]]):
 
     unit = "questions"
     called = "table of candidates"
-    short: ClassVar = "candidates"
+    what = "candidates"
+    parse = staticmethod(as_candidates)
 
     def value(self, identifier: str, text: str) -> tuple[Candidate, ...]:
-        return as_candidates(json.loads(text))
+        return self.parse(json.loads(text))
 
 
 class ScoreTable(Mapped[dict[str, float]]):
@@ -52,13 +72,26 @@ class ScoreTable(Mapped[dict[str, float]]):
 
     unit = "questions"
     called = "table of teacher scores"
-    short: ClassVar = "scores"
+    what = "teacher scores"
+    parse = staticmethod(as_scores)
 
     def value(self, identifier: str, text: str) -> dict[str, float]:
-        return as_scores(json.loads(text))
+        return self.parse(json.loads(text))
 
 
-Table = TypeVar("Table", CandidateTable, ScoreTable)
+class QuestionTable(Mapped[Question]):
+    """Questions by id, each a row of a file."""
+
+    unit = "questions"
+    called = "table of questions"
+    what = "questions"
+
+    def value(self, identifier: str, text: str) -> Question:
+        (question,) = take_questions([("", json.loads(text))], need_answers=False)
+        return question
+
+
+Table = TypeVar("Table", CandidateTable, ScoreTable, QuestionTable)
 
 T = TypeVar("T")
 
@@ -74,7 +107,7 @@ def home_of(kind: type[Table], cache: Path, depends_on: Iterable[str]) -> Path:
     digest = hashlib.sha256()
     for part in depends_on:
         digest.update(part.encode())
-    return cache / FOLDER / f"{kind.short}-{digest.hexdigest()[:32]}"
+    return cache / FOLDER / f"{kind.what.replace(' ', '-')}-{digest.hexdigest()[:32]}"
 
 
 def open_table(kind: type[Table], home: Path, rows: Rows) -> Table:
@@ -103,6 +136,36 @@ def open_table(kind: type[Table], home: Path, rows: Rows) -> Table:
     return table
 
 
+# What is read
+
+
+def questions_of(path: str | Path, cache: Path, *, need_answers: bool) -> Sequence[Question]:
+    """The questions of a JSONL file, each read when it is asked for.
+
+    Args:
+        path: the file, as :func:`radio.formats.read_questions` reads it.
+        cache: folder of the cache.
+        need_answers: whether a question without answers is refused.
+
+    Raises:
+        InputError: as of that function.
+    """
+    path = Path(path)
+    check_file(path)
+
+    def found() -> Iterator[Row]:
+        place = None
+        for place, row in read_rows(path):
+            (question,) = take_questions([(place, row)], need_answers=need_answers)
+            yield place, question.id, json.dumps(row)
+        if place is None:
+            raise InputError(f"{path}: the file holds no question")
+
+    home = home_of(QuestionTable, cache, [fingerprint([1, path, need_answers])])
+    questions: Sequence[Question] = open_table(QuestionTable, home, found).values()
+    return questions
+
+
 class Examples(Sequence[Example]):
     """The examples of a split, each put together when it is asked for.
 
@@ -110,82 +173,82 @@ class Examples(Sequence[Example]):
         questions: of the split.
         candidates: of each question.
         scores: of the teacher, by question id; a question may have none.
+        weights: of each question; None where each is 1.
     """
 
-    def __init__(self, questions: Sequence[Question], candidates: Rankings, scores: Taught) -> None:
+    def __init__(
+        self,
+        questions: Sequence[Question],
+        candidates: Rankings,
+        scores: Taught,
+        weights: Sequence[float] | None = None,
+    ) -> None:
         self.scores = scores
         self._questions = questions
         self._candidates = candidates
-        self._places: Sequence[int] = range(len(questions))
-        self._weights: Sequence[float] | None = None
+        self._weights = weights
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._questions)
 
     def __getitem__(self, number: Any) -> Any:
         if isinstance(number, slice):
-            return [self[one] for one in range(*number.indices(len(self)))]
-        question = self._questions[self._places[number]]
+            return [self[one] for one in range(len(self))[number]]
+        question: Question = self._questions[number]
         weight = 1.0 if self._weights is None else self._weights[number]
         candidates = self._candidates[question.id]
         return Example(question, candidates, self.scores.get(question.id), weight)
 
     def only(self, numbers: Sequence[int]) -> Examples:
-        """Those of these numbers, in their order."""
-        chosen = copy(self)
-        chosen._places = array("q", [self._places[number] for number in numbers])
-        if self._weights is not None:
-            chosen._weights = array("d", [self._weights[number] for number in numbers])
-        return chosen
+        """Those of these numbers, in their order, without weights."""
+        return Examples(Picked(self._questions, numbers), self._candidates, self.scores)
 
-    def weighted(self, weights: Sequence[float]) -> Examples:
+    def weighted(self, weights: Iterable[float]) -> Examples:
         """The same with these weights."""
-        chosen = copy(self)
-        chosen._weights = array("d", weights)
-        return chosen
+        return Examples(self._questions, self._candidates, self.scores, array("d", weights))
 
 
 # The cache
 
 
-def lacking(cache: Cache, keyed: Keyed) -> list[Question]:
-    """The questions for which the cache has no entry."""
-    found = []
-    for some in batches(keyed, TOGETHER):
-        question_of = {key: question for question, key in some}
-        found += [question_of[key] for key in cache.missing(list(question_of))]
-    return found
+def lacking(cache: Cache, questions: Sequence[Question], keys: Iterable[str]) -> Sequence[Question]:
+    """The questions for which the cache has no entry of their key."""
+    places = array("q")
+    for some in batches(enumerate(keys), TOGETHER):
+        place_of = {key: place for place, key in some}
+        places.extend(place_of[key] for key in cache.missing(list(place_of)))
+    return Picked(questions, places)
 
 
 def stored(
-    cache: Cache, keyed: Keyed, parse: Callable[[Any], T]
+    cache: Cache, questions: Iterable[Question], keys: Iterable[str], parse: Callable[[Any], T]
 ) -> Iterator[tuple[Question, T | None]]:
-    """Each question with what the cache has for it, or None.
+    """Each question with what the cache has for its key, or None.
 
     Raises:
         InputError: an entry is damaged.
     """
-    for some in batches(keyed, TOGETHER):
+    for some in batches(zip(questions, keys, strict=True), TOGETHER):
         entries = cache.get_json([key for _, key in some], parse)
         for question, key in some:
             yield question, entries.get(key)
 
 
 def rows(
+    kind: type[CandidateTable] | type[ScoreTable],
     cache: Cache,
-    keyed: Keyed,
-    check: Callable[[Any], object],
-    what: str,
+    questions: Iterable[Question],
+    keys: Iterable[str],
     split: str,
     whole: int,
 ) -> Iterator[Row]:
     """The rows of a table, as the cache has them.
 
     Args:
+        kind: of table.
         cache: where they are.
-        keyed: questions whose entry is a row.
-        check: raises where an entry is damaged.
-        what: they are, for messages.
+        questions: whose entries are the rows.
+        keys: of the entries.
         split: of the questions.
         whole: how many it has.
 
@@ -195,35 +258,15 @@ def rows(
     """
 
     def checked(value: Any) -> Any:
-        check(value)
+        kind.parse(value)
         return value
 
     without = []
-    for question, value in stored(cache, keyed, checked):
+    for question, value in stored(cache, questions, keys, checked):
         if value is None:
             without.append(question.id)
         else:
             # half a character, which may stand in an id, is no UTF-8
             yield "", question.id, json.dumps(value, separators=(",", ":"))
     if without:
-        raise Missing(what, split, without, whole)
-
-
-def as_candidates(value: Any) -> tuple[Candidate, ...]:
-    """The ranking of an entry of the cache; anything else is a TypeError."""
-    found = []
-    for rank, (identifier, score) in enumerate(value):
-        if not isinstance(identifier, str) or not isinstance(score, (int, float)):
-            raise TypeError("expected pairs of a passage id and a score")
-        found.append(Candidate(identifier, rank, score))
-    return tuple(found)
-
-
-def as_scores(value: Any) -> dict[str, float]:
-    """A teacher's scores, passage id -> [0, 1], of an entry of the cache; anything else is a
-    TypeError."""
-    scores = value.values() if isinstance(value, dict) else [None]
-    for score in scores:
-        if not isinstance(score, (int, float)) or not isfinite(score):
-            raise TypeError("expected an object of passage ids and finite scores")
-    return dict(value)
+        raise Missing(kind.what, split, without, whole)

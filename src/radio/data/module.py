@@ -21,7 +21,9 @@ from radio.data import checking, sharing, weighing
 from radio.data.loading import BatchMaker, CandidatePassages, Groups, TrainLoader
 from radio.data.prepare import Preparation, Settings
 from radio.data.splits import TAUGHT, SplitCounts, apart, splits_of
+from radio.data.tables import Examples
 from radio.generators.tasks import task_of
+from radio.mapped import Values
 from radio.ranges import check
 from radio.rationales import CHECKS, QualityChecks, RationaleWriter
 from radio.rerankers import Reranker
@@ -132,9 +134,9 @@ class RationaleDataModule(sharing.Preparing):
         self.confidence = confidence
         self.prepare_data_per_node = prepare_data_per_node
         self.cache = Cache(Path(cache_dir) / "radio.sqlite")
-        self.examples: dict[str, list[Example]] = {}
-        """What ``setup`` has read."""
-        self._questions: dict[str, list[Question]] = {}
+        self.examples: dict[str, Examples] = {}
+        """What ``setup`` has read, by split."""
+        self._questions: dict[str, Sequence[Question]] = {}
         self._left_out: dict[str, Counter[str]] = {}
         self._resumed: dict[str, Any] = {}
         self.may_fetch = True
@@ -221,7 +223,7 @@ class RationaleDataModule(sharing.Preparing):
         finally:
             self.may_fetch = True
 
-    def _usable(self, split: str, examples: list[Example]) -> list[Example]:
+    def _usable(self, split: str, examples: Examples) -> Examples:
         """Those that are trained on; elsewhere all, since each counts."""
         if split != "train":
             checking.warn_of_no_candidate(split, examples)
@@ -255,7 +257,7 @@ class RationaleDataModule(sharing.Preparing):
 
     # Questions
 
-    def split_questions(self, split: str) -> list[Question]:
+    def split_questions(self, split: str) -> Sequence[Question]:
         """The first ``max_questions`` of a split without those of a later split; read once.
 
         Raises:
@@ -276,9 +278,12 @@ class RationaleDataModule(sharing.Preparing):
         """Questions of a split, with those that are left out; :meth:`counts` says why."""
         return self.counts(split).total
 
-    def _first_questions(self, split: str) -> list[Question]:
+    def _first_questions(self, split: str) -> Sequence[Question]:
         self._left_out[split] = Counter()
-        questions = contracts.questions(self, split, self.questions(split))
+        questions = self.questions(split)
+        # what is on disk was looked at when it was written
+        if not isinstance(questions, Values):
+            questions = contracts.questions(self, split, questions)
         first = questions[: self.max_questions.get(split)]
         self.leave_out(split, "beyond max_questions", len(questions) - len(first))
         return first

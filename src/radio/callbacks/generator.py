@@ -301,7 +301,9 @@ class GeneratorInTheLoop(Evaluation):
         answers: list[Answer | Failure] = []
         with stopping_together(trainer.strategy.root_device):
             if trainer.is_global_zero:
-                answers = ask(self.generator, prompts, datamodule_of(trainer).cache)
+                datamodule = datamodule_of(trainer)
+                with datamodule.at_work():
+                    answers = ask(self.generator, prompts, datamodule.cache)
         return trainer.strategy.broadcast(answers)
 
     def further(self, results: Results, split: str) -> dict[str, float]:

@@ -6,6 +6,7 @@ import os
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +22,7 @@ from radio.data import checking, weighing
 from radio.data.loading import BatchMaker, CandidatePassages, EpochSampler, Groups, TrainLoader
 from radio.data.prepare import Preparation, Settings
 from radio.data.splits import TAUGHT, SplitCounts, apart, splits_of
+from radio.engines import Engine, InProcess
 from radio.generators.tasks import task_of
 from radio.ranges import check
 from radio.rationales import CHECKS, QualityChecks, RationaleWriter
@@ -75,6 +77,7 @@ class RationaleDataModule(L.LightningDataModule):
         confidence: how far the teacher is trusted for each training question, its weight in the
             loss; None trusts it alike for all. Validation is not weighted.
         task: what is asked of a generator (docs/generators.md); None takes the class's.
+        engine: where models compute what is prepared (docs/ray.md); None is this process.
     """
 
     task = "open_qa"
@@ -103,6 +106,7 @@ class RationaleDataModule(L.LightningDataModule):
         unknown_gold: Literal["error", "keep"] = "error",
         task: str | None = None,
         confidence: Confidence | None = None,
+        engine: Engine | None = None,
     ) -> None:
         super().__init__()
         check(self, locals())
@@ -127,6 +131,7 @@ class RationaleDataModule(L.LightningDataModule):
         self.unknown_gold = unknown_gold
         self.task = task_of(task or self.task).name
         self.confidence = confidence
+        self.engine = engine or InProcess()
         self.cache = Cache(Path(cache_dir) / "radio.sqlite")
         self.examples: dict[str, list[Example]] = {}
         """What ``setup`` has read, by split."""
@@ -188,9 +193,14 @@ class RationaleDataModule(L.LightningDataModule):
             for split in splits:
                 questions = self.split_questions(split)
                 checking.check_questions(split, questions, self.corpus, self.unknown_gold)
-        self.preparation.fill(splits)
-        if "train" in splits:
-            weighing.fill(self.preparation, self.confidence)
+        with self.at_work():
+            self.preparation.fill(splits)
+            if "train" in splits:
+                weighing.fill(self.preparation, self.confidence)
+
+    def at_work(self) -> AbstractContextManager[None]:
+        """The engine computes what is asked for meanwhile."""
+        return self.engine.at_work(self.cache.path.parent)
 
     def _check_loss(self) -> None:
         """Refuse a loss that goes with another sampler, or with no confidence."""

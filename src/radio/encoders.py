@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from functools import cached_property
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -152,12 +152,35 @@ class Encoder(Fingerprinted):
         Neither the texts nor their embeddings need fit into memory: some thousands are taken at a
         time, and those are computed in the order of their length.
         """
+        self.fill_each([texts], cache, query=query, title=title)
+
+    def fill_each(
+        self,
+        lists: Iterable[Iterable[str]],
+        cache: Cache,
+        *,
+        query: bool = False,
+        title: str = "embed",
+    ) -> None:
+        """As :meth:`fill`, of several lists one after the other: an engine need not wait for the
+        end of one to begin with the next."""
         if not query and self._of_passages is not self:
-            self._of_passages.fill(texts, cache, title=title)
+            self._of_passages.fill_each(lists, cache, title=title)
             return
-        kind, left = Embedding(self, query=query), iter(texts)
-        while some := list(islice(left, WINDOW)):
-            self._complete(kind, some, cache, title)
+        kind = Embedding(self, query=query)
+        under_way: set[str] = set()
+
+        def lacking() -> Iterator[dict[str, str]]:
+            for texts in lists:
+                left = iter(texts)
+                while some := list(islice(left, WINDOW)):
+                    if missing := kind.missing(some, cache, under_way):
+                        under_way.update(missing)
+                        yield missing
+
+        for values in self._results(kind, lacking(), title):
+            cache.put(kind.name, values)
+            under_way.difference_update(values)
 
     def embed_each(
         self, parts: Iterable[Sequence[str]], cache: Cache, *, title: str
@@ -174,21 +197,17 @@ class Encoder(Fingerprinted):
         kind = Embedding(self)
         waiting: deque[_Part] = deque()
 
-        def batches() -> Iterator[Batch]:
+        def lacking() -> Iterator[dict[str, str]]:
             for texts in parts:
                 keys = kind.keys(texts)
-                part = _Part(keys, texts, cache.read(keys, kind.parse))
+                part = _Part(keys, cache.read(keys, kind.parse))
                 waiting.append(part)
-                # an empty batch stands for a part that the cache has
-                made = list(self._batches(part.missing)) or [{}]
-                part.left, part.missing = len(made), {}
-                yield from made
+                yield part.lacks(texts)
 
-        for values in self._results(kind, batches(), None, title):
+        for values in self._results(kind, lacking(), title):
             part = waiting[0]
             part.found |= {key: kind.parse(value) for key, value in values.items()}
-            part.left -= 1
-            if not part.left:
+            if len(part.found) == part.distinct:
                 waiting.popleft()
                 yield np.stack(self._joined(part.keys, part.found, cache))
 
@@ -252,31 +271,35 @@ class Encoder(Fingerprinted):
     ) -> list[str]:
         """The key of each text, once what the cache lacks is computed, some at a time, stored as
         they finish."""
-        keys = kind.keys(texts)
-        by_key = dict(zip(keys, texts, strict=True))
-        missing = {key: by_key[key] for key in cache.missing(keys)}
-        if missing:
-            for values in self._results(kind, self._batches(missing), len(missing), title):
-                cache.put(kind.name, values)
-        return keys
-
-    def _batches(self, missing: Mapping[str, str]) -> Iterator[Batch]:
-        """Texts by their keys, as they are computed together."""
-        # long texts together: little padding, and a kill loses one chunk at most
-        keys = sorted(missing, key=lambda key: len(missing[key]))
-        size = self._batch_size * 8
-        for start in range(0, len(keys), size):
-            yield {key: {"text": missing[key]} for key in keys[start : start + size]}
+        missing = kind.missing(texts, cache)
+        for values in self._results(kind, [missing] if missing else [], title):
+            cache.put(kind.name, values)
+        return kind.keys(texts)
 
     def _results(
-        self, kind: Embedding, batches: Iterable[Batch], count: int | None, title: str
+        self, kind: Embedding, windows: Iterable[Mapping[str, str]], title: str
     ) -> Iterator[dict[str, bytes]]:
-        """What the engine makes of batches: values by key, which are of use, behind a progress
-        bar of so many texts."""
+        """What the engine makes of texts by their keys: values that are of use, some at a time,
+        behind a progress bar; of an empty window nothing, once."""
         from tqdm import tqdm
 
-        with tqdm(total=count, desc=title, unit="text", leave=None) as bar:
-            for rows in current().map(kind, batches):
+        size, total = self._batch_size * 8, 0
+
+        def batches() -> Iterator[Batch]:
+            nonlocal total
+            for missing in windows:
+                total += len(missing)
+                # long texts together: little padding, and a kill loses one chunk at most
+                keys = sorted(missing, key=lambda key: len(missing[key]))
+                for start in range(0, max(len(keys), 1), size):
+                    yield {key: {"text": missing[key]} for key in keys[start : start + size]}
+
+        made = batches()
+        first = next(made, None)
+        if first is None:
+            return
+        with tqdm(total=total, desc=title, unit="text", leave=None) as bar:
+            for rows in current().map(kind, chain([first], made)):
                 values = {key: row["value"] for key, row in rows.items()}
                 for value in values.values():
                     try:
@@ -286,6 +309,7 @@ class Encoder(Fingerprinted):
                             f"model {self.model!r}: an embedding is of no use: {error}"
                         ) from None
                 yield values
+                bar.total = total
                 bar.update(len(values))
 
     def _prefix(self, model: SentenceTransformer, query: bool) -> str:
@@ -330,6 +354,13 @@ class Embedding(Work):
         identity = self.identity
         return [fingerprint([*identity, text]) for text in texts]
 
+    def missing(
+        self, texts: Sequence[str], cache: Cache, under_way: Set[str] = frozenset()
+    ) -> dict[str, str]:
+        """The texts that the cache lacks, and that are not under way, by their keys."""
+        by_key = dict(zip(self.keys(texts), texts, strict=True))
+        return {key: by_key[key] for key in cache.missing(list(by_key)) if key not in under_way}
+
     def parse(self, value: bytes) -> NDArray[Any]:
         """What a value of the cache holds; a ValueError where that is of no use."""
         return _token_vectors(value) if self._tokens else _vector(value)
@@ -341,18 +372,16 @@ class Embedding(Work):
 
 
 class _Part:
-    """Passages that are embedded together for who keeps them: what the cache has, and the rest."""
+    """Passages that are embedded together for who keeps them: their keys, and what is there."""
 
-    def __init__(
-        self, keys: list[str], texts: Sequence[str], found: dict[str, NDArray[Any]]
-    ) -> None:
+    def __init__(self, keys: list[str], found: dict[str, NDArray[Any]]) -> None:
         self.keys = keys
         self.found = found
-        self.missing = {
-            key: text for key, text in zip(keys, texts, strict=True) if key not in found
-        }
-        self.left = 0
-        """Batches that are under way."""
+        self.distinct = len(set(keys))
+
+    def lacks(self, texts: Sequence[str]) -> dict[str, str]:
+        pairs = zip(self.keys, texts, strict=True)
+        return {key: text for key, text in pairs if key not in self.found}
 
 
 def _vector(value: bytes) -> NDArray[np.float32]:

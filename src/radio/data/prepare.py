@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain
 from math import isfinite
 from sys import intern
@@ -15,6 +15,7 @@ from radio.cache import Cache
 from radio.corpus import PassagesById, corpus_fingerprint, passages_of
 from radio.data.checking import check_rationales, show_rationales
 from radio.data.splits import TAUGHT
+from radio.engines import current
 from radio.fingerprints import fingerprint
 from radio.rationales import QualityChecks, RationaleWriter, Request, fill
 from radio.rationales.checks import Item
@@ -325,8 +326,11 @@ class Preparation:
         from tqdm import tqdm
 
         keys = iter(asked)
+        parts = partial(self._lessons, split, list(asked.values()), rationales)
+        if current().elsewhere:
+            self.teacher.prefetch(parts, self.cache)
         with tqdm(total=len(asked), desc=f"{split}: teacher", unit="question") as bar:
-            for lessons in self._lessons(split, list(asked.values()), rationales):
+            for lessons in parts():
                 scored = checked_scores(self.teacher, lessons, self.cache)
                 for lesson, scores in zip(lessons, scored, strict=True):
                     ids = [passage.id for passage in lesson.passages]

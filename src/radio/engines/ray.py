@@ -76,8 +76,6 @@ class Ray(Engine):
         ray = _ray()
         if ray.is_initialized():
             return
-        # nothing is reported to anybody, unless a person wants it
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         try:
             ray.init(address=self._address, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, ValueError, RuntimeError) as error:
@@ -234,6 +232,9 @@ def node() -> str:
 
 
 def _ray() -> Any:
+    # nothing is reported to anybody, and what is wrong is said below, unless a person wants more
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     try:
         import ray
         import ray.data

@@ -21,8 +21,10 @@ def write_part(pages: Sequence[Path], who: str, what: str, lines: Sequence[str])
     """
     print("\n" + "\n".join(lines), flush=True)
     begin, end = (MARK.format(what=what, end=end, who=who) for end in ("begins", "ends"))
-    for path in pages:
-        page = path.read_text(encoding="utf-8")
+    texts = {path: path.read_text(encoding="utf-8") for path in pages}
+    if not any(begin in page for page in texts.values()):
+        print(f"written nowhere: no page of {', '.join(map(str, pages))} has {begin!r}")
+    for path, page in texts.items():
         if begin not in page:
             continue
         before, rest = page.split(begin)

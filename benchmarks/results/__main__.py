@@ -12,7 +12,8 @@ compare``, whose commands are printed too.
 
 ``--split validation`` evaluates on the dev questions: all that was chosen was chosen there.
 ``--trials`` runs what was tried on the way, each a change of the best recipe, with one seed on the
-dev questions.
+dev questions. ``--accelerator gpu`` trains and ranks on a GPU: other runs, since a GPU rounds and
+draws dropout in its own way.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from benchmarks.pages import write_part
 from benchmarks.results.fits import manifest
 from benchmarks.results.headline import headline
 from benchmarks.results.others import other_trials, others
-from benchmarks.results.settings import DATA, RERANKERS, ROOT, SHARED
+from benchmarks.results.settings import DATA, HARDWARE, RERANKERS, ROOT, SHARED
 from benchmarks.results.trials import fit_check, trials
 
 PAGES = tuple(ROOT / "docs" / name for name in ("results-test.md", "results-dev.md", "trials.md"))
@@ -42,7 +43,10 @@ def main() -> None:
     parser.add_argument("--split", choices=("validation", "test"), default="test")
     parser.add_argument("--rerankers", nargs="*", choices=RERANKERS)
     parser.add_argument("--trials", action="store_true")
+    parser.add_argument("--accelerator", choices=("cpu", "gpu"), default="cpu")
     options = parser.parse_args()
+    if options.accelerator != "cpu":
+        HARDWARE.extend(["--trainer.accelerator", options.accelerator])
     if not (DATA.is_dir() and (SHARED / "models/minilm-reader").is_dir()):
         raise SystemExit(f"{SHARED} is not there: the results need its data and its reader")
     if options.trials:

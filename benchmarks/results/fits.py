@@ -11,6 +11,7 @@ from pathlib import Path
 from benchmarks.recipes import configs
 from benchmarks.results.settings import (
     DATA,
+    HARDWARE,
     MODULES,
     ROOT,
     TRANSFER,
@@ -29,6 +30,7 @@ def common(name: str) -> list[str]:
     return [
         *("--name", name, "--trainer.default_root_dir", str(WORK)),
         *("--data.init_args.path", str(DATA), "--data.init_args.cache_dir", str(WORK / "cache")),
+        *HARDWARE,
     ]
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from benchmarks.results.compared import Found, compare, row_of, tables_alone
+from benchmarks.results.compared import NONE, Found, compare, gain, row_of, tables_alone
 from benchmarks.results.fits import fit
 from benchmarks.results.orders import helped, teacher_order, weight_of_reader
 from benchmarks.results.settings import PLAIN, READER, SEEDS, TEACHER, seeds_of, systems
@@ -57,29 +57,45 @@ def headline(reranker: str, split: str) -> list[str]:
         table, _ = compare(
             f"{name}-rivals{end}", groups, split, baseline=f"{mine}:tuned", systems=others
         )
-        lines += [*tables_alone(table), *way(mine, found, split), ""]
+        gains = {}
+        for start in ("radio:retriever", *bases):
+            _, gains[start] = compare(
+                f"{name}-from-{start.replace(':', '-')}{end}",
+                groups,
+                split,
+                baseline=start,
+                systems=[f"{mine}:tuned", f"{TEACHER}:teacher"],
+            )
+        lines += [*tables_alone(table), *way(mine, gains), ""]
     return lines
 
 
-def way(system: str, found: Found, split: str) -> Iterator[str]:
-    """How far a system is from where it came, and how near to its teacher: of the means of a
-    comparison."""
-    starts = {"retriever": row_of(found, "radio", "retriever")}
-    starts["base"] = row_of(found, "radio", "base")
-    if any(PLAIN in row["groups"] for row in found["systems"].values()):
-        starts[PLAIN] = row_of(found, PLAIN, "base")
-    mine, best = row_of(found, system, "tuned"), row_of(found, TEACHER, "teacher")
-    heads = [f"gain over {start}, share of the way to the teacher" for start in starts]
-    yield f"| {system} | " + " | ".join(heads) + " |"
-    yield "|---" * (len(heads) + 1) + "|"
+def way(system: str, gains: Mapping[str, Found]) -> Iterator[str]:
+    """How far a system is from where it came, and how near to its teacher.
+
+    Args:
+        system: group of the trained reranker.
+        gains: comparisons of it and of the teacher with where it came from, by the name of that.
+    """
+    yield "| minus | " + " | ".join(gains) + " |"
+    yield "|---" * (len(gains) + 1) + "|"
     for measure in WAY:
-        means = {row: told["mean"] for row, told in found["means"].get(measure, {}).items()}
-        if means:
-            cells = [_far(means[start], means[mine], means[best]) for start in starts.values()]
-            yield f"| {measure} | " + " | ".join(cells) + " |"
+        cells = [_far(measure, system, found) for found in gains.values()]
+        if any(cell != NONE for cell in cells):
+            yield f"| {system}:tuned, {measure} | " + " | ".join(cells) + " |"
 
 
-def _far(start: float, here: float, end: float) -> str:
-    if start <= 0 or end <= start:
-        return "-"
-    return f"{100 * (here / start - 1):+.1f} %, {100 * (here - start) / (end - start):.0f} %"
+def _far(measure: str, system: str, found: Found) -> str:
+    """The difference with its interval, relative to the start, and as a share of the teacher's."""
+    means = found["means"].get(measure)
+    if not means:
+        return NONE
+    row = row_of(found, system, "tuned")
+    start, here = means[found["baseline"]]["mean"], means[row]["mean"]
+    end = means[row_of(found, TEACHER, "teacher")]["mean"]
+    cell = gain(found, measure, row)
+    if start > 0:
+        cell += f", {100 * (here / start - 1):+.1f} %"
+    if end > start:
+        cell += f", {100 * (here - start) / (end - start):.0f} % of the teacher's"
+    return cell

@@ -14,6 +14,8 @@ SYSTEMS = {
     "radio": "RADIO, best recipe on dev",
     "answer_match": "answer match, no LLM",
 }
+HARDWARE: list[str] = []
+"""Arguments of every run that say where it computes, beside the recipes' CPU."""
 RERANKERS = ("bi_encoder", "multi_vector", "both_sides", "cross_encoder")
 TEACHER, PLAIN = "teacher", "plain"
 """Groups beside the systems: the teacher's order, with question and answers; and the bi-encoder,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from benchmarks.pages import MARK, write_part
 
 
@@ -19,8 +21,11 @@ def test_a_part_is_written_between_its_marks_on_the_page_that_has_them(tmp_path:
         assert pages[1].read_text() == f"before\n{begin}\n\n{told}\n\n{end}\nafter\n"
 
 
-def test_marks_of_another_benchmark_are_left_alone(tmp_path: Path) -> None:
+def test_marks_of_another_benchmark_are_left_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     page = tmp_path / "page.md"
     page.write_text("<!-- trials begins by you -->\nold\n<!-- trials ends by you -->\n")
     write_part([page], "me", "trials", ["new"])
     assert "old" in page.read_text()
+    assert f"written nowhere: no page of {page} has" in capsys.readouterr().out

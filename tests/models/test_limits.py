@@ -12,7 +12,7 @@ import torch
 from radio.cache import Cache
 from radio.encoders import Encoder
 from radio.generators import ExtractiveReader, Prompt
-from radio.models.limits import capped, positions
+from radio.models.limits import capped, padded_length, positions
 from radio.rationales import Failure, Request, TransformersWriter
 from radio.rationales.judges import NLIJudge
 from radio.rerankers import BiEncoder, CrossEncoder, LateInteraction, YesNoLM
@@ -130,3 +130,34 @@ def test_a_writer_leaves_room_for_the_answer(tiny_bert: str, tmp_path: Path) -> 
         InputError, match="max_tokens: found 64, expected less than the 64 positions"
     ):
         write(64)
+
+
+def test_lengths_are_few_on_gpus_and_within_the_limit() -> None:
+    gpu, cpu = torch.device("cuda"), torch.device("cpu")
+    assert [padded_length(longest, 512, cpu) for longest in (1, 65, 512)] == [1, 65, 512]
+    widths = [padded_length(longest, 500, gpu) for longest in range(1, 501)]
+    assert set(widths) == {*range(64, 500, 64), 500}
+    assert all(width >= longest for longest, width in enumerate(widths, 1))
+
+
+@pytest.mark.parametrize("kind", [CrossEncoder, BiEncoder, LateInteraction, YesNoLM])
+def test_what_a_gpu_pads_more_changes_no_score(
+    kind: Any, tiny_bert: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = make_decoder(tmp_path / "decoder", "qwen3") if kind is YesNoLM else tiny_bert
+    reranker = kind(model=str(model), max_length=512 if kind is YesNoLM else 64)
+    reranker.configure_model()
+    reranker.eval()
+    reranker._packed = False
+    groups = [group(0, ["fog lamp", "rope", "tide " * 20])]
+    found = scores(reranker, groups)
+    asked: list[int] = []
+
+    def as_on_a_gpu(longest: int, limit: int, device: torch.device) -> int:
+        asked.append(padded_length(longest, limit, torch.device("cuda")))
+        return asked[-1]
+
+    monkeypatch.setattr("radio.models.packing.padded_length", as_on_a_gpu)
+    torch.testing.assert_close(scores(reranker, groups), found, rtol=1e-4, atol=1e-5)
+    assert asked
+    assert all(width % 64 == 0 for width in asked)

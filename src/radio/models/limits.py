@@ -8,6 +8,7 @@ from radio.models.messages import say_once
 from radio.schema import InputError
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
 
@@ -42,6 +43,22 @@ def capped(max_length: int, limit: int | None, name: str) -> int:
         "tokens"
     )
     return limit
+
+
+def padded_length(longest: int, limit: int, device: torch.device) -> int:
+    """To how many tokens a batch is padded.
+
+    A GPU plans its attention anew for each length that it has not met, which takes the layers of a
+    language model up to two seconds; so lengths are few there: multiples of 64.
+
+    Args:
+        longest: tokens of the longest sequence.
+        limit: of the model.
+        device: that computes.
+    """
+    if device.type != "cuda":
+        return longest
+    return max(longest, min(-(-longest // 64) * 64, limit))
 
 
 def place(device: str | None = None) -> str:

@@ -16,11 +16,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.functional import pad, scaled_dot_product_attention
 from torch.nn.utils.rnn import pad_sequence
 
 from radio.models import kernels
 from radio.models.dropout import Dropout, fast_dropout
+from radio.models.limits import padded_length
 from radio.models.threads import side_by_side, threads_for
 
 NAME = "radio_packed"
@@ -184,16 +185,19 @@ def sentence_embeddings(network: Any, row: Row) -> tuple[Tensor, list[Tensor]]:
 
 
 def run_padded(
-    network: Callable[..., Any], row: Row, padding: int
+    network: Callable[..., Any], row: Row, padding: int, limit: int
 ) -> Iterator[tuple[Any, list[int]]]:
-    """As :func:`run`, for any other architecture: each chunk padded to its longest sequence."""
+    """As :func:`run`, for any other architecture: each chunk padded to its longest sequence, on a
+    GPU a little more (:func:`radio.models.limits.padded_length`), but to ``limit`` at most."""
     for tokens, lengths in chunks(row):
         tokens["attention_mask"] = torch.ones_like(tokens["input_ids"])
+        more = padded_length(lengths[0], limit, tokens["input_ids"].device) - lengths[0]
         columns = {}
         for name, flat in tokens.items():
             sequences = list(torch.split(flat, lengths))
             filling = padding if name == "input_ids" else 0
-            columns[name] = pad_sequence(sequences, batch_first=True, padding_value=filling)
+            rows = pad_sequence(sequences, batch_first=True, padding_value=filling)
+            columns[name] = pad(rows, (0, more), value=filling)
         yield network(**columns), lengths
 
 

@@ -295,7 +295,8 @@ class BiEncoder(Reranker):
         vectors: list[Tensor] = []
         tokens_of: list[Tensor] = []
         padding = self.tokenizer.pad_token_id
-        for features, lengths in run_padded(lambda **x: self.network(x), tokens, padding):
+        rows = run_padded(lambda **x: self.network(x), tokens, padding, self.max_length)
+        for features, lengths in rows:
             vectors.append(features["sentence_embedding"])
             for embedded, length in zip(features["token_embeddings"], lengths, strict=True):
                 tokens_of.append(embedded[:length])

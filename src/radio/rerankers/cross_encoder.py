@@ -138,7 +138,8 @@ class CrossEncoder(Reranker):
         if self._packed:
             outputs = run(self.network, pairs)
         else:
-            outputs = run_padded(self.network, pairs, self.tokenizer.pad_token_id)
+            padding = self.tokenizer.pad_token_id
+            outputs = run_padded(self.network, pairs, padding, self.max_length)
         logits = torch.cat([output.logits.squeeze(-1).float() for output, _ in outputs])
         return logits[pairs["where"]]
 

@@ -247,7 +247,8 @@ class LateInteraction(Reranker):
         vectors: list[Tensor] = []
         kept: list[Tensor] = []
         network, padding = self.network, self.tokenizer.pad_token_id
-        for features, _ in run_padded(lambda **x: network(x, task="document"), tokens, padding):
+        rows = run_padded(lambda **x: network(x, task="document"), tokens, padding, self.max_length)
+        for features, _ in rows:
             vectors += list(features["token_embeddings"])
             kept += list(features["attention_mask"].bool())
         return vectors, kept

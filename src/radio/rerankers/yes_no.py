@@ -261,7 +261,8 @@ class YesNoLM(Reranker):
         network, pairs = self.network, batch.inputs["pairs"]
         body = partial(network.base_model, use_cache=False)
         last = []
-        for output, lengths in run_padded(body, pairs, self.tokenizer.pad_token_id or 0):
+        padding = self.tokenizer.pad_token_id or 0
+        for output, lengths in run_padded(body, pairs, padding, self.max_length):
             hidden = output.last_hidden_state
             ends = torch.tensor(lengths, device=hidden.device) - 1
             last.append(hidden[torch.arange(len(lengths), device=hidden.device), ends])

@@ -6,11 +6,11 @@ import os
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-import lightning as L
 from lightning.pytorch.utilities import rank_zero_warn
 from torch.utils.data import DataLoader
 
@@ -22,6 +22,7 @@ from radio.data.loading import BatchMaker, CandidatePassages, Groups, TrainLoade
 from radio.data.prepare import Preparation, Settings
 from radio.data.splits import TAUGHT, SplitCounts, apart, splits_of
 from radio.data.tables import Examples
+from radio.engines import Engine, InProcess
 from radio.generators.tasks import task_of
 from radio.mapped import Values
 from radio.ranges import check
@@ -79,6 +80,7 @@ class RationaleDataModule(sharing.Preparing):
         task: what is asked of a generator (docs/generators.md); None takes the class's.
         prepare_data_per_node: of several machines, each prepares for itself, and keeps its own
             cache; otherwise the first one does for all, which must see its files.
+        engine: where models compute what is prepared (docs/ray.md); None is this process.
     """
 
     task = "open_qa"
@@ -108,6 +110,7 @@ class RationaleDataModule(sharing.Preparing):
         task: str | None = None,
         confidence: Confidence | None = None,
         prepare_data_per_node: bool = False,
+        engine: Engine | None = None,
     ) -> None:
         super().__init__()
         check(self, locals())
@@ -133,6 +136,7 @@ class RationaleDataModule(sharing.Preparing):
         self.task = task_of(task or self.task).name
         self.confidence = confidence
         self.prepare_data_per_node = prepare_data_per_node
+        self.engine = engine or InProcess()
         self.cache = Cache(Path(cache_dir) / "radio.sqlite")
         self.examples: dict[str, Examples] = {}
         """What ``setup`` has read, by split."""
@@ -199,9 +203,14 @@ class RationaleDataModule(sharing.Preparing):
             for split in splits:
                 questions = self.split_questions(split)
                 checking.check_questions(split, questions, self.corpus, self.unknown_gold)
-        self.preparation.fill(splits)
-        if "train" in splits:
-            weighing.fill(self.preparation, self.confidence)
+        with self.at_work():
+            self.preparation.fill(splits)
+            if "train" in splits:
+                weighing.fill(self.preparation, self.confidence)
+
+    def at_work(self) -> AbstractContextManager[None]:
+        """The engine computes what is asked for meanwhile."""
+        return self.engine.at_work(self.cache.path.parent)
 
     def _check_loss(self) -> None:
         """Refuse a loss that goes with another sampler, or with no confidence."""
@@ -273,10 +282,6 @@ class RationaleDataModule(sharing.Preparing):
                 self.leave_out(name, "in a later split too", len(first[name]) - len(kept[name]))
             self._questions |= kept
         return self._questions[split]
-
-    def split_size(self, split: str) -> int:
-        """Questions of a split, with those that are left out; :meth:`counts` says why."""
-        return self.counts(split).total
 
     def _first_questions(self, split: str) -> Sequence[Question]:
         self._left_out[split] = Counter()
@@ -387,19 +392,3 @@ class RationaleDataModule(sharing.Preparing):
             "persistent_workers": self.num_workers > 0,
             "collate_fn": BatchMaker(reranker),
         }
-
-
-def datamodule_of(trainer: L.Trainer) -> RationaleDataModule:
-    """The data module that a trainer works with.
-
-    Raises:
-        InputError: it has none of this project's.
-    """
-    datamodule = getattr(trainer, "datamodule", None)
-    if not isinstance(datamodule, RationaleDataModule):
-        kind = "none" if datamodule is None else type(datamodule).__name__
-        raise InputError(
-            f"Trainer: datamodule: found {kind}, expected a RationaleDataModule "
-            "(trainer.fit(reranker, datamodule=data))"
-        )
-    return datamodule

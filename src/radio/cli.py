@@ -259,7 +259,8 @@ class RadioCLI(LightningCLI):
     def _run_subcommand(self, subcommand: str) -> None:
         function = self._functions.get(subcommand)
         if function is not None:
-            function(**self._prepare_subcommand_kwargs(subcommand))
+            with self.datamodule.at_work():
+                function(**self._prepare_subcommand_kwargs(subcommand))
             return
         if RadioCLI.answers is not None:
             config = self.config["predict"]

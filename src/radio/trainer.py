@@ -14,7 +14,8 @@ from lightning.pytorch.strategies import Strategy
 
 from radio.callbacks import rankings_of
 from radio.config import plan
-from radio.data.module import RationaleDataModule, datamodule_of
+from radio.data.attached import datamodule_of
+from radio.data.module import RationaleDataModule
 from radio.data.sharing import preparing
 from radio.models.limits import computes_in_bf16
 from radio.ranges import check

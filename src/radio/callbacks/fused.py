@@ -10,8 +10,9 @@ from lightning.pytorch.utilities import rank_zero_info
 
 from radio.callbacks.evaluation import Evaluation
 from radio.callbacks.rankings import rankings_of
+from radio.data.attached import datamodule_of
 from radio.data.loading import BatchMaker, CandidatePassages, Groups, scores_by
-from radio.data.module import RationaleDataModule, datamodule_of
+from radio.data.module import RationaleDataModule
 from radio.data.sharing import prepares
 from radio.evaluation.systems import FUSED
 from radio.evaluation.table import LEARNT_ON, merge_of

@@ -9,7 +9,7 @@ import lightning as L
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
-from radio.data.module import datamodule_of
+from radio.data.attached import datamodule_of
 from radio.evaluation.results import Results
 from radio.evaluation.systems import FUSED
 from radio.processes import gathered, stopping_together

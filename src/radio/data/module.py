@@ -6,11 +6,11 @@ import os
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-import lightning as L
 from lightning.pytorch.utilities import rank_zero_warn
 from torch.utils.data import DataLoader
 
@@ -21,7 +21,10 @@ from radio.data import checking, sharing, weighing
 from radio.data.loading import BatchMaker, CandidatePassages, Groups, TrainLoader
 from radio.data.prepare import Preparation, Settings
 from radio.data.splits import TAUGHT, SplitCounts, apart, splits_of
+from radio.data.tables import Examples
+from radio.engines import Engine, InProcess
 from radio.generators.tasks import task_of
+from radio.mapped import Values
 from radio.ranges import check
 from radio.rationales import CHECKS, QualityChecks, RationaleWriter
 from radio.rerankers import Reranker
@@ -77,6 +80,7 @@ class RationaleDataModule(sharing.Preparing):
         task: what is asked of a generator (docs/generators.md); None takes the class's.
         prepare_data_per_node: of several machines, each prepares for itself, and keeps its own
             cache; otherwise the first one does for all, which must see its files.
+        engine: where models compute what is prepared (docs/ray.md); None is this process.
     """
 
     task = "open_qa"
@@ -106,6 +110,7 @@ class RationaleDataModule(sharing.Preparing):
         task: str | None = None,
         confidence: Confidence | None = None,
         prepare_data_per_node: bool = False,
+        engine: Engine | None = None,
     ) -> None:
         super().__init__()
         check(self, locals())
@@ -131,10 +136,11 @@ class RationaleDataModule(sharing.Preparing):
         self.task = task_of(task or self.task).name
         self.confidence = confidence
         self.prepare_data_per_node = prepare_data_per_node
+        self.engine = engine or InProcess()
         self.cache = Cache(Path(cache_dir) / "radio.sqlite")
-        self.examples: dict[str, list[Example]] = {}
-        """What ``setup`` has read."""
-        self._questions: dict[str, list[Question]] = {}
+        self.examples: dict[str, Examples] = {}
+        """What ``setup`` has read, by split."""
+        self._questions: dict[str, Sequence[Question]] = {}
         self._left_out: dict[str, Counter[str]] = {}
         self._resumed: dict[str, Any] = {}
         self.may_fetch = True
@@ -197,9 +203,14 @@ class RationaleDataModule(sharing.Preparing):
             for split in splits:
                 questions = self.split_questions(split)
                 checking.check_questions(split, questions, self.corpus, self.unknown_gold)
-        self.preparation.fill(splits)
-        if "train" in splits:
-            weighing.fill(self.preparation, self.confidence)
+        with self.at_work():
+            self.preparation.fill(splits)
+            if "train" in splits:
+                weighing.fill(self.preparation, self.confidence)
+
+    def at_work(self) -> AbstractContextManager[None]:
+        """The engine computes what is asked for meanwhile."""
+        return self.engine.at_work(self.cache.path.parent)
 
     def _check_loss(self) -> None:
         """Refuse a loss that goes with another sampler, or with no confidence."""
@@ -221,7 +232,7 @@ class RationaleDataModule(sharing.Preparing):
         finally:
             self.may_fetch = True
 
-    def _usable(self, split: str, examples: list[Example]) -> list[Example]:
+    def _usable(self, split: str, examples: Examples) -> Examples:
         """Those that are trained on; elsewhere all, since each counts."""
         if split != "train":
             checking.warn_of_no_candidate(split, examples)
@@ -255,7 +266,7 @@ class RationaleDataModule(sharing.Preparing):
 
     # Questions
 
-    def split_questions(self, split: str) -> list[Question]:
+    def split_questions(self, split: str) -> Sequence[Question]:
         """The first ``max_questions`` of a split without those of a later split; read once.
 
         Raises:
@@ -272,13 +283,12 @@ class RationaleDataModule(sharing.Preparing):
             self._questions |= kept
         return self._questions[split]
 
-    def split_size(self, split: str) -> int:
-        """Questions of a split, with those that are left out; :meth:`counts` says why."""
-        return self.counts(split).total
-
-    def _first_questions(self, split: str) -> list[Question]:
+    def _first_questions(self, split: str) -> Sequence[Question]:
         self._left_out[split] = Counter()
-        questions = contracts.questions(self, split, self.questions(split))
+        questions = self.questions(split)
+        # what is on disk was looked at when it was written
+        if not isinstance(questions, Values):
+            questions = contracts.questions(self, split, questions)
         first = questions[: self.max_questions.get(split)]
         self.leave_out(split, "beyond max_questions", len(questions) - len(first))
         return first
@@ -382,19 +392,3 @@ class RationaleDataModule(sharing.Preparing):
             "persistent_workers": self.num_workers > 0,
             "collate_fn": BatchMaker(reranker),
         }
-
-
-def datamodule_of(trainer: L.Trainer) -> RationaleDataModule:
-    """The data module that a trainer works with.
-
-    Raises:
-        InputError: it has none of this project's.
-    """
-    datamodule = getattr(trainer, "datamodule", None)
-    if not isinstance(datamodule, RationaleDataModule):
-        kind = "none" if datamodule is None else type(datamodule).__name__
-        raise InputError(
-            f"Trainer: datamodule: found {kind}, expected a RationaleDataModule "
-            "(trainer.fit(reranker, datamodule=data))"
-        )
-    return datamodule

@@ -42,6 +42,7 @@ ORDER = ("batch_size", "sampler", "seed")
 
 NO_MATTER = (
     "cache_dir",
+    "engine",
     "num_workers",
     "persistent_workers",
     "eval_batch_size",

@@ -37,6 +37,7 @@ ROOMS = """
     indexes
     encoders fusion
     corpus formats metrics
+    engines
     models
     cache fingerprints
     batching contracts mapped processes lines pages ranges text crashes normalising

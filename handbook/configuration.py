@@ -21,6 +21,7 @@ from handbook.navigation import ROOT
 from handbook.rewriting import without_roles
 from radio.config.classes import left_out, subclasses
 from radio.config.kinds import arguments_of, kind_of
+from radio.engines import Engine
 from radio.generators import Generator
 from radio.llm.base import LanguageModel
 from radio.losses import Loss
@@ -39,6 +40,7 @@ KINDS: dict[str, tuple[str, str, type[Any]]] = {
     "rationales": ("Rationales", "data.init_args.rationales", RationaleWriter),
     "teachers": ("Teachers", "data.init_args.teacher", Teacher),
     "confidence": ("Confidence", "data.init_args.confidence", Confidence),
+    "engines": ("Engines", "data.init_args.engine", Engine),
     "samplers": ("Samplers", "data.init_args.sampler", GroupSampler),
     "losses": ("Losses", "model.init_args.loss", Loss),
     "callbacks": ("Callbacks", "trainer.callbacks", L.Callback),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
 from sys import intern
@@ -27,6 +27,7 @@ from radio.data.tables import (
     rows,
     stored,
 )
+from radio.engines import current
 from radio.fingerprints import fingerprint
 from radio.mapped import Picked, Row, batches
 from radio.rationales import QualityChecks, RationaleWriter, Request, fill
@@ -67,8 +68,8 @@ class Preparation:
     """Obtains and reads what a reranker learns from and is measured on.
 
     :meth:`fill` and its steps (:meth:`find_candidates`, :meth:`write_rationales`, :meth:`teach`)
-    ask retriever, writer and teacher for what the cache lacks; a kill loses little, and nothing is
-    asked for twice. All other methods only read. Everything is joined by id.
+    ask for what the cache lacks; a kill loses little, and nothing is asked for twice. All other
+    methods only read. Everything is joined by id.
 
     Args:
         questions: gives those of a split.
@@ -315,8 +316,11 @@ class Preparation:
         from tqdm import tqdm
 
         key_of = self._lesson_key()
+        parts = partial(self._lessons, split, asked, rationales)
+        if current().elsewhere:
+            self.teacher.prefetch(parts, self.cache)
         with tqdm(total=len(asked), desc=f"{split}: teacher", unit="question") as bar:
-            for lessons in self._lessons(split, asked, rationales):
+            for lessons in parts():
                 scored = checked_scores(self.teacher, lessons, self.cache)
                 for lesson, scores in zip(lessons, scored, strict=True):
                     ids = [passage.id for passage in lesson.passages]
@@ -341,12 +345,11 @@ class Preparation:
         Raises:
             Missing: the cache lacks some.
         """
-        whole = len(self.questions(split))
 
         def found() -> Iterator[Row]:
             able = self._able(split, rationales)
             keys = self._score_keys(split, able, rationales)
-            return rows(ScoreTable, self.cache, able, keys, split, whole)
+            return rows(ScoreTable, self.cache, able, keys, split, len(self.questions(split)))
 
         return open_table(ScoreTable, self._score_home(split, rationales), found)
 

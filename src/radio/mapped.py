@@ -104,10 +104,19 @@ class Mapped(Mapping[str, V]):
         return len(self._names)
 
     def __getitem__(self, identifier: str) -> V:
+        return self.value(identifier, self.text(identifier))
+
+    def text(self, identifier: str) -> str:
+        """What stands for a value in the file.
+
+        Raises:
+            KeyError: there is none of that id.
+        """
         row = self._row(identifier)
         if row is None:
             raise KeyError(identifier)
-        return self.value(identifier, self._texts[row].as_py())
+        text: str = self._texts[row].as_py()
+        return text
 
     def __contains__(self, identifier: object) -> bool:
         return isinstance(identifier, str) and self._row(identifier) is not None

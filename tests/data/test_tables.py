@@ -67,6 +67,12 @@ def test_a_table_has_what_the_cache_has(tmp_path: Path) -> None:
     assert found["q2"][1] == Candidate("b", 1, 2.1)
 
 
+def test_a_question_may_have_no_candidate(tmp_path: Path) -> None:
+    found = table(filled(tmp_path, {**RANKINGS, "q1": []}), tmp_path / "table")
+    assert [found.has(question.id) for question in QUESTIONS] == [True, False, True, True, True]
+    assert found["q1"] == ()
+
+
 def test_what_lacks_is_named_and_nothing_is_written(tmp_path: Path) -> None:
     cache = filled(tmp_path, {name: RANKINGS[name] for name in ("q0", "q3")})
     keys = keys_of(QUESTIONS)

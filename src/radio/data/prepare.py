@@ -377,7 +377,7 @@ class Preparation:
         places = array("q")
         for place, question in enumerate(questions):
             lacks = self.teacher.needs_rationale and question.id not in rationales
-            if not lacks and candidates[question.id]:
+            if not lacks and candidates.has(question.id):
                 places.append(place)
         return Picked(questions, places)
 

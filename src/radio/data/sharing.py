@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from itertools import chain
+from itertools import chain, repeat
 
 import lightning as L
 import torch
@@ -117,15 +117,15 @@ class EpochSampler(Sampler[tuple[int, int]]):
         return math.ceil(self.size / self.ranks)
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
-        order = list(range(self.size))
+        # tensors: eight bytes each, where a list of pairs takes a hundred
+        order = torch.arange(self.size)
         if self.shuffle:
             generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
-            order = torch.randperm(self.size, generator=generator).tolist()
-        total = len(self) * self.ranks
+            order = torch.randperm(self.size, generator=generator)
         # filled up, so that every rank has the same number
-        order = [order[place % self.size] for place in range(total)] if order else []
-        own = order[self.rank : total : self.ranks]
-        return iter([(self.epoch, index) for index in own[self.start :]])
+        places = torch.arange(len(self)) * self.ranks + self.rank
+        own = order[places[self.start :] % max(self.size, 1)]
+        return zip(repeat(self.epoch), map(int, own.numpy()), strict=False)
 
 
 class EvaluationSampler(Sampler[tuple[int, int]]):

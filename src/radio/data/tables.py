@@ -66,6 +66,10 @@ class CandidateTable(Mapped[tuple[Candidate, ...]]):
     def value(self, identifier: str, text: str) -> tuple[Candidate, ...]:
         return self.parse(json.loads(text))
 
+    def has(self, identifier: str) -> bool:
+        """Whether a question has any."""
+        return self.text(identifier) != "[]"
+
 
 class ScoreTable(Mapped[dict[str, float]]):
     """The teacher's scores of each question that it has scored, by its id."""

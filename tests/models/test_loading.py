@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from radio.encoders import Encoder
 from radio.generators import ExtractiveReader, Prompt
+from radio.llm.copies import Copies
 from radio.llm.local import LoadedModel
 from radio.models.limits import place
 from radio.rationales.judges import NLIJudge

@@ -15,12 +15,14 @@ import lightning as L
 import yaml
 from jsonargparse._parameter_resolvers import get_signature_parameters
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.strategies import Strategy
 
 from data_modules import RationaleDataModule
 from handbook.navigation import ROOT
 from handbook.rewriting import without_roles
 from radio.config.classes import left_out, subclasses
 from radio.config.kinds import arguments_of, kind_of
+from radio.engines import Engine
 from radio.generators import Generator
 from radio.llm.base import LanguageModel
 from radio.losses import Loss
@@ -39,12 +41,14 @@ KINDS: dict[str, tuple[str, str, type[Any]]] = {
     "rationales": ("Rationales", "data.init_args.rationales", RationaleWriter),
     "teachers": ("Teachers", "data.init_args.teacher", Teacher),
     "confidence": ("Confidence", "data.init_args.confidence", Confidence),
+    "engines": ("Engines", "data.init_args.engine", Engine),
     "samplers": ("Samplers", "data.init_args.sampler", GroupSampler),
     "losses": ("Losses", "model.init_args.loss", Loss),
     "callbacks": ("Callbacks", "trainer.callbacks", L.Callback),
     "generators": ("Generators", "generator of a GeneratorInTheLoop", Generator),
     "language-models": ("Language models", "model of a teacher that asks one", LanguageModel),
     "loggers": ("Loggers", "trainer.logger", Logger),
+    "strategies": ("Strategies", "trainer.strategy", Strategy),
 }
 """Pages: title, the key that the class stands under, and what all of them have in common."""
 

@@ -48,6 +48,7 @@ SECTIONS: dict[str, list[str]] = {
         "report.md",
         "transfer.md",
         "scaling.md",
+        "ray.md",
     ],
     "Results": [
         "results.md",

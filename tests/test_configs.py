@@ -13,6 +13,7 @@ import yaml
 
 import data_modules
 import radio.callbacks
+import radio.engines
 import radio.generators
 import radio.losses
 import radio.rationales
@@ -192,8 +193,8 @@ def test_config_needs_nothing_beside_the_configs(path: Path) -> None:
 def test_folders_of_overlays_are_named_as_the_modules() -> None:
     modules = {"callbacks", "generators", "losses", "rationales", "rerankers", "retrievers"}
     folders = {path.parent.name for path in CONFIGS} - {"configs"}
-    parts = {"samplers", "teachers", "confidence", "datasets", "loggers", "recipes"}
-    assert folders == modules | parts
+    parts = {"samplers", "teachers", "confidence", "datasets", "engines", "loggers", "recipes"}
+    assert folders == modules | parts | {"trainers"}
 
 
 # what is shipped, and the folders whose overlays name it
@@ -201,6 +202,7 @@ SHIPPED = {
     "losses": (radio.losses, radio.losses.Loss, ["losses"]),
     "teachers": (radio.teachers, radio.teachers.Teacher, ["teachers"]),
     "confidence": (radio.teachers, radio.teachers.Confidence, ["confidence"]),
+    "engines": (radio.engines, radio.engines.Engine, ["engines"]),
     "samplers": (radio.samplers, radio.samplers.GroupSampler, ["samplers"]),
     "retrievers": (radio.retrievers, radio.retrievers.Retriever, ["retrievers"]),
     "rerankers": (radio.rerankers, radio.rerankers.Reranker, ["rerankers"]),

@@ -22,6 +22,7 @@ import radio.rationales
 import radio.rerankers
 import radio.retrievers
 import radio.teachers
+from radio.engines import Engine
 from radio.fingerprints import Fingerprinted
 from radio.llm.anthropic import AnthropicModel
 from radio.llm.base import LanguageModel
@@ -109,6 +110,7 @@ def shipped() -> Iterator[type]:
         GroupSampler,
         Fingerprinted,
         LanguageModel,
+        Engine,
         L.Callback,
         data_modules.RationaleDataModule,
     )

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import io
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from functools import cached_property
-from itertools import islice
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from radio.cache import Cache
+from radio.engines import Batch, Row, Work, current
 from radio.fingerprints import Fingerprinted, fingerprint
+from radio.models.embedding import EmbeddingModel
 from radio.models.exported import exported_class
 from radio.models.files import model_fingerprint
 from radio.models.limits import capped, positions
@@ -26,11 +26,7 @@ from radio.ranges import check
 from radio.schema import InputError
 
 if TYPE_CHECKING:
-    import torch
     from sentence_transformers import SentenceTransformer
-
-
-T = TypeVar("T", bound=np.generic)
 
 WINDOW = 32_768
 """Texts that are looked up and put into order together."""
@@ -87,8 +83,7 @@ class Encoder(Fingerprinted):
         self._device = device
         self._similarity = similarity
         self._precision = precision
-        self._loaded: SentenceTransformer | None = None
-        self._packed = False
+        self._loaded: EmbeddingModel | None = None
 
     def depends_on(self) -> dict[str, Any]:
         # where nothing else says so, the name decides about E5's prefixes
@@ -124,14 +119,14 @@ class Encoder(Fingerprinted):
             self._precision,
         )
 
-    def load(self) -> SentenceTransformer:
+    def load(self) -> EmbeddingModel:
         """The model, loaded on first use."""
         if self._loaded is None:
-            self._loaded = load_encoder(self.model, self._device).eval()
-            limit = self._loaded.max_seq_length
+            network = load_encoder(self.model, self._device).eval()
+            limit = network.max_seq_length
             length = min(self.max_length, limit) if limit else self.max_length
-            self._loaded.max_seq_length = capped(length, positions(self._loaded), self.model)
-            self._packed = _takes_packed(self._loaded, self._precision)
+            network.max_seq_length = capped(length, positions(network), self.model)
+            self._loaded = EmbeddingModel(network, self._batch_size, self._precision)
         return self._loaded
 
     def encode(
@@ -147,7 +142,7 @@ class Encoder(Fingerprinted):
             return np.zeros((0, 0), dtype=np.float32)
         if not query and self._of_passages is not self:
             return self._of_passages.encode(texts, cache, title=title)
-        return np.stack(self._stored(self._texts(query), texts, cache, title))
+        return np.stack(self._stored(Embedding(self, query=query), texts, cache, title))
 
     def fill(
         self, texts: Iterable[str], cache: Cache, *, query: bool = False, title: str = "embed"
@@ -157,29 +152,69 @@ class Encoder(Fingerprinted):
         Neither the texts nor their embeddings need fit into memory: some thousands are taken at a
         time, and those are computed in the order of their length.
         """
-        if not query and self._of_passages is not self:
-            self._of_passages.fill(texts, cache, title=title)
-            return
-        kind, left = self._texts(query), iter(texts)
-        while some := list(islice(left, WINDOW)):
-            self._complete(kind, some, cache, title)
+        self.fill_each([texts], cache, query=query, title=title)
 
-    def embed(self, texts: Sequence[str], cache: Cache, *, title: str) -> NDArray[np.float32]:
-        """Embeddings of passages for who keeps them elsewhere: the cache is read, not filled."""
+    def fill_each(
+        self,
+        lists: Iterable[Iterable[str]],
+        cache: Cache,
+        *,
+        query: bool = False,
+        title: str = "embed",
+    ) -> None:
+        """As :meth:`fill`, of several lists one after the other: an engine need not wait for the
+        end of one to begin with the next."""
+        if not query and self._of_passages is not self:
+            self._of_passages.fill_each(lists, cache, title=title)
+            return
+        kind = Embedding(self, query=query)
+        under_way: set[str] = set()
+
+        def lacking() -> Iterator[dict[str, str]]:
+            for texts in lists:
+                left = iter(texts)
+                while some := list(islice(left, WINDOW)):
+                    if missing := kind.missing(some, cache, under_way):
+                        under_way.update(missing)
+                        yield missing
+
+        for values in self._results(kind, lacking(), title):
+            cache.put(kind.name, values)
+            under_way.difference_update(values)
+
+    def embed_each(
+        self, parts: Iterable[Sequence[str]], cache: Cache, *, title: str
+    ) -> Iterator[NDArray[np.float32]]:
+        """Embeddings of the passages of each part ``[passages, dim]``, in order, for who keeps them
+        elsewhere: the cache is read, not filled.
+
+        A part is asked for when those before it are under way: in this process, when they have been
+        taken.
+        """
         if self._of_passages is not self:
-            return self._of_passages.embed(texts, cache, title=title)
-        kind = self._texts(query=False)
-        keys = [fingerprint([*kind.identity, text]) for text in texts]
-        found = cache.read(keys, kind.parse)
-        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in found}
-        for part in self._computed(kind, missing, title):
-            found.update({key: kind.parse(value) for key, value in part.items()})
-        return np.stack(self._joined(keys, found, cache))
+            yield from self._of_passages.embed_each(parts, cache, title=title)
+            return
+        kind = Embedding(self)
+        waiting: deque[_Part] = deque()
+
+        def lacking() -> Iterator[dict[str, str]]:
+            for texts in parts:
+                keys = kind.keys(texts)
+                part = _Part(keys, cache.read(keys, kind.parse))
+                waiting.append(part)
+                yield part.lacks(texts)
+
+        for values in self._results(kind, lacking(), title):
+            part = waiting[0]
+            part.found |= {key: kind.parse(value) for key, value in values.items()}
+            if len(part.found) == part.distinct:
+                waiting.popleft()
+                yield np.stack(self._joined(part.keys, part.found, cache))
 
     @property
     def of_passages(self) -> list[Any]:
         """All that the embedding of a passage depends on beside its text, JSON-like."""
-        return self._of_passages._texts(query=False).identity
+        return Embedding(self._of_passages).identity
 
     @property
     def device(self) -> str:
@@ -194,26 +229,14 @@ class Encoder(Fingerprinted):
         if self._of_passages is not self:
             self._of_passages.release()
 
-    def _texts(self, query: bool) -> _Kind[np.float32]:
-        """Embeddings of whole texts."""
-        unit = self.similarity == "cosine"
-
-        def compute(model: SentenceTransformer, chunk: list[str]) -> list[bytes]:
-            if self._packed:
-                import torch
-                from torch.nn.functional import normalize
-
-                found = torch.cat([some for some, _ in self._without_padding(model, chunk)])
-                vectors = (normalize(found, dim=1) if unit else found).cpu().numpy()
-            else:
-                # a folder may hold one model for questions and one for passages
-                encode = model.encode_query if query else model.encode_document
-                with self._autocast(model):
-                    vectors = encode(chunk, **self._options(), normalize_embeddings=unit)
-            return [np.asarray(vector, dtype=np.float32).tobytes() for vector in vectors]
-
-        identity = ["embedding", self.fingerprint(), query, *([] if unit else ["dot"])]
-        return _Kind("embedding", identity, compute, _vector, query)
+    def computed(self, texts: Sequence[str], *, query: bool, tokens: bool) -> list[bytes]:
+        """The embeddings of texts, as the cache keeps them; nothing is looked up there."""
+        model = self.load()
+        prefix = self._prefix(model.network, query)
+        prefixed = [prefix + text for text in texts]
+        if tokens:
+            return model.tokens(prefixed)
+        return model.texts(prefixed, query=query, unit=self.similarity == "cosine")
 
     def encode_tokens(
         self, texts: Sequence[str], cache: Cache, *, title: str = "embed tokens"
@@ -221,71 +244,18 @@ class Encoder(Fingerprinted):
         """Unit-length embeddings of passages' tokens, ``[tokens, dim]`` each, float16."""
         if self._of_passages is not self:
             return self._of_passages.encode_tokens(texts, cache, title=title)
-
-        def compute(model: SentenceTransformer, chunk: list[str]) -> list[bytes]:
-            import torch
-            from torch.nn.functional import normalize
-
-            if self._packed:
-                batches = [some for _, some in self._without_padding(model, chunk)]
-            else:
-                options = {**self._options(), "output_value": "token_embeddings"}
-                with self._autocast(model):
-                    batches = [model.encode_document(chunk, **options)]
-            values = []
-            for embeddings in batches:
-                unit = normalize(torch.cat(embeddings).float(), dim=1).half().cpu()
-                sizes = [len(tokens) for tokens in embeddings]
-                values += [_to_bytes(tokens.numpy()) for tokens in torch.split(unit, sizes)]
-            return values
-
-        name = "token embeddings"
-        kind = _Kind(name, [name, self.fingerprint()], compute, _token_vectors)
-        return self._stored(kind, texts, cache, title)
-
-    def _without_padding(
-        self, model: Any, texts: Sequence[str]
-    ) -> Iterator[tuple[torch.Tensor, list[torch.Tensor]]]:
-        """Of some texts after the other: embeddings, fp32 ``[N, dim]``, and those of the tokens of
-        each, ``[tokens, hidden]``; those of ``encode`` of sentence-transformers, up to rounding.
-
-        Nothing waits for a GPU: texts become tokens while it computes those before them.
-        """
-        import torch
-
-        from radio.models.packing import sentence_embeddings, unpad
-
-        for start in range(0, len(texts), self._batch_size):
-            row = unpad(model.preprocess(list(texts[start : start + self._batch_size])))
-            order = row["where"].tolist()
-            for name, value in row.items():
-                if name != "lengths":
-                    row[name] = _moved(value, model.device)
-            with torch.inference_mode(), self._autocast(model):
-                vectors, tokens_of = sentence_embeddings(model, row)
-            found = vectors[row["where"], : model.truncate_dim].float()
-            yield found, [tokens_of[place] for place in order]
-
-    def _autocast(self, model: Any) -> AbstractContextManager[object]:
-        import torch
-
-        if self._precision == "fp32":
-            return nullcontext()
-        return torch.autocast(model.device.type, torch.bfloat16)
-
-    def _options(self) -> dict[str, Any]:
-        return {"prompt": "", "batch_size": self._batch_size, "show_progress_bar": False}
+        return self._stored(Embedding(self, tokens=True), texts, cache, title)
 
     def _stored(
-        self, kind: _Kind[T], texts: Sequence[str], cache: Cache, title: str
-    ) -> list[NDArray[T]]:
+        self, kind: Embedding, texts: Sequence[str], cache: Cache, title: str
+    ) -> list[NDArray[Any]]:
         """What the cache has for each text, once what it lacks is computed."""
         keys = self._complete(kind, texts, cache, title)
         return self._joined(keys, cache.read(keys, kind.parse), cache)
 
     def _joined(
-        self, keys: Sequence[str], stored: Mapping[str, NDArray[T]], cache: Cache
-    ) -> list[NDArray[T]]:
+        self, keys: Sequence[str], stored: Mapping[str, NDArray[Any]], cache: Cache
+    ) -> list[NDArray[Any]]:
         """The array of each key, all of the same width."""
         widths = Counter(array.shape[-1] for array in stored.values())
         width, _ = widths.most_common(1)[0]
@@ -297,46 +267,50 @@ class Encoder(Fingerprinted):
         return [stored[key] for key in keys]
 
     def _complete(
-        self, kind: _Kind[T], texts: Sequence[str], cache: Cache, title: str
+        self, kind: Embedding, texts: Sequence[str], cache: Cache, title: str
     ) -> list[str]:
-        """The key of each text, once what the cache lacks is computed."""
-        keys = [fingerprint([*kind.identity, text]) for text in texts]
-        by_key = dict(zip(keys, texts, strict=True))
-        missing = {key: by_key[key] for key in cache.missing(keys)}
-        self._fill(kind, missing, cache, title)
-        return keys
-
-    def _fill(self, kind: _Kind[T], missing: Mapping[str, str], cache: Cache, title: str) -> None:
-        """Compute texts that the cache lacks, by key; some at a time, stored as they finish."""
-        for values in self._computed(kind, missing, title):
+        """The key of each text, once what the cache lacks is computed, some at a time, stored as
+        they finish."""
+        missing = kind.missing(texts, cache)
+        for values in self._results(kind, [missing] if missing else [], title):
             cache.put(kind.name, values)
+        return kind.keys(texts)
 
-    def _computed(
-        self, kind: _Kind[T], missing: Mapping[str, str], title: str
+    def _results(
+        self, kind: Embedding, windows: Iterable[Mapping[str, str]], title: str
     ) -> Iterator[dict[str, bytes]]:
-        """Values of texts by their keys, some at a time."""
+        """What the engine makes of texts by their keys: values that are of use, some at a time,
+        behind a progress bar; of an empty window nothing, once."""
         from tqdm import tqdm
 
-        if not missing:
+        size, total = self._batch_size * 8, 0
+
+        def batches() -> Iterator[Batch]:
+            nonlocal total
+            for missing in windows:
+                total += len(missing)
+                # long texts together: little padding, and a kill loses one chunk at most
+                keys = sorted(missing, key=lambda key: len(missing[key]))
+                for start in range(0, max(len(keys), 1), size):
+                    yield {key: {"text": missing[key]} for key in keys[start : start + size]}
+
+        made = batches()
+        first = next(made, None)
+        if first is None:
             return
-        model = self.load()
-        prefix = self._prefix(model, kind.query)
-        # long texts together: little padding, and a kill loses one chunk at most
-        keys = sorted(missing, key=lambda key: len(missing[key]))
-        size = self._batch_size * 8
-        with tqdm(total=len(keys), desc=title, unit="text", leave=None) as bar:
-            for start in range(0, len(keys), size):
-                chunk = keys[start : start + size]
-                values = kind.compute(model, [prefix + missing[key] for key in chunk])
-                for value in values:
+        with tqdm(total=total, desc=title, unit="text", leave=None) as bar:
+            for rows in current().map(kind, chain([first], made)):
+                values = {key: row["value"] for key, row in rows.items()}
+                for value in values.values():
                     try:
                         kind.parse(value)
                     except ValueError as error:
                         raise InputError(
                             f"model {self.model!r}: an embedding is of no use: {error}"
                         ) from None
-                yield dict(zip(chunk, values, strict=True))
-                bar.update(len(chunk))
+                yield values
+                bar.total = total
+                bar.update(len(values))
 
     def _prefix(self, model: SentenceTransformer, query: bool) -> str:
         chosen = self.query_prefix if query else self.passage_prefix
@@ -345,36 +319,69 @@ class Encoder(Fingerprinted):
             return chosen
         return of_query if query else of_passage
 
-
-def _moved(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """On the device, without waiting for what it computes."""
-    if device.type == "cuda":
-        return tensor.pin_memory().to(device, non_blocking=True)
-    return tensor.to(device)
+    def __getstate__(self) -> dict[str, Any]:
+        # another process loads the model for itself
+        left = {name: value for name, value in vars(self).items() if name != "_of_passages"}
+        return {**left, "_loaded": None}
 
 
-def _takes_packed(network: Any, precision: str) -> bool:
-    """Whether texts can go through it without padding: BERT-like models, one for all texts. In fp32
-    not on a GPU, which has no attention without padding for it."""
-    from radio.models.packing import enable
+class Embedding(Work):
+    """The embedding of texts by an encoder; a row is a text, its result what the cache keeps.
 
-    body = getattr(network[0], "auto_model", None)
-    pays = network.device.type == "cpu" or precision != "fp32"
-    return pays and enable(body, first_token_only=False)
+    Args:
+        encoder: which embeds.
+        query: whether the texts are questions.
+        tokens: whether each token has one, instead of the whole.
+    """
+
+    def __init__(self, encoder: Encoder, *, query: bool = False, tokens: bool = False) -> None:
+        self._encoder = encoder
+        self._query = query
+        self._tokens = tokens
+        self.title = f"embed with {encoder.model}"
+        self.name = "token embeddings" if tokens else "embedding"
+
+    @property
+    def identity(self) -> list[Any]:
+        encoder = self._encoder.fingerprint()
+        if self._tokens:
+            return [self.name, encoder]
+        unit = self._encoder.similarity == "cosine"
+        return [self.name, encoder, self._query, *([] if unit else ["dot"])]
+
+    def keys(self, texts: Sequence[str]) -> list[str]:
+        """The key of each text in the cache."""
+        identity = self.identity
+        return [fingerprint([*identity, text]) for text in texts]
+
+    def missing(
+        self, texts: Sequence[str], cache: Cache, under_way: Set[str] = frozenset()
+    ) -> dict[str, str]:
+        """The texts that the cache lacks, and that are not under way, by their keys."""
+        by_key = dict(zip(self.keys(texts), texts, strict=True))
+        return {key: by_key[key] for key in cache.missing(list(by_key)) if key not in under_way}
+
+    def parse(self, value: bytes) -> NDArray[Any]:
+        """What a value of the cache holds; a ValueError where that is of no use."""
+        return _token_vectors(value) if self._tokens else _vector(value)
+
+    def __call__(self, rows: Sequence[Row]) -> list[Row]:
+        texts = [row["text"] for row in rows]
+        values = self._encoder.computed(texts, query=self._query, tokens=self._tokens)
+        return [{"value": value} for value in values]
 
 
-@dataclass(frozen=True)
-class _Kind(Generic[T]):
-    """A kind of embeddings: how they are computed, kept and read."""
+class _Part:
+    """Passages that are embedded together for who keeps them: their keys, and what is there."""
 
-    name: str
-    """In the cache."""
-    identity: list[Any]
-    """All that they depend on beside the text."""
-    compute: Callable[[SentenceTransformer, list[str]], list[bytes]]
-    parse: Callable[[bytes], NDArray[T]]
-    query: bool = False
-    """Whether the texts are questions."""
+    def __init__(self, keys: list[str], found: dict[str, NDArray[Any]]) -> None:
+        self.keys = keys
+        self.found = found
+        self.distinct = len(set(keys))
+
+    def lacks(self, texts: Sequence[str]) -> dict[str, str]:
+        pairs = zip(self.keys, texts, strict=True)
+        return {key: text for key, text in pairs if key not in self.found}
 
 
 def _vector(value: bytes) -> NDArray[np.float32]:
@@ -391,10 +398,3 @@ def _token_vectors(value: bytes) -> NDArray[np.float16]:
             f"found {vectors.dtype} {vectors.shape}, expected finite float16 [tokens, dimensions]"
         )
     return vectors
-
-
-def _to_bytes(array: NDArray[Any]) -> bytes:
-    """With its shape, as ``numpy.load`` reads it."""
-    buffer = io.BytesIO()
-    np.save(buffer, array, allow_pickle=False)
-    return buffer.getvalue()

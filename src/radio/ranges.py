@@ -101,6 +101,13 @@ RANGES: dict[str, dict[str, Range]] = {
     "BiEncoder": {"scale": POSITIVE, "multi_vector": NOT_NEGATIVE},
     "LateInteraction": {"dim": count(1), "query_tokens": count(0)},
     "LoRA": {"r": count(1), "alpha": POSITIVE, "dropout": BELOW_ONE},
+    # engines
+    "Ray": {
+        "actors": count(1),
+        "cpus": NOT_NEGATIVE,
+        "gpus": NOT_NEGATIVE,
+        "together": count(1),
+    },
     # losses
     "InfoNCE": {"temperature": POSITIVE, "positives": count(1), "label_smoothing": BELOW_ONE},
     "_Distribution": {"temperature": POSITIVE, "teacher_temperature": POSITIVE},

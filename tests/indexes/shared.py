@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,12 @@ class Drawn(Encoder):
             draw = np.random.default_rng(zlib.crc32(text.encode()))
             vectors.append(self.scale * draw.standard_normal(self.dimensions, dtype=np.float32))
         return np.stack(vectors)
+
+    def embed_each(
+        self, parts: Iterable[Sequence[str]], cache: Cache, *, title: str
+    ) -> Iterator[NDArray[np.float32]]:
+        for texts in parts:
+            yield self.embed(texts, cache, title=title)
 
 
 def corpus_of(count: int, texts: int | None = None) -> dict[str, Passage]:

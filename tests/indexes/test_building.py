@@ -107,7 +107,7 @@ def test_two_that_build_the_same_index_take_turns(
     command = [sys.executable, "-c", BUILD, str(corpus), tiny_bert, str(tmp_path), "999"]
     passages = DiskCorpus([corpus], tmp_path / "corpora")
     encoder = Encoder(tiny_bert, max_length=32)
-    embed, asked = Encoder.embed, []
+    compute, asked = Encoder.computed, []
 
     def slowly(*arguments, **options):  # type: ignore[no-untyped-def]
         if not asked:
@@ -119,11 +119,11 @@ def test_two_that_build_the_same_index_take_turns(
                     break
             else:
                 pytest.fail("the other one did not wait")
-        return embed(*arguments, **options)
+        return compute(*arguments, **options)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(building, "SHARD", 8)
-        patch.setattr(Encoder, "embed", slowly)
+        patch.setattr(Encoder, "computed", slowly)
         index = open_flat(passages, encoder, cache, "float16")
     before = {path: path.stat().st_mtime_ns for path in folder.glob("*/[0-9]*.safetensors")}
     _, said = asked[0].communicate(timeout=PATIENCE)

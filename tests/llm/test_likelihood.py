@@ -193,7 +193,7 @@ def test_what_prompts_begin_with_is_remembered_from_batch_to_batch(
 def test_a_prompt_is_read_once_for_all_its_answers(kind: str, tmp_path: Path) -> None:
     made = local(make_model(tmp_path, kind), batch_size=4)
     calls, answers = zip(*SHARED, strict=True)
-    (copy,) = made._loaded()
+    (copy,) = made._copies.loaded()
     read: list[int] = []
     copy._network.register_forward_pre_hook(
         lambda module, args, kwargs: read.append(kwargs["input_ids"].numel()), with_kwargs=True
@@ -210,7 +210,7 @@ def test_a_prompt_is_read_once_for_all_its_answers(kind: str, tmp_path: Path) ->
 def test_a_prompt_is_encoded_once_for_all_its_answers(tmp_path: Path) -> None:
     made = local(make_model(tmp_path, "encoder-decoder"), batch_size=4)
     calls, answers = zip(*SHARED[:6], strict=True)
-    (copy,) = made._loaded()
+    (copy,) = made._copies.loaded()
     lengths: list[int] = []
     copy._network.encoder.register_forward_hook(lambda *_: lengths.append(1))
     made.log_likelihood(calls, answers)

@@ -147,11 +147,11 @@ def test_a_text_that_stops_ends_its_own_row_and_is_left_out(model: str, tmp_path
 def test_a_model_stays_loaded_until_it_is_released(model: str, tmp_path: Path) -> None:
     made = local(model, max_tokens=3)
     first = replies(made, USERS[:2], tmp_path)
-    copies = made._copies
+    copies = made._copies.loaded()
     made.log_likelihood(calls(USERS[:2]), ["fog", "lamp"])
-    assert made._copies is copies
+    assert made._copies.loaded() is copies
     made.release()
-    assert made._copies == []
+    assert made._copies.loaded() != copies
     assert [r.text for r in replies(made, USERS[:2], tmp_path)] == [r.text for r in first]
 
 

@@ -125,7 +125,7 @@ def test_dense_embeds_the_corpus_once_and_keeps_it_beside_the_cache(
 ) -> None:
     first = find(Dense(encoder), cache, "fog")
     assert entries(cache) == {"embedding": 1}
-    monkeypatch.setattr(Encoder, "embed", lambda *_, **__: pytest.fail("embedded again"))
+    monkeypatch.setattr(Encoder, "embed_each", lambda *_, **__: pytest.fail("embedded again"))
     assert find(Dense(encoder), cache, "fog", "bread")[:1] == first
     assert entries(cache) == {"embedding": 2}
 

@@ -20,7 +20,16 @@ BATCH = 4
 COUNTING_MODEL = '''
 import os, time
 from pathlib import Path
+from radio.llm.copies import Judging
 from radio.llm.transformers import TransformersModel
+
+made = Judging.made
+
+def noted(self, copy, rows):
+    self._model.note(rows)
+    return made(self, copy, rows)
+
+Judging.made = noted
 
 class CountingModel(TransformersModel):
     """Notes in a file what is asked for, a line for each batch, before it is computed."""
@@ -28,23 +37,23 @@ class CountingModel(TransformersModel):
     def __init__(self, model: str, bill: str):
         super().__init__(model, max_length=512, batch_size=4, accelerator="cpu")
         self._bill = Path(bill)
-        self._calls = []
+        self._asked = {}
 
-    def judged(self, calls, *rest):
-        self._calls = calls
-        yield from super().judged(calls, *rest)
+    def judged(self, calls, texts):
+        for call, text in zip(calls, texts):
+            one, answer = self._tokens(call, text)
+            self._asked[tuple(one.prompt), answer] = call.key
+        yield from super().judged(calls, texts)
 
-    def _on_all_devices(self, items, work):
-        def noted(copy, batch):
-            numbers = [n for one in batch for answer in one.answers.values() for n in answer]
-            with self._bill.open("a") as file:
-                file.write(" ".join(self._calls[number].key for number in numbers) + "\\n")
-            # hangs here until it is killed
-            while len(self._bill.read_text().splitlines()) == int(os.environ.get("HANG_AT", 0)):
-                time.sleep(0.01)
-            return work(copy, batch)
-
-        return super()._on_all_devices(items, noted)
+    def note(self, rows):
+        keys = []
+        for row in rows:
+            keys += [self._asked[tuple(row["prompt"]), tuple(answer)] for answer in row["answers"]]
+        with self._bill.open("a") as file:
+            file.write(" ".join(keys) + "\\n")
+        # hangs here until it is killed
+        while len(self._bill.read_text().splitlines()) == int(os.environ.get("HANG_AT", 0)):
+            time.sleep(0.01)
 '''
 
 

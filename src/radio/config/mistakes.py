@@ -15,6 +15,7 @@ import lightning as L
 from radio.config.classes import subclasses
 from radio.config.values import Key
 from radio.data.module import RationaleDataModule
+from radio.engines import Engine
 from radio.losses import Loss
 from radio.rerankers import Reranker
 from radio.retrievers import Retriever
@@ -64,6 +65,7 @@ PLACES: dict[str, type[Any]] = {
     "data.init_args.sampler.init_args": GroupSampler,
     "data.init_args.teacher.init_args": Teacher,
     "data.init_args.confidence.init_args": Confidence,
+    "data.init_args.engine.init_args": Engine,
     "data.init_args.retriever.init_args": Retriever,
 }
 """Where arguments stand that are looked for in the wrong place."""

@@ -109,10 +109,12 @@ def _embed(
     texts, left = contents_of(passages), sum(len(layout.rows(number)) for number in numbers)
     if left < layout.passages:
         say(f"{folder}: {left:,} of {layout.passages:,} passages are left to embed here")
+    # a shard is read when it is asked for
+    parts = (texts(layout.rows(number)) for number in numbers)
+    embedded = encoder.embed_each(parts, cache, title="embed corpus: texts")
+    began = time.perf_counter()
     with tqdm(total=left, desc="embed corpus", unit="passage") as bar:
-        for number in numbers:
-            began, rows = time.perf_counter(), layout.rows(number)
-            vectors = encoder.embed(texts(rows), cache, title="embed corpus: a shard")
+        for number, vectors in zip(numbers, embedded, strict=True):
             write_shard(
                 folder,
                 layout,
@@ -122,7 +124,8 @@ def _embed(
                 memory=peak_memory(),
                 gpu_memory=_peak_gpu_memory(),
             )
-            bar.update(len(rows))
+            began = time.perf_counter()
+            bar.update(len(layout.rows(number)))
 
 
 def _note(folder: Path, layout: Layout, corpus: str, encoder: Encoder) -> None:

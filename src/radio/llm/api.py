@@ -17,12 +17,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from radio.cache import Cache
+from radio.engines import current
 from radio.llm.base import Call, Failure, LanguageModel, Reply, Result
 from radio.llm.money import Money
 from radio.llm.pace import Pace
 from radio.llm.problems import UNREADABLE, Problems
 from radio.llm.tally import Tally
 from radio.llm.tries import NoAnswerError, Tries
+from radio.models.messages import say_once
 from radio.ranges import check
 from radio.schema import InputError
 
@@ -220,6 +222,8 @@ class ApiModel(LanguageModel):
     # The work
 
     def complete(self, calls: Sequence[Call], cache: Cache) -> Iterator[Result]:
+        if current().elsewhere:
+            say_once(f"{self.model}: asked from this process: the network limits it, no machine")
         # a thread of its own: the caller stores results meanwhile, and a notebook's own event loop
         # is not in the way
         results: Results = queue.Queue()

@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import defaultdict, deque
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from radio.cache import Cache
+from radio.engines import Batch, Row, current
+from radio.fingerprints import fingerprint
 from radio.llm.base import Call, Failure, LanguageModel, Likelihood, Reply, Result
+from radio.llm.copies import Answering, Copies, Judging
 from radio.llm.likelihood import Answer, Judged, Judgement
-from radio.llm.local import LoadedModel, Prompts
+from radio.llm.local import Prompts
 from radio.llm.memory import shared_tokens
 from radio.models.files import model_fingerprint
 from radio.ranges import check
 from radio.schema import InputError
-
-if TYPE_CHECKING:
-    from torch import device
 
 PART = 64
 """Batches of a device that are sorted by length together: little padding, and no more prompts in
 memory than a part has."""
 
 Item = TypeVar("Item")
-Made = TypeVar("Made")
 
 
 class TransformersModel(LanguageModel):
@@ -78,12 +76,11 @@ class TransformersModel(LanguageModel):
         self.dtype = dtype
         self._max_length = max_length
         self._batch_size = batch_size
-        self._accelerator = accelerator
-        self._devices = devices
         self._stop = stop or []
         self._gguf_file = gguf_file
         self._adapter = adapter
-        self._copies: list[LoadedModel] = []
+        files = {"gguf_file": gguf_file, "adapter": adapter}
+        self._copies = Copies(type(self).__name__, model, dtype, accelerator, devices, files)
 
     def depends_on(self) -> dict[str, Any]:
         weights = model_fingerprint(self.model, self._gguf_file)
@@ -102,53 +99,49 @@ class TransformersModel(LanguageModel):
     # Generation
 
     def complete(self, calls: Sequence[Call], cache: Cache) -> Iterator[Result]:
-        copies = self._loaded()
-        size = PART * self._batch_size * len(copies)
+        asked = {call.key: call for call in calls}
+        failed: list[Result] = []
+        work = Answering(self, self._copies, self._max_tokens, self._stop)
+        for replies in current().map(work, self._prompted(calls, failed)):
+            yield from failed
+            failed.clear()
+            for key, reply in replies.items():
+                usage = {"input": reply["input"], "output": reply["output"]}
+                made = Reply(reply["text"], reply["outcome"], usage, seconds=reply["seconds"])
+                yield asked[key], made
+        yield from failed
+
+    def _prompted(self, calls: Sequence[Call], failed: list[Result]) -> Iterator[Batch]:
+        """The tokens of prompts, a batch after the other, by the keys of their calls.
+
+        Args:
+            calls: whose.
+            failed: gets those whose prompt is too long.
+        """
+        limit, size = self.window(), self._part_size()
         for start in range(0, len(calls), size):
-            yield from self._complete_part(calls[start : start + size])
+            prompts: list[tuple[str, list[int]]] = []
+            for call in calls[start : start + size]:
+                tokens = self._prompts.prompt(call.system, call.user)
+                if len(tokens) <= limit:
+                    prompts.append((call.key, tokens))
+                else:
+                    message = f"the prompt has {len(tokens)} tokens, more than max_length {limit}"
+                    failed.append((call, Failure(call.question_id, message)))
+            prompts.sort(key=lambda prompt: -len(prompt[1]))
+            shared = shared_tokens([tokens for _, tokens in prompts])
+            for batch in self._in_batches(prompts):
+                yield {key: {"prompt": tokens, "shared": shared} for key, tokens in batch}
 
-    def _complete_part(self, calls: Sequence[Call]) -> Iterator[Result]:
-        limit = self.window()
-        prompts: list[tuple[Call, list[int]]] = []
-        for call in calls:
-            tokens = self._prompts.prompt(call.system, call.user)
-            if len(tokens) <= limit:
-                prompts.append((call, tokens))
-            else:
-                message = f"the prompt has {len(tokens)} tokens, more than max_length {limit}"
-                yield call, Failure(call.question_id, message)
-        prompts.sort(key=lambda prompt: -len(prompt[1]))
-        shared = shared_tokens([tokens for _, tokens in prompts])
+    def _part_size(self) -> int:
+        """How many prompts are sorted by their length together."""
+        # on other machines each has a copy of its own, as one process here
+        copies = 1 if current().elsewhere else len(self._copies.loaded())
+        return PART * self._batch_size * copies
 
-        def answer(copy: LoadedModel, batch: Sequence[tuple[Call, list[int]]]) -> list[Result]:
-            start = time.perf_counter()
-            inputs = [tokens for _, tokens in batch]
-            replies = copy.generate(inputs, self._max_tokens, self.sampling, self._stop, shared)
-            share = (time.perf_counter() - start) / len(batch)
-            results: list[Result] = []
-            for (call, _), reply in zip(batch, replies, strict=True):
-                timed = Reply(reply.text, reply.outcome, reply.usage, seconds=share)
-                results.append((call, timed))
-            return results
-
-        for results in self._on_all_devices(prompts, answer):
-            yield from results
-
-    def _on_all_devices(
-        self, items: Sequence[Item], work: Callable[[LoadedModel, Sequence[Item]], Made]
-    ) -> Iterator[Made]:
-        """What comes of each batch, in order; the devices work at the same time, a batch on
-        each."""
-        copies, size = self._loaded(), self._batch_size
-        batches = [items[start : start + size] for start in range(0, len(items), size)]
-        with ThreadPoolExecutor(len(copies)) as pool:
-            for start in range(0, len(batches), len(copies)):
-                together = batches[start : start + len(copies)]
-                jobs = []
-                for copy, batch in zip(copies, together, strict=False):
-                    jobs.append(pool.submit(work, copy, batch))
-                for job in jobs:
-                    yield job.result()
+    def _in_batches(self, items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+        for start in range(0, len(items), self._batch_size):
+            yield items[start : start + self._batch_size]
 
     # Likelihoods
 
@@ -175,22 +168,71 @@ class TransformersModel(LanguageModel):
         plain_calls: Sequence[Call] | None = None,
         alpha: float = 0.0,
     ) -> Iterator[Judgement]:
-        plain = list(plain_calls or [])
-        size = PART * self._batch_size * len(self._loaded())
+        asked: dict[str, deque[Judged]] = defaultdict(deque)
+        certain: list[Judgement] = []
+        batches = self._questioned(calls, continuations, list(plain_calls or []), asked, certain)
+        work = Judging(self, self._copies, self._batch_size, alpha if plain_calls else None)
+        for found in current().map(work, batches):
+            yield from certain
+            certain.clear()
+            for key, row in found.items():
+                judged = asked[key].popleft().answers.items()
+                for (answer, numbers), total in zip(judged, row["totals"], strict=True):
+                    likelihood = Likelihood(total, len(answer))
+                    for number in numbers:
+                        yield number, likelihood
+        yield from certain
+
+    def _questioned(
+        self,
+        calls: Sequence[Call],
+        continuations: Sequence[str],
+        plain: Sequence[Call],
+        asked: dict[str, deque[Judged]],
+        certain: list[Judgement],
+    ) -> Iterator[Batch]:
+        """The tokens of prompts with those of the answers after them, a batch after the other.
+
+        Args:
+            calls: the prompts.
+            continuations: an answer for each.
+            plain: for each the plain prompt, or none at all.
+            asked: gets who asks, by the key of each row.
+            certain: gets the answers without a token.
+        """
+        size = self._part_size()
         for start in range(0, len(calls), size):
-            asked: dict[tuple[Answer, Answer], Judged] = {}
+            part: dict[tuple[Answer, Answer], Judged] = {}
             for number in range(start, min(start + size, len(calls))):
                 one, answer = self._tokens(calls[number], continuations[number])
                 if plain:
                     other, _ = self._tokens(plain[number], continuations[number])
                     one = replace(one, plain=other.prompt)
                 if answer:
-                    one = asked.setdefault((tuple(one.prompt), tuple(one.plain)), one)
+                    one = part.setdefault((tuple(one.prompt), tuple(one.plain)), one)
                     one.answers.setdefault(answer, []).append(number)
                 else:
-                    # it has no tokens, and is certain
-                    yield number, Likelihood(0.0, 0)
-            yield from self._judged_part(list(asked.values()), alpha if plain else None)
+                    certain.append((number, Likelihood(0.0, 0)))
+            yield from self._in_rows(list(part.values()), asked)
+
+    def _in_rows(self, part: list[Judged], asked: dict[str, deque[Judged]]) -> Iterator[Batch]:
+        # of like length together, and with them those that have the same plain prompt
+        longest: dict[Answer, int] = {}
+        for one in part:
+            plain = tuple(one.plain)
+            longest[plain] = max(one.length, longest.get(plain, 0))
+        part.sort(key=lambda one: (-longest[tuple(one.plain)], one.plain, -one.length))
+        shared = shared_tokens([one.prompt for one in part])
+        plain_shared = shared_tokens([one.plain for one in part])
+        for some in self._in_batches(part):
+            batch: dict[str, Row] = {}
+            for one in some:
+                said = {"prompt": one.prompt, "first": one.first, "plain": one.plain}
+                row = {**said, "answers": list(map(list, one.answers))}
+                key = fingerprint(row)
+                asked[key].append(one)
+                batch[key] = {**row, "shared": shared, "plain_shared": plain_shared}
+            yield batch
 
     def _tokens(self, call: Call, text: str) -> tuple[Judged, Answer]:
         """A prompt without answers yet, and the answer to judge, which fit together."""
@@ -198,22 +240,6 @@ class TransformersModel(LanguageModel):
         one = Judged(self._prompts.prompt(call.system, call.user), first)
         self._check_fits(call, one, len(answer))
         return one, tuple(answer)
-
-    def _judged_part(self, asked: list[Judged], alpha: float | None) -> Iterator[Judgement]:
-        # of like length together, and with them those that have the same plain prompt
-        longest: dict[Answer, int] = {}
-        for one in asked:
-            plain = tuple(one.plain)
-            longest[plain] = max(one.length, longest.get(plain, 0))
-        asked.sort(key=lambda one: (-longest[tuple(one.plain)], one.plain, -one.length))
-        shared = shared_tokens([one.prompt for one in asked])
-        plain_shared = shared_tokens([one.plain for one in asked])
-
-        def judge(copy: LoadedModel, batch: Sequence[Judged]) -> list[Judgement]:
-            return copy.judge(batch, self._batch_size, shared, alpha, plain_shared)
-
-        for found in self._on_all_devices(asked, judge):
-            yield from found
 
     def _check_fits(self, call: Call, one: Judged, answer: int) -> None:
         """Refuse what the model cannot read whole: a likelihood of less would be another one.
@@ -265,31 +291,9 @@ class TransformersModel(LanguageModel):
     def _prompts(self) -> Prompts:
         return Prompts(self.model, self._gguf_file)
 
-    def _loaded(self) -> list[LoadedModel]:
-        """The model on each device, loaded when it is first needed."""
-        if not self._copies:
-            files = {"gguf_file": self._gguf_file, "adapter": self._adapter}
-            for place in self._places():
-                self._copies.append(LoadedModel(self.model, self.dtype, place, **files))
-        return self._copies
-
     def release(self) -> None:
-        import torch
+        self._copies.release()
 
-        self._copies = []
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-
-    def _places(self) -> list[device]:
-        """Devices by Lightning's own rules."""
-        from lightning.fabric import Fabric
-
-        try:
-            strategy = Fabric(accelerator=self._accelerator, devices=self._devices).strategy
-        except Exception as error:
-            # whatever Lightning raises: an unknown accelerator, or one that is absent
-            raise InputError(
-                f"{type(self).__name__}: accelerator {self._accelerator!r} with devices "
-                f"{self._devices!r}: {str(error).splitlines()[0]}"
-            ) from error
-        return list(getattr(strategy, "parallel_devices", None) or [strategy.root_device])
+    def __getstate__(self) -> dict[str, Any]:
+        # another process reads the tokenizer for itself
+        return {name: value for name, value in vars(self).items() if name != "_prompts"}

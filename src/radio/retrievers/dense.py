@@ -9,6 +9,7 @@ from typing import Any, Literal
 from radio.cache import Cache
 from radio.corpus import row_ids
 from radio.encoders import Encoder
+from radio.engines import current
 from radio.indexes import FaissIndex, FlatIndex, Precision, embed_part, open_flat, open_inverted
 from radio.ranges import check
 from radio.retrievers.base import Retriever, check_passages, listed
@@ -106,6 +107,11 @@ class Dense(Retriever):
     def search(self, questions: Sequence[Question], k: int) -> Iterator[list[Candidate]]:
         assert self._cache is not None, "call index() first"
         assert self._index is not None
+        if current().elsewhere:
+            # together: an engine begins anew each time
+            parts = [questions[n : n + TOGETHER] for n in range(0, len(questions), TOGETHER)]
+            asked = ([question.query for question in part] for part in parts)
+            self.encoder.fill_each(asked, self._cache, query=True, title="embed questions")
         for start in range(0, len(questions), TOGETHER):
             texts = [question.query for question in questions[start : start + TOGETHER]]
             queries = self.encoder.encode(texts, self._cache, query=True, title="embed questions")

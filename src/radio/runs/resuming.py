@@ -42,10 +42,12 @@ ORDER = ("batch_size", "sampler", "seed")
 
 NO_MATTER = (
     "cache_dir",
+    "engine",
     "num_workers",
     "persistent_workers",
     "eval_batch_size",
     "eval_candidates",
+    "prepare_data_per_node",
     "predict",
     "validation",
     "test",

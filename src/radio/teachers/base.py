@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from radio import contracts
@@ -66,6 +66,15 @@ class Teacher(Fingerprinted):
         """
         for lesson in work:
             yield self.score(lesson.question, lesson.rationale, lesson.passages)
+
+    def prefetch(self, parts: Callable[[], Iterator[Sequence[Lesson]]], cache: Cache) -> None:
+        """Compute what :meth:`score_all` will look for in the cache, for several calls of it
+        together (optional): asked for where an engine holds the models, and begins anew each time.
+
+        Args:
+            parts: gives what each call will be given.
+            cache: where it is kept.
+        """
 
     def release(self) -> None:
         """Free what was loaded to score; the next call loads it again."""

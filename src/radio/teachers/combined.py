@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import mul
 from typing import Any, get_args
 
@@ -46,6 +46,10 @@ class OfTeachers(Teacher):
             for name, value in (part.costs or {}).items():
                 total[name] = total.get(name, 0) + value
         return total or None
+
+    def prefetch(self, parts: Callable[[], Iterator[Sequence[Lesson]]], cache: Cache) -> None:
+        for part in self._parts:
+            part.prefetch(parts, cache)
 
     def release(self) -> None:
         for part in self._parts:

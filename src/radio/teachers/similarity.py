@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -79,13 +79,27 @@ class BySimilarity(ThroughCache):
             return found or [passage.contents]
         return [f"{passage.title}\n{sentence}" for sentence in found] or [passage.title]
 
+    def prefetch(self, parts: Callable[[], Iterator[Sequence[Lesson]]], cache: Cache) -> None:
+        pieces = (self._all_pieces(work) for work in parts())
+        self.encoder.fill_each(pieces, cache, title="teacher: embed passages")
+        texts = (self._all_said(work) for work in parts())
+        self.encoder.fill_each(texts, cache, query=True, title="teacher: embed rationales")
+
     def _embed(self, work: Sequence[Lesson], cache: Cache) -> None:
         """Embed the texts of all lessons together: those of one length share a batch."""
-        passages = {passage.contents: passage for lesson in work for passage in lesson.passages}
-        pieces = (piece for passage in passages.values() for piece in self._pieces(passage))
-        self.encoder.fill(pieces, cache, title="teacher: embed passages")
-        texts = (text for lesson in work for texts in self.said(lesson) for text in texts)
+        self.encoder.fill(self._all_pieces(work), cache, title="teacher: embed passages")
+        texts = self._all_said(work)
         self.encoder.fill(texts, cache, query=True, title="teacher: embed rationales")
+
+    def _all_pieces(self, work: Sequence[Lesson]) -> Iterator[str]:
+        passages = {passage.contents: passage for lesson in work for passage in lesson.passages}
+        for passage in passages.values():
+            yield from self._pieces(passage)
+
+    def _all_said(self, work: Sequence[Lesson]) -> Iterator[str]:
+        for lesson in work:
+            for texts in self.said(lesson):
+                yield from texts
 
     def _scored(self, work: Sequence[Lesson], cache: Cache) -> Iterator[list[float]]:
         """The scores of lessons whose texts the cache has."""

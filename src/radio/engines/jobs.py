@@ -1,0 +1,95 @@
+"""A work under way: which of its batches are computed, here or by an interrupted command before."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from radio.engines.base import Batch, Row, Work
+from radio.engines.shards import Shards, read, write
+
+
+class Handed(NamedTuple):
+    """A batch that was handed out."""
+
+    name: str
+    """Of the file with the rows that are computed for it; empty if there is none."""
+    old: tuple[str, ...] = ()
+    """Files of an interrupted command that have others of its rows."""
+    keys: tuple[str, ...] = ()
+    """Of its rows, where they are spread over several files."""
+
+
+class Job:
+    """A work, its files, and what an interrupted command has left of them.
+
+    Args:
+        work: what is done.
+        shards: its files.
+    """
+
+    def __init__(self, work: Work, shards: Shards) -> None:
+        self.work = work
+        self.shards = shards
+        self.title = work.title
+        self.there: set[str] = set()
+        """Names of the batches that are computed."""
+        self._old: dict[str, str] | None = None
+        """The file of each row that an interrupted command has computed, and nobody taken."""
+        self._used: set[str] = set()
+
+    def look(self) -> None:
+        """See which batches are there."""
+        self.there = self.shards.there()
+        if self._old is None:
+            self._old = {}
+            for name in sorted(self.there):
+                self._old |= dict.fromkeys(read(self.shards.done(name)), name)
+
+    def hand_out(self, batch: Batch) -> Handed:
+        """Write what is left of a batch, for those that compute it."""
+        keys, old = tuple(batch), self._old or {}
+        if not keys:
+            return Handed("")
+        name = self.shards.name(keys)
+        if name in self.there:
+            return Handed(name)
+        rest = {key: row for key, row in batch.items() if key not in old}
+        files = tuple(dict.fromkeys(old.pop(key) for key in keys if key in old))
+        if files:
+            name = self.shards.name(list(rest)) if rest else ""
+            self._used.update(files)
+        if rest and name not in self.there:
+            write(self.shards.todo(name), rest)
+        return Handed(name, files, keys if files else ())
+
+    def missing(self, waiting: Iterable[Handed]) -> list[str]:
+        """Names of the batches that are still to be computed."""
+        return [handed.name for handed in waiting if not self._is_done(handed)]
+
+    def _is_done(self, handed: Handed) -> bool:
+        return not handed.name or handed.name in self.there
+
+    def taken(self, waiting: deque[Handed]) -> Iterator[dict[str, Row]]:
+        """The results of the first batches, as far as they are there; a file is forgotten when the
+        next result is asked for."""
+        while waiting and self._is_done(waiting[0]):
+            handed = waiting.popleft()
+            yield self._results(handed)
+            if handed.name:
+                self.shards.forget(handed.name)
+
+    def _results(self, handed: Handed) -> dict[str, Row]:
+        found: dict[str, Row] = {}
+        for name in (*handed.old, handed.name):
+            if name:
+                found |= read(self.shards.done(name))
+        return {key: found[key] for key in handed.keys} if handed.keys else found
+
+    def close(self) -> None:
+        """Forget what an interrupted command had left and is all taken over, and what machines that
+        were lost have half written."""
+        for name in self._used - set((self._old or {}).values()):
+            self.shards.forget(name)
+        self.shards.clear()

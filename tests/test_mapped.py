@@ -23,7 +23,7 @@ class Numbers(Mapped[int]):
 
 def opened(home: Path, rows: list[Row]) -> Numbers:
     numbers = Numbers()
-    numbers.open(home, lambda: rows)
+    numbers.fill(home, lambda: rows)
     return numbers
 
 
@@ -51,7 +51,7 @@ def test_a_second_opening_asks_for_no_row(tmp_path: Path) -> None:
         raise AssertionError("they are there")
 
     second = Numbers()
-    second.open(tmp_path / "numbers", refuse)
+    second.fill(tmp_path / "numbers", refuse)
     assert dict(second) == dict(first)
     assert second.fingerprint == first.fingerprint
     # another process maps the same file: what is sent to it is the place
@@ -71,7 +71,7 @@ def test_nothing_is_left_of_what_was_not_finished(tmp_path: Path) -> None:
         raise InputError("the rest is not there")
 
     with pytest.raises(InputError, match="the rest is not there"):
-        Numbers().open(tmp_path / "numbers", half)
+        Numbers().fill(tmp_path / "numbers", half)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -66,10 +66,11 @@ class Refuses(Generator):
 '''
 
 
+@pytest.mark.parametrize("numbers", [(4, 2, 5, 1, 3), (4,)])
 def test_predict_writes_every_question_once_in_the_order_of_the_file(
-    two: Run, tmp_path: Path
+    numbers: tuple[int, ...], two: Run, tmp_path: Path
 ) -> None:
-    asked = [{"id": f"n{n}", "question": f"Who lit the lamp at port{n}?"} for n in (4, 2, 5, 1, 3)]
+    asked = [{"id": f"n{n}", "question": f"Who lit the lamp at port{n}?"} for n in numbers]
     new = ["--data.init_args.predict", str(write_jsonl(tmp_path / "new.jsonl", asked))]
     found = {}
     for processes in (1, 2):

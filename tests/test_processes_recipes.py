@@ -126,20 +126,30 @@ def test_a_slurm_job_prepares_with_one_task_and_trains_with_two(
     assert (tmp_path / "runs/slurm/metrics.json").is_file()
 
 
-def test_a_language_model_is_shared_out_by_the_command_of_the_page(
-    small: list[str], tmp_path: Path
+@pytest.mark.parametrize(
+    ("heading", "processes"),
+    [
+        ("Several processes and machines", 2),
+        ("Several machines", 1),
+        ("Language models in parts: FSDP2 with LoRA", 2),
+    ],
+)
+def test_a_command_of_the_page_trains_and_exports(
+    heading: str, processes: int, small: list[str], tmp_path: Path
 ) -> None:
-    (command,) = blocks("Language models in parts: FSDP2 with LoRA")
+    (command,) = blocks(heading)
     program, *words = shlex.split(command.replace("\\\n", " "))
     assert program == "radio"
-    model = ["--model.init_args.model", make_decoder(tmp_path / "decoder", "qwen3")]
-    longer = ["--model.init_args.max_length", "320"]
+    further = []
+    if "rerankers/qwen3_reranker" in words:
+        further += ["--model.init_args.model", make_decoder(tmp_path / "decoder", "qwen3")]
+        further += ["--model.init_args.max_length", "320"]
     done = forked.run(
-        [sys.executable, "-m", "radio", *words, *small, *model, *longer],
+        [sys.executable, "-m", "radio", *words, *small, *further],
         cwd=tmp_path,
         env=environment(tmp_path),
         timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert two_took_part(done.stdout), done.stdout
-    assert list((tmp_path / "runs/jsonl/export").glob("*.safetensors"))
+    assert two_took_part(done.stdout) == (processes == 2), done.stdout
+    assert list((tmp_path / "runs/jsonl/export").rglob("*.safetensors"))

@@ -48,6 +48,7 @@ PAGES = (
     "data_modules/quickstart/README.md",
 )
 ELSEWHERE = {
+    "docs/processes.md": ("tests/test_processes_recipes.py", "docs/processes.md"),
     "docs/restarts.md": ("tests/test_restarts.py", "docs/restarts.md"),
     "docs/sweeps.md": ("tests/test_sweeps.py", "docs/sweeps.md"),
     "docs/transfer.md": ("tests/commands/test_transfer.py", "matrix.yaml"),

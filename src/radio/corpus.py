@@ -80,7 +80,7 @@ class DiskCorpus(Mapped[Passage]):
             if place is None:
                 raise InputError(f"{name}: the corpus is empty, expected at least one passage")
 
-        self.open(Path(folder) / fingerprint(identity)[:16], rows)
+        self.fill(Path(folder) / fingerprint(identity)[:16], rows)
 
     def value(self, identifier: str, text: str) -> Passage:
         return Passage(identifier, text)

@@ -55,7 +55,7 @@ class Mapped(Mapping[str, V]):
     def value(self, identifier: str, text: str) -> V:
         """What a row stands for."""
 
-    def open(self, home: Path, rows: Rows) -> None:
+    def fill(self, home: Path, rows: Rows) -> None:
         """Map what is in a folder, which is built if it is not there, or damaged.
 
         Args:

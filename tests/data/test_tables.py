@@ -121,7 +121,7 @@ def test_a_full_disk_is_one_message(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Mapped, "open", full)
+    monkeypatch.setattr(Mapped, "fill", full)
     with pytest.raises(InputError, match=r"table: cannot be written \(No space left on device\)"):
         table(filled(tmp_path, RANKINGS), tmp_path / "table")
 

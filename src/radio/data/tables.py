@@ -125,13 +125,13 @@ def open_table(kind: type[Table], home: Path, rows: Rows) -> Table:
     table = kind()
     try:
         try:
-            table.open(home, rows)
+            table.fill(home, rows)
         except OSError as error:
             if error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
                 raise
             temporary = tempfile.mkdtemp(prefix="radio-tables-")
             atexit.register(shutil.rmtree, temporary, ignore_errors=True)
-            table.open(Path(temporary) / home.name, rows)
+            table.fill(Path(temporary) / home.name, rows)
     except OSError as error:
         raise InputError(
             f"{home}: cannot be written ({error.strerror or error}); free some space, or give "

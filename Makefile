@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # torch first and pinned: a looser requirement of another package would fetch a second, larger build
 TORCH ?= torch==2.13.0
 
-.PHONY: quickstart test test-quick lint docs results clean
+.PHONY: quickstart test test-quick lint docs versions results clean
 
 quickstart: $(VENV)/.quickstart
 	HF_HUB_OFFLINE=1 $(BIN)/radio fit --config quickstart --overwrite true
@@ -50,6 +50,11 @@ $(VENV)/.dev: $(VENV)/.quickstart
 # the site of the documentation, in site/; strict: a link that leads nowhere fails
 docs: $(VENV)/.dev
 	HF_HUB_OFFLINE=1 NO_MKDOCS_2_WARNING=1 PYTHONPATH=src:. $(BIN)/python -m mkdocs build --strict
+
+# the package as it is installed, with the lowest versions that pyproject.toml allows; all pairs of Python and
+# versions, which take gigabytes: python -m benchmarks.versions
+versions: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.versions --own --resolutions lowest
 
 clean:
 	rm -rf $(VENV)

@@ -1,77 +1,80 @@
 """Does a release work where it is installed? ``python -m benchmarks.versions`` tries each Python
-that it finds with the lowest and the highest versions of the main dependencies.
+that it finds with the lowest and the highest versions of the dependencies.
 
-For each pair: the sdist is built, a wheel from that, a fresh virtual environment, the wheel with
-its dependencies from the package index, and then, in a folder outside of the repository, ``radio
-fit`` on some of the bundled data, and its export loaded by sentence-transformers. It takes a
-quarter of an hour a pair and gigabytes of disk. The exit status is 1 where
-any pair fails.
+The sdist is built, and a wheel from that. Then for each pair: a fresh virtual environment, the
+wheel with its dependencies from the package index, and, in a folder outside of the repository,
+``radio fit`` on some of the bundled data, and its export loaded by sentence-transformers.
+
+*lowest* is the lowest release that pyproject.toml allows of each dependency that it names, and that
+comes as a wheel for this Python. uv installs: it knows how to resolve downwards, and keeps what it
+fetched for the next pair. On Linux the index' torch brings 5 GB of CUDA; ``--own`` takes this
+Python alone, and the build of torch that it has.
+
+The exit status is 1 where a pair fails, or where a Python that was asked for is not there.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-import tomllib
 from collections.abc import Mapping, Sequence
+from importlib import metadata
 from pathlib import Path
-
-from packaging.requirements import Requirement
-from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parents[1]
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
+RESOLUTIONS = ("lowest", "highest")
 MAIN = (
     *("torch", "lightning", "transformers", "sentence-transformers", "numpy", "datasets"),
     *("jsonargparse", "pyarrow", "scikit-learn", "torchmetrics"),
 )
-"""Dependencies whose versions matter most."""
+"""Dependencies whose versions the table shows."""
 
 FIT = (
     *("fit", "--config", "quickstart", "--name", "proof", "--trainer.max_epochs", "1"),
     *("--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"),
-    *("--data.init_args.max_questions", "{train: 12, validation: 4, test: 4}"),
+    *("--model.init_args.max_length", "64", "--data.init_args.eval_candidates", "5"),
+    *("--data.init_args.max_questions", "{train: 8, validation: 2, test: 2}"),
 )
 LOAD = (
     "from sentence_transformers import SentenceTransformer\n"
     "SentenceTransformer('runs/proof/export', device='cpu').encode_query(['Does it load?'])\n"
 )
+VERSIONS = (
+    "import sys\n"
+    "from importlib.metadata import version\n"
+    "print(*map(version, sys.argv[1:]), sep='\\n')\n"
+)
 
 
 def find_python(version: str) -> str | None:
     """The interpreter of a version: on the path, or among those of pyenv."""
-    if found := shutil.which(f"python{version}"):
-        return found
+    found = shutil.which(f"python{version}")
     places = (Path.home() / ".pyenv/versions").glob(f"{version}.*/bin/python3")
-    return next(map(str, sorted(places)), None)
+    for place in [found, *map(str, sorted(places))]:
+        if place and _answers(place, version):
+            return place
+    return None
 
 
-def lower_bounds(project: str) -> dict[str, str]:
-    """The lowest version that pyproject.toml allows, of each of :data:`MAIN`."""
-    lines = tomllib.loads(project)["project"]["dependencies"]
-    bounds = {}
-    for requirement in map(Requirement, lines):
-        for part in requirement.specifier:
-            if requirement.name in MAIN and part.operator in (">=", "=="):
-                bounds[requirement.name] = part.version
-    return bounds
+def _answers(place: str, version: str) -> bool:
+    """Whether an interpreter is of a version: pyenv's go-betweens may lead nowhere."""
+    code = "import sys; print('%d.%d' % sys.version_info[:2])"
+    done = subprocess.run([place, "-c", code], capture_output=True, text=True)
+    return done.stdout.strip() == version
 
 
-def lowest(listing: str, bound: str) -> str:
-    """The lowest release from a bound on, in what ``pip index versions`` prints: one that exists,
-    and has a file for this Python."""
-    names = re.search(r"Available versions: (.*)", listing)
-    versions = [Version(name.strip()) for name in names[1].split(",")] if names else []
-    allowed = [version for version in versions if version >= Version(bound)]
-    if not allowed:
-        raise ValueError(f"no release from {bound} on in {listing.strip()[:200]!r}")
-    return min(allowed).public
+def environment() -> dict[str, str]:
+    """What the commands see: nothing of the repository, no model of the hub."""
+    hidden = {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"}
+    shown = {key: value for key, value in os.environ.items() if key not in hidden}
+    quiet = {"HF_HUB_OFFLINE": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    return {"UV_PYTHON_DOWNLOADS": "never", **shown, **quiet}
 
 
 def run(command: Sequence[str | Path], folder: Path) -> str:
@@ -80,32 +83,56 @@ def run(command: Sequence[str | Path], folder: Path) -> str:
     Raises:
         RuntimeError: it fails; with the last line that it said.
     """
-    hidden = {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"}
-    environment = {key: value for key, value in os.environ.items() if key not in hidden}
-    environment |= {"HF_HUB_OFFLINE": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
     words = [str(word) for word in command]
-    done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True)
+    done = subprocess.run(words, cwd=folder, env=environment(), capture_output=True, text=True)
     if done.returncode:
         said = (done.stderr or done.stdout).strip().splitlines() or ["nothing was said"]
         raise RuntimeError(f"{' '.join(words[:4])}: {said[-1]}")
     return done.stdout
 
 
-def build(folder: Path) -> Path:
+def installed_uv(folder: Path) -> Path:
+    """uv, in an environment of its own."""
+    run([sys.executable, "-m", "venv", folder / "tools"], folder)
+    run([folder / "tools/bin/python", "-m", "pip", "install", "-q", "uv"], folder)
+    return folder / "tools/bin/uv"
+
+
+def own_torch(folder: Path) -> Path:
+    """The wheel of the build of torch that this Python has. pip fetches it: uv does not read pip's
+    settings, and so does not know where this machine keeps such builds."""
+    wanted = f"torch=={metadata.version('torch')}"
+    download = ["download", "-q", "--no-deps", "--only-binary", ":all:", "-d", folder, wanted]
+    run([sys.executable, "-m", "pip", *download], folder)
+    (wheel,) = folder.glob("torch-*.whl")
+    return wheel
+
+
+def build(uv: Path, folder: Path) -> Path:
     """A wheel that was built from the sdist, as an index would have both."""
-    tools = folder / "tools"
-    run([sys.executable, "-m", "venv", tools], folder)
-    pip = [tools / "bin/python", "-m", "pip"]
-    run([*pip, "install", "-q", "hatchling"], folder)
-    run([tools / "bin/python", "-m", "hatchling", "build", "-t", "sdist", "-d", folder], ROOT)
-    (sdist,) = folder.glob("*.tar.gz")
-    wheel = [*pip, "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", folder, sdist]
-    run(wheel, folder)
-    (file,) = folder.glob("*.whl")
-    return file
+    run([uv, "build", "-q", "--python", sys.executable, "--out-dir", folder, ROOT], folder)
+    (wheel,) = folder.glob("*.whl")
+    (_,) = folder.glob("*.tar.gz")
+    return wheel
 
 
-def prove(python: str, resolution: str, wheel: Path, folder: Path) -> Mapping[str, str]:
+def installs(resolution: str, wheel: Path, torch: Path | None) -> list[list[str]]:
+    """Arguments of ``uv pip install``, one call after the other.
+
+    The wheel's dependencies are not *direct* ones to uv, which lowers these alone: where they are
+    to be the lowest, those of pyproject.toml come first, and the wheel finds them there.
+    """
+    options = ["--only-binary", ":all:", *([str(torch)] if torch else [])]
+    calls = [[*options, f"{wheel}[offline]"]]
+    if resolution == "lowest":
+        project = ["-r", str(ROOT / "pyproject.toml"), "--extra", "offline"]
+        calls.insert(0, [*options, "--resolution", "lowest-direct", *project])
+    return calls
+
+
+def prove(
+    python: str, resolution: str, uv: Path, wheel: Path, folder: Path, torch: Path | None
+) -> Mapping[str, str]:
     """Install and run; the versions of :data:`MAIN` that were installed.
 
     Raises:
@@ -113,25 +140,13 @@ def prove(python: str, resolution: str, wheel: Path, folder: Path) -> Mapping[st
     """
     venv, work = folder / "venv", folder / "work"
     work.mkdir(parents=True)
-    run([python, "-m", "venv", venv], folder)
-    interpreter = venv / "bin/python"
-    pip = [interpreter, "-m", "pip"]
-    constraints = folder / "constraints.txt"
-    lines = []
-    if resolution == "lowest":
-        for name, bound in lower_bounds(
-            (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-        ).items():
-            lines.append(f"{name}=={lowest(run([*pip, 'index', 'versions', name], work), bound)}")
-    constraints.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    install = [*pip, "install", "-q", "-c", constraints, f"{wheel}[offline]"]
-    run(install, work)
+    run([uv, "venv", "-q", "--python", python, venv], folder)
+    for arguments in installs(resolution, wheel, torch):
+        run([uv, "pip", "install", "-q", "--python", venv, *arguments], work)
     run([venv / "bin/radio", *FIT], work)
-    run([interpreter, "-c", LOAD], work)
-    installed = dict(
-        line.split("==") for line in run([*pip, "freeze"], work).splitlines() if "==" in line
-    )
-    return {name: installed.get(name, "?") for name in MAIN}
+    run([venv / "bin/python", "-c", LOAD], work)
+    found = run([venv / "bin/python", "-c", VERSIONS, *MAIN], work).splitlines()
+    return dict(zip(MAIN, found, strict=True))
 
 
 def row(version: str, resolution: str, outcome: str, seconds: float, found: str) -> str:
@@ -142,29 +157,36 @@ def row(version: str, resolution: str, outcome: str, seconds: float, found: str)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print a table; 1 where any pair fails."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pythons", nargs="+", default=PYTHONS)
-    parser.add_argument("--resolutions", nargs="+", default=("lowest", "highest"))
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--pythons", nargs="+", help="default: those that are found")
+    which.add_argument("--own", action="store_true", help="this Python, with its build of torch")
+    parser.add_argument("--resolutions", nargs="+", choices=RESOLUTIONS, default=RESOLUTIONS)
     options = parser.parse_args(arguments)
+    pythons = {version: find_python(version) for version in options.pythons or PYTHONS}
+    if options.own:
+        pythons = {f"{sys.version_info.major}.{sys.version_info.minor}": sys.executable}
     failed = False
     print("| Python | versions | outcome | s | installed |\n|---|---|---|---|---|", flush=True)
     with tempfile.TemporaryDirectory() as name:
-        wheel = build(Path(name))
-        for version in options.pythons:
-            python = find_python(version)
+        uv = installed_uv(Path(name))
+        wheel = build(uv, Path(name))
+        torch = own_torch(Path(name) / "torch") if options.own else None
+        for version, python in pythons.items():
             for resolution in options.resolutions:
                 if python is None:
+                    failed |= options.pythons is not None
                     print(row(version, resolution, "no such Python here", 0, ""), flush=True)
                     continue
                 start = time.perf_counter()
                 folder = Path(name) / f"{version}-{resolution}"
                 found, outcome = "", "runs"
                 try:
-                    installed = prove(python, resolution, wheel, folder)
+                    installed = prove(python, resolution, uv, wheel, folder, torch)
                     found = ", ".join(f"{key} {value}" for key, value in installed.items())
-                except (RuntimeError, ValueError) as error:
+                except RuntimeError as error:
                     failed, outcome = True, str(error)
-                print(row(version, resolution, outcome, time.perf_counter() - start, found))
-                sys.stdout.flush()
+                seconds = time.perf_counter() - start
+                print(row(version, resolution, outcome, seconds, found), flush=True)
                 # each takes gigabytes
                 shutil.rmtree(folder)
     return int(failed)

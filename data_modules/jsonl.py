@@ -7,7 +7,7 @@ from typing import Any
 
 from radio.corpus import DiskCorpus
 from radio.data.module import RationaleDataModule
-from radio.formats import read_questions
+from radio.data.tables import questions_of
 from radio.retrievers import Precomputed
 from radio.schema import InputError, Passage, Question
 
@@ -46,7 +46,9 @@ class JsonlDataModule(RationaleDataModule):
 
     def questions(self, split: str) -> Sequence[Question]:
         path = self.files[split]
-        return read_questions(path, need_answers=split != "predict") if path else []
+        if path is None:
+            return []
+        return questions_of(path, self.cache.path.parent, need_answers=split != "predict")
 
     def passages(self) -> DiskCorpus | Iterable[Passage]:
         if self._corpus_files:

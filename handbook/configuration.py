@@ -15,6 +15,7 @@ import lightning as L
 import yaml
 from jsonargparse._parameter_resolvers import get_signature_parameters
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.strategies import Strategy
 
 from data_modules import RationaleDataModule
 from handbook.navigation import ROOT
@@ -47,6 +48,7 @@ KINDS: dict[str, tuple[str, str, type[Any]]] = {
     "generators": ("Generators", "generator of a GeneratorInTheLoop", Generator),
     "language-models": ("Language models", "model of a teacher that asks one", LanguageModel),
     "loggers": ("Loggers", "trainer.logger", Logger),
+    "strategies": ("Strategies", "trainer.strategy", Strategy),
 }
 """Pages: title, the key that the class stands under, and what all of them have in common."""
 

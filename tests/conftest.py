@@ -43,10 +43,9 @@ keep lamp lit pilot port rope signal the tower tide who wind because captain sto
 
 
 LONGEST = """
-engines/test_ray_cluster.py
-llm/test_fill.py evaluation/test_paid_once.py llm/test_api.py llm/test_batches.py
-llm/test_openai_batches.py test_quickstart_end_to_end.py reporting/test_large.py test_cli.py
-rerankers/test_base.py rerankers/test_tuning.py
+engines/test_ray_cluster.py llm/test_fill.py evaluation/test_paid_once.py llm/test_api.py
+llm/test_batches.py llm/test_openai_batches.py test_quickstart_end_to_end.py
+reporting/test_large.py test_cli.py rerankers/test_base.py rerankers/test_tuning.py
 benchmarks/test_gpu.py test_readme.py test_wheel.py data/test_loading_workers.py
 callbacks/test_rankings.py test_configs.py test_configs_published.py callbacks/test_export.py
 data_modules/test_flashrag.py data_modules/test_quickstart.py runs/test_story.py

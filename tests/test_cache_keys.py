@@ -134,15 +134,15 @@ ITEM = (QUESTION, RATIONALE, PASSAGES)
 PROMPT = Prompt(QUESTION, PASSAGES)
 COMPOSED: dict[str, tuple[Callable[[], str], str]] = {
     "candidates, BM25": (
-        lambda: Data(BM25()).preparation.candidate_keys("train")[0],
+        lambda: next(Data(BM25()).preparation.candidate_keys("train")),
         "62b9bcfea1e2e751",
     ),
     "candidates, injected": (
-        lambda: Data(BM25(), injected="train").preparation.candidate_keys("train")[0],
+        lambda: next(Data(BM25(), injected="train").preparation.candidate_keys("train")),
         "6ba500995bf9cbe0",
     ),
     "candidates, Precomputed": (
-        lambda: Data(Precomputed("run.trec")).preparation.candidate_keys("train")[0],
+        lambda: next(Data(Precomputed("run.trec")).preparation.candidate_keys("train")),
         "92bce7601e066357",
     ),
     "rationale, AnthropicWriter": (lambda: AnthropicWriter().key(QUESTION), "c0c36f06a45eab2c"),

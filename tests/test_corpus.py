@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from radio import corpus as module
+from radio import mapped
 from radio.corpus import DiskCorpus
 from radio.schema import InputError, Passage
 from tests.conftest import write_jsonl
@@ -40,7 +41,7 @@ def write(folder: Path, kind: str, rows: list[dict[str, Any]]) -> Path:
 def test_passages_are_found_by_id_and_come_in_order(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "BATCH", 7)
+    monkeypatch.setattr(mapped, "BATCH", 7)
     path = write(tmp_path, kind, ROWS)
     for _ in range(2):
         corpus = DiskCorpus([path], tmp_path / "kept")
@@ -60,7 +61,7 @@ def test_passages_are_found_by_id_and_come_in_order(
 def test_ids_with_the_same_hash_are_kept_apart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_hash", lambda identifier: len(identifier))
+    monkeypatch.setattr(mapped, "_hash", lambda identifier: len(identifier))
     corpus = DiskCorpus([write(tmp_path, "jsonl", ROWS)], tmp_path)
     assert [corpus[p.id] for p in PASSAGES] == PASSAGES
     assert "p00" not in corpus
@@ -171,7 +172,7 @@ def test_many_passages_are_found_in_one_read(
     wanted = ["p24", "p0", "p7", "p0", "p13"]
     expected = {identifier: PASSAGES[int(identifier[1:])] for identifier in wanted}
     assert corpus.find(wanted) == expected
-    monkeypatch.setattr(module, "BATCH", 2)
+    monkeypatch.setattr(mapped, "BATCH", 2)
     assert corpus.find(iter(wanted)) == expected
     assert corpus.find([]) == {}
     assert module.passages_of(dict(corpus), wanted) == expected
@@ -183,7 +184,7 @@ def test_many_passages_are_found_in_one_read(
 def test_ids_of_one_hash_are_told_apart_among_many_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_hash", lambda identifier: len(identifier))
+    monkeypatch.setattr(mapped, "_hash", lambda identifier: len(identifier))
     corpus = DiskCorpus([write(tmp_path, "jsonl", ROWS)], tmp_path / "cache")
     assert corpus.find(["p3", "p11", "p9"]) == {f"p{n}": PASSAGES[n] for n in (3, 11, 9)}
     with pytest.raises(KeyError):

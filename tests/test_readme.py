@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from handbook.readme import readme
 from tests.conftest import ROOT, World, read_jsonl
@@ -37,7 +38,33 @@ PAGES = (
     "docs/how-to/slow.md",
     "docs/rationales.md",
     "docs/tutorials/own-data.md",
+    "docs/comparing.md",
+    "docs/diagnosing.md",
+    "docs/evaluation.md",
+    "docs/generators.md",
+    "docs/report.md",
+    "docs/teachers.md",
+    "docs/using.md",
+    "data_modules/quickstart/README.md",
 )
+ELSEWHERE = {
+    "docs/processes.md": ("tests/test_processes_recipes.py", "docs/processes.md"),
+    "docs/restarts.md": ("tests/test_restarts.py", "docs/restarts.md"),
+    "docs/sweeps.md": ("tests/test_sweeps.py", "docs/sweeps.md"),
+    "docs/transfer.md": ("tests/commands/test_transfer.py", "matrix.yaml"),
+}
+"""Pages whose commands another test runs, and what stands in it."""
+RUNS = {
+    "docs/comparing.md": ("radio-1", "radio-2", "radio-3", "rival-1"),
+    "docs/diagnosing.md": ("quickstart",),
+    "docs/generators.md": ("quickstart",),
+    "docs/report.md": ("nq-1", "nq-2"),
+    "docs/using.md": ("mine",),
+}
+"""Run folders that the commands of a page expect."""
+TASKS = ("docs/how-to/", "docs/tutorials/")
+"""Pages whose options go with the quickstart."""
+OWN_ARGUMENTS = ("--data.init_args.path", "--model.init_args.loss.init_args.margin")
 QUICK = ("docs/rationales.md",)
 """Pages that are not left to the slow tests."""
 
@@ -68,13 +95,55 @@ def blocks(language: str, containing: str) -> list[str]:
 
 
 def commands(text: str) -> list[list[str]]:
-    lines = text.replace("\\\n", " ").splitlines()
-    return [shlex.split(line, comments=True) for line in lines if line.startswith("radio ")]
+    """The words of each ``radio`` command of a block, also of one that reads a pipe."""
+    found = []
+    for line in text.replace("\\\n", " ").splitlines():
+        piped = re.match(r"cat (\S+) \| (radio .*) --input - > \S+$", line)
+        if piped:
+            line = f"{piped[2]} --input {piped[1]}"
+        if line.startswith("radio "):
+            found.append(shlex.split(line, comments=True))
+    return found
 
 
 def test_the_readme_is_the_home_page() -> None:
     said = "written by python -m handbook.readme from docs/index.md"
     assert (ROOT / "README.md").read_text(encoding="utf-8") == readme(), said
+
+
+def test_the_commands_of_each_page_are_run_by_a_test() -> None:
+    pages = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/**/*.md")}
+    pages |= {"data_modules/quickstart/README.md", "benchmarks/README.md"}
+    showing = {
+        page
+        for page in pages
+        if any(kind == "bash" and commands(text) for kind, text in fenced(page))
+    }
+    assert showing - {*PAGES, *ELSEWHERE} == set()
+    for test, named in ELSEWHERE.values():
+        assert named in (ROOT / test).read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", [page for page in PAGES if page.startswith(TASKS)])
+def test_every_option_within_a_sentence_is_one_that_there_is(page: str, radio: Radio) -> None:
+    """Those of the command line that are not in a block: set, or at least known."""
+    text = re.sub(r"```.*?```", "", (ROOT / page).read_text(encoding="utf-8"), flags=re.DOTALL)
+    options, named = [], []
+    for code in re.findall(r"`(--(?:model|data|trainer)\.[^`]+|--config [^`]+)`", text):
+        words = shlex.split(" ".join(code.split()))
+        # an argument of a class of the reader's own
+        if words[0] in OWN_ARGUMENTS:
+            continue
+        (options if len(words) > 1 else named).extend(words)
+    status, out, err = radio("fit", "--config", "quickstart", *options, "--print_config")
+    assert status == 0, err
+    config = yaml.safe_load(out)
+    for option in named:
+        place = config
+        for key in option.removeprefix("--").split("."):
+            assert key in place, option
+            place = place[key]
 
 
 def test_make_targets_of_the_readme_exist() -> None:
@@ -123,16 +192,25 @@ def test_every_command_of_a_page_runs(
         {key: row[key] for key in ("id", "question")} for row in read_jsonl(tmp_path / "test.jsonl")
     ]
     (tmp_path / "new_questions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    # as that page shows a line of the input
+    line = next(text for kind, text in fenced("docs/using.md") if kind == "json")
+    (tmp_path / "questions.jsonl").write_text(line, encoding="utf-8")
     monkeypatch.setenv("WANDB_MODE", "offline")
     for name, text in files_of(page).items():
         (tmp_path / name).write_text(text)
     monkeypatch.syspath_prepend(str(tmp_path))
     tiny = ["--model.init_args.model", tiny_bert, "--model.init_args.max_length", "48"]
     few = ["--data.init_args.max_questions", "{train: 8, validation: 2, test: 2}"]
+    for name in RUNS.get(page, ()):
+        run = ("fit", "--config", "quickstart", "--name", name, *SMALL, *tiny, *few)
+        status, _, err = radio(*run, *teacher_options(["quickstart"], tiny_bert))
+        assert status == 0, err
     seen = 0
     with serve(tmp_path / "provider") as provider:
         monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
         monkeypatch.setenv("ANTHROPIC_BASE_URL", provider.url)
+        monkeypatch.setenv("OPENAI_API_KEY", KEY)
+        monkeypatch.setenv("OPENAI_BASE_URL", f"{provider.url}/v1")
         for text in [text for kind, text in fenced(page) if kind == "bash"]:
             for _, command, *arguments in commands(text):
                 # the page of a review is served until Ctrl-C: test_rationale_review.py; the
@@ -148,7 +226,7 @@ def test_every_command_of_a_page_runs(
                 if "published" in arguments:
                     # its data are on the hub: test_published_end_to_end.py
                     small = ["--print_config"]
-                if command in ("cache", "configs", "compare", "report"):
+                if command in ("cache", "configs", "compare", "report", "diagnose", "export"):
                     small = []
                 status, _, err = radio(command, *arguments, *small)
                 assert status == 0, f"radio {command} {' '.join(arguments)}\n{err}"

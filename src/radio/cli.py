@@ -313,7 +313,9 @@ def _is_first_process() -> bool:
     """Whether this process begins the run: those that it starts come here too, when it has begun to
     write."""
     rank = getattr(rank_zero_only, "rank", False)
-    return rank == 0 and os.environ.get("NODE_RANK", "0") == "0"
+    # as Lightning reads the number of the machine, where processes are started by hand on each
+    node = os.environ.get("NODE_RANK", os.environ.get("GROUP_RANK", "0"))
+    return rank == 0 and node == "0"
 
 
 def _check_asked(asked: Sequence[str]) -> None:
@@ -357,6 +359,9 @@ def run() -> RadioCLI:
             raise SystemExit(0) from None
         raise
     except SIGTERMException:
+        if os.environ.get("LOCAL_RANK", "0") != "0":
+            # the first process of the machine says it, see above
+            raise SystemExit(0) from None
         # Lightning would end with status 0, as if all had been done
         print(f"radio: terminated{_way_on()}", file=sys.stderr)
         raise SystemExit(128 + SIGTERM) from None

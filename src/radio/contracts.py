@@ -36,6 +36,7 @@ def refuse(part: object, method: str, found: str, expected: str) -> NoReturn:
 
 
 def described(value: object) -> str:
+    """Type and beginning of a value, for messages."""
     return "None" if value is None else f"{type(value).__name__} ({str(value)[:60]!r})"
 
 

@@ -29,10 +29,12 @@ def fingerprint(value: object) -> str:
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
-def _plain(value: object) -> Any:
-    # most values, of the candidates of a million questions for example, are one of these
+def _plain(value: Any) -> Any:
     if value is None or isinstance(value, (str, int, float)):
         return value
+    # most values, the candidates of a million questions for example, are such lists
+    if type(value) in (list, tuple):
+        return [item if type(item) in (str, float) else _plain(item) for item in value]
     if isinstance(value, Fingerprinted):
         return value.fingerprint()
     if isinstance(value, Path):

@@ -181,6 +181,7 @@ def rows_of(lines: Iterable[tuple[int, str]], name: str) -> Iterator[tuple[str, 
 
 
 def kind_of(value: object) -> str:
+    """What JSON calls a value of this kind, for messages."""
     return "null" if value is None else NAMES.get(type(value), type(value).__name__)
 
 

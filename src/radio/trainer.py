@@ -10,10 +10,13 @@ import lightning as L
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.strategies import Strategy
 
 from radio.callbacks import rankings_of
 from radio.config import plan
-from radio.data.module import RationaleDataModule, datamodule_of
+from radio.data.attached import datamodule_of
+from radio.data.module import RationaleDataModule
+from radio.data.sharing import preparing
 from radio.models.limits import computes_in_bf16
 from radio.ranges import check
 from radio.rerankers import Reranker
@@ -51,6 +54,7 @@ class RadioTrainer(L.Trainer):
                 f"{name} {kwargs[name]}" for name in names if kwargs.get(name) is not None
             )
             raise InputError(f"trainer ({chosen}): {error}") from error
+        check_strategy(self.strategy)
         self._signal_connector = self._signals = Signals(self)
         self.run_state = RunState()
         self.callbacks.insert(0, self.run_state)
@@ -62,9 +66,16 @@ class RadioTrainer(L.Trainer):
     @property
     def received_sigterm(self) -> bool:
         """Whether the run is asked to end; said only where an optimizer step is complete, so that a
-        checkpoint can be written."""
+        checkpoint can be written. All processes must ask: they end together."""
         within_step = self.state.fn == "fit" and self.fit_loop._should_accumulate()
-        return super().received_sigterm and not within_step
+        return not within_step and self._signals.asked_to_end()
+
+    def save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
+        """As Lightning does; where it cannot be written, all processes end, and none waits."""
+        super().save_checkpoint(*args, **kwargs)
+        writer = self.strategy.checkpoint_io
+        if isinstance(writer, WholeCheckpoints):
+            writer.stop_where_unwritten()
 
     def prepare(self, model: Reranker, datamodule: RationaleDataModule) -> None:
         """Fill the caches: candidates, rationales, teacher scores. Trains nothing and loads no
@@ -89,10 +100,11 @@ class RadioTrainer(L.Trainer):
         if not isinstance(getattr(self, "datamodule", None), RationaleDataModule):
             return
         datamodule, command = datamodule_of(self), self.state.fn
-        splits = datamodule.splits_of(command)
-        if command == "fit" and isinstance(model, Reranker):
-            plan.check_run(self.callbacks, model, datamodule)
-        plan.check_data(self.callbacks, datamodule, splits)
+        with preparing(datamodule):
+            splits = datamodule.splits_of(command)
+            if command == "fit" and isinstance(model, Reranker):
+                plan.check_run(self.callbacks, model, datamodule)
+            plan.check_data(self.callbacks, datamodule, splits)
 
 
 def check_trainer(settings: Mapping[str, Any]) -> None:
@@ -113,6 +125,21 @@ def check_trainer(settings: Mapping[str, Any]) -> None:
         raise InputError(
             "Trainer: max_epochs: found -1 without max_steps, expected one of them to end the "
             "training: the learning rate falls to 0 at its end"
+        )
+
+
+def check_strategy(strategy: Strategy) -> None:
+    """Refuse checkpoints that are folders of the processes' parts: neither an export nor a run on
+    another number of processes could read them.
+
+    Raises:
+        InputError: names the setting.
+    """
+    # Lightning has no public name for it
+    if getattr(strategy, "_save_distributed_checkpoint", False):
+        raise InputError(
+            f"{type(strategy).__name__}: save_distributed_checkpoint: found true, expected false "
+            "(--config trainers/fsdp2 has it): checkpoints are one file each"
         )
 
 

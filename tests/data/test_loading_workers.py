@@ -14,7 +14,8 @@ from torch.utils.data import DataLoader
 
 from radio.cli import RadioTrainer
 from radio.corpus import DiskCorpus
-from radio.data.loading import BatchMaker, EpochSampler, Groups
+from radio.data.loading import BatchMaker, Groups
+from radio.data.sharing import EpochSampler
 from radio.losses import ListNet
 from radio.samplers import HardNegatives
 from radio.schema import Group

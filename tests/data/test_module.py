@@ -12,7 +12,8 @@ import pytest
 
 import data_modules
 from data_modules import JsonlDataModule, MMLUDataModule, RationaleDataModule
-from radio.data.loading import EpochSampler, Groups
+from radio.data.loading import Groups
+from radio.data.sharing import EpochSampler
 from radio.rationales import Recorded
 from radio.rerankers import CrossEncoder
 from radio.retrievers import BM25

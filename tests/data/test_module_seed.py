@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from radio.data.loading import EpochSampler
+from radio.data import sharing
+from radio.data.sharing import EpochSampler
 from tests.conftest import World
 from tests.data.test_module import module
 
@@ -60,12 +61,12 @@ def test_the_data_has_its_own_seed_or_that_of_the_run(
 def test_all_processes_share_one_order(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PL_GLOBAL_SEED", "11")
     data = module(world)
-    orders: list[list[tuple[int, int]]] = []
-    for rank in range(2):
-        monkeypatch.setattr("radio.data.loading.processes", lambda rank=rank: (rank, 2))
-        orders.append(list(EpochSampler(9, seed=data.run_seed, shuffle=True)))
-    monkeypatch.setattr("radio.data.loading.processes", lambda: (0, 1))
     whole = list(EpochSampler(9, seed=data.run_seed, shuffle=True))
+    orders: list[list[tuple[int, int]]] = []
+    monkeypatch.setattr(sharing, "process_count", lambda: 2)
+    for rank in range(2):
+        monkeypatch.setattr(sharing, "process_number", lambda rank=rank: rank)
+        orders.append(list(EpochSampler(9, seed=data.run_seed, shuffle=True)))
     assert [item for pair in zip(*orders, strict=True) for item in pair][:9] == whole
 
 

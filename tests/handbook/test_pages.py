@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from pathlib import Path
@@ -112,6 +113,18 @@ def test_each_public_class_and_function_is_in_a_room() -> None:
             parts = path.relative_to(ROOT).with_suffix("").parts
             module = ".".join(part for part in parts if part not in ("src", "__init__"))
             assert f"::: {module}\n" in pages
+
+
+def test_each_public_class_and_function_says_what_it_is() -> None:
+    """One that does not is left out of the reference."""
+    silent = []
+    for package in ("src/radio", "data_modules"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            for node in ast.parse(path.read_text(encoding="utf-8")).body:
+                public = isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name[0] != "_"
+                if public and not ast.get_docstring(node):
+                    silent.append(f"{path.relative_to(ROOT)}: {node.name}")
+    assert silent == []
 
 
 def test_the_home_page_reads_in_the_repository_too() -> None:

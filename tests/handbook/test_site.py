@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from benchmarks.house import MODULES
+from handbook.api import public_names
 from tests.browsers import chromium, complaints, until
 from tests.conftest import ROOT
 
@@ -70,6 +72,17 @@ def test_docstrings_and_notebook_are_pages(site: Path) -> None:
     assert 'id="radio.losses.pointwise.Huber"' in losses
     assert not [page for page in site.rglob("api/*.html") if ":meth:" in page.read_text()]
     assert "QuickstartDataModule" in (site / "tutorials/notebook.html").read_text()
+
+
+def test_each_public_class_and_function_stands_in_the_reference(site: Path) -> None:
+    pages = "".join(page.read_text(encoding="utf-8") for page in sorted(site.glob("api/*.html")))
+    shown = set(re.findall(r'id="([\w.]+)"', pages))
+    public = []
+    for module, path in MODULES.items():
+        if not module.endswith("__main__"):
+            public += [f"{module}.{name}" for name in public_names(path)]
+    assert len(public) > 500
+    assert [name for name in public if name not in shown] == []
 
 
 @pytest.mark.parametrize("name", ["index", "house", "api/teachers", "configuration/losses"])

@@ -14,8 +14,8 @@ from safetensors.torch import load_file, save_file
 
 from radio.encoders import Encoder
 from radio.generators import ExtractiveReader, Prompt
+from radio.llm.copies import Copies
 from radio.llm.local import LoadedModel
-from radio.llm.transformers import TransformersModel
 from radio.models.limits import place
 from radio.rationales.judges import NLIJudge
 from radio.rerankers import BiEncoder, CrossEncoder, LateInteraction, YesNoLM
@@ -281,6 +281,6 @@ def test_a_device_that_is_absent_is_named(
             load()
     with pytest.raises(InputError, match="device: found 'gpu'"):
         place("gpu")
-    model = TransformersModel(models["TransformersWriter"], accelerator="abacus")
+    copies = Copies("TransformersModel", models["TransformersWriter"], "auto", "abacus", 1, {})
     with pytest.raises(InputError, match="accelerator 'abacus' with devices 1"):
-        model._places()
+        copies.loaded()

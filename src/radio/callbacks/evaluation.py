@@ -9,7 +9,8 @@ from pathlib import Path
 import lightning as L
 
 from radio.callbacks.rankings import rankings_of
-from radio.data.module import RationaleDataModule, datamodule_of
+from radio.data.attached import datamodule_of
+from radio.data.module import RationaleDataModule
 from radio.evaluation.measure import RANKING_PREFIXES, order_of, ranking_numbers, tied_tops
 from radio.evaluation.results import Results
 from radio.evaluation.systems import FUSED, OF_THE_RUN, check_rankings, chosen
@@ -118,7 +119,7 @@ class Evaluation(L.Callback):
                 unranked[name] = len(of_the_run["retriever"]) - len(run)
         results.note(
             split,
-            of_questions=max(datamodule.split_size(split), len(datamodule.examples[split])),
+            of_questions=max(datamodule.counts(split).total, len(datamodule.examples[split])),
             left_out=dict(datamodule.counts(split).left_out),
             precision=module.numerics,
             tied_tops={name: tied_tops(run) for name, run in of_the_run.items()},

@@ -17,6 +17,7 @@ from radio.evaluation.table import no_better
 from radio.processes import stopping_together
 from radio.reporting.loggers import log_export
 from radio.rerankers import Reranker, finite
+from radio.rerankers.sharding import is_sharded
 
 
 class ExportHuggingFace(L.Callback):
@@ -63,16 +64,29 @@ class ExportHuggingFace(L.Callback):
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if trainer.fast_dev_run or not isinstance(pl_module, Reranker):  # type: ignore[attr-defined]
             return
-        with stopping_together(pl_module.device):
-            if trainer.is_global_zero:
-                self._export(trainer, pl_module)
+        tuned, weights = pl_module.network, None
+        if is_sharded(tuned) and trainer.strategy.broadcast(best_checkpoint(trainer)) is None:
+            # gathered by all processes
+            weights = trainer.strategy.lightning_module_state_dict()
+        try:
+            with stopping_together(pl_module.device, slow=True):
+                if trainer.is_global_zero:
+                    self._export(trainer, pl_module, weights)
+        finally:
+            pl_module.network = tuned
 
-    def _export(self, trainer: L.Trainer, module: Reranker) -> None:
+    def _export(self, trainer: L.Trainer, module: Reranker, weights: dict[str, Any] | None) -> None:
         best = best_checkpoint(trainer)
         step = trainer.global_step
+        checkpoint: dict[str, Any] = {}
         if best:
             checkpoint = torch.load(best, weights_only=True, map_location="cpu")
-            module.load_state_dict(checkpoint["state_dict"])
+            weights = checkpoint["state_dict"]
+        if is_sharded(module.network):
+            module.network = module.fresh_network()
+        if weights is not None:
+            module.load_state_dict(weights)
+        if best:
             step = checkpoint["global_step"]
             finite.check_weights(module, f"nothing is exported: {best}")
         validation = self._validations.get(str(step), {"figures": {}, "gain": None})

@@ -10,8 +10,10 @@ from lightning.pytorch.utilities import rank_zero_info
 
 from radio.callbacks.evaluation import Evaluation
 from radio.callbacks.rankings import rankings_of
+from radio.data.attached import datamodule_of
 from radio.data.loading import BatchMaker, CandidatePassages, Groups, scores_by
-from radio.data.module import RationaleDataModule, datamodule_of
+from radio.data.module import RationaleDataModule
+from radio.data.sharing import prepares
 from radio.evaluation.systems import FUSED
 from radio.evaluation.table import LEARNT_ON, merge_of
 from radio.fusion import Judged, Learnt, Merge, Method, gains_of, learn, spread
@@ -79,15 +81,14 @@ class Fused(L.Callback):
     def _find_training(self, trainer: L.Trainer) -> None:
         """Find the candidates of the training questions, where the command needs no others."""
         data = datamodule_of(trainer)
-        with stopping_together(trainer.strategy.root_device):
+        with stopping_together(trainer.strategy.root_device, slow=True):
             if not data.split_questions("train"):
                 raise InputError(
                     "Fused: weights: found 'learnt' and no training questions, expected some; give "
                     "the weights as numbers"
                 )
-            if trainer.is_global_zero:
+            if prepares(data):
                 data.preparation.find_candidates("train")
-        trainer.strategy.barrier("training candidates")
 
     def merged(self, trainer: L.Trainer, split: str, rankings: Mapping[str, Run]) -> Run:
         """The merged ranking of each question; all processes must call it.

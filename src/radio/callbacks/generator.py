@@ -12,7 +12,8 @@ import lightning as L
 from lightning.pytorch.utilities import rank_zero_warn
 
 from radio.callbacks.evaluation import Evaluation, examples_of, place_of
-from radio.data.module import RationaleDataModule, datamodule_of
+from radio.data.attached import datamodule_of
+from radio.data.module import RationaleDataModule
 from radio.evaluation import asked
 from radio.evaluation.answers import (
     ANSWER_METRICS,
@@ -299,7 +300,7 @@ class GeneratorInTheLoop(Evaluation):
     def _answers(self, trainer: L.Trainer, prompts: list[Prompt]) -> list[Answer | Failure]:
         """One process asks, so that nothing is paid for twice; the others wait for its answers."""
         answers: list[Answer | Failure] = []
-        with stopping_together(trainer.strategy.root_device):
+        with stopping_together(trainer.strategy.root_device, slow=True):
             if trainer.is_global_zero:
                 datamodule = datamodule_of(trainer)
                 with datamodule.at_work():

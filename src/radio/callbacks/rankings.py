@@ -9,12 +9,14 @@ import lightning as L
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
-from radio.data.module import datamodule_of
+from radio.data.attached import datamodule_of
 from radio.evaluation.results import Results
 from radio.evaluation.systems import FUSED
 from radio.processes import gathered, stopping_together
 from radio.reporting.loggers import log_evaluation
 from radio.rerankers import Reranker
+from radio.rerankers.sharding import is_sharded
+from radio.rerankers.stepping import is_repeat
 from radio.schema import GroupBatch, InputError, Run
 
 Merging = Callable[[L.Trainer, str, Mapping[str, Run]], Run]
@@ -123,6 +125,7 @@ class Rankings(L.Callback):
         split: str,
         scores: object,
         batch: GroupBatch,
+        batch_idx: int,
     ) -> None:
         """Keep the scores that a step returned, and rank the batch by the untrained reranker."""
         if not isinstance(module, Reranker):
@@ -139,9 +142,16 @@ class Rankings(L.Callback):
         if not self.compares or split == "predict" or trainer.sanity_checking:
             return
         known = self._untrained.get(split, {})
+        new = any(question_id not in known for question_id in batch.question_ids)
+        loader = trainer.val_dataloaders if split == "validation" else trainer.test_dataloaders
+        # what only fills up is ranked where it belongs
+        new = new and not is_repeat(loader, batch_idx)
+        if is_sharded(module.network):
+            # the processes hold the weights together: all rank, or none
+            new = any(gathered(new))
         # each process enters it for each batch: whether there is something new may differ
         with stopping_together(module.device):
-            if any(question_id not in known for question_id in batch.question_ids):
+            if new:
                 self._new_untrained |= by_question(batch, module.untrained_scores(batch))
 
     def _write(self, trainer: L.Trainer, module: L.LightningModule, split: str) -> None:
@@ -173,7 +183,7 @@ class Rankings(L.Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        self._collect(trainer, pl_module, "validation", outputs, batch)
+        self._collect(trainer, pl_module, "validation", outputs, batch, batch_idx)
 
     def on_test_batch_end(
         self,
@@ -184,7 +194,7 @@ class Rankings(L.Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        self._collect(trainer, pl_module, "test", outputs, batch)
+        self._collect(trainer, pl_module, "test", outputs, batch, batch_idx)
 
     def on_predict_batch_end(
         self,
@@ -195,7 +205,7 @@ class Rankings(L.Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        self._collect(trainer, pl_module, "predict", outputs, batch)
+        self._collect(trainer, pl_module, "predict", outputs, batch, batch_idx)
 
     def on_predict_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         # the first process alone writes them: it could not put them together later

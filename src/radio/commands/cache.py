@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from radio.cache import Cache
+from radio.data.tables import FOLDER
 from radio.lines import atomic_write, read_rows
 from radio.ranges import check
 from radio.schema import InputError
@@ -276,4 +278,6 @@ def _prune(cache: Cache, chosen: argparse.Namespace) -> None:
         return
     cache.execute(f"DELETE FROM entries WHERE {where}", values)  # noqa: S608
     print(f"removed: {shown}")
+    # made from entries that are no more
+    shutil.rmtree(cache.path.parent / FOLDER, ignore_errors=True)
     cache.execute("VACUUM")

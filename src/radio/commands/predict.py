@@ -27,7 +27,7 @@ def write_rankings(scores: Run, datamodule: RationaleDataModule, folder: Path) -
     with atomic_write(folder / "predict.jsonl") as file:
         for identifier, question in questions.items():
             file.write(row_of(question, run[identifier], datamodule.corpus) + "\n")
-    total = datamodule.split_size(split)
+    total = datamodule.counts(split).total
     count = str(len(run)) if len(run) == total else f"{len(run)} of {total}"
     print(f"reranked {count} questions: {folder / 'predict.trec'}, {folder / 'predict.jsonl'}")
     tied = tied_tops(run)

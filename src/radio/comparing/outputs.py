@@ -110,6 +110,7 @@ def _plain(figures: Any) -> Any:
 
 
 def as_json(comparison: Comparison) -> str:
+    """All figures, as a JSON document."""
     return json.dumps(document(comparison), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
@@ -165,6 +166,7 @@ def _cell(name: str) -> str:
 
 
 def as_markdown(comparison: Comparison) -> str:
+    """The tables, and the remarks below them."""
     parts = [_markdown_table(sheet) for sheet in sheets(comparison)]
     notes = "\n".join(f"- {_markdown(remark)}" for remark in remarks(comparison))
     return "\n\n".join([*parts, notes]) + "\n"

@@ -67,6 +67,7 @@ def read_text_value(text: str) -> Any:
 
 
 def is_class_like(value: object) -> bool:
+    """Whether a value of a config names a class or gives arguments to one."""
     return isinstance(value, Mapping) and any(
         str(key).split(".")[0] in {"class_path", "init_args", "dict_kwargs"} for key in value
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
@@ -9,6 +10,7 @@ from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
 from radio import contracts
 from radio.corpus import DiskCorpus
+from radio.data.tables import Examples
 from radio.rationales import RationaleWriter, summary
 from radio.rationales.summary import Rationales
 from radio.schema import Example, InputError, Missing, Passage, Question
@@ -68,17 +70,19 @@ def check_gold(
     Raises:
         InputError: it has none of them, and ``unknown_gold`` is ``error``.
     """
-    annotated = [(question.id, passage) for question in questions for passage in question.gold]
-    unknown = [(question, passage) for question, passage in annotated if passage not in corpus]
+    annotated, unknown = 0, []
+    for one in questions:
+        annotated += len(one.gold)
+        unknown += [(one.id, passage) for passage in one.gold if passage not in corpus]
     if not unknown:
         return
     question, passage = unknown[0]
     message = (
-        f"{split}: {len(unknown)} of {len(annotated)} annotated passages (gold_ids) are not in the "
+        f"{split}: {len(unknown)} of {annotated} annotated passages (gold_ids) are not in the "
         f"corpus, such as {passage!r} of question {question!r}: no ranking can find them, and they "
         "count as missed"
     )
-    if len(unknown) == len(annotated) and unknown_gold == "error":
+    if len(unknown) == annotated and unknown_gold == "error":
         raise InputError(
             f"{message}; are they ids of another corpus? Evaluate all the same with "
             "--data.init_args.unknown_gold keep"
@@ -153,12 +157,12 @@ def warn_of_no_candidate(split: str, examples: Sequence[Example]) -> None:
 
 
 def trainable(
-    examples: Sequence[Example],
+    examples: Examples,
     *,
     needs_rationale: bool,
     tied_questions: Literal["keep", "drop"],
     passages: int,
-) -> list[Example]:
+) -> Examples:
     """The training questions that have something to teach; what is left out is said.
 
     Args:
@@ -170,16 +174,19 @@ def trainable(
     Raises:
         InputError: there is none.
     """
-    alone = [example.question.id for example in examples if len(example.candidates) < 2]
+    alone, taught, decided = [], array("q"), array("q")
+    for number, example in enumerate(examples):
+        if len(example.candidates) < 2:
+            alone.append(example.question.id)
+        elif example.teacher is not None:
+            taught.append(number)
+            if not _is_tied(example):
+                decided.append(number)
     if alone:
         rank_zero_warn(
             f"train: {len(alone)} questions have fewer than 2 candidates, none to compare: "
             f"{alone[:5]}"
         )
-    taught = []
-    for example in examples:
-        if example.teacher is not None and len(example.candidates) >= 2:
-            taught.append(example)
     if not taught:
         need = (
             "a rationale and at least 2 candidates" if needs_rationale else "at least 2 candidates"
@@ -188,10 +195,9 @@ def trainable(
             f"train: no question has {need}, nothing to train on (found {len(examples)} questions, "
             f"{len(alone)} of them with fewer than 2 candidates, and {passages} passages)"
         )
-    decided = [example for example in taught if not _is_tied(example)]
     if tied_questions == "keep":
         _warn_of_ties(len(taught) - len(decided), len(taught))
-        return taught
+        return examples.only(taught)
     if not decided:
         raise InputError(
             "train: the teacher scores all candidates of every question alike, nothing to train on"
@@ -200,7 +206,7 @@ def trainable(
         f"train: {len(taught) - len(decided)} of {len(examples)} questions have all candidates "
         "tied and are not trained on"
     )
-    return decided
+    return examples.only(decided)
 
 
 def _is_tied(example: Example) -> bool:

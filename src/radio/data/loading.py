@@ -10,11 +10,11 @@ from typing import Any, TypeVar, cast
 
 import lightning as L
 import torch
-from torch import distributed
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 
 from radio.batching import group_batch
-from radio.processes import gathered, stopping_together
+from radio.data.sharing import EpochSampler, share_of_batches
+from radio.processes import gathered, process_count, process_number, stopping_together
 from radio.rerankers import Reranker
 from radio.rerankers.contracts import check_batch
 from radio.samplers import GroupSampler
@@ -24,52 +24,6 @@ StudentScores = dict[str, dict[str, float]]
 """Scores by the reranker in training: question id -> passage id -> score."""
 
 Batch = TypeVar("Batch")
-
-
-def processes() -> tuple[int, int]:
-    """Number of this process, and how many there are."""
-    if distributed.is_available() and distributed.is_initialized():
-        return distributed.get_rank(), distributed.get_world_size()
-    return 0, 1
-
-
-class EpochSampler(Sampler[tuple[int, int]]):
-    """Yields (epoch, index), so that worker processes know the epoch; splits over DDP ranks.
-
-    Lightning calls ``set_epoch``. Every rank gets the same number of items; the first ones are
-    repeated to fill up. ``start`` leaves out so many items of this rank; the length stays that of
-    the whole epoch.
-    """
-
-    def __init__(self, size: int, *, seed: int = 0, shuffle: bool = False) -> None:
-        self.size = size
-        self.seed = seed
-        self.shuffle = shuffle
-        self.epoch = 0
-        self.start = 0
-        self.rank, self.ranks = processes()
-
-    def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
-
-    @property
-    def repeats_last(self) -> bool:
-        """Whether the last item of this rank is one of another rank's, which only fills up."""
-        return self.rank + (len(self) - 1) * self.ranks >= self.size
-
-    def __len__(self) -> int:
-        return math.ceil(self.size / self.ranks)
-
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        order = list(range(self.size))
-        if self.shuffle:
-            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
-            order = torch.randperm(self.size, generator=generator).tolist()
-        total = len(self) * self.ranks
-        # filled up, so that every rank has the same number
-        order = [order[place % self.size] for place in range(total)] if order else []
-        own = order[self.rank : total : self.ranks]
-        return iter([(self.epoch, index) for index in own[self.start :]])
 
 
 class Groups(Dataset[list[Group]]):
@@ -217,6 +171,10 @@ class TrainLoader(DataLoader[list[Group]]):
         """Batches of this epoch that lie behind."""
         return self.trainer.fit_loop.epoch_loop.batch_progress.current.ready
 
+    def ends_with_a_repeat(self, batch_idx: int) -> bool:
+        """Whether the last question of a batch is another process's, which only fills up."""
+        return self.order.repeats_last and batch_idx + 1 == len(self)
+
     def __iter__(self) -> Any:
         return self._epoch()
 
@@ -316,10 +274,10 @@ def scores_by(
 
     module = trainer.lightning_module
     assert isinstance(module, Reranker), "the data module has looked"
-    rank, ranks = processes()
+    rank, ranks = process_number(), process_count()
     batches: DataLoader[list[Group]] = DataLoader(
         candidates,
-        batch_sampler=_share(len(candidates), size, rank, ranks),
+        batch_sampler=share_of_batches(len(candidates), size, rank, ranks),
         collate_fn=collate,
         **options,
     )
@@ -341,20 +299,6 @@ def scores_by(
     for theirs in gathered(own):
         everyone.update(theirs)
     return everyone
-
-
-def _share(questions: int, size: int, rank: int, ranks: int) -> list[list[tuple[int, int]]]:
-    """The batches of this process, ``size`` questions each, as items of :class:`Groups`.
-
-    Every process has the same number of them, since sharded weights are gathered in step: the first
-    ones are repeated to fill up.
-    """
-    batches = []
-    for start in range(0, questions, size):
-        end = min(start + size, questions)
-        batches.append([(0, index) for index in range(start, end)])
-    filled = math.ceil(len(batches) / ranks) * ranks
-    return [batches[number % len(batches)] for number in range(rank, filled, ranks)]
 
 
 class BatchMaker:

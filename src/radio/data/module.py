@@ -11,19 +11,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-import lightning as L
 from lightning.pytorch.utilities import rank_zero_warn
 from torch.utils.data import DataLoader
 
 from radio import contracts
 from radio.cache import Cache
 from radio.corpus import DiskCorpus
-from radio.data import checking, weighing
-from radio.data.loading import BatchMaker, CandidatePassages, EpochSampler, Groups, TrainLoader
+from radio.data import checking, sharing, weighing
+from radio.data.loading import BatchMaker, CandidatePassages, Groups, TrainLoader
 from radio.data.prepare import Preparation, Settings
 from radio.data.splits import TAUGHT, SplitCounts, apart, splits_of
+from radio.data.tables import Examples
 from radio.engines import Engine, InProcess
 from radio.generators.tasks import task_of
+from radio.mapped import Values
 from radio.ranges import check
 from radio.rationales import CHECKS, QualityChecks, RationaleWriter
 from radio.rerankers import Reranker
@@ -35,7 +36,7 @@ from radio.teachers import Blend, Confidence, Teacher
 Loader = DataLoader[list[Group]]
 
 
-class RationaleDataModule(L.LightningDataModule):
+class RationaleDataModule(sharing.Preparing):
     """A dataset for rationale distillation: a subclass gives its questions and its passages.
 
     ``prepare_data`` fills the caches on one process and repeats nothing that is there already;
@@ -77,6 +78,8 @@ class RationaleDataModule(L.LightningDataModule):
         confidence: how far the teacher is trusted for each training question, its weight in the
             loss; None trusts it alike for all. Validation is not weighted.
         task: what is asked of a generator (docs/generators.md); None takes the class's.
+        prepare_data_per_node: of several machines, each prepares for itself, and keeps its own
+            cache; otherwise the first one does for all, which must see its files.
         engine: where models compute what is prepared (docs/ray.md); None is this process.
     """
 
@@ -106,6 +109,7 @@ class RationaleDataModule(L.LightningDataModule):
         unknown_gold: Literal["error", "keep"] = "error",
         task: str | None = None,
         confidence: Confidence | None = None,
+        prepare_data_per_node: bool = False,
         engine: Engine | None = None,
     ) -> None:
         super().__init__()
@@ -131,11 +135,12 @@ class RationaleDataModule(L.LightningDataModule):
         self.unknown_gold = unknown_gold
         self.task = task_of(task or self.task).name
         self.confidence = confidence
+        self.prepare_data_per_node = prepare_data_per_node
         self.engine = engine or InProcess()
         self.cache = Cache(Path(cache_dir) / "radio.sqlite")
-        self.examples: dict[str, list[Example]] = {}
+        self.examples: dict[str, Examples] = {}
         """What ``setup`` has read, by split."""
-        self._questions: dict[str, list[Question]] = {}
+        self._questions: dict[str, Sequence[Question]] = {}
         self._left_out: dict[str, Counter[str]] = {}
         self._resumed: dict[str, Any] = {}
         self.may_fetch = True
@@ -184,6 +189,11 @@ class RationaleDataModule(L.LightningDataModule):
 
     def prepare_data(self) -> None:
         """Retrieve, obtain rationales and teacher scores for the splits that the command needs."""
+        if self.unprepared is None:
+            with sharing.preparing(self):
+                self._prepare()
+
+    def _prepare(self) -> None:
         stage = self.trainer.state.fn if self.trainer else None
         if stage == "fit":
             # before anything is paid for
@@ -215,13 +225,14 @@ class RationaleDataModule(L.LightningDataModule):
         """
         self.may_fetch = False
         try:
-            for split in self.splits_of(stage):
-                if split not in self.examples:
-                    self.examples[split] = self._usable(split, self.preparation.examples(split))
+            with sharing.reading_together(self):
+                for split in self.splits_of(stage):
+                    if split not in self.examples:
+                        self.examples[split] = self._usable(split, self.preparation.examples(split))
         finally:
             self.may_fetch = True
 
-    def _usable(self, split: str, examples: list[Example]) -> list[Example]:
+    def _usable(self, split: str, examples: Examples) -> Examples:
         """Those that are trained on; elsewhere all, since each counts."""
         if split != "train":
             checking.warn_of_no_candidate(split, examples)
@@ -255,7 +266,7 @@ class RationaleDataModule(L.LightningDataModule):
 
     # Questions
 
-    def split_questions(self, split: str) -> list[Question]:
+    def split_questions(self, split: str) -> Sequence[Question]:
         """The first ``max_questions`` of a split without those of a later split; read once.
 
         Raises:
@@ -272,13 +283,12 @@ class RationaleDataModule(L.LightningDataModule):
             self._questions |= kept
         return self._questions[split]
 
-    def split_size(self, split: str) -> int:
-        """Questions of a split, with those that are left out; :meth:`counts` says why."""
-        return self.counts(split).total
-
-    def _first_questions(self, split: str) -> list[Question]:
+    def _first_questions(self, split: str) -> Sequence[Question]:
         self._left_out[split] = Counter()
-        questions = contracts.questions(self, split, self.questions(split))
+        questions = self.questions(split)
+        # what is on disk was looked at when it was written
+        if not isinstance(questions, Values):
+            questions = contracts.questions(self, split, questions)
         first = questions[: self.max_questions.get(split)]
         self.leave_out(split, "beyond max_questions", len(questions) - len(first))
         return first
@@ -313,7 +323,7 @@ class RationaleDataModule(L.LightningDataModule):
         self._check_loss()
         dataset = Groups(examples, self.corpus, self.sampler, self.run_seed)
         dataset.taken = self._reranker.loss.positives_taken
-        sampler = EpochSampler(len(examples), seed=self.run_seed, shuffle=True)
+        sampler = sharing.EpochSampler(len(examples), seed=self.run_seed, shuffle=True)
         return TrainLoader(
             self.trainer,
             dataset,
@@ -368,32 +378,17 @@ class RationaleDataModule(L.LightningDataModule):
         if not examples:
             return []
         dataset = Groups(examples, self.corpus, None, self.run_seed)
-        sampler = EpochSampler(len(examples))
+        sampler = sharing.EvaluationSampler(len(examples), self.eval_batch_size)
         options = self._options(examples)
         return DataLoader(dataset, batch_size=self.eval_batch_size, sampler=sampler, **options)
 
     def _options(self, examples: Sequence[Example]) -> dict[str, Any]:
         """What all loaders have in common; the reranker has seen the passages of theirs."""
         reranker = self._reranker
-        reranker.index(CandidatePassages(examples, self.corpus), self.cache)
+        passages = CandidatePassages(examples, self.corpus)
+        sharing.index_once(reranker, passages, self.cache, first=sharing.prepares(self))
         return {
             "num_workers": self.num_workers,
             "persistent_workers": self.num_workers > 0,
             "collate_fn": BatchMaker(reranker),
         }
-
-
-def datamodule_of(trainer: L.Trainer) -> RationaleDataModule:
-    """The data module that a trainer works with.
-
-    Raises:
-        InputError: it has none of this project's.
-    """
-    datamodule = getattr(trainer, "datamodule", None)
-    if not isinstance(datamodule, RationaleDataModule):
-        kind = "none" if datamodule is None else type(datamodule).__name__
-        raise InputError(
-            f"Trainer: datamodule: found {kind}, expected a RationaleDataModule "
-            "(trainer.fit(reranker, datamodule=data))"
-        )
-    return datamodule

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from itertools import chain
-from math import isfinite
+from pathlib import Path
 from sys import intern
 from typing import Any, Literal
 
@@ -15,16 +16,26 @@ from radio.cache import Cache
 from radio.corpus import PassagesById, corpus_fingerprint, passages_of
 from radio.data.checking import check_rationales, show_rationales
 from radio.data.splits import TAUGHT
+from radio.data.tables import (
+    CandidateTable,
+    Examples,
+    ScoreTable,
+    Taught,
+    home_of,
+    lacking,
+    open_table,
+    rows,
+    stored,
+)
 from radio.engines import current
 from radio.fingerprints import fingerprint
+from radio.mapped import Picked, Row, batches
 from radio.rationales import QualityChecks, RationaleWriter, Request, fill
 from radio.rationales.checks import Item
 from radio.rationales.summary import Rationales
 from radio.retrievers import Retriever
 from radio.schema import (
     Candidate,
-    Example,
-    Missing,
     Passage,
     Question,
     Rationale,
@@ -37,9 +48,6 @@ PART = 100
 
 LESSONS = 1000
 """Questions that a teacher is given together: the contents of their candidates are in memory."""
-
-Rankings = dict[str, tuple[Candidate, ...]]
-"""Candidates by question id, best first."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +68,8 @@ class Preparation:
     """Obtains and reads what a reranker learns from and is measured on.
 
     :meth:`fill` and its steps (:meth:`find_candidates`, :meth:`write_rationales`, :meth:`teach`)
-    ask retriever, writer and teacher for what the cache lacks; a kill loses little, and nothing is
-    asked for twice. All other methods only read. Everything is joined by id.
+    ask for what the cache lacks; a kill loses little, and nothing is asked for twice. All other
+    methods only read. Everything is joined by id.
 
     Args:
         questions: gives those of a split.
@@ -82,7 +90,7 @@ class Preparation:
     checks: QualityChecks
     teacher: Teacher
     settings: Settings
-    _candidates: dict[str, Rankings] = field(default_factory=dict, init=False)
+    _candidates: dict[str, CandidateTable] = field(default_factory=dict, init=False)
     _shown: set[str] = field(default_factory=set, init=False)
 
     # The whole pass
@@ -104,29 +112,24 @@ class Preparation:
                 self._shown.add(split)
                 show_rationales(split, rationales)
             self._check(split, rationales)
-            self.teach(split, rationales.kept)
+            if not self._score_home(split, rationales.kept).is_dir():
+                self.teach(split, rationales.kept)
+            # made here, since one process fills and many read
+            self._score_table(split, rationales.kept)
 
-    def examples(self, split: str) -> list[Example]:
+    def examples(self, split: str) -> Examples:
         """All that is known about each question of a split.
 
         Raises:
             Missing: the cache lacks some of it.
         """
-        questions = self.questions(split)
         candidates = self.candidates(split)
-        scores: dict[str, dict[str, float]] = {}
+        scores: Taught = {}
         if split in TAUGHT:
             rationales = self.rationales(split)
             self._check(split, rationales)
-            keys = self._score_keys(split, rationales.kept)
-            scores = self._stored_scores(keys)
-            lacking = [question for question in keys if question not in scores]
-            if lacking:
-                raise Missing("teacher scores", split, lacking, len(questions))
-        examples = []
-        for question in questions:
-            examples.append(Example(question, candidates[question.id], scores.get(question.id)))
-        return examples
+            scores = self._score_table(split, rationales.kept)
+        return Examples(self.questions(split), candidates, scores)
 
     def _check(self, split: str, rationales: Rationales) -> None:
         # elsewhere a question without one only lacks the metrics against the teacher
@@ -140,19 +143,20 @@ class Preparation:
         """What the keys of candidates and scores say of the corpus: which text each id names."""
         return corpus_fingerprint(self.corpus)
 
-    def candidate_keys(self, split: str) -> list[str]:
+    def candidate_keys(self, split: str) -> Iterator[str]:
         """Keys under which the candidates of each question of a split are cached, in their
         order."""
+        return map(self._candidate_key(split), self.questions(split))
+
+    def _candidate_key(self, split: str) -> Callable[[Question], str]:
+        """What gives the key of a question of a split."""
         if self.retriever.learns:
             self.retriever.learn(self.questions("train"))
         retriever, corpus = self.retriever.fingerprint(), self.corpus_fingerprint
         parts = ["candidates", retriever, corpus, self._depth(split)]
         if self._keeps_injected(split):
             parts.append("injected")
-        keys = []
-        for question in self.questions(split):
-            keys.append(fingerprint([*parts, question.id, self.retriever.asked(question)]))
-        return keys
+        return lambda question: fingerprint([*parts, question.id, self.retriever.asked(question)])
 
     def _depth(self, split: str) -> int:
         """How many candidates each question of a split has."""
@@ -166,60 +170,49 @@ class Preparation:
 
     def find_candidates(self, split: str) -> None:
         """Ask the retriever for the candidates that the cache lacks."""
-        keys = self.candidate_keys(split)
-        missing = set(self.cache.missing(keys))
-        asked: dict[str, Question] = {}
-        for key, question in zip(keys, self.questions(split), strict=True):
-            if key in missing:
-                asked[key] = question
+        asked = lacking(self.cache, self.questions(split), self.candidate_keys(split))
         if asked:
             self._store("candidates", self._retrieved(split, asked))
 
     def _retrieved(
-        self, split: str, asked: Mapping[str, Question]
+        self, split: str, asked: Sequence[Question]
     ) -> Iterator[tuple[str, list[tuple[str, float]]]]:
-        """Ids and scores of the candidates for each key, as the retriever finds them."""
+        """Key, ids and scores of the candidates of each question, as the retriever finds them."""
         from tqdm import tqdm
 
         self.retriever.index(self.corpus, self.cache)
-        questions, depth = list(asked.values()), self._depth(split)
-        found = self.retriever.search(questions, depth)
-        rankings = contracts.candidates(self.retriever, questions, found, depth, self.corpus)
+        depth, key_of = self._depth(split), self._candidate_key(split)
+        found = self.retriever.search(asked, depth)
+        rankings = contracts.candidates(self.retriever, asked, found, depth, self.corpus)
         shown = tqdm(rankings, total=len(asked), desc=f"{split}: retrieve", unit="question")
-        for key, ranking in zip(asked, shown, strict=True):
+        for question, ranking in zip(asked, shown, strict=True):
             kept = []
             for candidate in ranking:
                 if self._keeps_injected(split) or not candidate.injected:
                     kept.append((candidate.passage_id, candidate.score))
-            yield key, kept
+            yield key_of(question), kept
 
-    def candidates(self, split: str) -> Rankings:
+    def candidates(self, split: str) -> CandidateTable:
         """Candidates of each question of a split, best first, by question id.
 
         Raises:
             Missing: the cache lacks some.
         """
         if split not in self._candidates:
-            self._candidates[split] = self._read_candidates(split)
-        return self._candidates[split]
+            questions = self.questions(split)
 
-    def _read_candidates(self, split: str) -> Rankings:
-        questions, keys = self.questions(split), self.candidate_keys(split)
-        stored = self.cache.get_json(keys, _as_candidates)
-        lacking = []
-        candidates: Rankings = {}
-        for question, key in zip(questions, keys, strict=True):
-            if key in stored:
-                candidates[question.id] = stored[key]
-            else:
-                lacking.append(question.id)
-        if lacking:
-            raise Missing("candidates", split, lacking, len(questions))
-        return candidates
+            def found() -> Iterator[Row]:
+                keys, whole = self.candidate_keys(split), len(questions)
+                return rows(CandidateTable, self.cache, questions, keys, split, whole)
+
+            home = home_of(CandidateTable, self.cache.path.parent, self.candidate_keys(split))
+            self._candidates[split] = open_table(CandidateTable, home, found)
+        return self._candidates[split]
 
     def _passages(self, candidates: Sequence[Candidate]) -> Sequence[Passage]:
         """Their passages, read when they are asked for: those of a split fill the memory."""
-        return PassagesById(self.corpus, [found.passage_id for found in candidates])
+        # a passage is among those of many questions, its id kept once
+        return PassagesById(self.corpus, [intern(found.passage_id) for found in candidates])
 
     # Rationales
 
@@ -279,10 +272,9 @@ class Preparation:
         self, split: str, rationales: Mapping[str, Rationale]
     ) -> Iterator[tuple[str, Lesson]]:
         """Cache key and lesson of each question that can be taught, each when it is asked for."""
-        keys = self._score_keys(split, rationales)
-        asked = [question for question in self.questions(split) if question.id in keys]
-        for lesson in chain.from_iterable(self._lessons(split, asked, rationales)):
-            yield keys[lesson.question.id], lesson
+        key_of, able = self._lesson_key(), self._able(split, rationales)
+        for lesson in chain.from_iterable(self._lessons(split, able, rationales)):
+            yield key_of(lesson), lesson
 
     def _lessons(
         self, split: str, questions: Sequence[Question], rationales: Mapping[str, Rationale]
@@ -291,12 +283,13 @@ class Preparation:
         candidates = self.candidates(split)
         for start in range(0, len(questions), LESSONS):
             some = questions[start : start + LESSONS]
-            ids = {found.passage_id for one in some for found in candidates[one.id]}
+            found = [candidates[question.id] for question in some]
+            ids = {candidate.passage_id for own in found for candidate in own}
             texts = passages_of(self.corpus, ids)
             lessons = []
-            for question in some:
+            for question, own in zip(some, found, strict=True):
                 shown = []
-                for c in candidates[question.id]:
+                for c in own:
                     text = texts[c.passage_id].contents
                     shown.append(RetrievedPassage(c.passage_id, text, c.rank, c.score))
                 lessons.append(Lesson(question, rationales.get(question.id), shown))
@@ -304,14 +297,11 @@ class Preparation:
 
     def teach(self, split: str, rationales: Mapping[str, Rationale]) -> None:
         """Ask the teacher for the scores that the cache lacks, and let it free what it loaded."""
-        keys = self._score_keys(split, rationales)
-        missing = set(self.cache.missing(list(keys.values())))
-        asked: dict[str, Question] = {}
-        for question in self.questions(split):
-            if keys.get(question.id) in missing:
-                # at once, not when its turn comes after hours
-                check_needs(self.teacher, question, rationales.get(question.id))
-                asked[keys[question.id]] = question
+        able = self._able(split, rationales)
+        asked = lacking(self.cache, able, self._score_keys(split, able, rationales))
+        for question in asked:
+            # at once, not when its turn comes after hours
+            check_needs(self.teacher, question, rationales.get(question.id))
         if not asked:
             return
         try:
@@ -320,13 +310,13 @@ class Preparation:
             self.teacher.release()
 
     def _taught(
-        self, split: str, asked: Mapping[str, Question], rationales: Mapping[str, Rationale]
+        self, split: str, asked: Sequence[Question], rationales: Mapping[str, Rationale]
     ) -> Iterator[tuple[str, dict[str, float]]]:
         """The scores for each key, passage id -> score, as the teacher gives them."""
         from tqdm import tqdm
 
-        keys = iter(asked)
-        parts = partial(self._lessons, split, list(asked.values()), rationales)
+        key_of = self._lesson_key()
+        parts = partial(self._lessons, split, asked, rationales)
         if current().elsewhere:
             self.teacher.prefetch(parts, self.cache)
         with tqdm(total=len(asked), desc=f"{split}: teacher", unit="question") as bar:
@@ -334,7 +324,7 @@ class Preparation:
                 scored = checked_scores(self.teacher, lessons, self.cache)
                 for lesson, scores in zip(lessons, scored, strict=True):
                     ids = [passage.id for passage in lesson.passages]
-                    yield next(keys), dict(zip(ids, scores, strict=True))
+                    yield key_of(lesson), dict(zip(ids, scores, strict=True))
                     bar.update()
 
     def scores(
@@ -342,57 +332,69 @@ class Preparation:
     ) -> dict[str, dict[str, float]]:
         """The teacher's scores that the cache has for these rationales: question id -> passage id
         -> [0, 1]."""
-        return self._stored_scores(self._score_keys(split, rationales))
+        found, able = {}, self._able(split, rationales)
+        keys = self._score_keys(split, able, rationales)
+        for question, scores in stored(self.cache, able, keys, ScoreTable.parse):
+            if scores is not None:
+                found[question.id] = scores
+        return found
 
-    def _score_keys(self, split: str, rationales: Mapping[str, Rationale]) -> dict[str, str]:
-        """Question id -> key of its teacher scores, of those that can be taught."""
+    def _score_table(self, split: str, rationales: Mapping[str, Rationale]) -> ScoreTable:
+        """The teacher's scores of each question that can be taught.
+
+        Raises:
+            Missing: the cache lacks some.
+        """
+
+        def found() -> Iterator[Row]:
+            able = self._able(split, rationales)
+            keys = self._score_keys(split, able, rationales)
+            return rows(ScoreTable, self.cache, able, keys, split, len(self.questions(split)))
+
+        return open_table(ScoreTable, self._score_home(split, rationales), found)
+
+    def _score_home(self, split: str, rationales: Mapping[str, Rationale]) -> Path:
+        """Where they lie: named by all that their keys depend on, and sooner known than those."""
+        candidates = self.candidates(split).fingerprint
+
+        def parts() -> Iterator[str]:
+            yield fingerprint([self.teacher.fingerprint(), self.corpus_fingerprint, candidates])
+            for question in self.questions(split):
+                rationale = rationales.get(question.id)
+                said = rationale.content if rationale else None
+                yield fingerprint([question.id, question.content, said])
+
+        return home_of(ScoreTable, self.cache.path.parent, parts())
+
+    def _lesson_key(self) -> Callable[[Lesson], str]:
+        """What gives the key of the scores of a lesson."""
         teacher, corpus = self.teacher.fingerprint(), self.corpus_fingerprint
-        candidates = self.candidates(split)
-        keys = {}
-        for question in self.questions(split):
-            rationale = rationales.get(question.id)
-            if rationale is None and self.teacher.needs_rationale:
-                continue
-            found = candidates[question.id]
-            if found:
-                # no text is read: what the ids name is in the fingerprint of the corpus
-                shown = [RetrievedPassage(c.passage_id, "", c.rank, c.score) for c in found]
-                keys[question.id] = teacher_key(teacher, corpus, question, rationale, shown)
-        return keys
+        return lambda one: teacher_key(teacher, corpus, one.question, one.rationale, one.passages)
 
-    def _stored_scores(self, keys: Mapping[str, str]) -> dict[str, dict[str, float]]:
-        stored = self.cache.get_json(keys.values(), _as_scores)
-        return {question: stored[key] for question, key in keys.items() if key in stored}
+    def _able(self, split: str, rationales: Mapping[str, Rationale]) -> Sequence[Question]:
+        """The questions that can be taught."""
+        questions, candidates = self.questions(split), self.candidates(split)
+        places = array("q")
+        for place, question in enumerate(questions):
+            lacks = self.teacher.needs_rationale and question.id not in rationales
+            if not lacks and candidates.has(question.id):
+                places.append(place)
+        return Picked(questions, places)
+
+    def _score_keys(
+        self, split: str, questions: Sequence[Question], rationales: Mapping[str, Rationale]
+    ) -> Iterator[str]:
+        """The keys of the teacher scores of questions."""
+        key_of, candidates = self._lesson_key(), self.candidates(split)
+        for question in questions:
+            found = candidates[question.id]
+            # no text is read: what the ids name is in the fingerprint of the corpus
+            shown = [RetrievedPassage(c.passage_id, "", c.rank, c.score) for c in found]
+            yield key_of(Lesson(question, rationales.get(question.id), shown))
 
     # The cache
 
     def _store(self, kind: str, entries: Iterable[tuple[str, Any]]) -> None:
         """Store entries as they come, a part at a time."""
-        part: dict[str, Any] = {}
-        for key, value in entries:
-            part[key] = value
-            if len(part) == PART:
-                self.cache.put_json(kind, part)
-                part = {}
-        self.cache.put_json(kind, part)
-
-
-def _as_candidates(value: Any) -> tuple[Candidate, ...]:
-    """The ranking of an entry of the cache; anything else is a TypeError."""
-    found = []
-    for rank, (identifier, score) in enumerate(value):
-        if not isinstance(identifier, str) or not isinstance(score, (int, float)):
-            raise TypeError("expected pairs of a passage id and a score")
-        # the same id is read for many questions, and kept once
-        found.append(Candidate(intern(identifier), rank, score))
-    return tuple(found)
-
-
-def _as_scores(value: Any) -> dict[str, float]:
-    """A teacher's scores, passage id -> [0, 1], of an entry of the cache; anything else is a
-    TypeError."""
-    scores = value.values() if isinstance(value, dict) else [None]
-    for score in scores:
-        if not isinstance(score, (int, float)) or not isfinite(score):
-            raise TypeError("expected an object of passage ids and finite scores")
-    return {intern(identifier): score for identifier, score in value.items()}
+        for part in batches(entries, PART):
+            self.cache.put_json(kind, dict(part))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
 from lightning.pytorch.utilities import rank_zero_info
+from numpy.typing import NDArray
 
+from radio.mapped import Picked
 from radio.schema import InputError, Question
 from radio.text import normalise_question
 
@@ -63,8 +67,8 @@ def splits_of(
 
 
 def apart(
-    splits: Mapping[str, list[Question]], overlapping: Literal["error", "drop"] = "error"
-) -> dict[str, list[Question]]:
+    splits: Mapping[str, Sequence[Question]], overlapping: Literal["error", "drop"] = "error"
+) -> dict[str, Sequence[Question]]:
     """These splits, without the questions that a later one has too.
 
     Two questions are the same if their choices are, and their texts but for case, white space and
@@ -78,12 +82,14 @@ def apart(
         InputError: an id stands twice, or a question is in two splits and ``overlapping`` is
             ``error``.
     """
+    alike = _alike(splits)
     ids: dict[str, str] = {}
     asked: dict[tuple[str, tuple[str, ...]], tuple[str, str]] = {}
-    result: dict[str, list[Question]] = {}
+    result: dict[str, Sequence[Question]] = {}
     for split in reversed(list(splits)):
-        kept = result[split] = []
-        for question in splits[split]:
+        left_out = set()
+        for place in alike[split]:
+            question = splits[split][place]
             if question.id in ids:
                 raise InputError(
                     f"question id {question.id!r} stands twice, in {split} and in "
@@ -91,20 +97,51 @@ def apart(
                     "name one question of all splits"
                 )
             ids[question.id] = split
-            text = normalise_question(question.question), question.choices
-            other, identifier = asked.setdefault(text, (split, question.id))
+            other, identifier = asked.setdefault(_text_of(question), (split, question.id))
             if other == split:
-                kept.append(question)
-            elif overlapping == "error":
+                continue
+            if overlapping == "error":
                 raise InputError(
                     f"the same question is in two splits: {question.id!r} in {split} and "
                     f"{identifier!r} in {other} ({question.question!r}); take it out of one of "
                     f"them, or out of {split} with --data.init_args.overlapping_questions drop"
                 )
-        if len(kept) < len(splits[split]):
-            count = len(splits[split]) - len(kept)
+            left_out.add(place)
+        result[split] = splits[split]
+        if left_out:
+            whole = len(splits[split])
+            result[split] = Picked(splits[split], (n for n in range(whole) if n not in left_out))
             rank_zero_info(
-                f"{split}: {count} of {len(splits[split])} questions are in a later split too; "
-                "left out"
+                f"{split}: {len(left_out)} of {whole} questions are in a later split too; left out"
             )
     return result
+
+
+def _text_of(question: Question) -> tuple[str, tuple[str, ...]]:
+    """What two questions have in common that are the same."""
+    return normalise_question(question.question), question.choices
+
+
+def _alike(splits: Mapping[str, Sequence[Question]]) -> dict[str, list[int]]:
+    """Places of the questions whose id or text another one seems to have too: few of a million,
+    which are not compared as they are, but by hashes of eight bytes each."""
+    ids: dict[str, NDArray[np.int64]] = {}
+    texts: dict[str, NDArray[np.int64]] = {}
+    for split, questions in splits.items():
+        own, said = array("q"), array("q")
+        for question in questions:
+            own.append(hash(question.id))
+            said.append(hash(_text_of(question)))
+        ids[split], texts[split] = np.array(own), np.array(said)
+    found = {}
+    same_id, same_text = _repeated(ids), _repeated(texts)
+    for split in splits:
+        alike = np.isin(ids[split], same_id) | np.isin(texts[split], same_text)
+        found[split] = np.flatnonzero(alike).tolist()
+    return found
+
+
+def _repeated(hashes: Mapping[str, NDArray[np.int64]]) -> NDArray[np.int64]:
+    """Those that stand more than once, in whichever split."""
+    together = np.sort(np.concatenate(list(hashes.values())))
+    return np.unique(together[1:][together[1:] == together[:-1]])

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Mapping
 from copy import copy
-from dataclasses import replace
 
 from lightning.pytorch.utilities import rank_zero_info
 
 from radio import contracts
 from radio.data.prepare import Preparation
+from radio.data.tables import Examples, Taught
 from radio.losses import Loss
 from radio.schema import Example, InputError
 from radio.teachers import Confidence
@@ -40,8 +41,8 @@ def fill(preparation: Preparation, confidence: Confidence | None) -> None:
 
 
 def weighed(
-    preparation: Preparation, confidence: Confidence | None, examples: Sequence[Example]
-) -> list[Example]:
+    preparation: Preparation, confidence: Confidence | None, examples: Examples
+) -> Examples:
     """Training examples, which have teacher scores, with their weights; what they are is said.
 
     A question that the second teacher can not score, since it has no rationale, weighs 0.
@@ -51,20 +52,17 @@ def weighed(
         InputError: a weight is no number in [0, 1], or all are 0.
     """
     if confidence is None:
-        return list(examples)
-    seconds: dict[str, Mapping[str, float] | None] = {}
+        return examples
+    seconds: Taught = {}
     if confidence.teacher is not None:
-        for example in _of_second(preparation, confidence).examples("train"):
-            seconds[example.question.id] = example.teacher
-    found = []
+        seconds = _of_second(preparation, confidence).examples("train").scores
+    weights = array("d")
     for example in examples:
-        weight = 0.0
         second = seconds.get(example.question.id, {})
-        if confidence.teacher is None or second:
-            weight = _weight(confidence, example, second or {})
-        found.append(replace(example, weight=weight))
-    _show(confidence, found)
-    return found
+        able = confidence.teacher is None or second
+        weights.append(_weight(confidence, example, second) if able else 0.0)
+    _show(confidence, weights)
+    return examples.weighted(weights)
 
 
 def _of_second(preparation: Preparation, confidence: Confidence) -> Preparation:
@@ -83,9 +81,8 @@ def _weight(confidence: Confidence, example: Example, second: Mapping[str, float
     return contracts.weight(confidence, example.question, value)
 
 
-def _show(confidence: Confidence, examples: Sequence[Example]) -> None:
+def _show(confidence: Confidence, weights: array[float]) -> None:
     """A line about the weights of the training questions."""
-    weights = [example.weight for example in examples]
     nothing = weights.count(0.0)
     name, count = type(confidence).__name__, len(weights)
     if nothing == count:

@@ -38,6 +38,11 @@ def check_text(value: str, place: str, key: str) -> None:
 
 
 def take_id(row: Mapping[str, Any], place: str, key: str = "id") -> str:
+    """The id of a row; a whole number is taken as its digits.
+
+    Raises:
+        InputError: it is missing, empty, or has white space.
+    """
     value = row.get(key)
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
@@ -50,6 +55,11 @@ def take_id(row: Mapping[str, Any], place: str, key: str = "id") -> str:
 
 
 def take_strings(row: Mapping[str, Any], place: str, key: str) -> tuple[str, ...]:
+    """A list of strings; empty where the key is missing.
+
+    Raises:
+        InputError: it is no list, or something in it is no string.
+    """
     values = take(row, place, key, list, default=[])
     for value in values:
         if not isinstance(value, str):

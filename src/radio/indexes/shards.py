@@ -75,10 +75,12 @@ class Shard:
 
 
 def shard_path(folder: Path, number: int) -> Path:
+    """The file of a shard."""
     return folder / f"{number:06}.safetensors"
 
 
 def digest_of(vectors: NDArray[Any]) -> str:
+    """By which the vectors of a shard are checked."""
     import xxhash
 
     return xxhash.xxh3_128_hexdigest(np.ascontiguousarray(vectors).data)

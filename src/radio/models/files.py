@@ -205,6 +205,7 @@ def check_gguf(name: str, file: str) -> None:
 
 
 def refused(name: str, reason: str) -> InputError:
+    """The error of a model that cannot be loaded."""
     return InputError(f"model {name!r} cannot be loaded: {reason}")
 
 

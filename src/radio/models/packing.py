@@ -22,6 +22,7 @@ from torch.nn.utils.rnn import pad_sequence
 from radio.models import kernels
 from radio.models.dropout import Dropout, fast_dropout
 from radio.models.limits import padded_length
+from radio.models.pieces import is_undivided
 from radio.models.threads import side_by_side, threads_for
 
 NAME = "radio_packed"
@@ -78,7 +79,7 @@ def chunks(row: Row, at_a_time: int = 1) -> Iterator[tuple[dict[str, Tensor], li
     """
     tokens = {name: flat for name, flat in row.items() if name not in ("lengths", "where")}
     room = None
-    if tokens["input_ids"].device.type == "cpu":
+    if tokens["input_ids"].device.type == "cpu" and not is_undivided():
         total = sum(row["lengths"])
         rounds = max(1, ceil(total / (CPU_TOKENS * at_a_time)))
         room = CPU_TOKENS if at_a_time == 1 else ceil(total / (rounds * at_a_time))

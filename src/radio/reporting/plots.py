@@ -59,6 +59,8 @@ class Line(NamedTuple):
 
 
 class Tick(NamedTuple):
+    """A mark on an axis."""
+
     at: float
     label: str
 

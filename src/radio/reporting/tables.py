@@ -190,6 +190,7 @@ def signed(value: float) -> str:
 
 
 def p_value(value: float) -> str:
+    """To three digits; what is smaller is said to be so."""
     if math.isnan(value):
         return UNKNOWN
     return "< 0.001" if value < 0.001 else f"{value:.3f}"

@@ -14,7 +14,6 @@ from zlib import crc32
 
 import lightning as L
 import torch
-from lightning.pytorch.utilities import rank_zero_warn
 from lightning.pytorch.utilities.seed import isolate_rng
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
@@ -23,7 +22,6 @@ from radio import contracts
 from radio.batching import scatter
 from radio.cache import Cache
 from radio.losses import InfoNCE, Loss
-from radio.losses.base import loss_of
 from radio.metrics.mean import mean_over_questions
 from radio.models.exported import exported_class
 from radio.models.files import resolve_model
@@ -31,7 +29,16 @@ from radio.models.limits import capped, positions
 from radio.models.tokenizers import load_tokenizer
 from radio.processes import stopping_together
 from radio.ranges import check
-from radio.rerankers import collating, exports, finite, optimisation, random_weights, saving
+from radio.rerankers import (
+    collating,
+    exports,
+    finite,
+    optimisation,
+    random_weights,
+    saving,
+    sharding,
+    stepping,
+)
 from radio.rerankers.collating import Collator
 from radio.rerankers.contracts import check_network, check_scores
 from radio.rerankers.tuning import LoRA
@@ -109,7 +116,7 @@ class Reranker(L.LightningModule):
         subclass's ``build`` sets it."""
         self._new_weights: list[str] = []
         """Names of the weights that the model lacks; ``build`` draws them at random and sets it."""
-        self._weightless = False
+        self.weightless = False
         """Whether it was said that a batch weighs nothing."""
         self._random: list[str] = []
         """Those of them that no training and no checkpoint has touched since."""
@@ -166,13 +173,14 @@ class Reranker(L.LightningModule):
         if not any(batch.passage_ids):
             return torch.zeros(batch.mask.shape, device=batch.mask.device)
         pairs = sum(map(len, batch.passage_ids))
-        scores = scatter(check_scores(self, self.score(batch), pairs), batch.mask)
+        found = sharding.scored_by(self.network, self.score, batch)
+        scores = scatter(check_scores(self, found, pairs), batch.mask)
         finite.check_scores(self, batch, scores)
         return scores
 
     def configure_model(self) -> None:
         if self.network is None:
-            self.network = self._fresh_network()
+            self.network = sharding.shard(self, self.fresh_network())
             self._random = list(self._new_weights)
             if self._trainer is None:
                 random_weights.say(self, self._random)
@@ -189,7 +197,8 @@ class Reranker(L.LightningModule):
 
     on_test_start = on_predict_start = on_validation_start
 
-    def _fresh_network(self) -> nn.Module:
+    def fresh_network(self) -> nn.Module:
+        """The network as it is before training, whole on this process."""
         # a head that the checkpoint lacks is drawn from the run's seed alone, so that the untrained
         # model is well defined: the same on every rank, and the same when a later command evaluates
         # it again
@@ -240,21 +249,9 @@ class Reranker(L.LightningModule):
         )
         with stopping_together(self.device):
             scores = self(batch)
-            value = loss_of(self.loss, scores, batch.teacher, batch.mask, batch.weights)
-            loss = contracts.loss(self.loss, value, scores)
-            self._warn_of_weights(batch)
-            finite.check_loss(self, batch, loss, scores)
+        loss = stepping.loss_of_step(self, scores, batch, batch_idx)
         self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.question_ids))
         return {"loss": loss, "scores": scores.detach()}
-
-    def _warn_of_weights(self, batch: GroupBatch) -> None:
-        """Say once that a batch teaches nothing, since all its questions weigh 0."""
-        if batch.weights is not None and not self._weightless and not batch.weights.any():
-            self._weightless = True
-            rank_zero_warn(
-                "train: all questions of a batch weigh 0, it teaches nothing; larger batches "
-                "(data.init_args.batch_size) or another confidence help"
-            )
 
     def on_validation_epoch_start(self) -> None:
         # made anew: a change of the weights' type must not reach it
@@ -269,8 +266,8 @@ class Reranker(L.LightningModule):
         with stopping_together(self.device):
             scores = self._scores(batch)
             taught = batch.mask.any(dim=1) & ~(batch.teacher.isnan() & batch.mask).any(dim=1)
-            if self._ends_with_a_repeat(batch_idx):
-                taught[-1:] = False
+            if stepping.is_repeat(self.trainer.val_dataloaders, batch_idx):
+                taught[:] = False
             loss = scores.new_zeros(())
             if taught.any():
                 loss = self.loss(scores[taught], batch.teacher[taught], batch.mask[taught])
@@ -278,13 +275,6 @@ class Reranker(L.LightningModule):
                 finite.check_loss(self, batch, loss, scores)
             self.mean_loss.update(loss, taught.sum())
         return scores
-
-    def _ends_with_a_repeat(self, batch_idx: int) -> bool:
-        """Whether the last question of a validation batch only fills up the share of this
-        process."""
-        loader: Any = self.trainer.val_dataloaders
-        repeats = getattr(getattr(loader, "sampler", None), "repeats_last", False)
-        return repeats and batch_idx + 1 == len(loader)
 
     def test_step(self, batch: GroupBatch, batch_idx: int) -> Tensor:
         """Scores ``[B, G]``."""
@@ -356,7 +346,7 @@ class Reranker(L.LightningModule):
         # a head is drawn in the type that new tensors have there
         drawn = trainer.precision_plugin.module_init_context() if trainer else nullcontext()
         with torch.inference_mode(False), drawn:
-            network = self._fresh_network()
+            network = sharding.shard(self, self.fresh_network())
         network = network.to(self.device).eval()
         return trainer.precision_plugin.convert_module(network) if trainer else network
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
+from radio.rerankers import sharding
 from radio.schema import GroupBatch, InputError
 
 if TYPE_CHECKING:
@@ -113,9 +114,8 @@ def why(module: Reranker, batch: GroupBatch) -> str:
     name = broken_weight(module.network)
     if name is not None:
         return _why_broken(module, name)
-    largest = max(
-        (weight.detach().abs().max().item() for weight in module.network.parameters()), default=0.0
-    )
+    own = [sharding.own_part(weight.detach()) for weight in module.network.parameters()]
+    largest = max((part.abs().max().item() for part in own if part.numel()), default=0.0)
     if largest > HUGE:
         return f"weights as large as {largest:.2g}, with which the network overflows. {RATE}"
     for tensors in batch.inputs.values():
@@ -153,4 +153,4 @@ def _is_broken(value: object) -> bool:
     """Whether a value is a tensor of real numbers with NaN or infinity in it."""
     if not isinstance(value, Tensor) or not value.is_floating_point():
         return False
-    return not value.isfinite().all()
+    return not sharding.own_part(value).isfinite().all()

@@ -10,6 +10,7 @@ import re
 import tempfile
 import zipfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities import rank_zero_warn
 
+from radio.processes import process_count, stopping_together
 from radio.runs.folder import UNFINISHED
 from radio.runs.stopping import checkpoint_writers
 from radio.schema import InputError
@@ -36,10 +38,31 @@ class WholeCheckpoints(TorchCheckpointIO):
 
     def __init__(self, trainer: L.Trainer) -> None:
         self.trainer = trainer
+        self._problem: InputError | None = None
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
     ) -> None:
+        try:
+            self._save(checkpoint, path, storage_options)
+        except InputError as error:
+            if process_count() == 1:
+                raise
+            # the others wait for this process, until the trainer asks for it
+            self._problem = error
+
+    def stop_where_unwritten(self) -> None:
+        """End all processes where the first one could not write; all must call it.
+
+        Raises:
+            InputError: says why.
+        """
+        problem, self._problem = self._problem, None
+        with stopping_together(self.trainer.strategy.root_device):
+            if problem is not None:
+                raise problem
+
+    def _save(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any) -> None:
         if storage_options is not None or "://" in str(path):
             super().save_checkpoint(checkpoint, path, storage_options)
             return
@@ -62,7 +85,9 @@ class WholeCheckpoints(TorchCheckpointIO):
                 "--ckpt_path last"
             ) from None
         finally:
-            work.unlink(missing_ok=True)
+            # that it cannot be swept up either is no news
+            with suppress(OSError):
+                work.unlink()
 
     def load_checkpoint(
         self,

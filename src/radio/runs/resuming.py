@@ -47,6 +47,7 @@ NO_MATTER = (
     "persistent_workers",
     "eval_batch_size",
     "eval_candidates",
+    "prepare_data_per_node",
     "predict",
     "validation",
     "test",

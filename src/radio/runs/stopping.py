@@ -3,6 +3,7 @@
 Lightning ends a run at the next batch after SIGTERM, without a checkpoint; for a SLURM job it
 writes one inside the signal's handler, perhaps in the middle of an optimizer step. Here both end
 between two optimizer steps, with a checkpoint from which the run goes on as if nothing had been.
+Several processes end at the same step, whichever of them is asked.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.trainer.connectors.signal_connector import _SignalConnector
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
+from radio.processes import gathered, somewhere
 from radio.runs import progress, story
 
 
@@ -31,6 +33,17 @@ class Signals(_SignalConnector):
     requeues = False
     """Whether SLURM is to run the job again."""
     _runs = False
+
+    def asked_to_end(self) -> bool:
+        """Whether any process was asked to end. All processes must call it."""
+        return somewhere(self.received_sigterm, self.trainer.strategy.root_device)
+
+    def _sigterm_notifier_fn(self, signum: int, _: FrameType | None) -> None:
+        # Lightning exchanges it here and now, which may be the middle of another exchange
+        launcher = self.trainer.strategy.launcher
+        if launcher is not None and not self.received_sigterm:
+            launcher.kill(signum)
+        self.received_sigterm = True
 
     def _slurm_sigusr_handler_fn(self, signum: int, _: FrameType) -> None:
         self.requeues = self.received_sigterm = True
@@ -49,10 +62,7 @@ class Signals(_SignalConnector):
     def teardown(self) -> None:
         super().teardown()
         if self._runs:
-            self._register_signal(signal.SIGTERM, self._note)
-
-    def _note(self, signum: int, _: FrameType | None) -> None:
-        self.received_sigterm = True
+            self._register_signal(signal.SIGTERM, self._sigterm_notifier_fn)
 
 
 class StopWithCheckpoint(L.Callback):
@@ -76,7 +86,9 @@ class StopWithCheckpoint(L.Callback):
         if checkpoint_writers(trainer) and progress.stands_between_steps(trainer):
             trainer.save_checkpoint(self.path)
             self.say(f"asked to end: {self.path} is written, after step {trainer.global_step}")
-        if getattr(trainer._signal_connector, "requeues", False) and trainer.is_global_zero:
+        # SLURM's signal may have come to another process first
+        requeues = any(gathered(getattr(trainer._signal_connector, "requeues", False)))
+        if requeues and trainer.is_global_zero:
             self._requeue()
 
     def _requeue(self) -> None:

@@ -82,6 +82,7 @@ def show_table(document: Mapping[str, Any]) -> None:
 
 
 def title(document: Mapping[str, Any]) -> str:
+    """What stands above the table: split, questions, candidates."""
     questions, whole = document["questions"], document["of_questions"]
     of_all = "" if questions == whole else f" of {whole:,}"
     return (

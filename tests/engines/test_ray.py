@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pickle
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from radio.encoders import Embedding, Encoder
-from radio.engines import Ray, current
+from radio.engines import InProcess, Ray, current
+from radio.engines.jobs import Job
 from radio.engines.ray import Holder
 from radio.engines.shards import Shards, read, write
 from radio.llm.copies import Answering
@@ -68,6 +69,42 @@ def test_what_travels_is_settings_without_weights(tiny_bert: str, tiny_generator
     assert len(copy._copies.loaded()) == 1
     (expected,) = writing([{"prompt": prompt, "shared": 0}])
     assert {**reply, "seconds": 0} == {**expected, "seconds": 0}
+
+
+class Failing(Ray):
+    """Its actors die with all but some batches of each pass."""
+
+    def __init__(self, computed: int) -> None:
+        super().__init__()
+        self.computed = computed
+        self.passes: list[int] = []
+
+    def _pass(self, job: Job, names: Sequence[str]) -> Iterator[str]:
+        self.passes.append(len(names))
+        holder = Holder(job.work, job.shards.folder.parent, job.shards.identity)
+        holder({"name": names[: self.computed]})
+        # of the first one nobody tells: its file alone is there
+        yield from names[1 : self.computed]
+
+
+def test_what_was_lost_is_computed_by_another_pass(tmp_path: Path) -> None:
+    engine = Failing(2)
+    with engine.at_work(tmp_path):
+        found = list(engine.map(Doubling(), batches_of(5)))
+    assert found == list(InProcess().map(Doubling(), batches_of(5)))
+    assert engine.passes == [5, 3, 1]
+    assert not list(tmp_path.rglob("*.parquet"))
+
+
+def test_actors_that_die_each_time_are_told_and_nothing_is_lost(tmp_path: Path) -> None:
+    first = next(iter(InProcess().map(Doubling(), batches_of(5))))
+    engine = Failing(0)
+    with engine.at_work(tmp_path):
+        with pytest.raises(InputError, match="computed 5 batches died 3 times"):
+            list(engine.map(Doubling(), batches_of(5)))
+        engine.computed = 1
+        assert next(iter(engine.map(Doubling(), batches_of(5)))) == first
+    assert engine.passes == [5, 5, 5, 5]
 
 
 def test_ray_is_asked_for_when_there_is_something_to_compute(

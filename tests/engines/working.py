@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, ClassVar
 
 from radio.encoders import Encoder
-from radio.engines import Batch, Row, Work
+from radio.engines import Batch, Engine, InProcess, Row, Work
 
 WAIT = 0.2
 """Seconds that :class:`SlowEncoder` takes for a batch."""
@@ -58,3 +58,14 @@ class SlowEncoder(Encoder):
     def computed(self, texts: Sequence[str], *, query: bool, tokens: bool) -> list[bytes]:
         time.sleep(WAIT)
         return super().computed(texts, query=query, tokens=tokens)
+
+
+class Ahead(Engine):
+    """Takes all batches before it computes the first, as a cluster does."""
+
+    maps: ClassVar[list[str]] = []
+    """What was done, by title."""
+
+    def map(self, work: Work, batches: Iterable[Batch]) -> Iterator[dict[str, Row]]:
+        self.maps.append(work.title)
+        yield from InProcess().map(work, list(batches))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import traceback
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,6 +19,9 @@ from radio.engines.shards import Shards, read, write
 from radio.models.messages import say
 from radio.ranges import check
 from radio.schema import InputError
+
+TRIES = 3
+"""Passes in a row that compute nothing, after which no other one is tried."""
 
 
 class Ray(Engine):
@@ -77,8 +81,9 @@ class Ray(Engine):
         if ray.is_initialized():
             return
         try:
+            _knock(self._address)
             ray.init(address=self._address, log_to_driver=False, logging_level=logging.ERROR)
-        except (ConnectionError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError) as error:
             raise InputError(
                 f"Ray: address: found {self._address!r}, and no cluster answers there "
                 f"({str(error).splitlines()[0]}); start one with: ray start --head, or give "
@@ -101,6 +106,7 @@ class Ray(Engine):
     def _computed(self, job: Job, waiting: deque[Handed]) -> Iterator[dict[str, Row]]:
         """The results of batches, in order, each as soon as it and those before it are there."""
         yield from job.taken(waiting)
+        in_vain = 0
         while waiting:
             missing = job.missing(waiting)
             for name in self._pass(job, missing):
@@ -110,12 +116,13 @@ class Ray(Engine):
             job.look()
             yield from job.taken(waiting)
             lost = len(job.missing(waiting))
-            if lost == len(missing):
+            in_vain = in_vain + 1 if lost == len(missing) else 0
+            if in_vain == TRIES:
                 raise InputError(
-                    f"Ray: {job.title}: the processes that computed {lost:,} batches died, as they "
-                    "do when their memory is full or their machine is lost, and so did those of a "
-                    "second try; give them more room (--data.init_args.engine.init_args.cpus, "
-                    "gpus), or take smaller batches. What was computed is kept; Ray's logs say more"
+                    f"Ray: {job.title}: the processes that computed {lost:,} batches died {TRIES} "
+                    "times, as they do when their memory is full; give them more room "
+                    "(--data.init_args.engine.init_args.cpus, gpus), or take smaller batches. What "
+                    "was computed is kept; Ray's logs say more"
                 )
             if lost:
                 say(f"Ray: {job.title}: {lost:,} batches were lost with their actors: once more")
@@ -224,6 +231,13 @@ class Holder:
                 )
             self._shards = shards
         return self._shards
+
+
+def _knock(address: str) -> None:
+    """Raise an OSError where nobody listens at ``HOST:PORT``: Ray itself would wait for minutes."""
+    host, _, port = address.rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
 
 
 def node() -> str:

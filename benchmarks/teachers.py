@@ -37,7 +37,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from benchmarks.corpus import generate, watch
 from benchmarks.results.settings import DATA
@@ -46,6 +45,7 @@ from radio.corpus import DiskCorpus
 from radio.data.prepare import Preparation, Settings
 from radio.encoders import Encoder
 from radio.models import resolve_model
+from radio.models.embedding import EmbeddingModel
 from radio.normalising import min_max
 from radio.rationales import QualityChecks
 from radio.retrievers import Retriever
@@ -158,27 +158,25 @@ def speed(folder: Path, name: str, model: str, max_length: int, count: int, turn
 # Scale
 
 
-class Network:
+class Network(EmbeddingModel):
     """Gives every text a vector of its own, as an encoder would."""
 
-    prompts: dict[str, str] = {}  # noqa: RUF012 -- as sentence-transformers has them
-    device = torch.device("cpu")
+    def __init__(self) -> None:
+        pass
 
-    def encode_document(self, texts: Sequence[str], **options: Any) -> NDArray[np.float32]:
+    def texts(self, texts: Sequence[str], *, query: bool, unit: bool) -> list[bytes]:
         vectors = []
         for text in texts:
             draw = np.random.default_rng(zlib.crc32(text.encode()))
             vector = draw.standard_normal(384, dtype=np.float32)
-            vectors.append(vector / np.linalg.norm(vector))
-        return np.stack(vectors)
-
-    encode_query = encode_document
+            vectors.append((vector / np.linalg.norm(vector)).tobytes())
+        return vectors
 
 
 class Generated(Encoder):
     """An encoder whose network is a stand-in."""
 
-    def load(self) -> Any:
+    def load(self) -> EmbeddingModel:
         return Network()
 
 
@@ -309,7 +307,6 @@ def main() -> None:
     if args.scale:
         print(json.dumps(scale(*sizes), indent=2))
         return
-    import torch
 
     torch.set_num_threads(args.threads)
     count = args.questions or 200

@@ -46,6 +46,7 @@ from radio.corpus import DiskCorpus
 from radio.data.prepare import Preparation, Settings
 from radio.encoders import Encoder
 from radio.models import resolve_model
+from radio.models.embedding import EmbeddingModel
 from radio.normalising import min_max
 from radio.rationales import QualityChecks
 from radio.retrievers import Retriever
@@ -174,12 +175,17 @@ class Network:
 
     encode_query = encode_document
 
+    def __getitem__(self, place: int) -> Any:
+        # its first module, which is no transformer
+        return object()
+
 
 class Generated(Encoder):
     """An encoder whose network is a stand-in."""
 
-    def load(self) -> Any:
-        return Network()
+    def load(self) -> EmbeddingModel:
+        network: Any = Network()
+        return EmbeddingModel(network, batch_size=32, precision="fp32")
 
 
 class Drawn(Retriever):

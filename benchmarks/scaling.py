@@ -33,7 +33,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,14 +43,21 @@ from radio.encoders import Encoder
 
 WORDS = [f"word{n}" for n in range(5000)]
 
-CANDIDATES = 50
-"""Of each training question, as published."""
-
 VALIDATION = 50
 """Questions of validation, however many are trained on."""
 
 CORPORA = {"wiki-18": 21_015_324, "MS MARCO": 8_841_823}
 """Passages of the corpora that are projected."""
+
+
+class Sizes(NamedTuple):
+    """What both processes need to know."""
+
+    dimensions: int = 64
+    steps: int = 20
+    """Training steps after the first."""
+    candidates: int = 50
+    """Of each training question; as published."""
 
 
 # What is generated
@@ -127,7 +134,7 @@ class Meter:
         }
 
 
-def data_of(folder: Path, dimensions: int) -> Any:
+def data_of(folder: Path, sizes: Sizes) -> Any:
     """The data module of the generated files."""
     from data_modules import JsonlDataModule
     from radio.retrievers import Dense
@@ -138,18 +145,18 @@ def data_of(folder: Path, dimensions: int) -> Any:
         validation=str(folder / "validation.jsonl"),
         corpus=str(folder / "corpus.jsonl"),
         cache_dir=str(folder / "cache"),
-        retriever=Dense(Generated(dimensions)),
+        retriever=Dense(Generated(sizes.dimensions)),
         teacher=RetrievalScore(),
-        train_candidates=CANDIDATES,
+        train_candidates=sizes.candidates,
         seed=0,
     )
 
 
-def prepare(folder: Path, dimensions: int, steps: int) -> dict[str, Any]:
+def prepare(folder: Path, sizes: Sizes) -> dict[str, Any]:
     """What the first process does."""
 
     meter = Meter()
-    data = data_of(folder, dimensions)
+    data = data_of(folder, sizes)
     with meter.part("corpus"):
         _ = data.corpus
     with meter.part("index"):
@@ -163,7 +170,7 @@ def prepare(folder: Path, dimensions: int, steps: int) -> dict[str, Any]:
     return meter.parts
 
 
-def train(folder: Path, dimensions: int, steps: int) -> dict[str, Any]:
+def train(folder: Path, sizes: Sizes) -> dict[str, Any]:
     """What the second process does."""
     import lightning as L
 
@@ -173,7 +180,7 @@ def train(folder: Path, dimensions: int, steps: int) -> dict[str, Any]:
 
     meter = Meter()
     model = CrossEncoder(tiny_model(folder / "model"), loss=InfoNCE(), max_length=64)
-    data = data_of(folder, dimensions)
+    data = data_of(folder, sizes)
     with meter.part("open"):
         _ = data.corpus
     with meter.part("look up"):
@@ -191,7 +198,7 @@ def train(folder: Path, dimensions: int, steps: int) -> dict[str, Any]:
     trainer = RadioTrainer(
         accelerator="cpu",
         precision="32-true",
-        max_steps=1 + steps,
+        max_steps=1 + sizes.steps,
         limit_val_batches=0,
         logger=False,
         enable_checkpointing=False,
@@ -210,10 +217,11 @@ def train(folder: Path, dimensions: int, steps: int) -> dict[str, Any]:
 STAGES = {"prepare": prepare, "train": train}
 
 
-def in_a_process(stage: str, folder: Path, dimensions: int, steps: int) -> dict[str, Any]:
+def in_a_process(stage: str, folder: Path, sizes: Sizes) -> dict[str, Any]:
     """What a stage measures, alone in a new process."""
     command = [sys.executable, "-m", "benchmarks.scaling", "--stage", stage, "--at", str(folder)]
-    command += ["--dimensions", str(dimensions), "--steps", str(steps)]
+    for name, value in sizes._asdict().items():
+        command += [f"--{name}", str(value)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{stage}: {done.stderr[-3000:]}")
@@ -221,15 +229,13 @@ def in_a_process(stage: str, folder: Path, dimensions: int, steps: int) -> dict[
     return found
 
 
-def measured(
-    passages: int, questions: int, dimensions: int, steps: int, folder: str | None
-) -> dict[str, Any]:
+def measured(passages: int, questions: int, sizes: Sizes, folder: str | None) -> dict[str, Any]:
     """One row: the parts of both processes."""
     with tempfile.TemporaryDirectory(dir=folder) as home:
         generate(Path(home), passages, questions)
         parts: dict[str, Any] = {}
         for stage in STAGES:
-            parts.update(in_a_process(stage, Path(home), dimensions, steps))
+            parts.update(in_a_process(stage, Path(home), sizes))
         cache = Path(home) / "cache"
         size = sum(path.stat().st_size for path in cache.rglob("*") if path.is_file())
     return {"passages": passages, "questions": questions, "disk MB": size // 10**6, "parts": parts}
@@ -300,8 +306,10 @@ def main() -> None:
     )
     parser.add_argument("--passages", type=int, nargs="+", default=[100_000])
     parser.add_argument("--questions", type=int, nargs="+", default=[1000])
-    parser.add_argument("--dimensions", type=int, default=64)
-    parser.add_argument("--steps", type=int, default=20, help="training steps after the first")
+    usual = Sizes()
+    parser.add_argument("--dimensions", type=int, default=usual.dimensions)
+    parser.add_argument("--steps", type=int, default=usual.steps, help="after the first")
+    parser.add_argument("--candidates", type=int, default=usual.candidates, help="of a question")
     parser.add_argument("--folder", help="where to put the files while it runs")
     parser.add_argument("--json", type=Path, help="append the rows to this file too")
     parser.add_argument("--rate", type=float, help="passages that one GPU embeds a second")
@@ -312,13 +320,14 @@ def main() -> None:
     if args.rate:
         print(projection(args.rate, args.price))
         return
+    sizes = Sizes(args.dimensions, args.steps, args.candidates)
     if args.stage:
-        print(json.dumps(STAGES[args.stage](args.at, args.dimensions, args.steps)))
+        print(json.dumps(STAGES[args.stage](args.at, sizes)))
         return
     rows = []
     for passages in args.passages:
         for questions in args.questions:
-            rows.append(measured(passages, questions, args.dimensions, args.steps, args.folder))
+            rows.append(measured(passages, questions, sizes, args.folder))
             print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
             if args.json:
                 with args.json.open("a", encoding="utf-8") as file:

@@ -50,7 +50,9 @@ def test_hours_and_money_follow_from_the_rate() -> None:
 
 @pytest.mark.slow
 def test_a_row_is_measured_in_processes_of_its_own() -> None:
-    found = scaling.measured(200, 20, dimensions=8, steps=2, folder=None)
+    found = scaling.measured(
+        200, 20, scaling.Sizes(dimensions=8, steps=2, candidates=10), folder=None
+    )
     assert (found["passages"], found["questions"]) == (200, 20)
     assert list(found["parts"]) == [
         *("corpus", "index", "candidates", "teacher"),

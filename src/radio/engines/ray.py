@@ -140,8 +140,9 @@ class Ray(Engine):
         # for its place on a machine that is gone might take for ever
         context.max_errored_blocks = -1
         for handler in logging.getLogger("ray.data").handlers:
-            # on the terminal; what is wrong is said below, and Ray's file has all of it
-            if isinstance(handler, logging.StreamHandler):
+            # Ray's own, on the terminal; what is wrong is said below, and its file has all of it
+            own = type(handler).__module__.partition(".")[0] == "ray"
+            if own and isinstance(handler, logging.StreamHandler):
                 handler.setLevel(logging.CRITICAL)
         size, gpus = self._room(len(names))
         say(f"Ray: {job.title}: {len(names):,} batches on {size:,} actors")

@@ -4,6 +4,7 @@ are those of one process, bit for bit, and what was computed is not computed aga
 from __future__ import annotations
 
 import logging
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -164,11 +165,14 @@ def test_teachers_writers_and_generators_give_what_they_give_in_one_process(
 def test_an_error_in_an_actor_reaches_the_person_with_its_cause(
     engine: Ray, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    before = signal.getsignal(signal.SIGTERM)
     cause = r"(?s)Ray: double: on .*ZeroDivisionError: cannot double 7"
     with engine.at_work(tmp_path), pytest.raises(InputError, match=cause):
         list(engine.map(Doubling(bad=7), batches_of(6)))
     # Ray's log is kept off the terminal, and nobody else's
     assert caplog.handler.level == logging.NOTSET
+    # SIGTERM is left to whoever had it
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_an_address_without_a_cluster_is_told(tmp_path: Path) -> None:

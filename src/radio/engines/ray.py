@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
 import traceback
 from collections import deque
@@ -80,6 +81,8 @@ class Ray(Engine):
         ray = _ray()
         if ray.is_initialized():
             return
+        # Ray takes SIGTERM for itself, and keeps it: a run must still end with a checkpoint
+        on_sigterm = signal.getsignal(signal.SIGTERM)
         try:
             _knock(self._address)
             ray.init(address=self._address, log_to_driver=False, logging_level=logging.ERROR)
@@ -89,6 +92,9 @@ class Ray(Engine):
                 f"({str(error).splitlines()[0]}); start one with: ray start --head, or give "
                 "--data.init_args.engine.init_args.address local"
             ) from None
+        finally:
+            if signal.getsignal(signal.SIGTERM) is not on_sigterm:
+                signal.signal(signal.SIGTERM, on_sigterm)
         self._connected = True
 
     def map(self, work: Work, batches: Iterable[Batch]) -> Iterator[dict[str, Row]]:

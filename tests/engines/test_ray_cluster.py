@@ -45,10 +45,13 @@ def cluster() -> Iterator[Any]:
         patch.setenv("OMP_NUM_THREADS", "1")
         # by default actors give way to everything else
         patch.setenv("RAY_worker_niceness", "0")
+        # a node takes SIGTERM for itself, and other tests need it
+        on_sigterm = signal.getsignal(signal.SIGTERM)
         made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
         made.add_node(num_cpus=1)
         yield made
         made.shutdown()
+        signal.signal(signal.SIGTERM, on_sigterm)
 
 
 @pytest.fixture

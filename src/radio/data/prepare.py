@@ -112,10 +112,11 @@ class Preparation:
                 self._shown.add(split)
                 show_rationales(split, rationales)
             self._check(split, rationales)
-            if not self._score_home(split, rationales.kept).is_dir():
+            home = self._score_home(split, rationales.kept)
+            if not home.is_dir():
                 self.teach(split, rationales.kept)
             # made here, since one process fills and many read
-            self._score_table(split, rationales.kept)
+            self._score_table(home, split, rationales.kept)
 
     def examples(self, split: str) -> Examples:
         """All that is known about each question of a split.
@@ -128,7 +129,8 @@ class Preparation:
         if split in TAUGHT:
             rationales = self.rationales(split)
             self._check(split, rationales)
-            scores = self._score_table(split, rationales.kept)
+            home = self._score_home(split, rationales.kept)
+            scores = self._score_table(home, split, rationales.kept)
         return Examples(self.questions(split), candidates, scores)
 
     def _check(self, split: str, rationales: Rationales) -> None:
@@ -339,19 +341,17 @@ class Preparation:
                 found[question.id] = scores
         return found
 
-    def _score_table(self, split: str, rationales: Mapping[str, Rationale]) -> ScoreTable:
-        """The teacher's scores of each question that can be taught.
-
-        Raises:
-            Missing: the cache lacks some.
-        """
+    def _score_table(
+        self, home: Path, split: str, rationales: Mapping[str, Rationale]
+    ) -> ScoreTable:
+        """The teacher's scores of all that can be taught; Missing if the cache lacks some."""
 
         def found() -> Iterator[Row]:
             able = self._able(split, rationales)
             keys = self._score_keys(split, able, rationales)
             return rows(ScoreTable, self.cache, able, keys, split, len(self.questions(split)))
 
-        return open_table(ScoreTable, self._score_home(split, rationales), found)
+        return open_table(ScoreTable, home, found)
 
     def _score_home(self, split: str, rationales: Mapping[str, Rationale]) -> Path:
         """Where they lie: named by all that their keys depend on, and sooner known than those."""

@@ -5,7 +5,11 @@ BIN := $(VENV)/bin
 # torch first and pinned: a looser requirement of another package would fetch a second, larger build
 TORCH ?= torch==2.13.0
 
-.PHONY: quickstart test test-quick lint docs versions results clean
+# sees what $(VENV) has, torch among it, and adds the libraries of the extra integrations alone
+LIBRARIES := $(VENV)-integrations
+PLACE := import sysconfig; print(sysconfig.get_path("purelib"))
+
+.PHONY: quickstart test test-quick integrations lint docs versions results clean
 
 quickstart: $(VENV)/.quickstart
 	HF_HUB_OFFLINE=1 $(BIN)/radio fit --config quickstart --overwrite true
@@ -21,6 +25,11 @@ test: $(VENV)/.dev
 
 test-quick: $(VENV)/.dev
 	$(PYTEST) -m "not slow"
+
+# the lines of docs/integrations.md, each with its library: one that is not there fails
+integrations: $(LIBRARIES)/.done
+	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 RADIO_ALL_INTEGRATIONS=1 \
+		$(LIBRARIES)/bin/python -m pytest tests/test_integrations.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -47,6 +56,12 @@ $(VENV)/.dev: $(VENV)/.quickstart
 		|| echo "sweeps cannot be had: tests that draw points of sweeps are skipped"
 	touch $@
 
+$(LIBRARIES)/.done: $(VENV)/.dev
+	$(BIN)/python -m venv --clear $(LIBRARIES)
+	$(BIN)/python -c '$(PLACE)' > "$$($(LIBRARIES)/bin/python -c '$(PLACE)')/base.pth"
+	$(LIBRARIES)/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[integrations]"
+	touch $@
+
 # the site of the documentation, in site/; strict: a link that leads nowhere fails
 docs: $(VENV)/.dev
 	HF_HUB_OFFLINE=1 NO_MKDOCS_2_WARNING=1 PYTHONPATH=src:. $(BIN)/python -m mkdocs build --strict
@@ -57,4 +72,4 @@ versions: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.versions --own --resolutions lowest
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(LIBRARIES)

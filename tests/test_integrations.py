@@ -1,10 +1,11 @@
 """The Python of docs/integrations.md and docs/using.md is run as it stands there, and ranks as the
-reranker does."""
+reranker does. ``make integrations`` runs these tests where all libraries are installed."""
 
 from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import re
 from collections.abc import Callable
 from math import nan
@@ -19,6 +20,9 @@ from radio.rerankers.opening import opened
 from radio.rerankers.scoring import load, scores_of
 from radio.schema import Group, Passage, Question
 from tests.conftest import ROOT
+
+ALL_INSTALLED = "RADIO_ALL_INTEGRATIONS"
+"""Set where each library must be there: one that is not fails its test; elsewhere it is skipped."""
 
 KINDS: dict[str, Callable[..., Reranker]] = {"CrossEncoder": CrossEncoder, "BiEncoder": BiEncoder}
 
@@ -86,9 +90,7 @@ def test_a_library_ranks_as_the_reranker(
     rerankers: dict[str, Reranker],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for package in packages.split():
-        if not installed(package):
-            pytest.skip(f"{heading}: {package} is not installed (pip install -e .[integrations])")
+    need(packages)
     # it would report its use over the network
     monkeypatch.setenv("HAYSTACK_TELEMETRY_ENABLED", "False")
     (code,) = snippets("integrations.md", heading)
@@ -100,11 +102,37 @@ def test_a_library_ranks_as_the_reranker(
     assert found["ranked"] != found["passages"]
 
 
+def need(packages: str) -> None:
+    """Skip what is run where a package is not there, or fail where all must be."""
+    for package in packages.split():
+        if not installed(package):
+            end = pytest.fail if os.environ.get(ALL_INSTALLED) else pytest.skip
+            end(f"{package} is not installed: make integrations installs it, and runs this")
+
+
 def installed(package: str) -> bool:
     try:
         return importlib.util.find_spec(package) is not None
     except ModuleNotFoundError:
         return False
+
+
+def test_a_library_that_must_be_there_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    need("json")
+    monkeypatch.delenv(ALL_INSTALLED, raising=False)
+    with pytest.raises(pytest.skip.Exception, match=r"no_such\.library is not installed"):
+        need("json no_such.library")
+    monkeypatch.setenv(ALL_INSTALLED, "1")
+    with pytest.raises(pytest.fail.Exception, match=r"no_such\.library is not installed"):
+        need("json no_such.library")
+
+
+def test_make_and_ci_run_this_where_all_are_installed() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    recipe = makefile.partition("\nintegrations: ")[2].partition("\n\n")[0]
+    assert f"{ALL_INSTALLED}=1" in recipe
+    assert Path(__file__).relative_to(ROOT).as_posix() in recipe
+    assert "\nmake integrations\n" in (ROOT / ".ci/run").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow

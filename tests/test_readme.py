@@ -43,12 +43,14 @@ PAGES = (
     "docs/evaluation.md",
     "docs/generators.md",
     "docs/report.md",
+    "docs/scaling.md",
     "docs/teachers.md",
     "docs/using.md",
     "data_modules/quickstart/README.md",
 )
 ELSEWHERE = {
     "docs/processes.md": ("tests/test_processes_recipes.py", "docs/processes.md"),
+    "docs/ray.md": ("tests/engines/test_ray_cluster.py", "docs/ray.md"),
     "docs/restarts.md": ("tests/test_restarts.py", "docs/restarts.md"),
     "docs/sweeps.md": ("tests/test_sweeps.py", "docs/sweeps.md"),
     "docs/transfer.md": ("tests/commands/test_transfer.py", "matrix.yaml"),
@@ -111,17 +113,30 @@ def test_the_readme_is_the_home_page() -> None:
     assert (ROOT / "README.md").read_text(encoding="utf-8") == readme(), said
 
 
-def test_the_commands_of_each_page_are_run_by_a_test() -> None:
+def all_pages() -> set[str]:
     pages = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/**/*.md")}
-    pages |= {"data_modules/quickstart/README.md", "benchmarks/README.md"}
+    return pages | {"data_modules/quickstart/README.md", "benchmarks/README.md"}
+
+
+def test_the_commands_of_each_page_are_run_by_a_test() -> None:
     showing = {
         page
-        for page in pages
+        for page in all_pages()
         if any(kind == "bash" and commands(text) for kind, text in fenced(page))
     }
     assert showing - {*PAGES, *ELSEWHERE} == set()
     for test, named in ELSEWHERE.values():
         assert named in (ROOT / test).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", sorted(all_pages()))
+def test_commands_stand_in_blocks_that_tests_see(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for language, block in re.findall(r"^```(\w*)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE):
+        assert language == "bash" or not commands(block)
+    outside = re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
+    # what is only indented is a block too
+    assert re.findall(r"\n\n(?: {4}|\t)(\S.*)", outside) == []
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+import yaml
 
 from radio.encoders import Embedding, Encoder
 from radio.engines import InProcess, Ray, current
@@ -18,6 +19,18 @@ from radio.llm.copies import Answering
 from radio.llm.transformers import TransformersModel
 from radio.schema import InputError
 from tests.engines.working import Doubling, batches_of
+
+
+def test_the_overlay_is_the_class_with_its_defaults(
+    radio: Callable[..., tuple[int, str, str]],
+) -> None:
+    printed = []
+    for engine in (("--config", "engines/ray"), ("--data.init_args.engine", "Ray")):
+        status, out, err = radio("prepare", "--config", "quickstart", *engine, "--print_config")
+        assert status == 0, err
+        printed.append(yaml.safe_load(out))
+    assert printed[0] == printed[1]
+    assert printed[0]["data"]["init_args"]["engine"]["init_args"]["address"] == "auto"
 
 
 def hand_out(folder: Path, work: Doubling) -> tuple[Shards, list[str]]:

@@ -3,18 +3,24 @@ are those of one process, bit for bit, and what was computed is not computed aga
 
 from __future__ import annotations
 
+import json
 import logging
+import os
+import re
+import shlex
+import shutil
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from radio.cache import Cache
-from radio.encoders import Encoder
 from radio.engines import Engine, InProcess, Ray
 from radio.generators import TransformersGenerator
 from radio.generators.asking import ask
@@ -24,9 +30,10 @@ from radio.indexes.shards import shard_path
 from radio.llm.transformers import TransformersModel
 from radio.rationales import Request, TransformersWriter, fill
 from radio.schema import InputError, Passage, Question, Rationale, RetrievedPassage
-from radio.teachers import AnswerLikelihood, Lesson, RationaleSimilarity, Teacher
-from tests.conftest import PATIENCE
-from tests.engines.working import Doubling, SlowEncoder, batches_of
+from radio.teachers import AnswerLikelihood, Lesson
+from tests import forked
+from tests.conftest import PATIENCE, ROOT, make_world
+from tests.engines.working import DOOMED, LOSS, Doubling, LostEncoder, batches_of
 
 pytest.importorskip("ray", reason="needs Ray: pip install 'radio-rag[ray]'")
 pytestmark = pytest.mark.slow
@@ -36,7 +43,7 @@ PASSAGES = [Passage(f"p{n}", f"Lamp {n} was lit by keeper {n}." * (n % 4 + 1)) f
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A head without a core for actors, and a node with one; tests add others."""
     from ray.cluster_utils import Cluster
 
@@ -45,6 +52,7 @@ def cluster() -> Iterator[Any]:
         patch.setenv("OMP_NUM_THREADS", "1")
         # by default actors give way to everything else
         patch.setenv("RAY_worker_niceness", "0")
+        patch.setenv(LOSS, str(tmp_path_factory.mktemp("cluster") / "loss"))
         # a node takes SIGTERM for itself, and other tests need it
         on_sigterm = signal.getsignal(signal.SIGTERM)
         made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
@@ -65,6 +73,30 @@ def computes_nothing(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     return lambda: monkeypatch.setattr(Ray, "_connect", lambda _: pytest.fail("computed again"))
 
 
+@contextmanager
+def losing(cluster: Any) -> Iterator[None]:
+    """Within this another machine joins, and is lost while it computes its first batch."""
+    # gone when that one has begun
+    begun = Path(os.environ[LOSS])
+    begun.touch()
+    lost = cluster.add_node(num_cpus=1, env_vars={DOOMED: "1"})
+
+    def lose() -> None:
+        while begun.exists():
+            time.sleep(0.01)
+        cluster.remove_node(lost, allow_graceful=False)
+
+    thread = threading.Thread(target=lose)
+    thread.start()
+    try:
+        yield
+        assert not begun.exists()
+    finally:
+        begun.unlink(missing_ok=True)
+        thread.join()
+    assert lost not in cluster.list_all_nodes()
+
+
 def entries(cache: Cache) -> dict[str, bytes]:
     return dict(cache.query("SELECT key, value FROM entries"))
 
@@ -75,30 +107,18 @@ def test_an_index_whose_machine_is_lost_is_that_of_one_process(
     tiny_bert: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
     computes_nothing: Callable[[], None],
 ) -> None:
     monkeypatch.setattr(building, "SHARD", 60)
     corpus = {passage.id: passage for passage in PASSAGES}
     # batches of 8: the last one of each shard has fewer
-    encoder = SlowEncoder(tiny_bert, max_length=32, batch_size=1, device="cpu")
+    encoder = LostEncoder(tiny_bert, max_length=32, batch_size=1, device="cpu")
     alone, together = (Cache(tmp_path / name / "radio.sqlite") for name in ("one", "two"))
-    lost = cluster.add_node(num_cpus=1)
-
-    def lose() -> None:
-        deadline = time.monotonic() + PATIENCE
-        while not list(tmp_path.glob("two/shards/*/done/*.parquet")):
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        cluster.remove_node(lost, allow_graceful=False)
-
-    thread = threading.Thread(target=lose)
-    thread.start()
-    with engine.at_work(together.path.parent):
+    with losing(cluster), engine.at_work(together.path.parent):
         found = open_flat(corpus, encoder, together, "float16")
-    thread.join()
-    assert lost not in cluster.list_all_nodes()
+    assert "batches were lost with their actors: once more" in capfd.readouterr().err
     assert not list(tmp_path.glob("two/shards/*/*/*"))
-    monkeypatch.setattr("tests.engines.working.WAIT", 0.0)
     expected = open_flat(corpus, encoder, alone, "float16")
     assert found.facts.digest == expected.facts.digest
     # what is there is not computed again
@@ -111,10 +131,58 @@ def test_an_index_whose_machine_is_lost_is_that_of_one_process(
             open_flat(corpus, encoder, together, "float16")
 
 
-def prepared(
-    engine: Engine, bert: str, generator: str, cache: Cache
-) -> tuple[list[list[list[float]]], list[str]]:
-    """What two teachers, a writer and a generator make of some questions: scores, answers."""
+def the_command(shards: Path) -> list[str]:
+    """That of docs/ray.md, with this folder for the shards."""
+    page = (ROOT / "docs/ray.md").read_text(encoding="utf-8")
+    (line,) = re.findall(r"^radio prepare .*", page, flags=re.MULTILINE)
+    words = shlex.split(line)
+    assert words[-2:] == ["--data.init_args.engine.init_args.shards", "/shared/shards"]
+    return [*words[1:-1], str(shards)]
+
+
+def test_the_command_of_the_page_stores_what_one_process_does_though_a_machine_is_lost(
+    cluster: Any,
+    tiny_bert: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(ROOT / "configs/jsonl.yaml", "mine.yaml")
+    encoder = {"model": tiny_bert, "max_length": 48, "batch_size": 1, "device": "cpu"}
+    lost = {"class_path": f"{LostEncoder.__module__}.LostEncoder", "init_args": encoder}
+    # more batches of passages than an actor is given beforehand: there are some for the other one
+    files = make_world(tmp_path / "world", topics=24).folder
+    small = [
+        *("--data.init_args.corpus", str(files / "corpus.jsonl")),
+        *("--data.init_args.train", str(files / "train.jsonl")),
+        *("--data.init_args.rationales.init_args.paths", f"[{files / 'rationales.jsonl'}]"),
+        *("--model.init_args.model", tiny_bert, "--data.init_args.train_candidates", "20"),
+        *("--data.init_args.teacher.init_args.encoder", json.dumps(lost)),
+    ]
+
+    def prepare(cache: str, *command: str) -> str:
+        place = ("--data.init_args.cache_dir", cache)
+        environment = {**os.environ, "RAY_ADDRESS": cluster.address}
+        done = forked.run(
+            [sys.executable, "-m", "radio", *command, *small, *place],
+            env=environment,
+            timeout=PATIENCE,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stderr
+
+    with losing(cluster):
+        said = prepare("two", *the_command(tmp_path / "shards"))
+    assert "batches were lost with their actors: once more" in said
+    assert not list(tmp_path.glob("shards/*/*/*"))
+    assert "actors" not in prepare("one", "prepare", "--config", "mine.yaml")
+    one, two = (entries(Cache(tmp_path / name / "radio.sqlite")) for name in ("one", "two"))
+    assert len(one) > 90
+    assert one == two
+
+
+def prepared(engine: Engine, generator: str, cache: Cache) -> tuple[list[list[float]], list[str]]:
+    """What a teacher, a writer and a generator make of some questions: scores, answers."""
     model: dict[str, Any] = {
         "model": generator,
         "accelerator": "cpu",
@@ -129,14 +197,11 @@ def prepared(
         rationale = Rationale(question.id, f"Keeper {number} was on duty.", "m", "p", {}, "written")
         lessons.append(Lesson(question, rationale, passages))
         prompts.append(Prompt(question, tuple(passages[:2])))
-    teachers: list[Teacher] = [
-        RationaleSimilarity(Encoder(bert, max_length=32, batch_size=2, device="cpu")),
-        AnswerLikelihood(TransformersModel(**model)),
-    ]
+    teacher = AnswerLikelihood(TransformersModel(**model))
     writer = TransformersWriter(**model)
     requests = [Request(writer.key(question), question) for question in QUESTIONS]
     with engine.at_work(cache.path.parent):
-        scores = [list(teacher.score_all(lessons, cache)) for teacher in teachers]
+        scores = list(teacher.score_all(lessons, cache))
         fill(writer, requests, cache, cache.path.with_name("failures.jsonl"), "rationales")
         answers = ask(TransformersGenerator(**model), prompts, cache)
     texts = [answer.text for answer in answers if isinstance(answer, Answer)]
@@ -144,16 +209,15 @@ def prepared(
     return scores, texts
 
 
-def test_teachers_writers_and_generators_give_what_they_give_in_one_process(
+def test_what_language_models_make_is_what_they_make_in_one_process(
     engine: Ray,
-    tiny_bert: str,
     tiny_generator: str,
     tmp_path: Path,
     computes_nothing: Callable[[], None],
 ) -> None:
     alone, together = (Cache(tmp_path / name / "radio.sqlite") for name in ("one", "two"))
-    expected = prepared(InProcess(), tiny_bert, tiny_generator, alone)
-    assert prepared(engine, tiny_bert, tiny_generator, together) == expected
+    expected = prepared(InProcess(), tiny_generator, alone)
+    assert prepared(engine, tiny_generator, together) == expected
     first, second = entries(alone), entries(together)
     assert first.keys() == second.keys()
     # an answer says how long it took
@@ -162,7 +226,7 @@ def test_teachers_writers_and_generators_give_what_they_give_in_one_process(
     for key in first.keys() - timed:
         assert first[key] == second[key]
     computes_nothing()
-    assert prepared(engine, tiny_bert, tiny_generator, together) == expected
+    assert prepared(engine, tiny_generator, together) == expected
 
 
 def test_an_error_in_an_actor_reaches_the_person_with_its_cause(

@@ -1,16 +1,23 @@
-"""Work whose results are known, and that can be slow; actors import it from here."""
+"""Work whose results are known, and work on a machine that is to be lost; actors import it from
+here."""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 from radio.encoders import Encoder
 from radio.engines import Batch, Engine, InProcess, Row, Work
+from tests.conftest import PATIENCE
 
-WAIT = 0.2
-"""Seconds that :class:`SlowEncoder` takes for a batch."""
+LOSS = "RADIO_TEST_LOSS"
+"""Names a file in the environment of each machine of a cluster. While it is there, a machine is to
+be lost that has not begun its first batch; ``touch`` it before that machine joins."""
+DOOMED = "RADIO_TEST_DOOMED"
+"""Set in the environment of the machine that is to be lost."""
 
 
 class Doubling(Work):
@@ -52,11 +59,17 @@ def batches_of(count: int, size: int = 3) -> list[Batch]:
     return found
 
 
-class SlowEncoder(Encoder):
-    """Takes its time, so that something can happen meanwhile."""
+class LostEncoder(Encoder):
+    """On the machine that is to be lost, ends no batch; on the others, waits until that one has
+    begun, so that it loses something however busy the processors are."""
 
     def computed(self, texts: Sequence[str], *, query: bool, tokens: bool) -> list[bytes]:
-        time.sleep(WAIT)
+        loss = os.environ.get(LOSS)
+        if loss and os.environ.get(DOOMED):
+            Path(loss).unlink(missing_ok=True)
+            time.sleep(PATIENCE)
+        while loss and Path(loss).exists():
+            time.sleep(0.01)
         return super().computed(texts, query=query, tokens=tokens)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -238,64 +237,3 @@ def test_what_is_built_is_read_without_a_lock(
     monkeypatch.setattr(building, "alone", refused)
     assert isinstance(open_flat(corpus, Drawn(), cache, "float16"), FlatIndex)
     assert open_flat(corpus, Drawn(), cache, "float16").facts == built.facts
-
-
-MEASURE = """
-import resource, sys
-from pathlib import Path
-import numpy as np
-import torch
-from radio.cache import Cache
-from radio.corpus import DiskCorpus
-from radio.indexes import building
-from tests.indexes.shared import Drawn
-
-def own():
-    status = Path("/proc/self/status").read_text()
-    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
-
-folder, count = Path(sys.argv[1]), int(sys.argv[2])
-cache = Cache(folder / "radio.sqlite")
-corpus = DiskCorpus([folder / "corpus.jsonl"], folder / "corpora")
-queries = np.random.default_rng(0).standard_normal((64, 64), dtype=np.float32)
-# all that is imported and allocated once
-building.SHARD = 1024
-warm = {identifier: corpus[identifier] for identifier in ("p0", "p1", "p2")}
-building.open_flat(warm, Drawn(64), cache, "float16").search(queries, 2)
-before = own()
-# the peak counts from here on
-Path("/proc/self/clear_refs").write_text("5")
-index = building.open_flat(corpus, Drawn(64), cache, "float16")
-scores, rows = index.search(queries, 10)
-assert rows.min() >= 0
-status = Path("/proc/self/status").read_text()
-peak = int(status.partition("VmHWM:")[2].split()[0]) / 1024
-print(peak - before)
-"""
-"""Builds and searches an index, and says by how many MiB its memory grew."""
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="no Linux")
-def test_memory_does_not_grow_with_the_corpus(tmp_path: Path) -> None:
-    grown = {}
-    for count in (20_000, 200_000):
-        folder = tmp_path / str(count)
-        folder.mkdir()
-        with (folder / "corpus.jsonl").open("w") as file:
-            for number in range(count):
-                file.write(f'{{"id": "p{number}", "contents": "Lamp\\nLamp {number}"}}\n')
-        environment = {**os.environ, "PYTHONPATH": f"{ROOT}/src:{ROOT}", "OMP_NUM_THREADS": "1"}
-        done = subprocess.run(
-            [sys.executable, "-c", MEASURE, str(folder), str(count)],
-            cwd=ROOT,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        grown[count] = float(done.stdout)
-    # the vectors alone are 24 MiB in float16, 49 MiB in float32; texts as long again
-    assert grown[200_000] < grown[20_000] + 16, grown

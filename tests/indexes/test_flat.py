@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,17 @@ def test_rows_are_fetched_from_their_shards(index: FlatIndex) -> None:
     texts = [f"Lamp {row % 500}" for row in rows]
     expected = Drawn().embed(texts, Cache(index.path / "unused"), title="")
     np.testing.assert_allclose(index.at(rows), expected, rtol=1e-3)
+
+
+def test_rows_that_are_fetched_are_held_once(index: FlatIndex) -> None:
+    rows = np.arange(990)
+    # what is imported and allocated once
+    index.at(rows)
+    tracemalloc.start()
+    found = index.at(rows)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1.6 * found.nbytes
 
 
 def test_the_manifest_says_what_was_built(index: FlatIndex) -> None:

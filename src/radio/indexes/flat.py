@@ -133,12 +133,13 @@ class FlatIndex:
 
     def at(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """The vectors ``[rows, dimensions]`` of rows in rising order."""
-        found = []
+        # allocated once: lists to put together would be held twice
+        found = np.empty((len(rows), self.dimensions), dtype=np.float32)
         for number in np.unique(rows // self.layout.size).tolist():
-            own = rows[rows // self.layout.size == number]
+            own = rows // self.layout.size == number
             first = self.layout.rows(number).start
-            found.append(self._shard(number).vectors[own - first].astype(np.float32))
-        return np.concatenate(found)
+            found[own] = self._shard(number).vectors[rows[own] - first]
+        return found
 
     def _shard(self, number: int) -> Shard:
         shard = read_shard(self.path, self.layout, number)

@@ -21,6 +21,7 @@ from radio.generators import Answer, Generator, Prompt, ask
 from radio.llm import tries
 from radio.schema import Candidate, Example, Passage, Question, Run
 from tests.forked import Forked
+from tests.llm.asking import load_clients
 from tests.llm_wire import KEY
 
 APIS = ("anthropic", "openai")
@@ -100,8 +101,7 @@ def main(way: str, url: str, folder: str, count: str) -> int:
         evaluate(mine, asked, Path(folder))
 
     rng = random.Random(19)
-    # a fork has all modules loaded, so that the kill falls into the work and not into the imports
-    generator("openai", url)
+    load_clients()
     for _ in range(KILLS if way == "killed" else 0):
         child = os.fork()
         if child == 0:

@@ -21,7 +21,7 @@ from radio.generators import Answer, Generator, Prompt, ask
 from radio.llm import tries
 from radio.schema import Candidate, Example, Passage, Question, Run
 from tests.forked import Forked
-from tests.llm.asking import load_clients
+from tests.llm.asking import load_clients, wait_for
 from tests.llm_wire import KEY
 
 APIS = ("anthropic", "openai")
@@ -107,10 +107,7 @@ def main(way: str, url: str, folder: str, count: str) -> int:
         if child == 0:
             work()
             os._exit(0)
-        # so many answers later, and not so many seconds: a busy machine has none by then
-        wanted = len(rows(Path(folder))) + rng.randrange(LATER)
-        while len(rows(Path(folder))) < wanted:
-            time.sleep(0.01)
+        wait_for("answer", rng.randrange(LATER), Path(folder), child)
         time.sleep(rng.uniform(0, 0.05))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)

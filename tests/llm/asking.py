@@ -113,14 +113,14 @@ def load_clients() -> None:
     _ = OpenAIModel().sdk.AsyncOpenAI(api_key=KEY).chat.completions
 
 
-def wait_for_answers(folder: Path, more: int, child: int) -> None:
-    """Wait until so many more are there, and not so many seconds: a busy machine has none by then;
-    or until the child that writes them has ended."""
+def wait_for(kind: str, more: int, folder: Path, child: int) -> None:
+    """Wait until so many more entries of a kind are there, and not so many seconds: a busy machine
+    has none by then; or until the child that writes them has ended."""
     cache = Cache(folder / "radio.sqlite")
-    wanted = entries(cache).get("rationale", 0) + more
+    wanted = entries(cache).get(kind, 0) + more
     ended = os.WEXITED | os.WNOHANG | os.WNOWAIT
     while os.waitid(os.P_PID, child, ended) is None:
-        if entries(cache).get("rationale", 0) >= wanted:
+        if entries(cache).get(kind, 0) >= wanted:
             return
         time.sleep(0.01)
 
@@ -144,7 +144,7 @@ def main(way: str, url: str, folder: str, count: str, longest: str = "") -> int:
             work()
             os._exit(0)
         if way not in WAYS:
-            wait_for_answers(Path(folder), rng.randrange(LATER), child)
+            wait_for("rationale", rng.randrange(LATER), Path(folder), child)
         time.sleep(rng.uniform(0, float(longest)))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)

@@ -43,16 +43,18 @@ keep lamp lit pilot port rope signal the tower tide who wind because captain sto
 
 
 LONGEST = """
-engines/test_ray_cluster.py llm/test_fill.py evaluation/test_paid_once.py llm/test_api.py
-llm/test_batches.py llm/test_openai_batches.py test_quickstart_end_to_end.py
-reporting/test_large.py test_cli.py rerankers/test_base.py rerankers/test_tuning.py
-benchmarks/test_gpu.py test_readme.py test_wheel.py data/test_loading_workers.py
-callbacks/test_rankings.py test_configs.py test_configs_published.py callbacks/test_export.py
-data_modules/test_flashrag.py data_modules/test_quickstart.py runs/test_story.py
-runs/test_starting.py rerankers/test_collating.py data/test_loading.py data/test_loading_resume.py
-config/test_plan.py config/test_merging.py test_published_end_to_end.py test_processes.py
+engines/test_ray_cluster.py test_quickstart_end_to_end.py handbook/test_tutorials.py
+llm/test_fill.py test_cli.py test_wheel.py evaluation/test_paid_once.py test_restarts.py
+rerankers/test_base.py llm/test_api.py test_readme.py test_processes_recipes.py llm/test_batches.py
+reporting/test_large.py rerankers/test_tuning.py llm/test_openai_batches.py handbook/test_site.py
+benchmarks/test_gpu.py test_processes.py test_processes_machines.py test_sweeps.py
+data/test_loading_workers.py callbacks/test_rankings.py test_configs.py test_configs_published.py
+callbacks/test_export.py data_modules/test_flashrag.py data_modules/test_quickstart.py
+runs/test_story.py runs/test_starting.py rerankers/test_collating.py data/test_loading.py
+data/test_loading_resume.py config/test_plan.py config/test_merging.py test_published_end_to_end.py
 """.split()
-"""Files that take longest, those that mostly wait before the others. They begin first, so that no
+"""Files that take longest, those that mostly wait between the others: where all workers wait at
+once, the cores do nothing. They begin first, then the other files with slow tests, so that no
 worker is left alone with one of them at the end."""
 
 
@@ -71,7 +73,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     order = {ROOT / "tests" / name: number for number, name in enumerate(LONGEST)}
     if gone := [str(path) for path in order if not path.is_file()]:
         raise pytest.UsageError(f"tests/conftest.py: LONGEST names {', '.join(gone)}: not there")
-    items.sort(key=lambda item: order.get(item.path, len(order)))
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: (order.get(item.path, len(order)), item.path not in slow))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import sqlite3
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import forked
 from tests.conftest import PATIENCE, ROOT, World, make_world, read_jsonl
 from tests.forked import Forked
 
@@ -169,13 +169,8 @@ def test_two_processes_train_and_evaluate_every_question(
         "4",
     ]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
-    done = subprocess.run(
-        [*MODULE, "fit", *tiny_run, *devices],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
+    command = [*MODULE, "fit", *tiny_run, *devices]
+    done = forked.run(command, cwd=tmp_path, env=environment, timeout=PATIENCE)
     assert done.returncode == 0, done.stdout + done.stderr
     run = tmp_path / "runs/tiny"
     for split in ("validation", "test"):

@@ -22,12 +22,13 @@ from tests.conftest import ROOT, read_jsonl
 pytestmark = pytest.mark.slow
 
 SEEDS = (1, 2, 3)
-QUESTIONS, CANDIDATES, TOKENS = 24, 8, 96
+QUESTIONS, CANDIDATES, TOKENS = 24, 8, 64
 ENCODER = "--data.init_args.teacher.init_args.teachers.0.init_args.encoder.init_args"
 FEW = f"{{train: 16, validation: 2, test: {QUESTIONS}}}"
 SMALL = (
     *("--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"),
     *("--data.init_args.max_questions", FEW, "--trainer.precision", "32-true"),
+    *("--data.init_args.train_candidates", str(CANDIDATES)),
     *("--data.init_args.eval_candidates", str(CANDIDATES)),
     *("--model.init_args.max_length", str(TOKENS), f"{ENCODER}.max_length", str(TOKENS)),
 )

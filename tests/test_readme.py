@@ -15,7 +15,8 @@ import pytest
 import yaml
 
 from handbook.readme import readme
-from tests.conftest import ROOT, World, read_jsonl
+from tests import forked
+from tests.conftest import PATIENCE, ROOT, World, read_jsonl
 from tests.llm_server import serve
 from tests.llm_wire import KEY
 
@@ -272,7 +273,9 @@ def test_each_example_stands_on_its_page() -> None:
 @pytest.mark.parametrize("name", sorted(EXAMPLES))
 def test_example_classes_import(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text(files_of(EXAMPLES[name])[name])
-    subprocess.run([sys.executable, name], cwd=tmp_path, check=True)
+    # in an interpreter that has imported nothing: test_wheel.py
+    done = forked.run([sys.executable, "-m", Path(name).stem], cwd=tmp_path, timeout=PATIENCE)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.slow

@@ -146,7 +146,9 @@ def test_the_workflow_may_read_alone_and_takes_actions_of_a_version() -> None:
 
 
 def test_ci_calls_the_script_for_what_is_affordable() -> None:
-    assert "make versions\n" in (ROOT / ".ci/run").read_text(encoding="utf-8")
+    script = (ROOT / ".ci/run").read_text(encoding="utf-8")
+    called = set(re.findall(r"\w+", " ".join(re.findall(r"^make .*", script, re.MULTILINE))))
+    assert called >= {"lint", "docs", "versions", "quickstart", "test"}
     said = subprocess.run(
         ["make", "-n", "versions", f"VENV={Path(sys.executable).parents[1]}"],
         cwd=ROOT,

@@ -21,6 +21,7 @@ from radio.generators import Answer, Generator, Prompt, ask
 from radio.llm import tries
 from radio.schema import Candidate, Example, Passage, Question, Run
 from tests.forked import Forked
+from tests.llm.asking import load_clients, wait_for
 from tests.llm_wire import KEY
 
 APIS = ("anthropic", "openai")
@@ -100,17 +101,13 @@ def main(way: str, url: str, folder: str, count: str) -> int:
         evaluate(mine, asked, Path(folder))
 
     rng = random.Random(19)
-    # a fork has all modules loaded, so that the kill falls into the work and not into the imports
-    generator("openai", url)
+    load_clients()
     for _ in range(KILLS if way == "killed" else 0):
         child = os.fork()
         if child == 0:
             work()
             os._exit(0)
-        # so many answers later, and not so many seconds: a busy machine has none by then
-        wanted = len(rows(Path(folder))) + rng.randrange(LATER)
-        while len(rows(Path(folder))) < wanted:
-            time.sleep(0.01)
+        wait_for("answer", rng.randrange(LATER), Path(folder), child)
         time.sleep(rng.uniform(0, 0.05))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -17,6 +16,8 @@ from radio.generators import Answer, Generator, Prompt, ask
 from radio.generators.base import TOGETHER
 from radio.llm.base import Failure
 from radio.schema import InputError, Passage, Question
+from tests import forked
+from tests.conftest import ROOT
 
 
 class Parrot(Generator):
@@ -102,8 +103,8 @@ def test_a_damaged_answer_is_named(tmp_path: Path) -> None:
 
 
 def test_kill_9_loses_no_answer_that_was_given(tmp_path: Path) -> None:
-    process = subprocess.run([sys.executable, __file__, str(tmp_path)], stderr=subprocess.DEVNULL)
-    assert process.returncode == -signal.SIGKILL
+    process = forked.run([sys.executable, "-m", __name__, str(tmp_path)], cwd=ROOT)
+    assert process.returncode == -signal.SIGKILL, process.stderr
     assert len(rows(tmp_path)) == 2 * TOGETHER
     parrot = Parrot()
     answers = texts(ask(parrot, prompts(100), Cache(tmp_path / "radio.sqlite")))

@@ -36,7 +36,7 @@ def test_the_notebook_runs_and_says_what_it_has_found(
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
     cells = [printed(cell) for cell in notebook.cells if cell["cell_type"] == "code"]
-    assert "train: 40 questions, 40 rationales" in cells[0]
+    assert "train: 24 questions, 24 rationales" in cells[0]
     assert "tuned - base" in cells[3]
     assert (tmp_path / "runs/notebook/export/modules.json").is_file()
 

@@ -21,6 +21,7 @@ from radio.indexes.shards import shard_path
 from radio.schema import InputError, Passage
 from tests import forked
 from tests.conftest import PATIENCE, ROOT, write_jsonl
+from tests.forked import Forked
 from tests.indexes.shared import Drawn, corpus_of, stored
 
 BUILD = """
@@ -106,27 +107,28 @@ def test_two_that_build_the_same_index_take_turns(
     command = [sys.executable, "-c", BUILD, str(corpus), tiny_bert, str(tmp_path), "999"]
     passages = DiskCorpus([corpus], tmp_path / "corpora")
     encoder = Encoder(tiny_bert, max_length=32)
-    compute, asked = Encoder.computed, []
+    compute, others = Encoder.computed, []
+    said, saying = os.pipe()
 
     def slowly(*arguments, **options):  # type: ignore[no-untyped-def]
-        if not asked:
+        if not others:
             # the other one starts while this one builds, and waits
-            asked.append(subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True))
-            assert asked[0].stderr is not None
-            for line in asked[0].stderr:
+            others.append(Forked(command, cwd=ROOT, stderr=saying))
+            os.close(saying)
+            for line in lines:
                 if "another process builds this index; waiting for it" in line:
                     break
             else:
                 pytest.fail("the other one did not wait")
         return compute(*arguments, **options)
 
-    with pytest.MonkeyPatch.context() as patch:
+    with os.fdopen(said) as lines, pytest.MonkeyPatch.context() as patch:
         patch.setattr(building, "SHARD", 8)
         patch.setattr(Encoder, "computed", slowly)
         index = open_flat(passages, encoder, cache, "float16")
-    before = {path: path.stat().st_mtime_ns for path in folder.glob("*/[0-9]*.safetensors")}
-    _, said = asked[0].communicate(timeout=PATIENCE)
-    assert asked[0].returncode == 0, said
+        before = {path: path.stat().st_mtime_ns for path in folder.glob("*/[0-9]*.safetensors")}
+        rest = lines.read()
+    assert others[0].wait(PATIENCE) == 0, rest
     assert len(before) == index.facts.shards == 11
     assert before == {path: path.stat().st_mtime_ns for path in folder.glob("*/[0-9]*.safetensors")}
 

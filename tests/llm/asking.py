@@ -22,9 +22,13 @@ from radio.rationales import AnthropicWriter, OpenAIWriter, Request, fill
 from radio.rationales.writers import PromptWriter
 from radio.schema import Question
 from tests import forked
+from tests.conftest import entries
 from tests.llm_wire import KEY
 
 APIS = ("anthropic", "openai")
+KILLS = 50
+LATER = 20
+"""A kill comes before so many more answers are there, so that none comes after the last one."""
 PRICES = {
     "claude-test": {"input": 1.0, "output": 5.0, "batch": 0.5},
     "gpt-test": {"input": 1.0, "output": 5.0, "batch": 0.5},
@@ -88,8 +92,10 @@ def failures(folder: Path) -> dict[str, str]:
 
 
 def killed(way: str, url: str, folder: Path, count: int, longest: float) -> None:
-    """Start to write, kill -9 after at most ``longest`` seconds, 50 times over; then let it
-    finish."""
+    """Start to write, kill -9, 50 times over; then let it finish.
+
+    A kill comes at most ``longest`` seconds after the start, or after some more answers.
+    """
     done = forked.run(command(way, url, folder, count, longest))
     assert done.returncode == 0, done.stderr
 
@@ -98,6 +104,25 @@ def command(way: str, url: str, folder: Path, *numbers: float) -> list[str]:
     """:func:`main` in a process of its own."""
     arguments = [way, url, str(folder), *map(str, numbers)]
     return [sys.executable, "-m", "tests.llm.asking", *arguments]
+
+
+def load_clients() -> None:
+    """Load all modules of the clients, so that the kill of a fork falls into the work and not into
+    the imports; what they connect with is loaded when one is made."""
+    _ = AnthropicModel().sdk.AsyncAnthropic(api_key=KEY).messages
+    _ = OpenAIModel().sdk.AsyncOpenAI(api_key=KEY).chat.completions
+
+
+def wait_for(kind: str, more: int, folder: Path, child: int) -> None:
+    """Wait until so many more entries of a kind are there, and not so many seconds: a busy machine
+    has none by then; or until the child that writes them has ended."""
+    cache = Cache(folder / "radio.sqlite")
+    wanted = entries(cache).get(kind, 0) + more
+    ended = os.WEXITED | os.WNOHANG | os.WNOWAIT
+    while os.waitid(os.P_PID, child, ended) is None:
+        if entries(cache).get(kind, 0) >= wanted:
+            return
+        time.sleep(0.01)
 
 
 def main(way: str, url: str, folder: str, count: str, longest: str = "") -> int:
@@ -112,13 +137,14 @@ def main(way: str, url: str, folder: str, count: str, longest: str = "") -> int:
         ask(mine, questions(int(count)), Path(folder))
 
     rng = random.Random(1)
-    # a fork has all modules loaded, so that the kill falls into the work and not into the imports
-    _ = AnthropicModel().sdk.AsyncAnthropic, OpenAIModel().sdk.AsyncOpenAI
-    for _ in range(50 if longest else 0):
+    load_clients()
+    for _ in range(KILLS if longest else 0):
         child = os.fork()
         if child == 0:
             work()
             os._exit(0)
+        if way not in WAYS:
+            wait_for("rationale", rng.randrange(LATER), Path(folder), child)
         time.sleep(rng.uniform(0, float(longest)))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)

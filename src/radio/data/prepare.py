@@ -221,8 +221,7 @@ class Preparation:
     # Rationales
 
     def requests(self, split: str) -> Iterator[Request]:
-        """What to ask the writer for each question of a split; nothing if the teacher needs no
-        rationale."""
+        """What to ask the writer for each question of a split, if the teacher needs rationales."""
         if self.writer is None or not self.teacher.needs_rationale:
             return
         candidates = self.candidates(split)
@@ -231,8 +230,7 @@ class Preparation:
             yield Request(self.writer.key(question, shown), question, shown)
 
     def write_rationales(self, splits: Sequence[str]) -> None:
-        """Ask the writer for the rationales that the cache lacks; each is stored as soon as it is
-        there."""
+        """Ask the writer for the rationales that the cache lacks; each is stored at once."""
         requests: list[Request] = []
         for split in splits:
             self._written.pop(split, None)
@@ -266,6 +264,8 @@ class Preparation:
         failed = self.checks.run(items, self.cache, self.settings.rationale_filters)
         asked = (question.id for question in items.questions)
         failed = contracts.failed_checks(self.checks, failed, asked)
+        # most fail none, and need no room
+        failed = {name: checks for name, checks in failed.items() if checks}
         return Rationales(self.questions(split), found, failed)
 
     # Teacher scores

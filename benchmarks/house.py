@@ -40,7 +40,7 @@ ROOMS = """
     engines
     models
     cache fingerprints
-    batching contracts mapped processes lines pages ranges text crashes normalising
+    batching contracts mapped mounts processes lines pages ranges text crashes normalising
     schema
 """
 """From the roof to the ground. On a floor rooms are neighbours: a door leads one way at most."""

@@ -15,17 +15,29 @@ from tests.several import environment
 
 PARTS = '''
 import os
+import sqlite3
 from radio.teachers import Teacher
+
+def note(suffix=""):
+    node = os.environ.get("NODE_RANK", os.environ.get("GROUP_RANK"))
+    with open(os.environ["NOTES"] + suffix, "a") as file:
+        file.write(f"{node}\\n")
+
+class Noted(sqlite3.Connection):
+    """Notes who opens SQLite."""
+
+    def __init__(self, *given, **options):
+        note(".sqlite")
+        super().__init__(*given, **options)
+
+connect = sqlite3.connect
+sqlite3.connect = lambda *given, **options: connect(*given, factory=Noted, **options)
 
 class Noting(Teacher):
     """Notes who asks it."""
 
-    needs_rationale = False
-
     def score(self, question, rationale, passages):
-        node = os.environ.get("NODE_RANK", os.environ.get("GROUP_RANK"))
-        with open(os.environ["NOTES"], "a") as file:
-            file.write(f"{node}\\n")
+        note()
         return [1 / (1 + passage.rank) for passage in passages]
 '''
 
@@ -92,6 +104,9 @@ def test_one_machine_prepares_for_all_or_each_for_itself(
         return
     assert statuses == [0, 0], texts
     assert "".join(notes) == asked
+    # who does not prepare finds all in tables, and leaves SQLite alone: it may lie on a network
+    opened = set((tmp_path / "notes.sqlite").read_text().split())
+    assert opened == set(asked)
     # the first machine alone writes the run
     first = tmp_path / "node0" if disk == "own" else tmp_path / "all"
     assert (first / "runs/tiny/metrics.json").is_file()

@@ -12,27 +12,75 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from radio.mounts import Mount, network_mount
 from radio.schema import InputError
 
 _INHERITED: list[sqlite3.Connection] = []
 """Connections of the parent of a forked process, kept because SQLite forbids even to close them
 there."""
 
+_ENTRIES = (
+    "CREATE TABLE IF NOT EXISTS entries (key TEXT PRIMARY KEY, kind TEXT NOT NULL, value "
+    "BLOB NOT NULL,"
+    " created TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP) WITHOUT ROWID"
+)
 
 T = TypeVar("T")
 
 
-def _use_wal(db: sqlite3.Connection) -> None:
-    """Switch to WAL, waiting by hand: the busy timeout does not cover this switch's lock."""
+_WARNED: set[Path] = set()
+"""Folders on a network of which it was said."""
+
+
+def _switch(db: sqlite3.Connection, *statements: str) -> None:
+    """Change the journal, waiting by hand: the busy timeout does not cover this switch's lock."""
     deadline = time.monotonic() + 60
     while True:
         try:
-            db.execute("PRAGMA journal_mode=WAL")
+            for statement in statements:
+                db.execute(statement).fetchall()
             return
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
             time.sleep(0.02)
+
+
+def _use_wal(db: sqlite3.Connection) -> None:
+    """A log beside the file, in which readers and one writer do not wait for each other."""
+    _switch(db, "PRAGMA journal_mode=WAL")
+    db.execute("PRAGMA synchronous=NORMAL")
+
+
+def _use_rollback_journal(db: sqlite3.Connection) -> None:
+    """What several machines may use too, as far as the locks of their file system work: a WAL
+    needs memory that only the processes of one machine share."""
+    _switch(
+        db,
+        # opens a file that was left in WAL mode without that memory
+        "PRAGMA locking_mode=EXCLUSIVE",
+        "PRAGMA journal_mode=TRUNCATE",
+        "PRAGMA locking_mode=NORMAL",
+        # the lock is given back by the next access
+        "SELECT COUNT(*) FROM sqlite_master",
+    )
+    # here anything less may lose the file when the power fails
+    db.execute("PRAGMA synchronous=FULL")
+
+
+def _warn_of_network(folder: Path, mount: Mount) -> None:
+    """Say once in a process what is to be minded there."""
+    if folder in _WARNED:
+        return
+    _WARNED.add(folder)
+    warnings.warn(
+        f"{folder}: the cache lies on a network file system ({mount.kind}, mounted at "
+        f"{mount.point}); its SQLite file stays whole there only if the locks of that file system "
+        "work between machines: let one command at a time write it (radio prepare on one machine, "
+        "then the others read), or give a folder on a disk of this machine with "
+        "--data.init_args.cache_dir",
+        stacklevel=2,
+    )
 
 
 class Cache:
@@ -43,9 +91,16 @@ class Cache:
     A store that can only be read, on a read-only disk for example, serves what it has. Whatever
     keeps it from being read or written is an :class:`radio.schema.InputError` that names the file.
 
+    On a network file system a warning says so once, and the journal is one that machines can share
+    if locks work there (docs/processes.md).
+
     Args:
         path: the database file; its folder is made on first use.
     """
+
+    read_only = False
+    """Whether this process leaves the file as it is, since another one prepares: it opens it for
+    reading alone, and storing something is an error. Set before first use."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
@@ -56,17 +111,19 @@ class Cache:
         if self._connection is None or self._owner != os.getpid():
             if self._connection is not None:
                 _INHERITED.append(self._connection)
-            try:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise InputError(
-                    f"{self.path.parent}: cannot be the folder of the cache ({error.strerror}); "
-                    "choose another one with --data.init_args.cache_dir"
-                ) from None
             self._connection, self._owner = self._open(), os.getpid()
         return self._connection
 
     def _open(self) -> sqlite3.Connection:
+        if self.read_only:
+            return self._open_to_read() if self.path.is_file() else _empty()
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(
+                f"{self.path.parent}: cannot be the folder of the cache ({error.strerror}); "
+                "choose another one with --data.init_args.cache_dir"
+            ) from None
         try:
             return self._open_to_write()
         except sqlite3.OperationalError as error:
@@ -79,19 +136,19 @@ class Cache:
         # autocommit plus explicit transactions; a writer waits for another process instead of
         # failing
         db = sqlite3.connect(self.path, timeout=60, isolation_level=None)
-        _use_wal(db)
-        db.execute("PRAGMA synchronous=NORMAL")
-        db.execute(
-            "CREATE TABLE IF NOT EXISTS entries (key TEXT PRIMARY KEY, kind TEXT NOT NULL, value "
-            "BLOB NOT NULL,"
-            " created TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP) WITHOUT ROWID"
-        )
+        mount = network_mount(self.path.parent)
+        if mount is None:
+            _use_wal(db)
+        else:
+            _warn_of_network(self.path.parent, mount)
+            _use_rollback_journal(db)
+        db.execute(_ENTRIES)
         return db
 
     def _open_to_read(self) -> sqlite3.Connection:
         """A connection that needs no new files beside the database, as on a read-only disk."""
         address = self.path.absolute().as_uri()
-        for mode in ("mode=ro", "immutable=1"):
+        for mode in ("immutable=1",) if self._needs_shared_memory() else ("mode=ro", "immutable=1"):
             db = sqlite3.connect(f"{address}?{mode}", uri=True, timeout=60, isolation_level=None)
             try:
                 db.execute("SELECT key FROM entries LIMIT 1").fetchall()
@@ -100,12 +157,39 @@ class Cache:
                 db.close()
                 if mode == "immutable=1":
                     raise
+                self._refuse_half_changed()
         log = self.path.with_name(f"{self.path.name}-wal")
         if mode == "immutable=1" and log.is_file() and log.stat().st_size:
-            warnings.warn(
-                f"{log}: these entries cannot be read from a read-only disk", stacklevel=2
-            )
+            warnings.warn(f"{log}: these entries cannot be read without writing", stacklevel=2)
         return db
+
+    def _needs_shared_memory(self) -> bool:
+        """Whether an earlier version left the file in WAL mode on a network."""
+        if network_mount(self.path.parent) is None:
+            return False
+        with self.path.open("rb") as file:
+            return file.read(20)[18:] == b"\2\2"
+
+    def _refuse_half_changed(self) -> None:
+        """A change that a killed process left has to be taken back before anybody reads."""
+        journal = self.path.with_name(f"{self.path.name}-journal")
+        if journal.is_file() and journal.stat().st_size:
+            raise InputError(
+                f"{self.path}: a command was ended while it wrote, and what it began is still in "
+                f"{journal.name}: start `radio prepare` where the file can be written, which takes "
+                "it back"
+            )
+
+    @contextmanager
+    def _connected_to_write(self) -> Iterator[sqlite3.Connection]:
+        if self.read_only:
+            raise InputError(
+                f"{self.path}: this process only reads the cache, and what it has to store is not "
+                "there yet: run `radio prepare` with the same settings first, or let each machine "
+                "prepare for itself with --data.init_args.prepare_data_per_node true"
+            )
+        with self._connected() as db:
+            yield db
 
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
@@ -121,7 +205,7 @@ class Cache:
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         """The database, for changes of which all or none take place."""
-        with self._connected() as db:
+        with self._connected_to_write() as db:
             db.execute("BEGIN IMMEDIATE")
             try:
                 yield db
@@ -250,12 +334,20 @@ class Cache:
 
     def execute(self, sql: str, arguments: Sequence[Any] = ()) -> None:
         """A change of ``entries``, for what looks after the file."""
-        with self._connected() as db:
+        with self._connected_to_write() as db:
             db.execute(sql, arguments)
 
     def __getstate__(self) -> dict[str, Any]:
         # a connection belongs to its process: data loader workers and DDP ranks open their own
-        return {"path": self.path, "_connection": None, "_owner": 0}
+        kept = {"path": self.path, "read_only": self.read_only}
+        return {**kept, "_connection": None, "_owner": 0}
+
+
+def _empty() -> sqlite3.Connection:
+    """What a file that is not there has."""
+    db = sqlite3.connect(":memory:", isolation_level=None)
+    db.execute(_ENTRIES)
+    return db
 
 
 WRONG = (

@@ -78,6 +78,8 @@ def test_parts_are_embedded_by_commands_of_their_own(
         status, out, err = radio("index", *chosen, "--part", part, "--parts", "2")
         assert status == 0, err
         assert out.endswith(f": part {part} of 2 is embedded\n")
+    # which other machines may have open
+    assert not Path(".radio_cache/radio.sqlite").exists()
     monkeypatch.setattr(Encoder, "computed", lambda *_, **__: pytest.fail("embedded again"))
     status, out, err = radio("index", *chosen)
     assert status == 0, err

@@ -13,7 +13,7 @@ from radio.callbacks.rankings import rankings_of
 from radio.data.attached import datamodule_of
 from radio.data.loading import BatchMaker, CandidatePassages, Groups, scores_by
 from radio.data.module import RationaleDataModule
-from radio.data.sharing import prepares
+from radio.data.sharing import index_once, prepares
 from radio.evaluation.systems import FUSED
 from radio.evaluation.table import LEARNT_ON, merge_of
 from radio.fusion import Judged, Learnt, Merge, Method, gains_of, learn, spread
@@ -89,6 +89,8 @@ class Fused(L.Callback):
                 )
             if prepares(data):
                 data.preparation.find_candidates("train")
+                # as a table, so that the others open no cache
+                data.preparation.candidates("train")
 
     def merged(self, trainer: L.Trainer, split: str, rankings: Mapping[str, Run]) -> Run:
         """The merged ranking of each question; all processes must call it.
@@ -156,8 +158,7 @@ def ranked_by(trainer: L.Trainer, data: RationaleDataModule, examples: list[Exam
     if not isinstance(module, Reranker):
         raise InputError(f"Fused needs a radio Reranker, found {type(module).__name__}")
     passages = CandidatePassages(examples, data.corpus)
-    with stopping_together(module.device):
-        module.index(passages, data.cache)
+    index_once(module, passages, data.cache, first=prepares(data))
     groups = Groups(examples, passages, None, data.run_seed)
     size = data.eval_batch_size
     return scores_by(trainer, groups, BatchMaker(module), size=size, title="training questions")

@@ -37,6 +37,8 @@ def index(datamodule: RationaleDataModule, part: int | None = None, parts: int =
             f"radio index: found {type(datamodule.retriever).__name__}, expected a Dense retriever "
             "without index_path, alone or in a Hybrid: nothing else has an index to build"
         )
+    # machines that embed parts may share the folder; what they make are shards
+    datamodule.cache.read_only = part is not None
     for retriever in found:
         if part is not None:
             folder = retriever.embed_part(datamodule.corpus, datamodule.cache, part, parts)

@@ -224,6 +224,8 @@ class RationaleDataModule(sharing.Preparing):
             Missing: ``prepare_data`` has not stored what it needs.
         """
         self.may_fetch = False
+        # SQLite may lie where machines cannot write it together: one of them does
+        self.cache.read_only = not sharing.prepares(self)
         try:
             with sharing.reading_together(self):
                 for split in self.splits_of(stage):

@@ -19,6 +19,7 @@ from radio.data.splits import TAUGHT
 from radio.data.tables import (
     CandidateTable,
     Examples,
+    RationaleTable,
     ScoreTable,
     Taught,
     home_of,
@@ -27,11 +28,11 @@ from radio.data.tables import (
     rows,
     stored,
 )
+from radio.data.written import Items, written
 from radio.engines import current
 from radio.fingerprints import fingerprint
 from radio.mapped import Picked, Row, batches
 from radio.rationales import QualityChecks, RationaleWriter, Request, fill
-from radio.rationales.checks import Item
 from radio.rationales.summary import Rationales
 from radio.retrievers import Retriever
 from radio.schema import (
@@ -91,6 +92,7 @@ class Preparation:
     teacher: Teacher
     settings: Settings
     _candidates: dict[str, CandidateTable] = field(default_factory=dict, init=False)
+    _written: dict[str, RationaleTable] = field(default_factory=dict, init=False)
     _shown: set[str] = field(default_factory=set, init=False)
 
     # The whole pass
@@ -218,54 +220,52 @@ class Preparation:
 
     # Rationales
 
-    def requests(self, split: str) -> list[Request]:
-        """What to ask the writer for each question of a split; nothing if the teacher needs no
-        rationale."""
+    def requests(self, split: str) -> Iterator[Request]:
+        """What to ask the writer for each question of a split, if the teacher needs rationales."""
         if self.writer is None or not self.teacher.needs_rationale:
-            return []
+            return
         candidates = self.candidates(split)
-        requests = []
         for question in self.questions(split):
             shown = self._passages(candidates[question.id][: self.writer.passages_shown])
-            requests.append(Request(self.writer.key(question, shown), question, shown))
-        return requests
+            yield Request(self.writer.key(question, shown), question, shown)
 
     def write_rationales(self, splits: Sequence[str]) -> None:
-        """Ask the writer for the rationales that the cache lacks; each is stored as soon as it is
-        there."""
+        """Ask the writer for the rationales that the cache lacks; each is stored at once."""
         requests: list[Request] = []
         for split in splits:
+            self._written.pop(split, None)
             if split in self.settings.rationale_splits:
                 requests += self.requests(split)
         if requests and self.writer is not None:
             failures = self.cache.path.parent / "failures.jsonl"
             fill(self.writer, requests, self.cache, failures, "rationales")
 
-    def written(self, split: str) -> dict[str, Rationale]:
-        """All rationales that the cache has, by question id, whether or not they pass the
-        filters."""
-        if self.writer is None:
+    def written(self, split: str) -> Mapping[str, Rationale]:
+        """All rationales that there are, by question id, whether or not they pass the filters."""
+        if self.writer is None or not self.teacher.needs_rationale:
             return {}
-        return self.writer.stored(self.requests(split), self.cache)
+        if split not in self._written:
+            requests = partial(self.requests, split)
+            self._written[split] = written(self.writer, requests, self.cache)
+        return self._written[split]
 
-    def to_check(self, split: str, rationales: Mapping[str, Rationale]) -> list[Item]:
+    def to_check(self, split: str, rationales: Mapping[str, Rationale]) -> Items:
         """Question, rationale and candidates of each of these rationales, as the checks take
         them."""
         candidates = self.candidates(split)
-        items: list[Item] = []
-        for question in self.questions(split):
-            if question.id in rationales:
-                passages = self._passages(candidates[question.id])
-                items.append((question, rationales[question.id], passages))
-        return items
+        return Items(
+            self.questions(split), rationales, lambda one: self._passages(candidates[one.id])
+        )
 
     def rationales(self, split: str) -> Rationales:
-        """The rationales that the cache has, and which of them the filters leave out."""
+        """The rationales that there are, and which of them the filters leave out."""
         found = self.written(split)
         items = self.to_check(split, found)
         failed = self.checks.run(items, self.cache, self.settings.rationale_filters)
-        asked = [question.id for question, _, _ in items]
+        asked = (question.id for question in items.questions)
         failed = contracts.failed_checks(self.checks, failed, asked)
+        # most fail none, and need no room
+        failed = {name: checks for name, checks in failed.items() if checks}
         return Rationales(self.questions(split), found, failed)
 
     # Teacher scores

@@ -1,4 +1,4 @@
-"""Questions, candidates and teacher scores on disk: memory holds what is being looked at."""
+"""Questions, candidates, rationales and teacher scores on disk: memory holds what is looked at."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from radio.fingerprints import fingerprint
 from radio.formats import take_questions
 from radio.lines import check_file, read_rows
 from radio.mapped import Mapped, Picked, Row, Rows, batches
-from radio.schema import Candidate, Example, InputError, Missing, Question
+from radio.rationales.base import from_row
+from radio.schema import Candidate, Example, InputError, Missing, Question, Rationale
 
 FOLDER = "tables"
 """Beside the cache. What is in it is made again from the cache, and may be deleted."""
@@ -95,7 +96,18 @@ class QuestionTable(Mapped[Question]):
         return question
 
 
-Table = TypeVar("Table", CandidateTable, ScoreTable, QuestionTable)
+class RationaleTable(Mapped[Rationale]):
+    """The rationales of those questions that have one, by their ids."""
+
+    unit = "questions"
+    called = "table of rationales"
+    what = "rationales"
+
+    def value(self, identifier: str, text: str) -> Rationale:
+        return from_row(identifier, json.loads(text))
+
+
+Table = TypeVar("Table", CandidateTable, ScoreTable, QuestionTable, RationaleTable)
 
 T = TypeVar("T")
 

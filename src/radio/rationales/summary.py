@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import regex
@@ -45,13 +45,9 @@ class Rationales:
     failed: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
-    def kept(self) -> dict[str, Rationale]:
+    def kept(self) -> Mapping[str, Rationale]:
         """Those that pass the filters, by question id."""
-        kept = {}
-        for question, rationale in self.found.items():
-            if not self.failed.get(question):
-                kept[question] = rationale
-        return kept
+        return Kept(self.found, self.failed)
 
     @property
     def missing(self) -> list[str]:
@@ -71,6 +67,33 @@ class Rationales:
         for names in self.failed.values():
             counts.update(names)
         return _listed(counts)
+
+
+class Kept(Mapping[str, Rationale]):
+    """Rationales that fail no filter, each read when it is asked for.
+
+    Args:
+        found: all of them, by question id.
+        failed: names of the filters that each of these fails, by question id.
+    """
+
+    def __init__(self, found: Mapping[str, Rationale], failed: Mapping[str, Sequence[str]]) -> None:
+        self._found = found
+        self._failed = failed
+
+    def __getitem__(self, question: str) -> Rationale:
+        if self._failed.get(question):
+            raise KeyError(question)
+        return self._found[question]
+
+    def __contains__(self, question: object) -> bool:
+        return question in self._found and not self._failed.get(str(question))
+
+    def __iter__(self) -> Iterator[str]:
+        return (question for question in self._found if not self._failed.get(question))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 def numbers(rationales: Rationales) -> dict[str, float]:

@@ -68,23 +68,46 @@ def test_a_span_is_the_answer_as_it_was_copied(
     assert row["writer_reply"] == span
 
 
-@pytest.mark.parametrize("name", [None, "a"])
+@pytest.mark.parametrize(
+    ("name", "top_k", "message"),
+    [
+        (None, 5, "two without a name"),
+        ("a", 5, "two of the name 'a'"),
+        # their metrics have other names, but who has answered what would not be known
+        (None, [1], "two without a name"),
+    ],
+)
 def test_two_generators_of_one_name_are_refused(
-    name: str | None, world: World, models: Models, tmp_path: Path
+    name: str | None,
+    top_k: int | list[int],
+    message: str,
+    world: World,
+    models: Models,
+    tmp_path: Path,
 ) -> None:
     callbacks = [
         GeneratorInTheLoop(Parrot(), name=name),
-        GeneratorInTheLoop(Parrot("b"), name=name),
+        GeneratorInTheLoop(Parrot("b"), name=name, top_k=top_k),
     ]
     run = trainer(tmp_path, callbacks=callbacks)
-    with pytest.raises(
-        InputError, match=r"found two with the metric '(a_)?[a-z_0-9]+'.*its own name"
-    ):
-        run.validate(
-            CrossEncoder(models[CrossEncoder], max_length=48), datamodule=data(world), verbose=False
-        )
+    reranker = CrossEncoder(models[CrossEncoder], max_length=48)
+    with pytest.raises(InputError, match=f"found {message}, .*its own name"):
+        run.validate(reranker, datamodule=data(world), verbose=False)
     with pytest.raises(InputError, match="name: found 'a/b'"):
         GeneratorInTheLoop(name="a/b")
+
+
+def test_two_generators_with_one_metric_are_refused(
+    world: World, models: Models, tmp_path: Path
+) -> None:
+    callbacks = [
+        GeneratorInTheLoop(Parrot(), metrics=["em", "macro_f1"]),
+        GeneratorInTheLoop(Parrot("b"), metrics=["em", "f1"], name="macro"),
+    ]
+    run = trainer(tmp_path, callbacks=callbacks)
+    reranker = CrossEncoder(models[CrossEncoder], max_length=48)
+    with pytest.raises(InputError, match=r"found two with the metric 'macro_f1', .*its own name"):
+        run.validate(reranker, datamodule=data(world), verbose=False)
 
 
 def test_an_evaluation_holds_no_numbers_of_the_one_before(

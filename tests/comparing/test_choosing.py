@@ -113,3 +113,28 @@ def test_groups_are_put_together_by_name(tmp_path: Path) -> None:
     ours, theirs = seeded(tmp_path), seeded(tmp_path, name="theirs", gain=0.1)
     found = compared(ours[:1], named={"rest": [*ours[1:], *theirs]}, measures=["em@1"])
     assert [(group.name, len(group.runs)) for group in found.groups] == [("rest", 5), ("ours-1", 1)]
+
+
+def test_each_group_has_its_own_figures_whatever_its_runs_are_called(tmp_path: Path) -> None:
+    folders = []
+    for name, lr, em in (("nq-1", 1, [1, 1, 1, 1]), ("nq-2", 1, [1, 1, 1, 1]), ("nq", 2, [0] * 4)):
+        numbers = {"base": {"em": [0, 1, 0, 0]}, "tuned": {"em": em}}
+        config = {"seed_everything": len(folders), "model": lr}
+        folders.append(write_run(tmp_path / name, numbers, config=config))
+    for found in (
+        compared(folders),
+        compared(folders[::-1]),
+        compared(folders[2:], named={"nq": folders[:2]}),
+    ):
+        means = found.figures.means["em"]
+        assert len(means) == len(found.rows) == 3
+        for row in found.rows[1:]:
+            assert means[row.name].mean == (0 if row.groups[0].runs[0].name == "nq" else 1)
+    # a row is meant by its own name before another one is by that of its run
+    named = {"nq": folders[:2]}
+    assert names(compared(folders[2:], named=named)) == ["base", "nq:tuned", "nq (2):tuned"]
+    found = compared(folders[2:], named=named, baseline="nq:tuned", systems=["nq:tuned", "base"])
+    assert (found.baseline, names(found)) == ("nq:tuned", ["base", "nq:tuned"])
+    assert compared(folders[2:], named=named, baseline=f"{folders[2]}:tuned").baseline == (
+        "nq (2):tuned"
+    )

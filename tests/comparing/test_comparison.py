@@ -17,6 +17,7 @@ from radio.comparing.grouping import Group
 from radio.comparing.reading import RunResults
 from radio.comparing.rows import Row
 from radio.evaluation.statistics import bootstrap_interval
+from radio.schema import InputError
 
 QUESTIONS = 80
 
@@ -146,3 +147,12 @@ def test_of_null_comparisons_one_in_twenty_is_shown() -> None:
         shown += found.differences["em"][second.name].shown
     # 3 are expected of 60
     assert 0 <= shown <= 8
+
+
+def test_two_rows_of_one_name_are_refused() -> None:
+    with pytest.raises(
+        InputError,
+        match=r"found two systems of the name 'ours', ours of ours-0, ours-1, ours-2 and ours of "
+        r"ours-0, .*--group NAME=RUN,RUN",
+    ):
+        figures([BASE, OURS, row("ours", em=right(0.1, 5))], BASE, ["em"])

@@ -3,6 +3,7 @@ configs'."""
 
 from __future__ import annotations
 
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,26 @@ def test_a_group_has_a_name(names: tuple[str, str], group: str) -> None:
 def test_two_groups_have_two_names() -> None:
     runs = [run("x-1", 1), run("x-2", 2), run("x-3", 1, lr=1.0), run("x-4", 2, lr=1.0)]
     assert shown(grouped(runs)) == {"x": ["x-1", "x-2"], "x-3": ["x-3", "x-4"]}
+
+
+def test_no_group_has_the_name_of_another_run_in_whatever_order_they_are_given() -> None:
+    runs = [run("nq-1", 1), run("nq-2", 2), run("nq", 1, lr=1.0)]
+    for order in permutations(runs):
+        found = shown(grouped(order))
+        assert sorted(found) == ["nq", "nq-1"] or sorted(found) == ["nq", "nq-2"]
+        assert found["nq"] == ["nq"]
+
+
+def test_no_run_has_the_name_that_a_group_was_given() -> None:
+    runs = [run("nq-1", 1), run("nq-2", 2, lr=2.0), run("nq", 3, lr=3.0)]
+    named = {"nq": runs[:2]}
+    assert shown(grouped(runs, named)) == {"nq": ["nq-1", "nq-2"], "nq (2)": ["nq"]}
+    further = [*runs, run("nq (2)", 4, lr=4.0)]
+    found = shown(grouped(further, named))
+    assert found == {"nq": ["nq-1", "nq-2"], "nq (3)": ["nq"], "nq (2)": ["nq (2)"]}
+    # several runs, of which the first has the name that is taken
+    seeds = [run("a", 1), run("a-2", 2), run("b", 1, lr=2.0)]
+    assert shown(grouped(seeds, {"a": seeds[2:]})) == {"a": ["b"], "a-2": ["a", "a-2"]}
 
 
 def test_what_is_learnt_from_keeps_runs_apart() -> None:

@@ -126,6 +126,16 @@ def test_measures_of_other_generators_are_told(tmp_path: Path) -> None:
     assert matched(read_runs(folders[3:])).readers == {}
 
 
+def test_any_generator_without_a_name_may_have_made_what_has_none(tmp_path: Path) -> None:
+    folders = [
+        write_run(tmp_path / name, numbers(2, "em"), generators=[reader("a"), reader(other)])
+        for name, other in (("one", "b"), ("two", "c"))
+    ]
+    assert matched(read_runs(folders)).readers == {
+        "em": "SpanReader a or SpanReader b in one; SpanReader a or SpanReader c in two"
+    }
+
+
 def test_measures_of_an_order_are_told_from_those_of_answers() -> None:
     of_order = ["RR", "RR@10", "nDCG@5", "gold_R@20", "teacher_P@1"]
     of_answers = ["em", "f1@3", "answer_in_context@1", "large_em", "RR@", "gold_em"]

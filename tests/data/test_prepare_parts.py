@@ -11,7 +11,8 @@ import pytest
 
 from radio.cache import Cache
 from radio.corpus import DiskCorpus, PassagesById
-from radio.schema import InputError, Passage, Rationale
+from radio.retrievers import BM25
+from radio.schema import Candidate, InputError, Passage, Question, Rationale
 from radio.teachers import Lesson
 from tests.conftest import World
 from tests.data.test_module import WordOverlap, module
@@ -61,6 +62,28 @@ def test_a_teacher_is_given_some_questions_at_a_time(
     # nothing is left to do: nothing is loaded, and nothing freed
     data.prepare_data()
     assert len(teacher._released) == 3
+
+
+class Releases(BM25):
+    """Notes how many searches it has done when it is released."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._searches = 0
+        self._released: list[int] = []
+
+    def search(self, questions: Sequence[Question], k: int) -> Iterator[list[Candidate]]:
+        self._searches += 1
+        return super().search(questions, k)
+
+    def release(self) -> None:
+        self._released.append(self._searches)
+
+
+def test_a_retriever_is_released_when_all_splits_have_their_candidates(world: World) -> None:
+    retriever = Releases()
+    module(world, retriever=retriever).prepare_data()
+    assert retriever._released == [3]
 
 
 def test_a_teacher_is_released_when_it_fails(world: World) -> None:

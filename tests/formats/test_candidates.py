@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -80,3 +81,24 @@ def test_the_candidates_of_one_row_stay_in_its_order() -> None:
     assert take_candidates({"id": "q1", "candidate_ids": ["b", "a"]}, "here:1") == (["b", "a"], {})
     with pytest.raises(InputError, match="here:1: candidate 2: passage id 'b' stands twice"):
         take_candidates({"id": "q1", "candidate_ids": ["b", "b"]}, "here:1")
+
+
+def test_lists_are_held_in_little_memory(file: Callable[..., Path]) -> None:
+    """A question has 50 candidates, which take some 7 kB as objects of Python."""
+    count = 500
+    lines = []
+    for question in range(count):
+        entries = [{"id": f"p{(37 * question + n) % 900}", "score": 1 / (1 + n)} for n in range(50)]
+        lines.append(json.dumps({"id": f"q{question}", "candidates": entries}))
+    path = file(*lines)
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        lists, _ = read_candidates(path)
+        held, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(lists) == count
+    assert lists["q1"][:2] == [Candidate("p37", 0, 1.0), Candidate("p38", 1, 0.5)]
+    assert (held - before) / count < 1_500
+    assert (peak - before) / count < 2_000

@@ -71,6 +71,26 @@ def test_bm25_finds_the_stem_of_a_word(cache: Cache) -> None:
         find(BM25(stemmer="klingon"), cache, "fog")
 
 
+def test_bm25_holds_the_words_of_some_questions_at_a_time(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    questions = [*TEXTS, "Xylophone?", "", "fog"]
+    whole = find(BM25(), cache, *questions)
+    together: list[int] = []
+    tokens = BM25._tokens
+
+    def counted(self: BM25, texts: list[str]) -> list[list[str]]:
+        together.append(len(texts))
+        return tokens(self, texts)
+
+    monkeypatch.setattr("radio.retrievers.bm25.TOGETHER", 3)
+    monkeypatch.setattr(BM25, "_tokens", counted)
+    assert find(BM25(), cache, *questions) == whole
+    # the first are the passages
+    assert sum(together[1:]) == len(questions)
+    assert max(together[1:]) == 3
+
+
 def test_a_stemmer_names_the_package_that_it_needs(
     cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:

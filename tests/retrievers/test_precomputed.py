@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from radio.retrievers import Precomputed
+from radio.cache import Cache
+from radio.retrievers import Hybrid, Precomputed
 from radio.schema import Candidate, InputError, Passage, Question
 
 RUN = "q1 Q0 b 1 0.9 x\nq1 Q0 a 2 0.8 x\nq1 Q0 c 3 0.7 x\n"
@@ -61,6 +62,22 @@ def test_precomputed_is_identified_by_the_content_of_its_files(files: list[str])
     before = Precomputed(files).fingerprint()
     Path(files[0]).write_text(RUN + "q9 Q0 b 1 0.9 x\n")
     assert Precomputed(files).fingerprint() != before
+
+
+def test_what_was_released_is_read_again(files: list[str], cache: Cache) -> None:
+    retriever = Hybrid([Precomputed(files), Precomputed(files[0])])
+    retriever.index({name: Passage(name, name.upper()) for name in "abcd"}, cache)
+    questions = [Question("q1", "?")]
+    first = list(retriever.search(questions, 2))
+    retriever.release()
+    assert list(retriever.search(questions, 2)) == first
+    alone = Precomputed(files)
+    (found,) = alone.search(questions, 2)
+    alone.release()
+    Path(files[0]).write_text("q1 Q0 z 1 0.9 x\n")
+    # it is really gone
+    assert [[c.passage_id for c in ranking] for ranking in alone.search(questions, 2)] == [["z"]]
+    assert [c.passage_id for c in found] == ["b", "a"]
 
 
 def test_candidates_put_in_by_hand_come_on_top_of_those_asked_for(tmp_path: Path) -> None:

@@ -162,6 +162,12 @@ class GeneratorInTheLoop(Evaluation):
         for other in trainer.callbacks:  # type: ignore[attr-defined]
             if other is self or not isinstance(other, GeneratorInTheLoop):
                 continue
+            if other.name == self.name:
+                named = "without a name" if self.name is None else f"of the name {self.name!r}"
+                raise InputError(
+                    f"GeneratorInTheLoop: found two {named}, whose answers nobody could tell "
+                    "apart; give each its own name (init_args.name)"
+                )
             shared = sorted(mine & other.logged_names(stage, datamodule))
             if shared:
                 metric = shared[0].split("/")[-1]

@@ -94,7 +94,7 @@ def _baseline(wanted: str | None, rows: Sequence[Row], groups: Sequence[Group]) 
             for row in rows:
                 if row.system == system:
                     return row
-    fitting = [row for row in rows if _is_called(row, str(wanted))]
+    fitting = _called(rows, str(wanted))
     if len(fitting) == 1:
         return fitting[0]
     found = "several of that name" if fitting else "none of that name"
@@ -103,9 +103,16 @@ def _baseline(wanted: str | None, rows: Sequence[Row], groups: Sequence[Group]) 
     )
 
 
+def _called(rows: Sequence[Row], name: str) -> list[Row]:
+    """The row of this name; where there is none, those that are meant by it."""
+    return [row for row in rows if row.name == name] or [
+        row for row in rows if _is_called(row, name)
+    ]
+
+
 def _is_called(row: Row, name: str) -> bool:
-    """Whether a row is meant by its name, that of its system, or ``RUN:SYSTEM``."""
-    if name in (row.name, row.system):
+    """Whether a row is meant by the name of its system, or ``RUN:SYSTEM``."""
+    if name == row.system:
         return True
     where, _, system = name.rpartition(":")
     if system != row.system:
@@ -123,14 +130,13 @@ def _names_of(rows: Sequence[Row]) -> str:
 
 def _chosen_rows(rows: Sequence[Row], systems: Sequence[str] | None, baseline: Row) -> list[Row]:
     """Rows of these systems, and the baseline."""
+    wanted = [baseline]
     for name in systems or ():
-        if not any(_is_called(row, name) for row in rows):
+        called = _called(rows, name)
+        if not called:
             raise InputError(f"--systems: found {name!r}, expected some of {_names_of(rows)}")
-    chosen = [
-        row
-        for row in rows
-        if row is baseline or systems is None or any(_is_called(row, name) for name in systems)
-    ]
+        wanted += called
+    chosen = [row for row in rows if systems is None or any(row is one for one in wanted)]
     if len(chosen) < 2:
         raise InputError(
             f"found one system, {baseline.name}, and nothing to compare it with; name further "

@@ -15,6 +15,7 @@ from radio.comparing.intervals import Column, Contrast, two_level_intervals
 from radio.comparing.rows import Row
 from radio.evaluation.measure import is_an_error
 from radio.evaluation.statistics import holm, sign_flip_tests
+from radio.schema import InputError
 
 LEVEL = 0.05
 """Below which a corrected p-value shows a difference."""
@@ -113,7 +114,11 @@ def figures(
         measures: what they are compared by.
         draws: resamples of the bootstrap, and random assignments of the test.
         seed: of both.
+
+    Raises:
+        InputError: two rows have one name, so that the figures of one would be lost.
     """
+    _refuse_one_name(rows)
     single, paired = _contrasts(rows, baseline, measures)
     contrasts = [*single.values(), *paired.values()]
     intervals = two_level_intervals(contrasts, resamples=draws, seed=seed)
@@ -129,6 +134,23 @@ def figures(
         families[measure].append(_Tested(name, sample, p_value, interval))
     differences = {measure: _family(measure, family) for measure, family in families.items()}
     return Figures(means, differences)
+
+
+def _refuse_one_name(rows: Sequence[Row]) -> None:
+    first: dict[str, Row] = {}
+    for row in rows:
+        other = first.setdefault(row.name, row)
+        if other is not row:
+            raise InputError(
+                f"found two systems of the name {row.name!r}, {_whose(other)} and {_whose(row)}, "
+                "of which one would get the figures of the other; give their runs other names "
+                "(--group NAME=RUN,RUN)"
+            )
+
+
+def _whose(row: Row) -> str:
+    runs = [run.name for group in row.groups for run in group.runs]
+    return f"{row.system} of {', '.join(runs)}"
 
 
 class _Tested(NamedTuple):

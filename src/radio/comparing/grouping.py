@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from glob import glob
+from itertools import chain, count
 from os.path import commonprefix
 from typing import Any
 
@@ -112,6 +113,8 @@ def grouped(
     for members in alike.values():
         names = [run.name for run in members.values()]
         taken = {group.name for group in found}
+        # the name of another run is no name for these, whichever of them comes first
+        taken |= {run.name for run in runs if run.name not in names}
         twin = apart.get(names[0], "")
         found.append(Group(_name(names, taken), tuple(members.values()), twin))
     return found
@@ -149,10 +152,12 @@ def _plain(value: Any, place: str, seeds: dict[str, Any]) -> Any:
 
 
 def _name(names: Sequence[str], taken: set[str]) -> str:
-    """What the names of a group's runs begin with, without the number of a seed; the first name
-    where that says nothing, or is another group's already."""
-    if len(names) == 1:
-        return names[0]
-    beginning = commonprefix(list(names))  # noqa: RUF071 -- letters are meant, no folders
-    shared = re.sub(r"[-_.=/ ]*(?:seeds?)?[-_.=/ ]*\d*$", "", beginning)
-    return shared if shared and shared not in taken else names[0]
+    """What the names of a group's runs begin with, without the number of a seed; where that says
+    nothing or is taken, the first name that is not; where all are, the first one with a number."""
+    possible = list(names)
+    if len(names) > 1:
+        beginning = commonprefix(possible)  # noqa: RUF071 -- letters are meant, no folders
+        shared = re.sub(r"[-_.=/ ]*(?:seeds?)?[-_.=/ ]*\d*$", "", beginning)
+        possible = [shared, *names] if shared else possible
+    numbered = (f"{names[0]} ({number})" for number in count(2))
+    return next(name for name in chain(possible, numbered) if name not in taken)

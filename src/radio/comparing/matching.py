@@ -135,8 +135,9 @@ def _reader_of(measure: str, found: Values) -> str:
     for generator in sorted(named, key=lambda one: -len(one["name"])):
         if measure.startswith(f"{generator['name']}_"):
             return _shown(generator)
-    unnamed = [generator for generator in generators if not generator.get("name")]
-    return _shown(unnamed[0]) if unnamed else "none that is named"
+    # early versions let several be without a name: the measure may be of any of them
+    unnamed = [_shown(generator) for generator in generators if not generator.get("name")]
+    return " or ".join(unnamed) or "none that is named"
 
 
 def _shown(generator: Mapping[str, object]) -> str:

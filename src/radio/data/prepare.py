@@ -106,6 +106,7 @@ class Preparation:
         """
         for split in splits:
             self.find_candidates(split)
+        self.retriever.release()
         taught = [split for split in splits if split in TAUGHT]
         self.write_rationales(taught)
         for split in taught:
@@ -164,9 +165,8 @@ class Preparation:
 
     def _depth(self, split: str) -> int:
         """How many candidates each question of a split has."""
-        if split == "train":
-            return self.settings.train_candidates
-        return self.settings.eval_candidates
+        settings = self.settings
+        return settings.train_candidates if split == "train" else settings.eval_candidates
 
     def _keeps_injected(self, split: str) -> bool:
         injected = self.settings.injected

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from array import array
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from sys import intern
+from typing import Any, Literal, NamedTuple
 
 from radio.formats.fields import take, take_id, take_strings
 from radio.formats.runs import read_run
@@ -18,9 +20,64 @@ Better = Literal["higher", "lower"]
 """Which scores of a candidate file are the better ones: ``lower`` are distances."""
 
 
+class CandidateLists(Mapping[str, list[Candidate]]):
+    """Ranked candidates by question id. A list is made when it is asked for: what is held of a
+    candidate is its score and where its id is, which all lists hold once."""
+
+    def __init__(self) -> None:
+        self._lists: dict[str, _Packed] = {}
+
+    def add(
+        self, question: str, scores: Mapping[str, float], injected: Collection[str] = ()
+    ) -> None:
+        """Add the list of a question.
+
+        Args:
+            question: its id.
+            scores: by passage id.
+            injected: ids of passages that were put in by hand.
+        """
+        best_first = ranked(scores)
+        self._lists[question] = _Packed(
+            tuple(intern(candidate.passage_id) for candidate in best_first),
+            array("d", [candidate.score for candidate in best_first]),
+            tuple(one.rank for one in best_first if one.passage_id in injected),
+        )
+
+    def update(self, other: CandidateLists) -> None:
+        """Add the lists of others."""
+        self._lists |= other._lists
+
+    def __getitem__(self, question: str) -> list[Candidate]:
+        names, scores, injected = self._lists[question]
+        found = []
+        for rank, (name, score) in enumerate(zip(names, scores, strict=True)):
+            found.append(Candidate(name, rank, score, rank in injected))
+        return found
+
+    def __contains__(self, question: object) -> bool:
+        # without making its list
+        return question in self._lists
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._lists)
+
+    def __len__(self) -> int:
+        return len(self._lists)
+
+
+class _Packed(NamedTuple):
+    """The list of a question, best first."""
+
+    names: tuple[str, ...]
+    scores: array[float]
+    injected: tuple[int, ...]
+    """Ranks of those that were put in by hand."""
+
+
 def read_candidates(
     path: str | Path, better: Better | None = None
-) -> tuple[dict[str, list[Candidate]], dict[str, Passage]]:
+) -> tuple[CandidateLists, dict[str, Passage]]:
     """Ranked candidates by question id, of a TREC run or JSONL, and the passages it carries.
 
     JSONL rows are ``{"id", "candidates": [{"id", "score", ["contents"], ["from"]}]}`` or ``{"id",
@@ -42,20 +99,20 @@ def read_candidates(
     first_line = next((line for _, line in read_lines(path)), "")
     if not first_line:
         raise InputError(f"{path}: the file holds no candidate")
-    file = _File()
+    file = _File(-1 if better == "lower" else 1)
     if first_line.lstrip().startswith("{"):
         for place, row in read_rows(path):
             question = take_id(row, place)
             if question in file.lists:
                 raise InputError(f"{place}: question id {question!r} is a duplicate")
-            file.lists[question] = _take_candidates(row, place, file)
+            file.add(question, *_take_candidates(row, place, file.passages))
     else:
-        for question, scores in read_run(path).items():
-            file.lists[question] = dict(scores)
+        run = read_run(path)
+        for question in list(run):
+            file.add(question, dict(run.pop(question)), set())
     if better is None:
-        _refuse_distances(path, file.lists.values())
-    sign = -1 if better == "lower" else 1
-    return file.ranked(sign), file.passages
+        file.order.refuse_distances(path)
+    return file.lists, file.passages
 
 
 def take_candidates(row: Mapping[str, Any], place: str) -> tuple[list[str], dict[str, Passage]]:
@@ -64,43 +121,45 @@ def take_candidates(row: Mapping[str, Any], place: str) -> tuple[list[str], dict
     Raises:
         InputError: as :func:`read_candidates`.
     """
-    file = _File()
-    return list(_take_candidates(row, place, file)), file.passages
+    passages: dict[str, Passage] = {}
+    scores, _ = _take_candidates(row, place, passages)
+    return list(scores), passages
 
 
 Scores = dict[str, float | None]
 """Scores by passage id in the order of the file; None where it gives none."""
 
 
-@dataclass
 class _File:
-    """What a file of candidates says, as far as it is read."""
+    """What a file of candidates says, as far as it is read.
 
-    lists: dict[str, Scores] = field(default_factory=dict)
-    """By question id."""
-    passages: dict[str, Passage] = field(default_factory=dict)
-    injected: set[tuple[str, str]] = field(default_factory=set)
-    """Question and passage id of candidates that were put in by hand."""
+    Args:
+        sign: scores are multiplied by it.
+    """
 
-    def ranked(self, sign: int) -> dict[str, list[Candidate]]:
-        """The candidates of each question, best first; scores are multiplied by ``sign``."""
-        rankings = {}
-        for question, given in self.lists.items():
-            scores = {}
-            for position, (passage, score) in enumerate(given.items()):
-                # + 0.0: of -1 times 0 it makes a 0 without sign
-                scores[passage] = 1 / (1 + position) if score is None else sign * score + 0.0
-            rankings[question] = [
-                replace(candidate, injected=(question, candidate.passage_id) in self.injected)
-                for candidate in ranked(scores)
-            ]
-        return rankings
+    def __init__(self, sign: int) -> None:
+        self.lists = CandidateLists()
+        self.passages: dict[str, Passage] = {}
+        self.order = _Order()
+        self._sign = sign
+
+    def add(self, question: str, given: Scores, injected: set[str]) -> None:
+        """Add the list of a question."""
+        self.order.look(given)
+        scores = {}
+        for position, (passage, score) in enumerate(given.items()):
+            # + 0.0: of -1 times 0 it makes a 0 without sign
+            scores[passage] = 1 / (1 + position) if score is None else self._sign * score + 0.0
+        self.lists.add(question, scores, injected)
 
 
-def _take_candidates(row: Mapping[str, Any], place: str, file: _File) -> Scores:
-    """The scores that a row lists; notes in ``file`` its passages and those put in by hand."""
-    question = take_id(row, place)
+def _take_candidates(
+    row: Mapping[str, Any], place: str, passages: dict[str, Passage]
+) -> tuple[Scores, set[str]]:
+    """The scores that a row lists, and which of its candidates were put in by hand; its passages
+    are added to those of the file."""
     scores: Scores = {}
+    injected: set[str] = set()
     for number, entry in enumerate(_entries(row, place), 1):
         spot = f"{place}: candidate {number}"
         if not isinstance(entry, dict):
@@ -112,13 +171,13 @@ def _take_candidates(row: Mapping[str, Any], place: str, file: _File) -> Scores:
             raise InputError(f"{spot}: passage id {passage!r} stands twice in the list")
         if "contents" in entry:
             contents = take(entry, spot, "contents", str)
-            add_passage(file.passages, Passage(passage, contents), spot)
+            add_passage(passages, Passage(passage, contents), spot)
         origin = take_strings(entry, spot, "from")
         if "gold" in origin and "bm25" not in origin:
-            file.injected.add((question, passage))
+            injected.add(passage)
         scores[passage] = _number(entry.get("score"), spot)
         _refuse_a_mixture(scores, passage, spot)
-    return scores
+    return scores, injected
 
 
 def _entries(row: Mapping[str, Any], place: str) -> list[Any]:
@@ -163,25 +222,34 @@ def _number(value: object, place: str) -> float | None:
     return number
 
 
-def _refuse_distances(path: Path, lists: Iterable[Scores]) -> None:
-    """Lists that all begin with their lowest score are sorted, best first: by a distance."""
-    decided = 0
-    rising = 0
-    # how likely it is that scores which stand in no order rise all the same: few short lists may
-    chance = 0.0
-    for given in lists:
+@dataclass
+class _Order:
+    """How the scores of a file go, list by list."""
+
+    decided: int = 0
+    rising: int = 0
+    chance: float = 0.0
+    """Logarithm of how likely it is that scores which stand in no order rise all the same: few
+    short lists may."""
+
+    def look(self, given: Scores) -> None:
+        """Take note of a list."""
         scores = [score for score in given.values() if score is not None]
         different = len(set(scores))
         if different < 2:
-            continue
-        decided += 1
+            return
+        self.decided += 1
         if all(first <= second for first, second in pairwise(scores)):
-            rising += 1
-            chance -= math.lgamma(different + 1)
-    if 2 * rising > decided and chance < math.log(0.01):
-        raise InputError(
-            f"{path}: in {rising} of {decided} lists the scores rise from the first "
-            "candidate to the last, as distances do; a higher score would rank the last one "
-            "first. Say which scores are better with --data.init_args.retriever.init_args.better "
-            "lower (or higher, if they are as they should be)"
-        )
+            self.rising += 1
+            self.chance -= math.lgamma(different + 1)
+
+    def refuse_distances(self, path: Path) -> None:
+        """Lists that all begin with their lowest score are sorted, best first: by a distance."""
+        if 2 * self.rising > self.decided and self.chance < math.log(0.01):
+            raise InputError(
+                f"{path}: in {self.rising} of {self.decided} lists the scores rise from the first "
+                "candidate to the last, as distances do; a higher score would rank the last one "
+                "first. Say which scores are better with "
+                "--data.init_args.retriever.init_args.better lower (or higher, if they are as they "
+                "should be)"
+            )

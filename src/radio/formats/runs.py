@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from sys import intern
 
 from radio.lines import atomic_write, read_lines
 from radio.schema import InputError, Run, ranked
@@ -32,7 +33,8 @@ def read_run(path: str | Path) -> Run:
                 f"{path}:{number}: passage id {columns[2]!r} stands twice for question "
                 f"{columns[0]!r}"
             )
-        scores[columns[2]] = score
+        # a passage is among those of many questions, its id kept once
+        scores[intern(columns[2])] = score
     return run
 
 

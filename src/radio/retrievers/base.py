@@ -14,6 +14,9 @@ from radio.cache import Cache
 from radio.fingerprints import Fingerprinted
 from radio.schema import Candidate, InputError, Passage, Question
 
+TOGETHER = 4096
+"""Questions that are looked at together: an index on disk is read once for them."""
+
 
 class Retriever(Fingerprinted):
     """Finds candidates. A subclass implements :meth:`search`, and :meth:`index` if it needs it."""
@@ -43,6 +46,10 @@ class Retriever(Fingerprinted):
     @abstractmethod
     def search(self, questions: Sequence[Question], k: int) -> Iterator[list[Candidate]]:
         """At most ``k`` candidates for each question, best first, in the order of ``questions``."""
+
+    def release(self) -> None:
+        """Let go of what was read for a search, once all questions have their candidates; another
+        search reads it again (optional)."""
 
 
 def top_k(scores: NDArray[np.float32], ids: Sequence[str], k: int) -> list[Candidate]:

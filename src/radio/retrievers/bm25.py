@@ -13,7 +13,7 @@ import numpy as np
 from radio.cache import Cache
 from radio.corpus import row_ids
 from radio.ranges import check
-from radio.retrievers.base import BM25S_FILES, Retriever, check_passages, top_k
+from radio.retrievers.base import BM25S_FILES, TOGETHER, Retriever, check_passages, top_k
 from radio.schema import Candidate, InputError, Passage, Question
 from radio.text import search_words
 
@@ -133,21 +133,23 @@ class BM25(Retriever):
         return index
 
     def search(self, questions: Sequence[Question], k: int) -> Iterator[list[Candidate]]:
-        unmatched: list[str] = []
-        for question, tokens in zip(
-            questions, self._tokens([q.query for q in questions]), strict=True
-        ):
-            known = [token for token in tokens if token in self._index.vocab_dict]
-            scores = np.zeros(len(self._ids), dtype=np.float32)
-            if known:
-                scores = self._index.get_scores(known)
-            if not scores.any():
-                unmatched.append(question.id)
-            yield top_k(scores, self._ids, k)
-        if 2 * len(unmatched) > len(questions):
+        unmatched, example = 0, ""
+        for start in range(0, len(questions), TOGETHER):
+            part = questions[start : start + TOGETHER]
+            words = self._tokens([question.query for question in part])
+            for question, tokens in zip(part, words, strict=True):
+                known = [token for token in tokens if token in self._index.vocab_dict]
+                scores = np.zeros(len(self._ids), dtype=np.float32)
+                if known:
+                    scores = self._index.get_scores(known)
+                if not scores.any():
+                    unmatched += 1
+                    example = example or question.id
+                yield top_k(scores, self._ids, k)
+        if 2 * unmatched > len(questions):
             warnings.warn(
-                f"BM25: {len(unmatched)} of {len(questions)} questions share no word with any "
-                f"passage, such as {unmatched[0]!r}: they get the first passages of the corpus, "
+                f"BM25: {unmatched} of {len(questions)} questions share no word with any "
+                f"passage, such as {example!r}: they get the first passages of the corpus, "
                 "with score 0. Are corpus and questions in the same language? Do stopwords and "
                 "stemmer fit it?",
                 stacklevel=2,

@@ -12,11 +12,8 @@ from radio.encoders import Encoder
 from radio.engines import current
 from radio.indexes import FaissIndex, FlatIndex, Precision, embed_part, open_flat, open_inverted
 from radio.ranges import check
-from radio.retrievers.base import Retriever, check_passages, listed
+from radio.retrievers.base import TOGETHER, Retriever, check_passages, listed
 from radio.schema import Candidate, InputError, Passage, Question
-
-TOGETHER = 4096
-"""Questions that are searched together: the index is read once for them."""
 
 
 class Dense(Retriever):

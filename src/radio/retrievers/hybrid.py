@@ -112,6 +112,10 @@ class Hybrid(Retriever):
         for lists in self._lists(questions, depth):
             yield self._merged(merge, lists, k)
 
+    def release(self) -> None:
+        for part in self.retrievers:
+            part.release()
+
     def _lists(self, questions: Sequence[Question], depth: int) -> Iterator[list[list[Candidate]]]:
         """For each question the list of each retriever."""
         found = []

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from radio.cache import Cache
-from radio.formats import Better, read_candidates
+from radio.formats import Better, CandidateLists, read_candidates
 from radio.retrievers.base import Retriever
 from radio.schema import Candidate, InputError, Passage, Question, add_passage
 
@@ -49,12 +49,12 @@ class Precomputed(Retriever):
         self._better = better
         self._texts = texts
         self._corpus: Mapping[str, Passage] = {}
-        self._table: dict[str, list[Candidate]] | None = None
+        self._table: CandidateLists | None = None
         self._passages: dict[str, Passage] = {}
 
-    def _read(self) -> dict[str, list[Candidate]]:
+    def _read(self) -> CandidateLists:
         if self._table is None:
-            table: dict[str, list[Candidate]] = {}
+            table = CandidateLists()
             for path in self.paths:
                 candidates, passages = read_candidates(path, self._better)
                 twice = table.keys() & candidates.keys()
@@ -68,6 +68,9 @@ class Precomputed(Retriever):
             self._table = table
         return self._table
 
+    def release(self) -> None:
+        self._table = None
+
     def asked(self, question: Question) -> list[Any]:
         return []
 
@@ -76,13 +79,17 @@ class Precomputed(Retriever):
         self._read()
         return self._passages
 
-    def _compare(self, passages: Sequence[Passage]) -> None:
+    def _compare_those_of(self, questions: Sequence[Question], table: CandidateLists) -> None:
         """Texts of the files with those of the corpus, which is what is ranked and read."""
         known = 0
         other: list[tuple[Passage, Passage]] = []
-        for mine in passages:
-            if mine.id not in self._corpus:
+        asked: dict[str, None] = {}
+        for question in questions:
+            asked |= dict.fromkeys(one.passage_id for one in table.get(question.id, []))
+        for name in asked:
+            if name not in self._passages or name not in self._corpus:
                 continue
+            mine = self._passages[name]
             known += 1
             theirs = self._corpus[mine.id]
             if mine.contents.split() != theirs.contents.split():
@@ -120,10 +127,8 @@ class Precomputed(Retriever):
 
     def search(self, questions: Sequence[Question], k: int) -> Iterator[list[Candidate]]:
         table = self._read()
-        asked: dict[str, None] = {}
-        for question in questions:
-            asked |= dict.fromkeys(one.passage_id for one in table.get(question.id, []))
-        self._compare([self._passages[name] for name in asked if name in self._passages])
+        if self._passages:
+            self._compare_those_of(questions, table)
         for question in questions:
             if question.id not in table:
                 files = ", ".join(map(str, self.paths))

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests import forked
 from tests.conftest import ROOT
 
 FILES = sorted((ROOT / "configs/sweeps").glob("*.yaml"))
@@ -47,9 +48,19 @@ def drawn(sweep: dict[str, Any], count: int) -> list[Point]:
     return [json.loads(json.dumps(point.config)) for point in points]
 
 
+FORKED = """
+import sys
+from tests import forked
+address, *words = sys.argv[1:]
+forked.share(address)
+sys.exit(forked.Forked([sys.executable, "-m", "radio", *words]).wait())
+"""
+
+
 def radio_on_path(folder: Path, tiny: list[str]) -> None:
-    """Put a ``radio`` on the path that is this one; its ``fit`` has these further options."""
-    own = f"{shlex.quote(sys.executable)} -m radio"
+    """Put a ``radio`` on the path that is this one, in a fork of the tests' server; its ``fit`` has
+    these further options."""
+    own = shlex.join([sys.executable, "-c", FORKED, forked.address()])
     script = folder / "radio"
     script.write_text(
         f'#!/bin/sh\ncase "$1" in\nfit) exec {own} "$@" {shlex.join(tiny)} ;;\n'

@@ -134,6 +134,26 @@ def test_the_validation_loss_is_that_of_one_process_also_where_one_has_no_ration
     assert weights[1] == weights[0]
 
 
+def test_a_test_on_two_processes_has_the_scores_and_figures_of_one(
+    two: Run, tmp_path: Path
+) -> None:
+    found = {}
+    for processes in (1, 2):
+        name = f"on{processes}"
+        # of three questions, each asked anew
+        own = ["--data.init_args.eval_batch_size", "2", "--data.init_args.cache_dir", name]
+        done = two("test", "--name", name, *own, processes=processes)
+        assert done.returncode == 0, done.stdout + done.stderr
+        run = tmp_path / f"runs/{name}"
+        rows = without_times(read_jsonl(run / "predictions.jsonl"))
+        metrics = without_times(json.loads((run / "metrics.json").read_text()))
+        assert metrics["questions"]["test"] == len(rows) == 3
+        rankings = {path.name: path.read_text() for path in run.glob("*.trec")}
+        assert len(rankings) > 1
+        found[processes] = rows, metrics, rankings
+    assert found[2] == found[1]
+
+
 @pytest.mark.parametrize("stage", ["train", "validate", "predict"])
 def test_a_score_that_is_not_finite_on_one_process_ends_both_with_one_message(
     stage: str, two: Run, tmp_path: Path

@@ -49,6 +49,9 @@ class Ends(L.Callback):
 
     def on_test_batch_start(self, trainer, *_):
         self.moment(trainer, "in the test")
+
+    def on_predict_batch_start(self, trainer, *_):
+        self.moment(trainer, "in the prediction")
 '''
 
 
@@ -80,6 +83,18 @@ def test_both_end_at_one_step_and_go_on_as_if_nothing_had_been(two: Run, tmp_pat
     assert done.returncode == 0, done.stdout + done.stderr
     assert "nothing was left to train" in done.stdout
     assert difference(left(tmp_path / "runs/whole"), left(tmp_path / "runs/tiny")) is None
+
+
+def test_a_prediction_ends_on_both(two: Run, tmp_path: Path) -> None:
+    (tmp_path / "parts.py").write_text(PARTS)
+    (tmp_path / "moment.txt").write_text("process 1 in the prediction")
+    # 2 batches on each process
+    size = ["--data.init_args.eval_batch_size", "1"]
+    done = two("predict", *size, "--trainer.callbacks+", "parts.Ends")
+    assert done.returncode == 128 + signal.SIGTERM, done.stdout + done.stderr
+    assert done.stderr.count("radio: terminated") == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list((tmp_path / "runs/tiny").glob("predict.*"))
 
 
 def test_a_checkpoint_that_the_first_cannot_write_ends_both(two: Run, tmp_path: Path) -> None:

@@ -156,6 +156,7 @@ def tiny(tiny_bert: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactor
     options = ["--model.init_args.model", tiny_bert, "--model.init_args.max_length", "48"]
     options += ["--data.init_args.max_questions", "{train: 8, validation: 6, test: 2}"]
     options += ["--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"]
+    options += ["--trainer.log_every_n_steps", "1"]
     # what one teacher has embedded is there for the next
     cache = tmp_path_factory.getbasetemp() / "cache-of-sweeps"
     options += ["--data.init_args.cache_dir", str(cache)]
@@ -188,14 +189,57 @@ def test_a_point_that_goes_on_is_the_same_wandb_run(
     check_run(tiny, sweep, point, "weight0")
     for name in ("WANDB_RUN_ID", "WANDB_SWEEP_ID", "WANDB_SWEEP_PARAM_PATH"):
         del os.environ[name]
-    words = ["--config", f"wandb/sweep-{SWEEP}/config-weight0.json", "--name", "quickstart-weight0"]
-    words += ["--ckpt_path", "last", "--trainer.max_epochs", "2"]
-    command = ["radio", "fit", "--config", "quickstart", "--config", "loggers/wandb", *words]
-    done = subprocess.run(command, capture_output=True, encoding="utf-8")
-    assert done.returncode == 0, done.stderr
-    runs = list((tiny / "runs/wandb").glob("offline-run-*/*.wandb"))
-    assert [run.stem for run in runs] == ["run-weight0"] * len(runs)
+    # the parameters, with what they are added to, or the whole config
+    parameters = ["--config", "quickstart", "--config", "loggers/wandb"]
+    parameters += ["--config", f"wandb/sweep-{SWEEP}/config-weight0.json"]
+    whole = ["--config", "runs/quickstart-weight0/config.yaml"]
+    known = offline_runs(tiny)
+    for epoch, configs in enumerate((parameters, whole), 1):
+        command = ["radio", "fit", *configs, "--name", "quickstart-weight0"]
+        command += ["--ckpt_path", "last", "--trainer.max_epochs", str(epoch + 1)]
+        done = subprocess.run(command, capture_output=True, encoding="utf-8")
+        assert done.returncode == 0, done.stderr
+        assert "after step" in done.stdout
+        (record,) = offline_runs(tiny) - known
+        known |= {record}
+        assert record.stem == "run-weight0"
+        check_curves(record, "validation/nDCG@5", range(epoch, epoch + 1))
     assert [path.name for path in (tiny / "runs").glob("quickstart*")] == ["quickstart-weight0"]
+
+
+@pytest.mark.slow
+def test_a_run_on_several_devices_is_one_run_with_the_values_of_its_point(
+    tiny: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    sweep = read(ROOT / "configs/sweeps/losses.yaml")
+    sweep["command"] += ["--trainer.devices", "2", "--trainer.strategy", "ddp"]
+    # on each
+    sweep["command"] += ["--data.init_args.batch_size", "2"]
+    (point,) = drawn(sweep, 1)
+    status = run_by_agent(sweep, point, "both0")
+    out, err = capfd.readouterr()
+    assert status == 0, err
+    assert "on 2 x cpu" in out
+    check_run(tiny, sweep, point, "both0")
+    assert len(offline_runs(tiny)) == 1
+    assert [path.name for path in (tiny / "runs").glob("quickstart*")] == ["quickstart-both0"]
+
+
+def offline_runs(folder: Path) -> set[Path]:
+    return set((folder / "runs/wandb").glob("offline-run-*/*.wandb"))
+
+
+STEPS = 2
+"""Of an epoch: 8 questions, 4 in each."""
+
+
+def check_curves(record: Path, metric: str, epochs: range) -> None:
+    """The loss of each step was logged, and the metric after each epoch; both once."""
+    rows = [row["item"] for row in records(record)["history"]]
+    steps = [row["trainer/global_step"] for row in rows if "train/loss" in row]
+    assert steps == list(range(STEPS * epochs.start, STEPS * epochs.stop))
+    # and once more of the best checkpoint, at the end
+    assert [row["epoch"] for row in rows if metric in row] == [*epochs, epochs.stop]
 
 
 def check_run(tiny: Path, sweep: dict[str, Any], point: Point, run_id: str) -> None:
@@ -212,6 +256,8 @@ def check_run(tiny: Path, sweep: dict[str, Any], point: Point, run_id: str) -> N
     logged = json.dumps(written["config"]) + json.dumps(written["run"])
     for name in (*point, "train_candidates"):
         assert name in logged
+    epochs = point.get("trainer.max_epochs", {"value": 1})["value"]
+    check_curves(record, sweep["metric"]["name"], range(epochs))
     # what is optimised is the figure of the weights that were kept
     name = sweep["metric"]["name"]
     split, metric = name.split("/")
@@ -235,12 +281,31 @@ def check_run(tiny: Path, sweep: dict[str, Any], point: Point, run_id: str) -> N
     assert all(Path(place).resolve().is_relative_to(folder) for place in files.values())
 
 
-@pytest.mark.slow
-def test_the_loop_of_the_page_runs_as_it_stands(tiny: Path) -> None:
+def run_loop(heading: str) -> str:
+    """Run the loop of a section of the page as it stands; returns what it has printed."""
     page = (ROOT / "docs/sweeps.md").read_text(encoding="utf-8")
-    (loop,) = re.findall(r"## Without W&B\n\n```bash\n(.*?)```", page, re.DOTALL)
+    section = page.partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    (loop,) = re.findall(r"```bash\n(.*?)```", section, re.DOTALL)
     done = subprocess.run(["bash", "-euc", loop], capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_what_a_sweep_has_chosen_is_compared_by_new_seeds_on_the_test_questions(
+    tiny: Path,
+) -> None:
+    printed = run_loop("Which one was best?")
+    names = [path.name for path in sorted((tiny / "runs").iterdir())]
+    assert names == [f"{name}-{seed}" for name in ("chosen", "plain") for seed in (11, 12, 13)]
+    assert "chosen:tuned" in printed
+    assert "plain:tuned" in printed
+    assert "test" in printed
+
+
+@pytest.mark.slow
+def test_the_loop_without_wandb_ends_in_one_table(tiny: Path) -> None:
+    run_loop("Without W&B")
     names = [path.name for path in sorted((tiny / "runs").iterdir())]
     assert names == ["list_net-1", "list_net-2", "rank_net-1", "rank_net-2"]
     table = (tiny / "losses.md").read_text(encoding="utf-8")

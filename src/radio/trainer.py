@@ -23,7 +23,7 @@ from radio.rerankers import Reranker
 from radio.runs import progress
 from radio.runs.checkpoints import WholeCheckpoints
 from radio.runs.resuming import RunState
-from radio.runs.stopping import Signals
+from radio.runs.stopping import Signals, StopPrediction
 from radio.schema import InputError
 
 
@@ -58,7 +58,7 @@ class RadioTrainer(L.Trainer):
         check_strategy(self.strategy)
         self._signal_connector = self._signals = Signals(self)
         self.run_state = RunState()
-        self.callbacks.insert(0, self.run_state)
+        self.callbacks[:0] = [self.run_state, StopPrediction()]
         # each command collects them; predict has nobody else who asks for them
         rankings_of(self)
         if type(self.strategy.checkpoint_io) is TorchCheckpointIO:

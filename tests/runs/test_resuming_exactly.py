@@ -130,5 +130,6 @@ def test_a_run_that_was_killed_ends_as_one_that_was_not(
 @pytest.mark.slow
 @pytest.mark.parametrize(("reranker", "sampler"), LATER)
 def test_every_reranker_with_every_sampler(reranker: str, sampler: str, stopped: Any) -> None:
+    # in the middle of the second epoch: 8 questions are 4 batches
     found = stopped(reranker, sampler, "linear", "before batch 7")
     assert list(found.values()) == [None], found

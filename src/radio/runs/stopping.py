@@ -65,6 +65,14 @@ class Signals(_SignalConnector):
             self._register_signal(signal.SIGTERM, self._sigterm_notifier_fn)
 
 
+class StopPrediction(L.Callback):
+    """Ends ``predict`` between two batches if the run is asked to end, where Lightning looks in
+    training and evaluations alone."""
+
+    def on_predict_batch_start(self, trainer: L.Trainer, *_: object) -> None:
+        stop_if_asked(trainer)
+
+
 class StopWithCheckpoint(L.Callback):
     """Writes a checkpoint when a run is asked to end, and has SLURM run its job again.
 

@@ -14,10 +14,10 @@ from dataclasses import replace
 from math import ceil, floor
 from types import ModuleType
 from typing import Any
-from urllib.parse import urlsplit
 
 from radio.cache import Cache
 from radio.engines import current
+from radio.llm.addresses import address
 from radio.llm.base import Call, Failure, LanguageModel, Reply, Result
 from radio.llm.money import Money
 from radio.llm.pace import Pace
@@ -304,30 +304,6 @@ class ApiModel(LanguageModel):
             if problem.wait is not None:
                 self._pace.pause(problem.wait)
             await asyncio.sleep(seconds)
-
-
-def address(base_url: str | None, variable: str = "") -> str | None:
-    """A server's address without its last slash; None stays None, for the provider's own.
-
-    Raises:
-        InputError: no ``http://`` or ``https://`` in front, or no server in it.
-    """
-    found = (base_url or "").strip()
-    if not found:
-        return None
-    try:
-        parts = urlsplit(found)
-        is_whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        is_whole = False
-    if not is_whole:
-        name = "base_url" if found != os.environ.get(variable) else variable
-        example = f"http://{found.rpartition('://')[2].lstrip('/') or 'localhost:8000/v1'}"
-        raise InputError(
-            f"{name}: found {found!r}, expected an address with http:// or https://, such as "
-            f"{example!r}"
-        )
-    return f"{parts.scheme}://{found.partition('://')[2]}".rstrip("/")
 
 
 def _first(error: BaseException) -> BaseException:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
+from radio.llm.addresses import shown_address, with_shown_addresses
+
 UNREADABLE = 2
 """Further tries of a request whose answer could not be read."""
 
@@ -51,7 +53,7 @@ class Problems:
 
     Args:
         sdk: the provider's package.
-        url: address of the server, or what stands for it in messages.
+        url: address of the server, or what stands for it in messages; secrets in it are not said.
         model: its name.
         key_name: the environment variable that holds the key.
         timeout: seconds that a request may take.
@@ -61,7 +63,7 @@ class Problems:
         self, sdk: ModuleType, url: str, model: str, key_name: str, timeout: float
     ) -> None:
         self._sdk = sdk
-        self._url = url
+        self._url = shown_address(url)
         self._model = model
         self._key_name = key_name
         self._timeout = timeout
@@ -133,10 +135,12 @@ class Problems:
         return Problem(message)
 
     def clean(self, message: str) -> str:
-        """One line without the key, which some servers repeat."""
+        """One line without the key, which some servers repeat, and without secrets in addresses."""
         key = os.environ.get(self._key_name)
-        message = " ".join(message.split())[:500]
-        return message.replace(key, "***") if key else message
+        message = " ".join(message.split())
+        if key:
+            message = message.replace(key, "***")
+        return with_shown_addresses(message)[:500]
 
 
 def read_reply(reply: Any, part: str) -> Any:

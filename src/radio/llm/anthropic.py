@@ -147,9 +147,9 @@ class MessageBatches(BatchApi):
             if order.result.type == "succeeded":
                 try:
                     yield order.custom_id, reply_of(order.result.message)
-                except UnreadableError as error:
+                except UnreadableError as unreadable:
                     # one of many: the others are read
-                    yield order.custom_id, error
+                    yield order.custom_id, unreadable
                 continue
             error = getattr(getattr(order.result, "error", None), "error", None)
             said = getattr(error, "message", "") or "no answer"

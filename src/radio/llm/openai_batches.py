@@ -79,8 +79,8 @@ class FileBatches(BatchApi):
             return f"{status}: {error.get('message') or 'no answer'}"
         try:
             return self._read(ChatCompletion.construct(**body))
-        except UnreadableError as error:
-            return error
+        except UnreadableError as unreadable:
+            return unreadable
 
 
 def _state(batch: Any) -> State:

@@ -235,10 +235,10 @@ def application(provider: Provider) -> Any:
                 result = {"type": "expired"}
             else:
                 number = next(provider.numbers)
-                result = {
-                    "type": "succeeded",
-                    "message": message(params, number, question=question),
-                }
+                whole = message(params, number, question=question)
+                if "odd" in question:
+                    whole.pop("content")
+                result = {"type": "succeeded", "message": whole}
             results.append({"custom_id": order["custom_id"], "result": result})
         provider.rng.shuffle(results)
         provider.batches[identifier] = {

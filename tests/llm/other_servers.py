@@ -20,17 +20,21 @@ PAGE = "<!doctype html><html><head><title>Welcome</title></head><body>It works!<
 APIS = ("anthropic", "openai")
 
 
-class Answers:
-    """What a server has been asked, and what it says: ``(content type, body)`` for a path."""
+Say = Callable[[str], tuple[str, str] | tuple[str, str, int]]
 
-    def __init__(self, say: Callable[[str], tuple[str, str]]) -> None:
+
+class Answers:
+    """What a server has been asked, and what it says: ``(content type, body)`` for a path, and a
+    status that is not 200."""
+
+    def __init__(self, say: Say) -> None:
         self.say = say
         self.calls: Counter[str] = Counter()
         self.url = ""
 
 
 @contextmanager
-def server(say: Callable[[str], tuple[str, str]]) -> Iterator[Answers]:
+def server(say: Say) -> Iterator[Answers]:
     answers = Answers(say)
 
     class Handler(BaseHTTPRequestHandler):
@@ -39,8 +43,8 @@ def server(say: Callable[[str], tuple[str, str]]) -> Iterator[Answers]:
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
             answers.calls[self.path] += 1
-            kind, body = answers.say(self.path)
-            self.send_response(200)
+            kind, body, *status = answers.say(self.path)
+            self.send_response(status[0] if status else 200)
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body.encode())))
             self.end_headers()

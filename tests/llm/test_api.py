@@ -187,34 +187,6 @@ def test_a_key_reaches_no_file(
     assert [name for name, text in texts.items() if KEY.encode() in text] == []
 
 
-# Addresses
-
-
-@pytest.mark.parametrize("kind", [AnthropicWriter, OpenAIWriter], ids=lambda kind: kind.__name__)
-@pytest.mark.parametrize(
-    "found",
-    ["localhost:8000", "localhost:8000/v1", "127.0.0.1:9", "http://", "ftp://x", "http://a:b"],
-)
-def test_an_address_that_is_none_is_refused_before_anything_is_asked(kind: Any, found: str) -> None:
-    with pytest.raises(
-        InputError, match=r"base_url: found .* expected an address with http:// or https://"
-    ):
-        kind(base_url=found)
-
-
-def test_the_message_shows_the_address_as_it_should_be() -> None:
-    with pytest.raises(InputError, match=r"such as 'http://localhost:8000/v1'"):
-        OpenAIWriter("m", base_url="localhost:8000/v1")
-
-
-def test_the_address_of_the_environment_is_looked_at_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENAI_BASE_URL", "localhost:8000")
-    with pytest.raises(InputError, match="OPENAI_BASE_URL: found 'localhost:8000'"):
-        OpenAIWriter("m")
-    monkeypatch.setenv("OPENAI_BASE_URL", "http://localhost:8000/v1/")
-    assert OpenAIModel("m")._base_url == "http://localhost:8000/v1"
-
-
 # Windows, tokens, prices
 
 

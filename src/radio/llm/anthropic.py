@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar
 from radio.llm.base import Call, Reply
 from radio.llm.batches import BatchApi, Orders, State
 from radio.llm.ordering import BatchModel
-from radio.llm.problems import read_reply
+from radio.llm.problems import UnreadableError, read_reply, read_whole
 from radio.ranges import check
 from radio.schema import InputError
 
@@ -142,10 +142,14 @@ class MessageBatches(BatchApi):
     def newest(self) -> Iterator[State]:
         return map(_state, self._api.list(limit=100))
 
-    def results(self, identifier: str) -> Iterator[tuple[str, Reply | str]]:
+    def results(self, identifier: str) -> Iterator[tuple[str, Reply | UnreadableError | str]]:
         for order in self._api.results(identifier):
             if order.result.type == "succeeded":
-                yield order.custom_id, reply_of(order.result.message)
+                try:
+                    yield order.custom_id, reply_of(order.result.message)
+                except UnreadableError as unreadable:
+                    # one of many: the others are read
+                    yield order.custom_id, unreadable
                 continue
             error = getattr(getattr(order.result, "error", None), "error", None)
             said = getattr(error, "message", "") or "no answer"
@@ -160,16 +164,28 @@ def _state(batch: Any) -> State:
 
 
 def reply_of(message: Any) -> Reply:
-    """The answer in an API message."""
-    if not isinstance(getattr(message, "content", None), list):
-        read_reply(message, "content of a message")
+    """The answer in an API message.
+
+    Raises:
+        UnreadableError: there is none.
+    """
+    return read_whole(message, _reply, _usage)
+
+
+def _usage(message: Any) -> dict[str, int]:
     usage = read_reply(message, "usage")
-    tokens = {
+    return {
         "input": usage.input_tokens,
         "output": usage.output_tokens,
         "cache_read": usage.cache_read_input_tokens or 0,
         "cache_write": usage.cache_creation_input_tokens or 0,
     }
+
+
+def _reply(message: Any) -> Reply:
+    if not isinstance(getattr(message, "content", None), list):
+        read_reply(message, "content of a message")
+    tokens = _usage(message)
     text = "".join(block.text for block in message.content if block.type == "text").strip()
     outcome = OUTCOMES.get(message.stop_reason, "written")
     return Reply(text, outcome, tokens, message.to_dict(mode="json"))

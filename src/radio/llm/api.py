@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import os
-import queue
 import threading
 import time
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from itertools import islice
 from math import ceil, floor
 from types import ModuleType
 from typing import Any
-from urllib.parse import urlsplit
 
 from radio.cache import Cache
 from radio.engines import current
+from radio.llm.addresses import address
+from radio.llm.arrivals import Arrivals, Stop, keep, kept
 from radio.llm.base import Call, Failure, LanguageModel, Reply, Result
 from radio.llm.money import Money
 from radio.llm.pace import Pace
@@ -40,9 +41,6 @@ CONNECT = 5.0
 SAMPLE = 20
 """Prompts whose tokens are counted for an estimate."""
 
-Results = queue.Queue[Result | BaseException | None]
-"""What comes out of the thread that asks: results, then None, or what ended it."""
-
 
 class ApiModel(LanguageModel):
     """Asks a model over HTTP, many calls at a time. A subclass implements :meth:`connect` and
@@ -50,9 +48,10 @@ class ApiModel(LanguageModel):
 
     A rate limit, an overloaded server or a broken connection is tried again, after the time that
     the server names or else twice as long each time. A wrong key, an unknown model, an empty
-    account or an unreachable server ends the run at once. What was answered has been yielded by
-    then. Neither ``max_tokens`` nor anything after it is part of a cache key; an answer that was
-    cut off is asked for again when ``max_tokens`` has been raised.
+    account or an unreachable server ends the run: nothing more is asked, and what is under way is
+    yielded first. What had come when the caller went away is kept in the cache, and yielded to the
+    next one that asks. Neither ``max_tokens`` nor anything after it is part of a cache key; an
+    answer that was cut off is asked for again when ``max_tokens`` has been raised.
 
     Args:
         model: its name at the provider.
@@ -68,7 +67,8 @@ class ApiModel(LanguageModel):
         tokens_per_minute: budget of input and output together; None is no limit.
         prices: US dollars for a million tokens, by model: ``input``, ``output``, and where they
             differ ``cache_read``, ``cache_write``; ``batch`` is the factor of the batch interface.
-        max_cost: US dollars after which a run stops; it never starts what could exceed them.
+        max_cost: US dollars after which a run stops; it never starts what could exceed them. What
+            came without a count of its tokens, or broke off, counts with the most it may have cost.
         context_window: tokens that prompt and answer may have together; None is not known.
     """
 
@@ -205,6 +205,8 @@ class ApiModel(LanguageModel):
 
     def status(self) -> str:
         money = f"${self._money.spent:,.2f} spent, " if self._money.known else ""
+        if self._money.uncounted:
+            money += f"at most ${self._money.uncounted:,.2f} more where no tokens were counted, "
         stopped = ", stopped at max_cost" if self._money.stopped else ""
         return f"{money}{self._tally.retried:,} retries, {self._tally.failed:,} failed{stopped}"
 
@@ -213,125 +215,135 @@ class ApiModel(LanguageModel):
             return f"stopped at max_cost {self._money.limit}; raise it to go on"
         return ""
 
-    def paid(self, reply: Reply) -> Reply:
-        """Note what came back, and what it cost."""
+    def paid(self, reply: Reply, most: float) -> Reply:
+        """Note what came back, and what it cost: at most so many US dollars."""
+        self.charge(reply.usage, most)
         self._tally.answer(reply)
-        self._money.spend(reply.usage, batch=self._in_batches)
         return reply
+
+    def charge(self, usage: Mapping[str, int] | None, most: float) -> None:
+        """Note what a request cost: by its tokens or, where they are not known, the most."""
+        if usage:
+            self._money.spend(usage, batch=self._in_batches)
+        else:
+            self._money.lose(most)
 
     # The work
 
     def complete(self, calls: Sequence[Call], cache: Cache) -> Iterator[Result]:
+        have_come = set()
+        for call, reply in kept(calls, cache):
+            if not self.outdated(reply.outcome, reply.usage):
+                have_come.add(call.key)
+                yield call, reply
+        left = [call for call in calls if call.key not in have_come]
+        if left:
+            yield from self._asked(left, cache)
+
+    def _asked(self, calls: Sequence[Call], cache: Cache) -> Iterator[Result]:
+        """Results of calls of which no answer has come yet."""
         if current().elsewhere:
             say_once(f"{self.model}: asked from this process: the network limits it, no machine")
         # a thread of its own: the caller stores results meanwhile, and a notebook's own event loop
         # is not in the way
-        results: Results = queue.Queue()
         loop = asyncio.new_event_loop()
-        work = loop.create_task(self._ask_all(calls, results))
+        arrivals = Arrivals(loop)
+        work = loop.create_task(self._ask_all(calls, arrivals))
 
         def serve() -> None:
+            error: BaseException | None = None
             try:
                 loop.run_until_complete(work)
-                results.put(None)
-            except BaseException as error:
-                results.put(error)
+            except BaseException as caught:
+                error = caught
             finally:
+                arrivals.end(error)
                 loop.run_until_complete(loop.shutdown_asyncgens())
                 loop.close()
 
         thread = threading.Thread(target=serve, name="language model", daemon=True)
         thread.start()
         try:
-            while (result := results.get()) is not None:
-                if isinstance(result, BaseException):
-                    raise _first(result)
-                yield result
+            yield from arrivals
         finally:
+            # where the caller goes away: Ctrl-C, a full disk
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(work.cancel)
             thread.join(timeout=10)
+            keep(arrivals.unstored(), cache)
 
-    async def _ask_all(self, calls: Sequence[Call], results: Results) -> None:
-        left = iter(calls)
+    async def _ask_all(self, calls: Sequence[Call], arrivals: Arrivals) -> None:
+        left, stop = iter(calls), Stop()
         async with self.connect() as client:
             # one call alone first: a wrong key or model shows itself before hundreds are under way
-            for call in left:
-                await self._ask_one(client, call, results)
-                break
+            await self._work(client, islice(left, 1), arrivals, stop)
             async with asyncio.TaskGroup() as group:
                 for _ in range(self._concurrency):
-                    group.create_task(self._work(client, left, results))
+                    group.create_task(self._work(client, left, arrivals, stop))
         # not before the answers that were under way have come: they are paid for
+        if stop.error is not None:
+            raise stop.error
         self._tally.check_use()
 
-    async def _work(self, client: Any, left: Iterator[Call], results: Results) -> None:
+    async def _work(
+        self, client: Any, left: Iterator[Call], arrivals: Arrivals, stop: Stop
+    ) -> None:
         """Take one call after the other, until none is left or there is no point in going on."""
-        for call in left:
-            if self._tally.all_useless or not await self._ask_one(client, call, results):
-                return
+        while not (stop.error or self._tally.all_useless):
+            try:
+                call = next(left, None)
+                if call is None or not await self._ask_one(client, call, arrivals, stop):
+                    return
+            except Exception as error:
+                # not raised here: that would break off the requests of all others
+                stop.because(error)
 
-    async def _ask_one(self, client: Any, call: Call, results: Results) -> bool:
+    async def _ask_one(self, client: Any, call: Call, arrivals: Arrivals, stop: Stop) -> bool:
         """Whether there was enough money to ask."""
         call = call.written_out()
         most = self.most(call)
         if not self._money.reserve(most):
             return False
-        result = await self._patiently(client, call)
-        self._money.release(most)
-        results.put((call, result))
+        try:
+            result = await self._patiently(client, call, most, stop)
+        finally:
+            self._money.release(most)
+        if result is None:
+            return False
+        await arrivals.store((call, result))
         return True
 
-    async def _patiently(self, client: Any, call: Call) -> Reply | Failure:
-        """The reply, after as many tries as it takes."""
+    async def _patiently(
+        self, client: Any, call: Call, most: float, stop: Stop
+    ) -> Reply | Failure | None:
+        """The reply, after as many tries as it takes; None where money runs out before."""
         tokens = self.tokens(call) + self._max_tokens / 2
         tries = Tries(self._retries, unreadable=UNREADABLE)
         problems = self.problems
         while True:
-            await self._pace.wait(tokens)
+            with stop.idle():
+                await self._pace.wait(tokens)
             start = time.perf_counter()
             try:
                 async with asyncio.timeout(self._timeout):
                     reply = await self.ask(client, call)
-                return self.paid(replace(reply, seconds=time.perf_counter() - start))
+                return self.paid(replace(reply, seconds=time.perf_counter() - start), most)
             except problems.expected as error:
                 problem = problems.read(error)
+            except asyncio.CancelledError:
+                # the server goes on with it
+                self._money.lose(most)
+                raise
+            if problem.may_cost:
+                self.charge(problem.usage, most)
             try:
                 seconds = tries.wait(problem, reached=self._tally.answered > 0)
             except NoAnswerError as error:
                 return self._tally.failure(call, str(error))
+            if not self._money.still_fits():
+                return None
             self._tally.retried += 1
             if problem.wait is not None:
                 self._pace.pause(problem.wait)
-            await asyncio.sleep(seconds)
-
-
-def address(base_url: str | None, variable: str = "") -> str | None:
-    """A server's address without its last slash; None stays None, for the provider's own.
-
-    Raises:
-        InputError: no ``http://`` or ``https://`` in front, or no server in it.
-    """
-    found = (base_url or "").strip()
-    if not found:
-        return None
-    try:
-        parts = urlsplit(found)
-        is_whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        is_whole = False
-    if not is_whole:
-        name = "base_url" if found != os.environ.get(variable) else variable
-        example = f"http://{found.rpartition('://')[2].lstrip('/') or 'localhost:8000/v1'}"
-        raise InputError(
-            f"{name}: found {found!r}, expected an address with http:// or https://, such as "
-            f"{example!r}"
-        )
-    return f"{parts.scheme}://{found.partition('://')[2]}".rstrip("/")
-
-
-def _first(error: BaseException) -> BaseException:
-    """The error inside a group of them that tasks raised together."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
+            with stop.idle():
+                await asyncio.sleep(seconds)

@@ -99,7 +99,8 @@ class LanguageModel(ABC):
 
         Args:
             calls: what to ask, each key once.
-            cache: for what else must outlive the process, such as the number of a batch in flight.
+            cache: for what else must outlive the process, such as the number of a batch in flight,
+                or replies that came and that the caller did not take.
 
         Raises:
             InputError: no further call can be answered, for example because the key is wrong.

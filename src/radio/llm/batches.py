@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from radio.cache import Cache
 from radio.llm.base import Reply
-from radio.llm.problems import Problems
+from radio.llm.problems import Problems, UnreadableError
 from radio.llm.tally import Tally
 from radio.llm.tries import Tries
 from radio.schema import InputError
@@ -90,9 +90,9 @@ class BatchApi(ABC):
         """All batches of the account, the newest first."""
 
     @abstractmethod
-    def results(self, identifier: str) -> Iterator[tuple[str, Reply | str]]:
-        """Each request's key with its reply, or with what went wrong, in any order; a request
-        that was not begun may be missing."""
+    def results(self, identifier: str) -> Iterator[tuple[str, Reply | UnreadableError | str]]:
+        """Each request's key with its reply, an answer that cannot be read, or what went wrong, in
+        any order; a request that was not begun may be missing."""
 
 
 class Batches:
@@ -178,7 +178,7 @@ class Batches:
         """
         return self._known(partial(self._api.state, str(batch.id)))
 
-    def results(self, batch: Batch) -> Iterator[tuple[str, Reply | str]]:
+    def results(self, batch: Batch) -> Iterator[tuple[str, Reply | UnreadableError | str]]:
         """Results of a finished batch, each once, however often the connection breaks.
 
         Raises:

@@ -26,6 +26,8 @@ class Money:
         self._prices = (prices or {}).get(model)
         self.limit = limit
         self.spent = 0.0
+        self.uncounted = 0.0
+        """US dollars that requests may have cost at most of which no count of tokens came."""
         self._reserved = 0.0
         self.stopped = False
         """Whether something was not asked for because of the limit."""
@@ -51,13 +53,12 @@ class Money:
         prices = {"cache_read": input_price, "cache_write": input_price, **self._prices}
         dollars = 0.0
         for kind in ("input", "output", "cache_read", "cache_write"):
-            dollars += usage.get(kind, 0) * prices[kind] / 1e6
+            dollars += (usage.get(kind) or 0) * prices[kind] / 1e6
         return dollars * (self._prices.get("batch", 1.0) if batch else 1.0)
 
     def reserve(self, most: float) -> bool:
         """Set aside what a request may cost; False where that could exceed the limit."""
-        if self.limit is not None and self.spent + self._reserved + most > self.limit:
-            self.stopped = True
+        if self._exceeds(self._reserved + most):
             return False
         self._reserved += most
         return True
@@ -65,6 +66,21 @@ class Money:
     def release(self, most: float) -> None:
         """Give back what was set aside for a request that is over."""
         self._reserved -= most
+
+    def lose(self, most: float) -> None:
+        """Count the most that a request may have cost of which no count of tokens came."""
+        self.uncounted += most
+
+    def still_fits(self) -> bool:
+        """Whether what is set aside, as for another try, is below the limit after all that was
+        spent meanwhile."""
+        return not self._exceeds(self._reserved)
+
+    def _exceeds(self, coming: float) -> bool:
+        if self.limit is None or self.spent + self.uncounted + coming <= self.limit:
+            return False
+        self.stopped = True
+        return True
 
     def spend(self, usage: Mapping[str, float], *, batch: bool = False) -> None:
         self.spent += self.cost(usage, batch=batch)

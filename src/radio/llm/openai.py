@@ -14,7 +14,7 @@ from radio.llm.base import Call, Reply
 from radio.llm.batches import BatchApi
 from radio.llm.openai_batches import FileBatches
 from radio.llm.ordering import BatchModel
-from radio.llm.problems import read_reply
+from radio.llm.problems import read_reply, read_whole
 from radio.ranges import check
 from radio.schema import InputError
 
@@ -167,7 +167,15 @@ def local_encoding(model: str) -> Any:
 
 
 def reply_of(completion: Any) -> Reply:
-    """The answer in what the SDK returned."""
+    """The answer in what the SDK returned.
+
+    Raises:
+        UnreadableError: there is none.
+    """
+    return read_whole(completion, _reply, lambda found: _usage(getattr(found, "usage", None)))
+
+
+def _reply(completion: Any) -> Reply:
     choice = read_reply(completion, "choices")[0]
     message = choice.message
     if choice.finish_reason == "content_filter" or message.refusal:
@@ -182,9 +190,11 @@ def reply_of(completion: Any) -> Reply:
 
 def _usage(usage: Any) -> dict[str, int]:
     """Tokens by kind; nothing where the server does not count them."""
-    if not usage:
+    read = getattr(usage, "prompt_tokens", None)
+    written = getattr(usage, "completion_tokens", None)
+    if read is None or written is None:
         return {}
-    tokens = {"input": usage.prompt_tokens, "output": usage.completion_tokens}
+    tokens = {"input": read, "output": written}
     details = getattr(usage, "prompt_tokens_details", None)
     cached = getattr(details, "cached_tokens", None) or 0
     if cached:

@@ -9,7 +9,7 @@ from typing import Any
 
 from radio.llm.base import Reply
 from radio.llm.batches import BatchApi, Orders, State
-from radio.llm.problems import WRONG_SHAPE, read_reply
+from radio.llm.problems import UnreadableError, read_reply
 
 ENDPOINT = "/v1/chat/completions"
 """What each request of a batch is sent to."""
@@ -52,7 +52,7 @@ class FileBatches(BatchApi):
     def newest(self) -> Iterator[State]:
         return map(_state, self._client.batches.list(limit=100))
 
-    def results(self, identifier: str) -> Iterator[tuple[str, Reply | str]]:
+    def results(self, identifier: str) -> Iterator[tuple[str, Reply | UnreadableError | str]]:
         batch = self._client.batches.retrieve(identifier)
         read_reply(batch, "status")
         # all of them first: what broke off may end with a whole line
@@ -67,7 +67,7 @@ class FileBatches(BatchApi):
         for row in rows:
             yield row["custom_id"], self._result(row)
 
-    def _result(self, row: dict[str, Any]) -> Reply | str:
+    def _result(self, row: dict[str, Any]) -> Reply | UnreadableError | str:
         """The reply in a line of a file, or what went wrong."""
         from openai.types.chat import ChatCompletion
 
@@ -79,8 +79,8 @@ class FileBatches(BatchApi):
             return f"{status}: {error.get('message') or 'no answer'}"
         try:
             return self._read(ChatCompletion.construct(**body))
-        except WRONG_SHAPE as wrong:
-            return f"unreadable answer: {wrong}"
+        except UnreadableError as unreadable:
+            return unreadable
 
 
 def _state(batch: Any) -> State:

@@ -12,6 +12,7 @@ from radio.cache import Cache
 from radio.llm.api import ApiModel
 from radio.llm.base import Call, Reply, Result
 from radio.llm.batches import Batch, BatchApi, Batches, GoneError
+from radio.llm.problems import UnreadableError
 from radio.ranges import check
 from radio.schema import InputError
 
@@ -52,12 +53,12 @@ class BatchModel(ApiModel):
     def status(self) -> str:
         return super().status() + self._progress
 
-    def complete(self, calls: Sequence[Call], cache: Cache) -> Iterator[Result]:
+    def _asked(self, calls: Sequence[Call], cache: Cache) -> Iterator[Result]:
         if self._in_batches:
-            return self._complete_in_batches(calls, cache)
-        return super().complete(calls, cache)
+            return self._asked_in_batches(calls, cache)
+        return super()._asked(calls, cache)
 
-    def _complete_in_batches(self, calls: Sequence[Call], cache: Cache) -> Iterator[Result]:
+    def _asked_in_batches(self, calls: Sequence[Call], cache: Cache) -> Iterator[Result]:
         """Collect the batches in flight, submit what is in none of them, wait for all."""
         api = self.batch_api()
         batches = Batches(api, cache, self.problems, self._tally, self._retries, self._poll_seconds)
@@ -146,10 +147,13 @@ class BatchModel(ApiModel):
                     continue
                 left.remove(key)
                 if isinstance(result, Reply):
-                    yield call, self.paid(result)
-                else:
-                    said = self.problems.clean(result)
-                    yield call, self._tally.lost(call, f"batch {batch.id}: {said}")
+                    yield call, self.paid(result, self.most(call))
+                    continue
+                if isinstance(result, UnreadableError):
+                    self.charge(result.usage, self.most(call))
+                    result = f"unreadable answer: {result}"
+                said = self.problems.clean(result)
+                yield call, self._tally.lost(call, f"batch {batch.id}: {said}")
         except GoneError:
             yield from self._lost(batch, wanted, left)
         else:

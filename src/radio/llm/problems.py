@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
+
+from radio.llm.addresses import shown_address, with_shown_addresses
+from radio.llm.base import Reply
 
 UNREADABLE = 2
 """Further tries of a request whose answer could not be read."""
@@ -43,7 +46,24 @@ class Problem:
     patience: int = 8
     """Further tries that are worth it as long as this server has answered nothing at all."""
     unreadable: bool = False
-    """It has answered, and may have taken money for it."""
+    """It has answered, with something else than was expected."""
+    may_cost: bool = False
+    """The server may have taken money for it: it did not say that it has no answer."""
+    usage: Mapping[str, int] | None = None
+    """Tokens of an answer that could not be read, where they are known."""
+
+
+class UnreadableError(ValueError):
+    """An answer without what it should have.
+
+    Args:
+        message: what was found.
+        usage: its tokens, where they are known.
+    """
+
+    def __init__(self, message: str, usage: Mapping[str, int] | None) -> None:
+        super().__init__(message)
+        self.usage = usage
 
 
 class Problems:
@@ -51,7 +71,7 @@ class Problems:
 
     Args:
         sdk: the provider's package.
-        url: address of the server, or what stands for it in messages.
+        url: address of the server, or what stands for it in messages; secrets in it are not said.
         model: its name.
         key_name: the environment variable that holds the key.
         timeout: seconds that a request may take.
@@ -61,7 +81,7 @@ class Problems:
         self, sdk: ModuleType, url: str, model: str, key_name: str, timeout: float
     ) -> None:
         self._sdk = sdk
-        self._url = url
+        self._url = shown_address(url)
         self._model = model
         self._key_name = key_name
         self._timeout = timeout
@@ -92,18 +112,26 @@ class Problems:
             return Problem(message, retry=True, unreachable=True, patience=1)
         if isinstance(error, TimeoutError | self._sdk.APITimeoutError):
             message = f"no answer within {self._timeout:g} s from {self._url}"
-            return Problem(message, retry=True, patience=1)
+            return Problem(message, retry=True, patience=1, may_cost=True)
         if isinstance(error, self._sdk.APIConnectionError):
             return self._broken(causes)
         if isinstance(error, self._sdk.APIStatusError):
             return self._of_status(error)
         said = str(error) or type(error).__name__
         message = self.clean(f"unreadable answer from {self._url}: {said}")
-        return Problem(message, retry=True, unreadable=True, patience=UNREADABLE)
+        usage = error.usage if isinstance(error, UnreadableError) else None
+        return Problem(
+            message,
+            retry=True,
+            unreadable=True,
+            patience=UNREADABLE,
+            may_cost=True,
+            usage=usage,
+        )
 
     def _broken(self, causes: Sequence[BaseException]) -> Problem:
         message = self.clean(f"the connection to {self._url} broke ({causes[-1]})")
-        return Problem(message, retry=True, patience=3)
+        return Problem(message, retry=True, patience=3, may_cost=True)
 
     def _of_status(self, error: Any) -> Problem:
         url, status = self._url, error.status_code
@@ -133,10 +161,12 @@ class Problems:
         return Problem(message)
 
     def clean(self, message: str) -> str:
-        """One line without the key, which some servers repeat."""
+        """One line without the key, which some servers repeat, and without secrets in addresses."""
         key = os.environ.get(self._key_name)
-        message = " ".join(message.split())[:500]
-        return message.replace(key, "***") if key else message
+        message = " ".join(message.split())
+        if key:
+            message = message.replace(key, "***")
+        return with_shown_addresses(message)[:500]
 
 
 def read_reply(reply: Any, part: str) -> Any:
@@ -152,6 +182,25 @@ def read_reply(reply: Any, part: str) -> Any:
             f"found {' '.join(said.split())[:80]!r}, expected an answer with {part!r}; see base_url"
         )
     return found
+
+
+def read_whole(
+    answer: Any,
+    read: Callable[[Any], Reply],
+    usage: Callable[[Any], Mapping[str, int]],
+) -> Reply:
+    """What ``read`` makes of an answer of the SDK.
+
+    Raises:
+        UnreadableError: it cannot, with what ``usage`` finds.
+    """
+    try:
+        return read(answer)
+    except WRONG_SHAPE as error:
+        found: Mapping[str, int] | None = None
+        with suppress(*WRONG_SHAPE):
+            found = usage(answer) or None
+        raise UnreadableError(str(error) or type(error).__name__, found) from None
 
 
 def _is_no_connection(name: str) -> bool:

@@ -39,7 +39,7 @@ from radio.config.words import read_words
 from radio.data.module import RationaleDataModule
 from radio.ranges import check
 from radio.rerankers import Reranker
-from radio.runs import story
+from radio.runs import starting, story
 from radio.runs.checkpoints import KeepLastWeights, try_to_write
 from radio.runs.folder import OWNED, WRITES, RunFolder
 from radio.runs.loggers import ResumableCSVLogger, prepare_loggers
@@ -204,6 +204,8 @@ class RadioCLI(LightningCLI):
             say_what_begins(command, config, self.folder, self.start)
 
     def _claim(self, command: str, config: Namespace, checkpoints: Sequence[Path]) -> None:
+        if command == "fit":
+            starting.check_places(config, self.folder, self.start.checkpoint)
         if command == "fit" and config.overwrite and self.folder.found(OWNED):
             self._try_out(config)
         self.folder.claim(
@@ -245,8 +247,9 @@ class RadioCLI(LightningCLI):
         trainer = super().instantiate_trainer(**kwargs)
         assert isinstance(trainer, RadioTrainer)
         trainer.run_state.say = story.say
+        mark = self.folder.mark or {}
         trainer.run_state.facts = {
-            "run": (self.folder.mark or {}).get("run"),
+            **{key: mark[key] for key in ("run", "folder", "replaces") if key in mark},
             "config": self.settings,
         }
         if trains:

@@ -48,6 +48,7 @@ from radio.runs.saved_config import SaveConfig, as_given
 from radio.runs.starting import find_start, place_checkpoints, run_folder, say_what_begins
 from radio.runs.stopping import StopWithCheckpoint, stop_if_asked
 from radio.schema import InputError, Missing
+from radio.secrecy import plain
 from radio.trainer import RadioTrainer, check_trainer
 
 
@@ -178,8 +179,8 @@ class RadioCLI(LightningCLI):
         text = self._parser(command).dump(as_given(config), skip_none=False, skip_validation=True)
         self.save_config_kwargs["text"] = text
         # what Lightning would dump once more, for modules that save their hyperparameters
-        self.config_dump = yaml.safe_load(text)
-        # in plain values, as checkpoints have them
+        self.config_dump = plain(yaml.safe_load(text))
+        # in plain values and without secrets, as checkpoints have them
         self.settings = relevant(self.config_dump)
         self.folder = run_folder(config)
         if filters:

@@ -15,9 +15,10 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from radio.runs import progress, story
 from radio.runs.checkpoints import read_checkpoint
 from radio.runs.folder import OWNED, RunFolder, check_name, sweep_suffix
-from radio.runs.kept import not_replaced, writer_of
+from radio.runs.kept import ABOUT, not_replaced, writer_of
 from radio.runs.resuming import compare, run_of
 from radio.schema import InputError
+from radio.secrecy import plain
 
 WITH_CHECKPOINT = ("fit", "validate", "test", "predict")
 """Commands that may start from a checkpoint."""
@@ -149,6 +150,8 @@ def find_start(
     content = read_checkpoint(
         checkpoint, weights_only=config.get("weights_only") is not False, look=True
     )
+    # those of older versions hold the settings as they were given
+    content = {**content, ABOUT: plain(content.get(ABOUT))}
     for line in compare(content, settings, checkpoint, trains=command == "fit"):
         story.say(f"differs from the checkpoint: {line}; this command's is used")
     replaces = command == "fit" and config.overwrite

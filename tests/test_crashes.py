@@ -31,6 +31,12 @@ def test_a_mistake_is_one_message_and_status_2(capsys: Capture) -> None:
     assert capsys.readouterr().err == "radio: error: file.yaml: wrong\n"
 
 
+def test_a_mistake_is_told_without_secrets(capsys: Capture) -> None:
+    guarded(raising(InputError("base_url: found 'https://me:pw@host', {'token': 'S'}")))
+    found = "base_url: found 'https://(left out)@host', {'token': '(left out)'}"
+    assert capsys.readouterr().err == f"radio: error: {found}\n"
+
+
 def test_a_crash_while_a_mistake_is_handled_shows_itself(capsys: Capture) -> None:
     def command() -> int:
         try:

@@ -39,7 +39,7 @@ from radio.config.words import read_words
 from radio.data.module import RationaleDataModule
 from radio.ranges import check
 from radio.rerankers import Reranker
-from radio.runs import story
+from radio.runs import starting, story
 from radio.runs.checkpoints import KeepLastWeights, try_to_write
 from radio.runs.folder import OWNED, WRITES, RunFolder
 from radio.runs.loggers import ResumableCSVLogger, prepare_loggers
@@ -48,6 +48,7 @@ from radio.runs.saved_config import SaveConfig, as_given
 from radio.runs.starting import find_start, place_checkpoints, run_folder, say_what_begins
 from radio.runs.stopping import StopWithCheckpoint, stop_if_asked
 from radio.schema import InputError, Missing
+from radio.secrecy import plain
 from radio.trainer import RadioTrainer, check_trainer
 
 
@@ -178,8 +179,8 @@ class RadioCLI(LightningCLI):
         text = self._parser(command).dump(as_given(config), skip_none=False, skip_validation=True)
         self.save_config_kwargs["text"] = text
         # what Lightning would dump once more, for modules that save their hyperparameters
-        self.config_dump = yaml.safe_load(text)
-        # in plain values, as checkpoints have them
+        self.config_dump = plain(yaml.safe_load(text))
+        # in plain values and without secrets, as checkpoints have them
         self.settings = relevant(self.config_dump)
         self.folder = run_folder(config)
         if filters:
@@ -204,6 +205,8 @@ class RadioCLI(LightningCLI):
             say_what_begins(command, config, self.folder, self.start)
 
     def _claim(self, command: str, config: Namespace, checkpoints: Sequence[Path]) -> None:
+        if command == "fit":
+            starting.check_places(config, self.folder, self.start.checkpoint)
         if command == "fit" and config.overwrite and self.folder.found(OWNED):
             self._try_out(config)
         self.folder.claim(
@@ -245,8 +248,9 @@ class RadioCLI(LightningCLI):
         trainer = super().instantiate_trainer(**kwargs)
         assert isinstance(trainer, RadioTrainer)
         trainer.run_state.say = story.say
+        mark = self.folder.mark or {}
         trainer.run_state.facts = {
-            "run": (self.folder.mark or {}).get("run"),
+            **{key: mark[key] for key in ("run", "folder", "replaces") if key in mark},
             "config": self.settings,
         }
         if trains:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from radio.schema import InputError, Missing
+from radio.secrecy import plain_text
 
 LONGEST = 4000
 """Characters of a message: what a user gave may be of any length."""
@@ -24,6 +25,7 @@ INTERRUPTED = 130
 
 def usage_error(message: str) -> int:
     """Print one mistake as one message; the exit status for it."""
+    message = plain_text(message)
     if len(message) > LONGEST:
         message = message[:LONGEST] + " ..."
     if _is_first_to_say(message):

@@ -51,6 +51,13 @@ def test_two_generators_have_names_and_metrics_of_their_own(
     assert (second["name"], second["fingerprint"]) == ("large", right.fingerprint())
 
 
+def test_the_results_hold_no_secret_of_a_generator() -> None:
+    parrot = Parrot("https://me:pw@host")
+    parrot.api_key = "S"  # type: ignore[attr-defined]
+    told = GeneratorInTheLoop(parrot).identity()["settings"]
+    assert told == {"word": "https://(left out)@host", "api_key": "(left out)"}
+
+
 class Copier(Parrot):
     copies_spans = True
 

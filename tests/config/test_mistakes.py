@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from radio.config.mistakes import explain
 from tests.conftest import ROOT
 
 Radio = Callable[..., tuple[int, str, str]]
@@ -218,3 +219,11 @@ def test_a_crash_in_a_users_loss_is_shown_with_its_line(
     assert last.startswith("radio: crashed")
     assert "KeyError: 'absent' (in __call__, " in last
     assert "buggy.py:6" in last
+
+
+def test_the_value_of_a_secret_is_not_told() -> None:
+    message = "Parser key \"api_key\":\n  Expected a <class 'int'>. Got value: hush-hush"
+    for tree in (None, {"data": {"api_key": "hush-hush"}}):
+        told = explain(message, tree=tree)
+        assert "hush-hush" not in told
+        assert "found '(left out)', expected int" in told

@@ -19,6 +19,7 @@ Radio = Callable[..., tuple[int, str, str]]
         (["-c", "a.yaml", "--trainer.callbacks+=X"], ["-c", "a.yaml", "--trainer.callbacks+=X"]),
         (["--test_after_fit", "false", "--name=it's"], ["'--name=it'\"'\"'s'"]),
         (["--model.init_args.lr", "1e-5", "--overwrite", "true"], ["--model.init_args.lr", "1e-5"]),
+        (["--data.hf_token", "S", "--model.a=b"], ["--data.hf_token '(left out)' --model.a=b"]),
         ([], []),
     ],
 )

@@ -49,6 +49,19 @@ def test_configs_are_told_apart_key_by_key(tmp_path: Path) -> None:
     }
 
 
+def test_a_page_shows_no_secret_of_a_config(tmp_path: Path) -> None:
+    configs = [
+        config_of(tmp_path / "c.jsonl", hf_token=f"t0k-{n}", url=f"https://me:pw-{n}@h/v{n}")
+        for n in (1, 2)
+    ]
+    runs = read_runs([told_run(tmp_path / f"r{n}", config=one) for n, one in enumerate(configs)])
+    shown = origins(runs, "test")[0].config
+    assert "hf_token: (left out)\nurl: https://(left out)@h/v1" in shown
+    # nor does it say that they differ in one
+    found = {key: list(values) for key, values in differing(runs)}
+    assert found == {"url": ["https://(left out)@h/v1", "https://(left out)@h/v2"]}
+
+
 def test_settings_are_flat() -> None:
     config = {"a": {"b": [1, 2], "c": None}, "d": [{"e": "x"}, "y"], "f": {}}
     assert dict(flat(config)) == {

@@ -18,6 +18,7 @@ import torch
 from radio.encoders import Encoder
 from radio.models.exported import NOTE
 from radio.rerankers import BiEncoder, CrossEncoder, LateInteraction, Reranker
+from radio.rerankers import exports as notes
 from radio.schema import InputError
 from tests.conftest import ROOT, World, write_jsonl
 from tests.rerankers.test_base import TEXTS, group, scores
@@ -263,3 +264,13 @@ def test_a_new_head_is_said_and_may_be_evaluated_once_trained(
         in capsys.readouterr().err
     )
     evaluate(reranker, "test")
+
+
+def test_an_export_holds_no_secret(
+    tiny_bert: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {"max_length": 5, "api_key": "S", "url": "https://me:pw@host", "n": [1]}
+    monkeypatch.setattr(notes, "ranking_settings", lambda module: settings)
+    notes.write_note(tmp_path, CrossEncoder(tiny_bert))
+    note = json.loads((tmp_path / NOTE).read_text())
+    assert note["init_args"] == {"max_length": 5, "url": "https://(left out)@host", "n": [1]}

@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from radio.runs.checkpoints import WholeCheckpoints, check_network, read_checkpoint
+from radio.runs.folder import RunFolder
 from radio.schema import InputError
 from tests import forked
 
@@ -149,3 +150,52 @@ def test_weights_of_another_network_are_refused_with_names_and_shapes() -> None:
         InputError, match=r"lacks network\.bias; it has encoder\.weight that this model lacks"
     ):
         check_network(other, module, "a.ckpt")
+
+
+def of(run: str, **about: Any) -> dict[str, Any]:
+    """A checkpoint of a run."""
+    about = {"run": run, **about}
+    return {"pytorch-lightning_version": "2", "state_dict": {}, "radio": about}
+
+
+def test_a_checkpoint_of_another_run_is_not_replaced(tmp_path: Path) -> None:
+    writer = WholeCheckpoints(None)  # type: ignore[arg-type]
+    path = tmp_path / "last.ckpt"
+    for content in (of("a", folder="runs/one"), of("a", folder="runs/one")):
+        writer.save_checkpoint(content, path)
+    before = path.read_bytes()
+    with pytest.raises(InputError, match=r"of runs/one; runs/two would write over .*dirpath"):
+        writer.save_checkpoint(of("b", folder="runs/two"), path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+    # that of a run that this one replaces is
+    writer.save_checkpoint(of("b", replaces=["a"]), path)
+    assert read_checkpoint(path)["radio"]["run"] == "b"
+
+
+def test_what_is_in_the_run_folder_is_replaced_whosever_it_is(tmp_path: Path) -> None:
+    class Trainer:
+        default_root_dir = str(tmp_path)
+
+    writer = WholeCheckpoints(Trainer())  # type: ignore[arg-type]
+    path = tmp_path / "checkpoints/last.ckpt"
+    for run in ("a", "b"):
+        writer.save_checkpoint(of(run), path)
+    assert read_checkpoint(path)["radio"]["run"] == "b"
+
+
+def test_a_second_run_in_the_same_folder_takes_nothing_from_one_that_is_being_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = tmp_path / "shared"
+    save = torch.save
+
+    def meanwhile(content: Any, file: Any) -> None:
+        save(content, file)
+        other = RunFolder(tmp_path / "runs", "other")
+        other.claim("fit", checkpoints=[shared])
+        other.release()
+
+    monkeypatch.setattr(torch, "save", meanwhile)
+    WholeCheckpoints(None).save_checkpoint(of("a"), shared / "last.ckpt")  # type: ignore[arg-type]
+    assert [path.name for path in shared.iterdir()] == ["last.ckpt"]

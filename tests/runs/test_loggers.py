@@ -111,22 +111,6 @@ def test_wandb_without_a_key_is_one_message_before_anything_is_prepared(
     assert not (tmp_path / "runs/tiny").exists()
 
 
-def test_secrets_are_not_logged() -> None:
-    from radio.runs.loggers import plain
-
-    config = {
-        "api_key": "k",
-        "max_tokens": 5,
-        "urls": ["https://me:pw@host/x"],
-        "hf_token": "t",
-        "token": None,
-    }
-    found = plain(config)
-    assert found["api_key"] == found["hf_token"] == "(left out)"
-    assert (found["max_tokens"], found["token"]) == (5, None)
-    assert found["urls"] == ["https://(left out)@host/x"]
-
-
 def logged(folder: Path, *rows: tuple[int, dict[str, float]]) -> str:
     logger = ResumableCSVLogger(folder)
     for step, metrics in rows:
@@ -181,21 +165,6 @@ def test_a_row_that_was_written_ahead_is_not_written_again(tmp_path: Path) -> No
     assert (tmp_path / "metrics.csv").read_text() == once
     logger.log_metrics({"train/loss": 1.0}, 1)
     assert (tmp_path / "metrics.csv").read_text() == f"{once}1,1.0\n"
-
-
-def test_a_command_line_is_shown_without_its_secrets() -> None:
-    from radio.runs.loggers import plain_words
-
-    words = ["radio", "fit", "--a.api_key", "k", "--a.hf_token=t", "--max_tokens", "5"]
-    words += ["--url=http://me:pw@host/x", "--url", "https://me:pw@host", "--flag", "--b"]
-    words += ["{api_key: k, model: m}", "--c", "{model: m}", "[a, b]", "--lr", "-1e-4"]
-    assert plain_words(words) == [
-        *("radio", "fit", "--a.api_key", "(left out)", "--a.hf_token=(left out)"),
-        *("--max_tokens", "5", "--url=http://(left out)@host/x"),
-        *("--url", "https://(left out)@host", "--flag", "--b"),
-        *('{"api_key": "(left out)", "model": "m"}', "--c", "{model: m}", "[a, b]"),
-        *("--lr", "-1e-4"),
-    ]
 
 
 def test_wandb_gets_no_secret_of_the_command_line(

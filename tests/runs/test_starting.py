@@ -12,7 +12,7 @@ import torch
 from jsonargparse import Namespace
 
 from radio.runs.starting import run_folder
-from tests.test_cli_runs import FAST, Radio, contents
+from tests.test_cli_runs import FAST, MODEL_CHECKPOINT, Radio, contents
 
 
 def test_a_trained_run_is_evaluated_by_its_best_checkpoint_and_never_as_the_untrained_model(
@@ -170,3 +170,65 @@ def test_a_point_of_a_sweep_is_found_by_the_name_of_its_folder(
     for name in ("quickstart", "quickstart-ab12"):
         folder = run_folder(Namespace(name=name, trainer=trainer))
         assert folder.path == tmp_path / "quickstart-ab12"
+
+
+def shared_folder(tmp_path: Path, *checkpoints: str) -> list[str]:
+    """Options for a run whose ModelCheckpoints write into a folder beside the runs; settings of
+    each, as YAML."""
+    lines = ["trainer:", "  callbacks:", "  - class_path: RankEvaluation"]
+    for settings in checkpoints:
+        lines += [f"  - class_path: {MODEL_CHECKPOINT}"]
+        lines += [f"    init_args: {{dirpath: {tmp_path / 'shared'}, {settings}}}"]
+    (tmp_path / "shared.yaml").write_text("\n".join(lines) + "\n")
+    return ["--config", "shared.yaml", *FAST]
+
+
+LAST = "filename: last, enable_version_counter: false"
+BY_EPOCH = "filename: 'e{epoch}', auto_insert_metric_name: false, enable_version_counter: false"
+
+
+@pytest.mark.parametrize("checkpoint", [LAST, BY_EPOCH, f"save_last: true, {BY_EPOCH}"])
+def test_a_second_run_does_not_write_over_the_checkpoints_of_the_first(
+    checkpoint: str, radio: Radio, tiny_run: list[str], tmp_path: Path
+) -> None:
+    arguments = [*tiny_run, *shared_folder(tmp_path, checkpoint)]
+    assert radio("fit", *arguments, "--name", "lr-1")[0] == 0
+    before = contents(tmp_path / "shared")
+    assert before
+    # also where a job is the same command each time
+    for more in ([], ["--ckpt_path", "last"]):
+        rate = ["--model.init_args.lr", "0.1"]
+        status, _, err = radio("fit", *arguments, "--name", "lr-2", *rate, *more)
+        assert status == 2
+        assert err.count("\n") == 1
+        assert f"is a checkpoint of {tmp_path / 'runs/lr-1'}; runs/lr-2 would write over" in err
+        assert "Give each run a dirpath of its own" in err
+        assert not (tmp_path / "runs/lr-2").exists()
+    assert contents(tmp_path / "shared") == before
+    # the first goes on, and is replaced
+    status, out, err = radio(
+        "fit", *arguments, "--name", "lr-1", "--ckpt_path", "last", "--trainer.max_epochs", "2"
+    )
+    assert status == 0, err
+    assert "shared/" in out
+    status, _, err = radio("fit", *arguments, "--name", "lr-1", "--overwrite", "true")
+    assert status == 0, err
+
+
+def test_runs_share_a_folder_where_their_checkpoints_have_other_names(
+    radio: Radio, tiny_run: list[str], tmp_path: Path
+) -> None:
+    # Lightning's own names are counted on: epoch=0-step=3.ckpt, epoch=0-step=3-v1.ckpt
+    counted = [*tiny_run, *shared_folder(tmp_path, "save_last: true")]
+    for name in ("one", "two"):
+        status, _, err = radio("fit", *counted, "--name", name)
+        assert status == 0, err
+    assert (tmp_path / "shared/last-v1.ckpt").is_file()
+    on = ["--trainer.max_epochs", "2"]
+    status, out, err = radio("fit", *counted, "--name", "one", "--ckpt_path", "last", *on)
+    assert status == 0, err
+    assert f"goes on from {tmp_path / 'shared/last.ckpt'}" in out
+    # who begins from the other's takes its place in the folder
+    other = ["--ckpt_path", str(tmp_path / "shared/last.ckpt")]
+    status, _, err = radio("fit", *counted, "--name", "three", *other, *on)
+    assert (status, "would write over it or delete it" in err) == (2, True), err

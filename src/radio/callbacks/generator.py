@@ -34,6 +34,7 @@ from radio.llm.base import Failure
 from radio.processes import stopping_together
 from radio.ranges import check
 from radio.schema import InputError, Run
+from radio.secrecy import plain
 
 AGAINST_MEMORY = ("made_wrong", "made_right")
 
@@ -340,7 +341,7 @@ class GeneratorInTheLoop(Evaluation):
         return {
             "name": self.name,
             "class": type(self.generator).__name__,
-            "settings": json.loads(json.dumps(public, default=str)),
+            "settings": plain(json.loads(json.dumps(public, default=str))),
             "fingerprint": self.generator.fingerprint(),
             "top_k": self.top_k,
         }

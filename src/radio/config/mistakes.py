@@ -20,6 +20,7 @@ from radio.losses import Loss
 from radio.rerankers import Reranker
 from radio.retrievers import Retriever
 from radio.samplers import GroupSampler
+from radio.secrecy import LEFT_OUT, is_secret
 from radio.teachers import Confidence, Teacher
 
 OTHER_NAMES = {
@@ -143,6 +144,7 @@ def explain(message: str, place: Place = lambda path: None, tree: object = None)
     if keys:
         path = _full_key(tree, keys[-1], value)
         where = (place(path) or f"key {keys[-1]!r}") + ": "
+        value = LEFT_OUT if is_secret(".".join(map(str, path))) else value
     expected = _expected(message)
     if values and expected:
         return f"{where}found {value[:LONGEST_VALUE]!r}, expected {expected}"

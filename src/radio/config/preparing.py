@@ -5,12 +5,14 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
+from radio.secrecy import plain_words
+
 OPTIONS = ("--config", "-c", "--name", "--seed_everything", "--trainer", "--model", "--data")
 """What all commands take."""
 
 
 def prepare_command(arguments: Sequence[str]) -> str:
-    """``radio prepare`` with those arguments of another command that it has too.
+    """``radio prepare`` with those arguments of another command that it has too; no secrets.
 
     Args:
         arguments: those after the name of the other command.
@@ -23,4 +25,4 @@ def prepare_command(arguments: Sequence[str]) -> str:
         # a value belongs to the option before it
         if known:
             kept.append(argument)
-    return shlex.join(["radio", "prepare", *kept])
+    return shlex.join(["radio", "prepare", *plain_words(kept)])

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from radio.comparing.reading import RunResults
 from radio.reporting.texts import as_text
+from radio.secrecy import plain
 
 NOT_OF_INTEREST = ("name", "overwrite", "ckpt_path")
 """Keys that tell runs apart and do not say how."""
@@ -21,7 +22,7 @@ class Origin(NamedTuple):
     name: str
     facts: Mapping[str, str]
     config: str
-    """The whole of it, as JSON-like lines."""
+    """The whole of it but for secrets, as JSON-like lines."""
 
 
 class Setting(NamedTuple):
@@ -64,7 +65,7 @@ def _facts(run: RunResults, split: str) -> dict[str, str]:
 
 
 def _lines(run: RunResults) -> str:
-    return "\n".join(f"{key}: {value}" for key, value in flat(run.config) if key)
+    return "\n".join(f"{key}: {value}" for key, value in flat(plain(run.config)) if key)
 
 
 def flat(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
@@ -81,7 +82,7 @@ def flat(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
 
 def differing(runs: Sequence[RunResults]) -> list[Setting]:
     """What of the configs is not the same in all runs."""
-    settings = [dict(flat(run.config)) for run in runs]
+    settings = [dict(flat(plain(run.config))) for run in runs]
     found = []
     for key in dict.fromkeys(key for one in settings for key in one):
         values = [one.get(key, ABSENT) for one in settings]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from radio.lines import atomic_write
 from radio.models.exported import NOTE, class_name, exported_class
 from radio.models.files import resolve_model
 from radio.schema import InputError
+from radio.secrecy import is_secret, plain
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -56,10 +58,15 @@ def write_note(folder: Path, module: Reranker) -> None:
     note = {
         "class": class_name(type(module)),
         "radio": __version__,
-        "init_args": ranking_settings(module),
+        "init_args": _public(ranking_settings(module)),
     }
     with atomic_write(folder / NOTE) as file:
         json.dump(note, file, indent=2)
+
+
+def _public(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings without secrets: an export is made to be published."""
+    return {key: plain(value) for key, value in settings.items() if not is_secret(key)}
 
 
 def check_class(module: Reranker) -> None:

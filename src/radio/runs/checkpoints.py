@@ -21,7 +21,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities import rank_zero_warn
 
 from radio.processes import process_count, stopping_together
-from radio.runs.folder import UNFINISHED
+from radio.runs.kept import ABOUT, not_replaced, unfinished, writer_of
 from radio.runs.stopping import checkpoint_writers
 from radio.schema import InputError
 
@@ -67,7 +67,9 @@ class WholeCheckpoints(TorchCheckpointIO):
             super().save_checkpoint(checkpoint, path, storage_options)
             return
         target = Path(path)
-        work = target.with_name(f".{target.name}.{os.getpid()}{UNFINISHED}")
+        about = checkpoint.get(ABOUT) or {}
+        self._check_whose(target, about)
+        work = unfinished(target, about.get("run"))
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             with work.open("wb") as file:
@@ -88,6 +90,21 @@ class WholeCheckpoints(TorchCheckpointIO):
             # that it cannot be swept up either is no news
             with suppress(OSError):
                 work.unlink()
+
+    def _check_whose(self, target: Path, about: Mapping[str, Any]) -> None:
+        """Refuse to replace the checkpoint of another run in a folder that several write to.
+
+        Raises:
+            InputError: names both.
+        """
+        home = getattr(self.trainer, "default_root_dir", None)
+        at_home = home is not None and Path(home).resolve() in target.resolve().parents
+        if at_home or not target.exists():
+            return
+        other = writer_of(target)
+        own = [about.get("run"), *about.get("replaces", [])]
+        if about.get("run") and other.run and other.run not in own:
+            raise InputError(not_replaced(target, other, str(about.get("folder", "this run"))))
 
     def load_checkpoint(
         self,

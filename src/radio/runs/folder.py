@@ -13,7 +13,6 @@ import re
 import secrets
 import shutil
 import socket
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from filelock import FileLock, Timeout
 from radio import __version__
 from radio.evaluation.files import check_results
 from radio.lines import atomic_write
+from radio.runs.kept import Kept, names, sweep, writer_of
 from radio.schema import InputError
 
 MARK = ".radio"
@@ -136,71 +136,42 @@ class RunFolder:
 
     # Checkpoints
 
-    def checkpoints(self) -> list[Path]:
-        """Checkpoints of this run that can be read, the one to go on from first.
+    @property
+    def kept(self) -> Kept:
+        """All checkpoints of this run, also those in folders elsewhere."""
+        return Kept(self.path, self.mark)
 
-        Those called ``last`` come before others, and the newest before older ones. A file that a
-        killed process left half-written is no checkpoint.
-        """
-        found = {
-            path.resolve(): path
-            for folder in self._checkpoint_folders()
-            for path in folder.glob("*.ckpt")
-        }
-        whole = [path for path in found.values() if path.is_dir() or zipfile.is_zipfile(path)]
-        return sorted(
-            whole,
-            key=lambda path: (path.name.startswith("last"), path.stat().st_mtime),
-            reverse=True,
-        )
+    def checkpoints(self) -> list[Path]:
+        """See :meth:`radio.runs.kept.Kept.all`."""
+        return self.kept.all()
 
     def best_checkpoint(self) -> Path | None:
-        """The checkpoint that the run chose by its validation; None if it did not come to that."""
-        best: str | None = (self.mark or {}).get("best")
-        if best and (self.path / best).is_file():
-            return self.path / best
-        return next((path for path in self.checkpoints() if path.name.startswith("best")), None)
+        """See :meth:`radio.runs.kept.Kept.best`."""
+        return self.kept.best()
 
     def resolve(self, checkpoint: str) -> Path:
-        """The file that ``--ckpt_path`` means: a path, or ``last`` or ``best`` of this run.
-
-        Raises:
-            InputError: there is none.
-        """
-        if checkpoint in ("last", "best"):
-            there = self.checkpoints()
-            chosen = (
-                (there[0] if there else None) if checkpoint == "last" else self.best_checkpoint()
-            )
-            if chosen is None:
-                others = f"; there are {_names(there)}" if there else ""
-                raise InputError(
-                    f"--ckpt_path {checkpoint}: {self.path} holds no such checkpoint{others}"
-                )
-            return chosen
-        path = Path(checkpoint)
-        if os.path.exists(path) and not (path.is_file() or path.is_dir()):
-            raise InputError(f"--ckpt_path {checkpoint}: this is neither a file nor a folder")
-        if not os.path.exists(path):
-            there = self.checkpoints()
-            others = f"; {self.path} holds {_names(there)}" if there else ""
-            raise InputError(
-                f"--ckpt_path {checkpoint}: no such file (relative paths start at "
-                f"{Path.cwd()}){others}; expected a checkpoint, or last or best: that of the run "
-                "--name"
-            )
-        return path
+        """See :meth:`radio.runs.kept.Kept.resolve`."""
+        return self.kept.resolve(checkpoint)
 
     def holds(self, checkpoint: Path) -> bool:
-        """Whether a checkpoint is one of this run's."""
-        place = checkpoint.resolve()
-        return any(
-            folder.resolve() in place.parents for folder in (self.path, *self._checkpoint_folders())
-        )
+        """See :meth:`radio.runs.kept.Kept.holds`."""
+        return self.kept.holds(checkpoint)
 
-    def _checkpoint_folders(self) -> list[Path]:
-        """The run folder's own, and those elsewhere that its ModelCheckpoints were given."""
-        return [self.path / "checkpoints", *map(Path, (self.mark or {}).get("checkpoints", []))]
+    @property
+    def runs(self) -> list[str]:
+        """The ids of this run: its own, and those of runs that it has replaced; none in a copy of a
+        folder that is still in its place, which is another run as soon as it trains."""
+        mark = self.mark or {}
+        if not mark.get("run") or self._is_copy(mark):
+            return []
+        return [mark["run"], *mark.get("replaces", [])]
+
+    def _is_copy(self, mark: dict[str, Any]) -> bool:
+        place = Path(mark.get("folder", self.path))
+        if place.resolve() == self.path.resolve() or not place.is_dir():
+            return False
+        there = RunFolder(place.parent, place.name).mark or {}
+        return there.get("run") == mark["run"]  # type: ignore[no-any-return]
 
     # Claiming
 
@@ -223,20 +194,21 @@ class RunFolder:
         Raises:
             InputError: it belongs to another run or to the user, is in use, or cannot be written.
         """
-        goes_on = command == "fit" and checkpoint is not None and self.holds(checkpoint)
+        mine = checkpoint is not None and self.holds(checkpoint)
+        goes_on = command == "fit" and mine
+        before = self.runs
         try:
             self._refuse_other_runs([self.path, *checkpoints])
-            self._refuse_what_is_not_marked(
-                WRITES[command], adopt=checkpoint is not None and self.holds(checkpoint)
-            )
+            self._refuse_what_is_not_marked(WRITES[command], adopt=mine)
             self.path.mkdir(parents=True, exist_ok=True)
             self._acquire()
             if command == "fit" and not goes_on:
                 self._make_room(overwrite)
             elif command in ("fit", "validate", "test"):
                 check_results(self.path)
-            self._sweep_up(checkpoints)
-            self._mark_as_busy(command, checkpoints)
+            self._sweep_up(checkpoints, before)
+            identity = self._identity(command, before, checkpoint if goes_on else None)
+            self._mark_as_busy(command, checkpoints, identity)
         except OSError as error:
             self.release()
             raise InputError(
@@ -247,24 +219,51 @@ class RunFolder:
             self.release()
             raise
 
-    def _mark_as_busy(self, command: str, checkpoints: Sequence[Path]) -> None:
-        mark = self.mark or {}
+    def _identity(
+        self, command: str, before: Sequence[str], goes_on: Path | None
+    ) -> dict[str, Any]:
+        """Which run this is: facts for the mark.
+
+        Args:
+            command: that begins.
+            before: :attr:`runs`, before room was made.
+            goes_on: the checkpoint of this run that it goes on from.
+        """
+        known = (self.mark or {}).get("run")
+        is_copy = known is not None and not before
+        if is_copy and command != "fit":
+            return {}
+        facts: dict[str, Any] = {"run": known, "folder": str(self.path.resolve())}
+        if is_copy:
+            facts["run"] = secrets.token_hex(8)
+        elif known is None:
+            # a run whose mark has lost its id has it from its checkpoint
+            writer = writer_of(goes_on).run if goes_on else None
+            facts["run"] = writer or secrets.token_hex(8)
+        if command == "fit" and (is_copy or goes_on is None):
+            facts["replaces"] = list(before) or None
+        return facts
+
+    def _mark_as_busy(
+        self, command: str, checkpoints: Sequence[Path], identity: dict[str, Any]
+    ) -> None:
         # an evaluation does not make a run that was trained its own
         facts: dict[str, Any] = {
             "command": command if command == "fit" or not self.trained else "fit"
         }
         if command == "fit":
-            elsewhere = [
-                f.resolve() for f in checkpoints if self.path.resolve() not in f.resolve().parents
-            ]
+            elsewhere = [place.resolve() for place in checkpoints if self._is_elsewhere(place)]
             facts |= {
                 "checkpoints": [str(folder) for folder in elsewhere] or None,
                 "finished": None,
             }
+        facts |= identity
         facts["radio"] = __version__
-        facts["run"] = mark.get("run") or secrets.token_hex(8)
         facts["busy"] = {"command": command, "process": os.getpid(), "host": socket.gethostname()}
         self.note(**facts)
+
+    def _is_elsewhere(self, place: Path) -> bool:
+        return self.path.resolve() not in place.resolve().parents
 
     def release(self) -> None:
         """Let other commands work in the folder; one in which nothing was made is taken away
@@ -327,11 +326,11 @@ class RunFolder:
             raise InputError(
                 f"{self.path} is a file, expected a folder for the run; choose another --name"
             )
-        names = _names(self.found(writes))
+        there = names(self.found(writes))
         # a checkpoint in it that the user names says whose folder it is
-        if self.mark is None and names and not (adopt and looks_like_a_run(self.path)):
+        if self.mark is None and there and not (adopt and looks_like_a_run(self.path)):
             raise InputError(
-                f"{self.path} holds {names}, but no mark of a run ({MARK}): it is yours, or of a "
+                f"{self.path} holds {there}, but no mark of a run ({MARK}): it is yours, or of a "
                 "version before runs were marked. It is left alone: choose another --name, or "
                 f"move it away. If it is a run: touch {self.path / MARK}"
             )
@@ -357,20 +356,15 @@ class RunFolder:
                 path.unlink()
         (self.path / MARK).unlink(missing_ok=True)
 
-    def _sweep_up(self, checkpoints: Sequence[Path]) -> None:
+    def _sweep_up(self, checkpoints: Sequence[Path], runs: Sequence[str]) -> None:
         """Take away the half-written files of a process that was killed; no other one is at work
-        here.
+        here, but perhaps in a folder elsewhere.
         """
         for pattern in OWNED:
             for path in self.path.glob(f".{pattern}.*"):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
         for folder in {*checkpoints, self.path / "checkpoints"}:
-            for path in folder.glob(f".*{UNFINISHED}"):
-                path.unlink()
-
-
-UNFINISHED = ".unfinished"
-"""How the name of a checkpoint ends while it is written."""
+            sweep(folder, runs if self._is_elsewhere(folder) else None)
 
 
 def mark_as_own(folder: Path, writes: Sequence[str], command: str) -> None:
@@ -388,10 +382,6 @@ def mark_as_own(folder: Path, writes: Sequence[str], command: str) -> None:
             there.note(command=command, radio=__version__, run=secrets.token_hex(8))
     except OSError as error:
         raise InputError(f"{folder}: cannot be written ({error.strerror or error})") from None
-
-
-def _names(paths: Sequence[Path]) -> str:
-    return ", ".join(path.name for path in paths[:5]) + (", ..." if len(paths) > 5 else "")
 
 
 def looks_like_a_run(folder: Path) -> bool:

@@ -5,16 +5,13 @@ an id, and TensorBoard's files in the run folder.
 from __future__ import annotations
 
 import csv
-import json
 import os
-import re
 import secrets
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from jsonargparse import Namespace
 from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch.loggers import CSVLogger, WandbLogger
@@ -23,10 +20,7 @@ from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 from radio.lines import atomic_write
 from radio.runs.folder import RunFolder
 from radio.schema import InputError
-
-SECRET = re.compile(
-    r"(api_?key|secret|password|credential|authorization|(^|_)token$)", re.IGNORECASE
-)
+from radio.secrecy import plain_words
 
 TENSORBOARD = "tensorboard"
 """Folder in that of a run for what its TensorBoard logger writes."""
@@ -265,44 +259,3 @@ def check_wandb_key() -> None:
             "W&B: no API key: set WANDB_API_KEY or run `wandb login`; to log without an account: "
             "WANDB_MODE=offline"
         )
-
-
-def plain(config: object) -> Any:
-    """A config for other eyes: what may be a secret is left out, also passwords in addresses."""
-    if isinstance(config, Mapping):
-        return {
-            key: "(left out)"
-            if SECRET.search(str(key)) and isinstance(value, str)
-            else plain(value)
-            for key, value in config.items()
-        }
-    if isinstance(config, list):
-        return [plain(value) for value in config]
-    if isinstance(config, str):
-        return re.sub(r"(\w+://)[^/@\s]+@", r"\1(left out)@", config)
-    return config
-
-
-def plain_words(words: Sequence[str]) -> list[str]:
-    """A command line for other eyes, see :func:`plain`."""
-    found, option = [], ""
-    for word in words:
-        if word.startswith("--"):
-            option, equals, value = word.partition("=")
-            found.append(f"{option}={_plain_value(option, value)}" if equals else word)
-        else:
-            found.append(_plain_value(option, word))
-            option = ""
-    return found
-
-
-def _plain_value(option: str, value: str) -> str:
-    """The value of an option; one of several keys is looked into."""
-    try:
-        loaded = yaml.safe_load(value)
-    except yaml.YAMLError:
-        loaded = value
-    if isinstance(loaded, dict | list):
-        cleaned = plain({option: loaded})[option]
-        return value if cleaned == loaded else json.dumps(cleaned, default=str)
-    return str(plain({option: value})[option])

@@ -13,7 +13,8 @@ from lightning.pytorch.cli import LightningArgumentParser, SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger
 
 from radio.lines import atomic_write
-from radio.runs.loggers import plain
+from radio.runs import story
+from radio.secrecy import plain, secrets_in
 
 
 def as_given(config: Namespace) -> Namespace:
@@ -50,6 +51,20 @@ class SaveConfig(SaveConfigCallback):
         if stage == "fit" or not trained:
             with atomic_write(folder / "config.yaml") as file:
                 file.write(self.text)
+            _warn_of_secrets(folder / "config.yaml", yaml.safe_load(self.text))
         for logger in trainer.loggers:
             if not isinstance(logger, CSVLogger):
                 logger.log_hyperparams(plain(yaml.safe_load(self.text)))
+
+
+def _warn_of_secrets(path: Path, config: Any) -> None:
+    """Say what in a saved config is for nobody else's eyes: it is written as it was given, or no
+    command could take it."""
+    keys = list(secrets_in(config))
+    if keys:
+        story.say(
+            f"WARNING: {path} holds what may be a secret ({', '.join(keys)}): all who can read the "
+            "run folder can read it. Give it in the environment instead: OPENAI_API_KEY, "
+            "OPENAI_BASE_URL, ANTHROPIC_API_KEY, ANTHROPIC_BASE_URL, HF_TOKEN, or what your own "
+            "class reads there"
+        )

@@ -3,18 +3,22 @@ which it writes checkpoints."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from jsonargparse import Namespace
+from lightning.pytorch.callbacks import ModelCheckpoint
 
 from radio.runs import progress, story
 from radio.runs.checkpoints import read_checkpoint
 from radio.runs.folder import OWNED, RunFolder, check_name, sweep_suffix
+from radio.runs.kept import ABOUT, not_replaced, writer_of
 from radio.runs.resuming import compare, run_of
 from radio.schema import InputError
+from radio.secrecy import plain
 
 WITH_CHECKPOINT = ("fit", "validate", "test", "predict")
 """Commands that may start from a checkpoint."""
@@ -55,16 +59,59 @@ def place_checkpoints(config: Namespace, folder: RunFolder) -> list[Path]:
     """
     own = folder.path / "checkpoints"
     places = [own]
-    callbacks = config.trainer.callbacks or []
-    for callback in callbacks if isinstance(callbacks, list) else [callbacks]:
-        if not callback.class_path.endswith("ModelCheckpoint"):
-            continue
+    for callback in _checkpoint_writers(config):
         if callback.init_args.get("dirpath") is None:
             callback.init_args.dirpath = str(own)
         place = Path(callback.init_args.dirpath)
         if place not in places:
             places.append(place)
     return places
+
+
+def _checkpoint_writers(config: Namespace) -> list[Namespace]:
+    """The configs of the ModelCheckpoints of a command."""
+    callbacks = config.trainer.callbacks or []
+    listed = callbacks if isinstance(callbacks, list) else [callbacks]
+    return [callback for callback in listed if callback.class_path.endswith("ModelCheckpoint")]
+
+
+def check_places(config: Namespace, folder: RunFolder, checkpoint: Path | None) -> None:
+    """Refuse to train where the checkpoints of another run would be written over, or deleted.
+
+    Args:
+        config: of the command, see :func:`place_checkpoints`.
+        folder: of the run.
+        checkpoint: that the command goes on from.
+
+    Raises:
+        InputError: names both runs.
+    """
+    own = folder.runs
+    for callback in _checkpoint_writers(config):
+        place = Path(callback.init_args.dirpath)
+        if folder.path.resolve() in place.resolve().parents:
+            continue
+        for path in sorted(place.glob("*.ckpt")):
+            # what a callback knows from its checkpoint it takes for its own
+            known = checkpoint is not None and path.resolve() == checkpoint.resolve()
+            if not (known or _writes_over(callback.init_args, path.stem)):
+                continue
+            other = writer_of(path)
+            if other.run is not None and other.run not in own:
+                raise InputError(not_replaced(path, other, str(folder.path)))
+
+
+def _writes_over(arguments: Namespace, name: str) -> bool:
+    """Whether a ModelCheckpoint may replace a file of this name; with a version counter it takes
+    another name."""
+    if arguments.get("enable_version_counter", True):
+        return False
+    templates = [arguments.get("filename") or "{epoch}-{step}"]
+    if arguments.get("save_last"):
+        templates.append(ModelCheckpoint.CHECKPOINT_NAME_LAST)
+    # epoch={epoch}, or the number alone
+    patterns = [".*".join(map(re.escape, re.split(r"\{[^}]*\}", one))) for one in templates]
+    return any(re.fullmatch(pattern, name) for pattern in patterns)
 
 
 def find_start(
@@ -103,6 +150,8 @@ def find_start(
     content = read_checkpoint(
         checkpoint, weights_only=config.get("weights_only") is not False, look=True
     )
+    # those of older versions hold the settings as they were given
+    content = {**content, ABOUT: plain(content.get(ABOUT))}
     for line in compare(content, settings, checkpoint, trains=command == "fit"):
         story.say(f"differs from the checkpoint: {line}; this command's is used")
     replaces = command == "fit" and config.overwrite

@@ -20,6 +20,7 @@ from radio.data.sharing import preparing
 from radio.models.limits import computes_in_bf16
 from radio.ranges import check
 from radio.rerankers import Reranker
+from radio.runs import progress
 from radio.runs.checkpoints import WholeCheckpoints
 from radio.runs.resuming import RunState
 from radio.runs.stopping import Signals
@@ -95,6 +96,11 @@ class RadioTrainer(L.Trainer):
             self._check_plan(model)
         with self._signals.heeded():
             return super()._run(model, *args, **kwargs)
+
+    def _run_stage(self) -> Any:
+        if self.state.fn == "fit":
+            progress.leave_epoch(self)
+        return super()._run_stage()
 
     def _check_plan(self, model: L.LightningModule) -> None:
         if not isinstance(getattr(self, "datamodule", None), RationaleDataModule):

@@ -17,7 +17,8 @@ from torch import nn
 from radio.batching import pad
 from radio.callbacks import CollapseGuard
 from radio.schema import InputError
-from tests.conftest import ROOT
+from tests.conftest import ROOT, make_world
+from tests.runs.restarting import Setting, killed_at
 
 Radio = Callable[..., tuple[int, str, str]]
 
@@ -91,6 +92,36 @@ def test_it_speaks_once_after_patience_steps_and_names_step_rate_and_cause() -> 
     )
     assert "learning rate too high" in message
     assert steps.show(CONSTANT, LEARNS, times=9) == []
+
+
+def test_a_guard_of_a_run_that_goes_on_judges_by_what_it_saw_before(tmp_path: Path) -> None:
+    def go_on(before: Steps) -> Steps:
+        torch.save(before.guard.state_dict(), tmp_path / "state.pt")
+        steps = Steps(guard())
+        steps.guard.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
+        steps.count = before.count
+        return steps
+
+    steps = Steps(guard())
+    assert steps.show(SPREAD, LEARNS, times=4) == []
+    assert steps.show(CONSTANT, LEARNS, times=2) == []
+    steps = go_on(steps)
+    (message,) = steps.show(CONSTANT, LEARNS)
+    assert "since step 5" in message
+    # its first look was of before: the head is not dead from the beginning
+    assert "learning rate too high" in message
+    assert go_on(steps).show(CONSTANT, LEARNS, times=9) == []
+    assert go_on(Steps(guard())).show(CONSTANT, LEARNS, times=2) == []
+
+
+def test_a_checkpoint_holds_what_the_guard_saw(tiny_bert: str, tmp_path: Path) -> None:
+    # everything counts as constant, so that each step changes what it knows
+    setting = Setting(
+        model=tiny_bert,
+        callbacks=lambda: [CollapseGuard(min_spread=0.99, patience=99, every_n_steps=1)],
+    )
+    found = killed_at(make_world(tmp_path / "world", topics=6), setting, ["before batch 6"])
+    assert list(found.values()) == [None], found
 
 
 def test_a_step_that_tells_passages_apart_starts_the_count_again() -> None:

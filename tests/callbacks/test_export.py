@@ -109,6 +109,24 @@ def test_early_stopping_by_its_overlay_and_its_count_survives_a_resume(
         assert status == 0, err
         assert torch.load(last, weights_only=True)["epoch"] == 2
 
+    # the end stays the end, and with more patience it is none
+    again = [*arguments, "--trainer.max_epochs", "9", "--ckpt_path", "last"]
+    status, out, err = radio("fit", *again)
+    assert status == 0, err
+    assert (
+        "nothing was left to train: validation/nDCG@5 has not improved for 2 of its checks, and "
+        "the patience of EarlyStopping is 2; to train on, raise it" in out
+    )
+    assert torch.load(last, weights_only=True)["epoch"] == 2
+    (tmp_path / "patient.yaml").write_text(
+        Path(EARLY[1]).read_text(encoding="utf-8").replace("patience: 2", "patience: 3")
+    )
+    patient = [str(tmp_path / "patient.yaml") if part == EARLY[1] else part for part in again]
+    status, out, err = radio("fit", *patient)
+    assert status == 0, err
+    assert "trainer.callbacks.EarlyStopping.patience: 2 in the checkpoint, 3 in this command" in out
+    assert torch.load(last, weights_only=True)["epoch"] == 3
+
 
 KILLER = '''
 import os

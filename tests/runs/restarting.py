@@ -47,6 +47,7 @@ class Setting:
     """None: a checkpoint after each epoch alone, as in the shipped configs."""
     arguments: dict[str, Any] = field(default_factory=dict)
     """Of the reranker."""
+    callbacks: Callable[[], Sequence[L.Callback]] = tuple
     trainer: dict[str, Any] = field(default_factory=dict)
     workers: int = 0
 
@@ -114,6 +115,7 @@ def fit(world: World, run: Path, setting: Setting, *others: L.Callback) -> Radio
         default_root_dir=run,
         callbacks=[
             RankEvaluation(),
+            *setting.callbacks(),
             *others,
             ModelCheckpoint(
                 places, filename="best", monitor="validation/loss", enable_version_counter=False
@@ -161,6 +163,11 @@ def state(run: Path) -> dict[str, Any]:
             key: {k: v for k, v in part.items() if k == "best_model_score"}
             for key, part in content["callbacks"].items()
             if key.startswith("ModelCheckpoint")
+        }
+        found[f"{name} of others"] = {
+            key: part
+            for key, part in content["callbacks"].items()
+            if not key.startswith("ModelCheckpoint")
         }
     for name in ("metrics.json", "predictions.jsonl"):
         found[name] = without_times((run / name).read_text())

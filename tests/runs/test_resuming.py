@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from radio.runs.examples import data_fingerprint
-from radio.runs.resuming import RunState, apply_rates, compare, differences
+from radio.runs.resuming import RunState, apply_rates, compare, differences, relevant
 from radio.schema import Example, InputError, Question
 
 
@@ -51,6 +51,35 @@ def test_what_differs_is_said_and_the_command_wins_where_it_can() -> None:
     ]
     # an evaluation trains nothing, whatever the rate
     assert compare(saved(before), now, Path("a"), trains=False) == []
+
+
+def test_other_callbacks_and_validations_are_said() -> None:
+    def callbacks(*given: dict[str, Any]) -> dict[str, Any]:
+        settings = config()
+        settings["trainer"].update(callbacks=list(given), val_check_interval=1.0)
+        return relevant(settings)
+
+    def callback(name: str, **arguments: Any) -> dict[str, Any]:
+        return {"class_path": f"lightning.pytorch.callbacks.{name}", "init_args": arguments}
+
+    best, last = callback("ModelCheckpoint", save_top_k=1), callback("ModelCheckpoint")
+    before = callbacks(best, last, callback("EarlyStopping", patience=2))
+    assert compare(saved(before), before, Path("a"), trains=True) == []
+    now = callbacks(callback("ModelCheckpoint", save_top_k=3), callback("Timer", duration="1:0"))
+    now["trainer"]["val_check_interval"] = 0.5
+    now["data"]["init_args"]["validation"] = "v"
+    before["data"]["init_args"]["validation"] = "w"
+    assert compare(saved(before), now, Path("a"), trains=True) == [
+        "data.init_args.validation: w in the checkpoint, v in this command",
+        "trainer.val_check_interval: 1.0 in the checkpoint, 0.5 in this command",
+        "trainer.callbacks.ModelCheckpoint.save_top_k: 1 in the checkpoint, 3 in this command",
+        "trainer.callbacks.ModelCheckpoint[2]: one in the checkpoint, none in this command",
+        "trainer.callbacks.EarlyStopping: one in the checkpoint, none in this command",
+        "trainer.callbacks.Timer: none in the checkpoint, one in this command",
+    ]
+    # checkpoints of earlier versions do not say
+    del before["trainer"]["callbacks"]
+    assert len(compare(saved(before), now, Path("a"), trains=True)) == 2
 
 
 def test_another_model_is_refused_and_another_order_within_an_epoch() -> None:

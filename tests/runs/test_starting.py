@@ -99,12 +99,18 @@ def test_a_resumed_run_heeds_its_command_and_keeps_its_metrics(
         status, _, err = radio("fit", *on, *other)
         assert (status, "is of another model" in err) == (2, True), err
     rate = ["--model.init_args.lr", "0.5", "--model.init_args.weight_decay", "0.2"]
+    rate += ["--model.init_args.warmup_ratio", "0.5", "--model.init_args.dropout", "0.3"]
+    rate += ["--model.init_args.max_length", "40", "--trainer.limit_val_batches", "1.0"]
     train = tmp_path / "world/train.jsonl"
     train.write_text("".join(train.read_text().splitlines(keepends=True)[:-1]))
     status, out, err = radio("fit", *on, *rate, "--model.init_args.loss", "InfoNCE")
     assert status == 0, err
     for line in (
         "model.init_args.lr: 3e-05 in the checkpoint, 0.5 in this command; this command's is used",
+        "model.init_args.warmup_ratio: 0.1 in the checkpoint, 0.5 in this command",
+        "model.init_args.dropout: ",
+        "in the checkpoint, 0.3 in this command",
+        "model.init_args.max_length: 48 in the checkpoint, 40 in this command",
         "model.init_args.loss.class_path: radio.losses.",
         "training data: 12 questions then, 11 now",
         "goes on from runs/tiny/checkpoints/last.ckpt, after step 3",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import lightning as L
 import torch
@@ -91,6 +91,23 @@ class CollapseGuard(L.Callback):
         """The last steps in a row that were collapsed."""
         self._groups = self._tied = 0.0
         self._told: set[str] = set()
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was seen so far: a run that goes on judges by it as if it had not been ended."""
+        return {
+            "first": None if self._first is None else list(self._first),
+            "collapsed": list(self._collapsed),
+            "groups": self._groups,
+            "tied": self._tied,
+            "told": sorted(self._told),
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        first = state_dict["first"]
+        self._first = None if first is None else _Look(*first)
+        self._collapsed = list(state_dict["collapsed"])
+        self._groups, self._tied = state_dict["groups"], state_dict["tied"]
+        self._told = set(state_dict["told"])
 
     def on_train_batch_end(
         self,

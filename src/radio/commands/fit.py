@@ -15,7 +15,7 @@ from radio.data.module import RationaleDataModule
 from radio.evaluation.results import gain_over_base
 from radio.evaluation.table import no_better
 from radio.rerankers import Reranker
-from radio.runs import story
+from radio.runs import ending, story
 from radio.runs.folder import RunFolder
 from radio.runs.starting import Start
 from radio.runs.stopping import stop_if_asked
@@ -53,11 +53,11 @@ def _warn_if_no_better(trainer: L.Trainer) -> None:
 def say_if_nothing_was_left(trainer: L.Trainer, start: Start) -> None:
     """Say so where the checkpoint was at the end of the training already."""
     if start.step == trainer.global_step:
-        story.say(
-            "nothing was left to train: the checkpoint is at the end of --trainer.max_epochs "
-            f"{trainer.max_epochs}, --trainer.max_steps {trainer.max_steps}; to train on, "
-            "raise them"
+        why = ending.why_stopped(trainer) or (
+            f"the checkpoint is at the end of --trainer.max_epochs {trainer.max_epochs}, "
+            f"--trainer.max_steps {trainer.max_steps}; to train on, raise them"
         )
+        story.say(f"nothing was left to train: {why}")
 
 
 @rank_zero_only

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 import lightning as L
+from lightning.pytorch.loops.loop import _Loop
 
 BATCHES = "epoch_loop.batch_progress"
 VALIDATION = "epoch_loop.val_loop.batch_progress"
@@ -41,20 +42,30 @@ def correct(trainer: L.Trainer, loops: dict[str, Any]) -> bool:
 
 def _correct_training(trainer: L.Trainer, progress: dict[str, Any]) -> bool:
     """The same for a checkpoint that no validation writes."""
-    epoch_is_done = _is_epoch_done(progress)
-    if epoch_is_done and trainer.max_steps != -1:
-        # with max_steps Lightning goes back into the epoch, and would count it twice
-        for counts in progress["epoch_progress"].values():
-            counts["processed"] = counts["completed"] = counts["started"] - 1
-        epoch_is_done = False
     if not validates_after_batch(trainer):
         return False
     if is_within_batch(trainer):
         return True
-    if not epoch_is_done:
+    if not _is_epoch_done(progress):
         # nothing of this batch is left, and Lightning would count it twice
         progress[LOOP]["_batches_that_stepped"] -= 1
     return False
+
+
+def leave_epoch(trainer: L.Trainer) -> None:
+    """Begin the next epoch if the checkpoint that was restored stands at the end of one.
+
+    Lightning does so without ``max_steps``. With it the loop goes back into the epoch, and ends it
+    once more: a second check of early stopping, say, without the figures that it is about.
+    """
+    loop = trainer.fit_loop
+    current: Any = loop.epoch_progress.current
+    if loop.restarting and current.ready == current.started == current.processed:
+        # its own setter says True wherever there are max_steps
+        _Loop.restarting.fset(loop, False)  # type: ignore[attr-defined]
+    if trainer.should_stop and loop._can_stop_early:
+        # nothing is trained: the present epoch is that of the checkpoint
+        current.completed = current.processed
 
 
 def is_within_batch(trainer: L.Trainer) -> bool:

@@ -13,7 +13,7 @@ import torch
 from lightning.fabric.utilities.apply_func import convert_tensors_to_scalars
 from lightning.pytorch.utilities import rank_zero_warn
 
-from radio.runs import progress
+from radio.runs import ending, progress
 from radio.runs.examples import data_fingerprint, examples_of
 from radio.runs.loggers import ResumableCSVLogger
 from radio.schema import InputError
@@ -46,23 +46,28 @@ NO_MATTER = (
     "num_workers",
     "persistent_workers",
     "eval_batch_size",
-    "eval_candidates",
     "prepare_data_per_node",
     "predict",
-    "validation",
     "test",
 )
-"""Arguments of the data that do not change what is learnt."""
+"""Arguments of the data that change neither what is learnt nor which checkpoint is the best."""
 
 
 TRAINING = (
     "max_epochs",
     "max_steps",
+    "min_epochs",
+    "min_steps",
+    "max_time",
     "accumulate_grad_batches",
     "precision",
     "limit_train_batches",
+    "overfit_batches",
     "gradient_clip_val",
     "gradient_clip_algorithm",
+    "val_check_interval",
+    "check_val_every_n_epoch",
+    "limit_val_batches",
 )
 """Arguments of the trainer that do."""
 
@@ -87,14 +92,41 @@ def half_done(checkpoint: Mapping[str, Any]) -> bool:
 
 
 def relevant(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that what is learnt hangs on, as plain values."""
+    """The settings that what is learnt hangs on, and which checkpoint is the best, as plain
+    values."""
     trainer = config.get("trainer") or {}
+    settings = {key: trainer[key] for key in TRAINING if key in trainer}
     return {
         "seed_everything": config.get("seed_everything"),
         "model": config.get("model"),
         "data": config.get("data"),
-        "trainer": {key: trainer[key] for key in TRAINING if key in trainer},
+        "trainer": settings | {"callbacks": _callbacks(trainer.get("callbacks"))},
     }
+
+
+def _callbacks(given: Any) -> dict[str, Any]:
+    """The arguments of callbacks by their class, numbered where there are several of one."""
+    found: dict[str, Any] = {}
+    several = given if isinstance(given, list) else [given] if given else []
+    for callback in several:
+        class_name = callback["class_path"].rpartition(".")[2]
+        name, number = class_name, 2
+        while name in found:
+            name, number = f"{class_name}[{number}]", number + 1
+        found[name] = callback.get("init_args") or {}
+    return found
+
+
+def _callbacks_of_one_side(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """Callbacks that only a checkpoint has, or only the command."""
+    old = (before.get("trainer") or {}).get("callbacks")
+    new = (now.get("trainer") or {}).get("callbacks")
+    if old is None or new is None:
+        # checkpoints of earlier versions do not say
+        return {}
+    left = {f"trainer.callbacks.{name}": ("one", "none") for name in old if name not in new}
+    come = {f"trainer.callbacks.{name}": ("none", "one") for name in new if name not in old}
+    return left | come
 
 
 def differences(before: object, now: object, key: str = "") -> dict[str, tuple[Any, Any]]:
@@ -127,14 +159,14 @@ def _argument(key: str, section: str) -> str | None:
 
 
 def compare(
-    checkpoint: Mapping[str, Any], config: Mapping[str, Any], path: Path, *, trains: bool
+    checkpoint: Mapping[str, Any], settings: Mapping[str, Any], path: Path, *, trains: bool
 ) -> list[str]:
     """What differs between the settings of a checkpoint and those of the command that starts from
     it, a line each.
 
     Args:
         checkpoint: as :func:`read_checkpoint` gives it.
-        config: of the command.
+        settings: of the command, as :func:`relevant` gives them.
         path: of the checkpoint, for the messages.
         trains: the command goes on with training; otherwise it only evaluates.
 
@@ -146,7 +178,8 @@ def compare(
     if not before:
         return []
     said, refused, fixed = [], [], []
-    for key, (old, new) in differences(before, relevant(config)).items():
+    differing = differences(before, settings) | _callbacks_of_one_side(before, settings)
+    for key, (old, new) in differing.items():
         model, data = _argument(key, "model"), _argument(key, "data")
         line = f"{key}: {_short(old)} in the checkpoint, {_short(new)} in this command"
         other_model = key.startswith("model.") and model not in COMMAND_WINS
@@ -182,8 +215,8 @@ class RunState(L.Callback):
     """Writes into each checkpoint what it was trained with and on, and makes a resumed run heed its
     own command.
 
-    Lightning restores learning rate, weight decay and schedule from the checkpoint; the command's
-    are put in their place before the first step.
+    Lightning restores learning rate, weight decay, schedule and patience from the checkpoint; the
+    command's are put in their place before the first step.
     """
 
     def __init__(self) -> None:
@@ -192,6 +225,8 @@ class RunState(L.Callback):
         self.say: Callable[[str], None] = rank_zero_warn
         self._given: list[list[dict[str, Any]]] = []
         self._base_lrs: list[list[float]] = []
+        self._patience: list[int] = []
+        """Of each early stopping of the command."""
         self._data: dict[str, Any] = {}
         self._before: dict[str, Any] = {}
         self._validates = False
@@ -211,6 +246,8 @@ class RunState(L.Callback):
         if trainer.state.fn == "fit":
             self._before = {**_about(checkpoint), "half_done": half_done(checkpoint)}
             self._validates = progress.is_validation_due(checkpoint["loops"])
+            # their state is restored after this
+            self._patience = [stopper.patience for stopper in ending.stoppers(trainer)]
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if self._validates:
@@ -229,6 +266,10 @@ class RunState(L.Callback):
         ]
         schedulers = [config.scheduler for config in trainer.lr_scheduler_configs]
         self._base_lrs = [list(getattr(scheduler, "base_lrs", [])) for scheduler in schedulers]
+        if self._patience:
+            stoppers = ending.stoppers(trainer)
+            ending.heed_patience(stoppers, self._patience)
+            trainer.should_stop |= any(ending.has_stopped(stopper) for stopper in stoppers)
         before, self._before = self._before, {}
         if before.get("data", {}).get("questions"):
             self._compare_data(before, trainer.world_size)

@@ -4,6 +4,7 @@ here."""
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -11,7 +12,6 @@ from typing import Any, ClassVar
 
 from radio.encoders import Encoder
 from radio.engines import Batch, Engine, InProcess, Row, Work
-from tests.conftest import PATIENCE
 
 LOSS = "RADIO_TEST_LOSS"
 """Names a file in the environment of each machine of a cluster. While it is there, a machine is to
@@ -67,7 +67,8 @@ class LostEncoder(Encoder):
         loss = os.environ.get(LOSS)
         if loss and os.environ.get(DOOMED):
             Path(loss).unlink(missing_ok=True)
-            time.sleep(PATIENCE)
+            # until the machine is gone, and this process with it
+            threading.Event().wait()
         while loss and Path(loss).exists():
             time.sleep(0.01)
         return super().computed(texts, query=query, tokens=tokens)

@@ -80,7 +80,8 @@ class Cache:
         # failing
         db = sqlite3.connect(self.path, timeout=60, isolation_level=None)
         _use_wal(db)
-        db.execute("PRAGMA synchronous=NORMAL")
+        # NORMAL would lose the last answers, paid for one by one, in a power cut
+        db.execute("PRAGMA synchronous=FULL")
         db.execute(
             "CREATE TABLE IF NOT EXISTS entries (key TEXT PRIMARY KEY, kind TEXT NOT NULL, value "
             "BLOB NOT NULL,"

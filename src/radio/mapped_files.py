@@ -219,7 +219,8 @@ def _write(folder: Path, unit: str, rows: Rows) -> None:
     order = np.argsort(hashes, kind="stable").astype(np.uint32)
     hashes = hashes[order]
     _refuse_duplicates(path, hashes, order, rows)
-    for name, values in zip(ARRAYS, (hashes, order), strict=True):
+    arrays: list[NDArray[Any]] = [hashes, order]
+    for name, values in zip(ARRAYS, arrays, strict=True):
         np.save(folder / name, values)
     facts = {
         "fingerprint": digest.hexdigest(),

@@ -41,6 +41,7 @@ ROOMS = """
     models
     cache fingerprints
     batching contracts mapped mounts processes lines pages ranges text crashes normalising
+    mapped_files disk
     schema secrecy
 """
 """From the roof to the ground. On a floor rooms are neighbours: a door leads one way at most."""

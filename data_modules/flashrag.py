@@ -22,6 +22,7 @@ from data_modules.hub import (
 )
 from radio.corpus import DiskCorpus
 from radio.data.module import RationaleDataModule
+from radio.disk import alone
 from radio.formats import iter_questions, read_questions, take_questions
 from radio.lines import atomic_write, find_file
 from radio.rationales import RationaleWriter, Recorded
@@ -227,9 +228,7 @@ class FlashRAGDataModule(RationaleDataModule):
         if not local and re.fullmatch("[0-9a-f]{40}", self.revision):
             return self.revision
         path = self.cache.path.parent / "revisions.json"
-        known: dict[str, str] = {}
-        if path.is_file():
-            known = json.loads(path.read_text(encoding="utf-8"))
+        known = _noted(path)
         name = f"{self.repository}@{self.revision}"
         if local:
             commit = state_of(Path(self.repository))
@@ -237,10 +236,18 @@ class FlashRAGDataModule(RationaleDataModule):
             return known[name]
         else:
             commit = self._look_up()
-            rank_zero_info(f"{name} is commit {commit}, noted in {path}")
-        if self.may_fetch and known.get(name) != commit:
+        if not self.may_fetch or known.get(name) == commit:
+            return commit
+        waiting = f"{path}: another process notes a commit there; waiting for it"
+        with alone(path.with_name(f".{path.name}.lock"), waiting):
+            # others may have noted theirs since, and the first one counts
+            known = _noted(path)
+            if not local and name in known:
+                return known[name]
             with atomic_write(path) as file:
                 json.dump({**known, name: commit}, file, indent=2)
+        if not local:
+            rank_zero_info(f"{name} is commit {commit}, noted in {path}")
         return commit
 
     def _look_up(self) -> str:
@@ -264,6 +271,14 @@ class FlashRAGDataModule(RationaleDataModule):
             "data.init_args.corpus is not set, and no candidate file carries the text of its "
             "passages"
         )
+
+
+def _noted(path: Path) -> dict[str, str]:
+    """The commits that a file has, by repository and revision."""
+    known: dict[str, str] = {}
+    if path.is_file():
+        known = json.loads(path.read_text(encoding="utf-8"))
+    return known
 
 
 def _rows(split: str, name: str) -> tuple[str, int, int | None]:

@@ -93,6 +93,11 @@ def write_jsonl(path: Path, rows: Sequence[dict[str, Any]]) -> Path:
     return path
 
 
+def shown(folder: Path) -> list[Path]:
+    """What stands in a folder, hidden or not, but for locks, which stay."""
+    return sorted(path for path in folder.iterdir() if path.suffix != ".lock")
+
+
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
     return [
         json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip()

@@ -197,3 +197,11 @@ def test_a_forked_process_opens_its_own_connection(cache: Cache) -> None:
     process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
     assert entries(cache) == {"child": 1, "parent": 2}
+
+
+def test_an_answer_is_on_the_disk_when_it_is_stored(tmp_path: Path) -> None:
+    """SQLite syncs its log at each commit, and not now and then: a power cut takes nothing that was
+    paid for."""
+    cache = Cache(tmp_path / "radio.sqlite")
+    full = 2
+    assert list(cache.query("PRAGMA synchronous")) == [(full,)]

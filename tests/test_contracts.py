@@ -235,6 +235,10 @@ FOG = Question("q1", "Who lit the lamp?", ("Ada",))
         ([replace(FOG, question=None)], "question: found None"),
         ([replace(FOG, question=" ")], "question: found ' '"),
         ([replace(FOG, golden_answers=(1912,))], "golden_answers: found (1912,)"),
+        ([replace(FOG, id="q\ud83d")], "id: found half a character ('q\\ud83d')"),
+        ([replace(FOG, question="Who \ud83d")], "question: found half a character ('Who \\ud83d')"),
+        ([replace(FOG, golden_answers=("a", "\ude00"))], "golden_answers: found half a character"),
+        ([replace(FOG, choices=("\ude00",))], "choices: found half a character"),
         ([replace(FOG, metadata=None)], "metadata: found None"),
     ],
 )
@@ -253,6 +257,8 @@ def test_what_a_data_module_may_not_ask_is_named(
         ([Passage("p1", "fog"), "fog"], "number 1: found str"),
         ([Passage(1, "fog")], "id: found int"),  # type: ignore[arg-type]
         ([Passage("", "fog")], "id: found ''"),
+        ([Passage("p\ud83d", "fog")], "number 0: id: found half a character ('p\\ud83d')"),
+        ([Passage("p1", "fog \ud83d")], "contents: found half a character ('fog \\ud83d')"),
         ([Passage("p1", None)], "contents: found None"),  # type: ignore[arg-type]
     ],
 )

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from radio import corpus as module
-from radio import mapped
+from radio import mapped, mapped_files
 from radio.corpus import DiskCorpus
 from radio.schema import InputError, Passage
-from tests.conftest import write_jsonl
+from tests.conftest import shown, write_jsonl
 
 ROWS = [{"id": f"p{n}", "contents": f'"Title {n}"\nText é {n}', "source": ["x"]} for n in range(25)]
 PASSAGES = [Passage(row["id"], row["contents"]) for row in ROWS]  # type: ignore[arg-type]
@@ -41,7 +41,7 @@ def write(folder: Path, kind: str, rows: list[dict[str, Any]]) -> Path:
 def test_passages_are_found_by_id_and_come_in_order(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mapped, "BATCH", 7)
+    monkeypatch.setattr(mapped_files, "BATCH", 7)
     path = write(tmp_path, kind, ROWS)
     for _ in range(2):
         corpus = DiskCorpus([path], tmp_path / "kept")
@@ -55,13 +55,14 @@ def test_passages_are_found_by_id_and_come_in_order(
         assert "p99" not in corpus
         with pytest.raises(KeyError):
             corpus["p99"]
-    assert len(list((tmp_path / "kept").iterdir())) == 1
+    assert len(shown(tmp_path / "kept")) == 1
 
 
 def test_ids_with_the_same_hash_are_kept_apart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mapped, "_hash", lambda identifier: len(identifier))
+    for where in (mapped, mapped_files):
+        monkeypatch.setattr(where, "hash_of", len)
     corpus = DiskCorpus([write(tmp_path, "jsonl", ROWS)], tmp_path)
     assert [corpus[p.id] for p in PASSAGES] == PASSAGES
     assert "p00" not in corpus
@@ -91,7 +92,7 @@ def test_a_broken_file_is_named_and_nothing_is_left(
     path = write(tmp_path, "jsonl", rows)
     with pytest.raises(InputError, match=message):
         DiskCorpus([path], tmp_path / "kept")
-    assert list((tmp_path / "kept").iterdir()) == []
+    assert shown(tmp_path / "kept") == []
 
 
 def test_a_damaged_parquet_file_and_a_wrong_column_are_named(tmp_path: Path) -> None:
@@ -146,7 +147,7 @@ def test_a_source_that_breaks_off_or_repeats_an_id_leaves_nothing(tmp_path: Path
         )
     with pytest.raises(InputError, match=r"mine: the corpus is empty"):
         DiskCorpus.of(list, "mine", "a", tmp_path)
-    assert list(tmp_path.iterdir()) == []
+    assert shown(tmp_path) == []
 
 
 def _build(path: Path, folder: Path) -> None:
@@ -162,7 +163,7 @@ def test_processes_that_build_it_together_do_not_disturb_each_other(tmp_path: Pa
     for worker in workers:
         worker.join()
     assert [worker.exitcode for worker in workers] == [0, 0, 0]
-    assert len(list((tmp_path / "kept").iterdir())) == 1
+    assert len(shown(tmp_path / "kept")) == 1
 
 
 def test_many_passages_are_found_in_one_read(
@@ -172,7 +173,7 @@ def test_many_passages_are_found_in_one_read(
     wanted = ["p24", "p0", "p7", "p0", "p13"]
     expected = {identifier: PASSAGES[int(identifier[1:])] for identifier in wanted}
     assert corpus.find(wanted) == expected
-    monkeypatch.setattr(mapped, "BATCH", 2)
+    monkeypatch.setattr(mapped_files, "BATCH", 2)
     assert corpus.find(iter(wanted)) == expected
     assert corpus.find([]) == {}
     assert module.passages_of(dict(corpus), wanted) == expected
@@ -184,7 +185,8 @@ def test_many_passages_are_found_in_one_read(
 def test_ids_of_one_hash_are_told_apart_among_many_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mapped, "_hash", lambda identifier: len(identifier))
+    for where in (mapped, mapped_files):
+        monkeypatch.setattr(where, "hash_of", len)
     corpus = DiskCorpus([write(tmp_path, "jsonl", ROWS)], tmp_path / "cache")
     assert corpus.find(["p3", "p11", "p9"]) == {f"p{n}": PASSAGES[n] for n in (3, 11, 9)}
     with pytest.raises(KeyError):

@@ -11,7 +11,7 @@ import pytest
 
 from radio.corpus import DiskCorpus
 from radio.schema import InputError, Passage
-from tests.conftest import write_jsonl
+from tests.conftest import shown, write_jsonl
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ DAMAGES = {
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_corpus_is_built_again(damage: str, file: Path, tmp_path: Path) -> None:
     whole = DiskCorpus([file], tmp_path / "cache").fingerprint
-    (home,) = (tmp_path / "cache").iterdir()
+    (home,) = shown(tmp_path / "cache")
     DAMAGES[damage](home)
     with pytest.warns(
         UserWarning, match=f"{home}: the cached corpus is damaged .*; it is built again"
@@ -52,14 +52,14 @@ def test_a_damaged_corpus_is_built_again(damage: str, file: Path, tmp_path: Path
         again = DiskCorpus([file], tmp_path / "cache")
     assert again.fingerprint == whole
     assert again["7"] == Passage("7", "text 7")
-    assert list((tmp_path / "cache").iterdir()) == [home], "nothing else is left"
+    assert shown(tmp_path / "cache") == [home], "nothing else is left"
 
 
 def test_a_damaged_corpus_that_cannot_be_replaced_is_one_message(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     DiskCorpus([file], tmp_path / "cache")
-    (home,) = (tmp_path / "cache").iterdir()
+    (home,) = shown(tmp_path / "cache")
     (home / "facts.json").unlink()
     monkeypatch.setattr(tempfile, "mkdtemp", read_only)
     with pytest.raises(
@@ -84,6 +84,16 @@ def test_a_whole_corpus_is_read_from_a_disk_that_is_read_only(
     assert corpus["49"].contents == "text 49"
     assert len(list(corpus.values())) == 50
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+def test_a_corpus_that_cannot_be_written_is_one_message(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "mkdtemp", read_only)
+    with pytest.raises(
+        InputError, match=rf"^{tmp_path}/cache/.*: cannot be written \(Read-only .*--data.init_arg"
+    ):
+        DiskCorpus([file], tmp_path / "cache")
 
 
 def test_parquet_is_known_by_its_name_in_any_case(tmp_path: Path) -> None:

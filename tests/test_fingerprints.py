@@ -139,6 +139,25 @@ def test_a_large_file_is_read_once_whatever_process_asks_until_it_changes(
     assert len(read) == 4
 
 
+@pytest.mark.parametrize("left", [b"", b"0" * 63, b"0" * 65, b"\0" * 64, b"\xff" * 64])
+def test_a_kept_digest_that_is_none_is_not_believed(
+    left: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("radio.fingerprints.LARGE", 4)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    index = tmp_path / "index.faiss"
+    index.write_text("vectors")
+    _file_digest.cache_clear()
+    before = path_fingerprint(index)
+    (kept,) = (tmp_path / "home/radio/digests").iterdir()
+    digest = kept.read_bytes()
+    # as a power cut may leave it
+    kept.write_bytes(left)
+    _file_digest.cache_clear()
+    assert path_fingerprint(index) == before
+    assert kept.read_bytes() == digest
+
+
 def test_a_path_that_does_not_exist_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=f"{tmp_path / 'gone'}: no such file"):
         fingerprint({"path": tmp_path / "gone"})

@@ -39,6 +39,7 @@ from radio.lines import (
 )
 from radio.schema import InputError, Question
 from tests.conftest import PATIENCE, ROOT
+from tests.synced import Synced
 
 READERS: dict[Callable[[Path], Any], tuple[str, str]] = {
     read_questions: (
@@ -280,6 +281,14 @@ def test_the_file_appears_only_when_complete_with_the_usual_permissions(tmp_path
     assert list(path.parent.iterdir()) == [path]
     (tmp_path / "plain").touch()
     assert path.stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_the_file_is_on_the_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced = Synced(monkeypatch)
+    write_jsonl(tmp_path / "rows.jsonl", [{"n": 1}])
+    synced.check(tmp_path / "rows.jsonl")
 
 
 def test_a_stream_gives_each_line_as_soon_as_it_has_come() -> None:

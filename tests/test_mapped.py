@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from radio import mapped
-from radio.mapped import Mapped, Picked, Row, batches
+from radio import mapped_files
+from radio.mapped import Mapped, Picked, batches
+from radio.mapped_files import Row
 from radio.schema import InputError
+from tests.conftest import shown
 
 
 class Numbers(Mapped[int]):
@@ -34,7 +36,7 @@ def rows(count: int) -> list[Row]:
 def test_what_is_written_is_read_in_any_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mapped, "BATCH", 4)
+    monkeypatch.setattr(mapped_files, "BATCH", 4)
     numbers = opened(tmp_path / "numbers", rows(10))
     assert dict(numbers) == {f"n{n}": n for n in range(10)}
     assert list(numbers.values()) == list(range(10))
@@ -72,7 +74,7 @@ def test_nothing_is_left_of_what_was_not_finished(tmp_path: Path) -> None:
 
     with pytest.raises(InputError, match="the rest is not there"):
         Numbers().fill(tmp_path / "numbers", half)
-    assert list(tmp_path.iterdir()) == []
+    assert shown(tmp_path) == []
 
 
 def test_a_damaged_one_is_built_again(tmp_path: Path) -> None:

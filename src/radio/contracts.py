@@ -305,6 +305,8 @@ def questions(data: object, split: str, found: object) -> list[Question]:
         ):
             if not all(isinstance(text, str) for text in texts):
                 refuse(data, f"{place}: {name}", repr(texts), "strings")
+            for text in texts:
+                _check_texts(data, place, {name: text})
         if not isinstance(question.metadata, Mapping):
             refuse(data, f"{place}: metadata", described(question.metadata), "a mapping")
         kept.append(question)
@@ -325,10 +327,22 @@ def passages(data: object, found: object) -> Iterator[Passage]:
         yield passage
 
 
+def _is_whole(text: str) -> bool:
+    """Whether a text has no half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _check_texts(part: object, place: str, texts: Mapping[str, Any]) -> None:
     for name, text in texts.items():
         if not isinstance(text, str):
             refuse(part, f"{place}: {name}", described(text), "a string")
+        # as a text ends that was cut: it cannot be hashed or written
+        if not _is_whole(text):
+            refuse(part, f"{place}: {name}", f"half a character ({text[-60:]!r})", "valid Unicode")
         # a run in TREC's format is cut at white space
         if name == "id" and text.split() != [text]:
             refuse(part, f"{place}: id", repr(text), "a non-empty string without white space")

@@ -10,7 +10,8 @@ from typing import Any
 from radio.fingerprints import fingerprint, path_fingerprint
 from radio.formats import take_passage
 from radio.lines import check_file, read_rows
-from radio.mapped import BATCH, Mapped, Row
+from radio.mapped import Mapped
+from radio.mapped_files import BATCH, READ_ONLY, Row, UnusableError
 from radio.schema import InputError, Passage
 
 Passages = Callable[[], Iterable[tuple[str, Passage]]]
@@ -28,7 +29,8 @@ class DiskCorpus(Mapped[Passage]):
         folder: where the Arrow file and the table of ids are kept.
 
     Raises:
-        InputError: broken row, missing key, duplicate id, or no passage at all.
+        InputError: broken row, missing key, duplicate id, or no passage at all; or the folder can
+            neither be used as it is nor written.
     """
 
     unit = "passages"
@@ -80,7 +82,18 @@ class DiskCorpus(Mapped[Passage]):
             if place is None:
                 raise InputError(f"{name}: the corpus is empty, expected at least one passage")
 
-        self.fill(Path(folder) / fingerprint(identity)[:16], rows)
+        home = Path(folder) / fingerprint(identity)[:16]
+        try:
+            self.fill(home, rows)
+        except OSError as error:
+            if error.errno not in READ_ONLY:
+                raise
+            known = isinstance(error, UnusableError)
+            why = error.strerror if known else f"{home}: cannot be written ({error.strerror})"
+            raise InputError(
+                f"{why}; make it readable and writable, or choose another cache folder with "
+                "--data.init_args.cache_dir"
+            ) from None
 
     def value(self, identifier: str, text: str) -> Passage:
         return Passage(identifier, text)

@@ -7,6 +7,7 @@ import inspect
 import json
 import linecache
 import os
+import re
 import sys
 from abc import ABC
 from collections.abc import Mapping
@@ -89,8 +90,8 @@ def _file_digest(path: Path, state: tuple[int, int, int]) -> str:
             Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "radio" / "digests"
         )
         kept = home / fingerprint([str(path), state])
-        if kept.is_file():
-            return kept.read_text(encoding="utf-8")
+        if (known := _kept_digest(kept)) is not None:
+            return known
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if kept and _state(path) == state:
@@ -100,6 +101,15 @@ def _file_digest(path: Path, state: tuple[int, int, int]) -> str:
         with suppress(OSError), atomic_write(kept) as note:
             note.write(digest)
     return digest
+
+
+def _kept_digest(note: Path) -> str | None:
+    """The digest in a file; None where there is none, or a power cut has left something else."""
+    try:
+        text = note.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return None
+    return text if re.fullmatch("[0-9a-f]{64}", text) else None
 
 
 class Fingerprinted(ABC):  # noqa: B024 -- its subclasses have abstract methods

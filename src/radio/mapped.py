@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import shutil
-import tempfile
-import warnings
 from abc import abstractmethod
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from radio.disk import alone
+from radio.mapped_files import (
+    READ_ONLY,
+    SHORT,
+    WRONG,
+    Rows,
+    UnusableError,
+    build,
+    clear,
+    digest_of,
+    hash_of,
+    open_files,
+)
 from radio.schema import InputError
-
-BATCH = 10_000
-"""Rows read or written together."""
 
 T = TypeVar("T")
 V = TypeVar("V", covariant=True)
-
-Row = tuple[str, str, str]
-"""Place, for error messages; id; text."""
-
-Rows = Callable[[], Iterable[Row]]
-"""Gives the rows; called a second time only to say where a duplicate is."""
 
 
 class Mapped(Mapping[str, V]):
@@ -37,7 +36,8 @@ class Mapped(Mapping[str, V]):
 
     The first use writes them into a folder; later ones open that. In memory are only the pages that
     are read: an id is found by binary search over sorted 64-bit hashes, which are memory-mapped too
-    (12 bytes each). The kernel holds the pages once for all processes.
+    (12 bytes each), and a text is compared with its digest. The kernel holds the pages once for all
+    processes.
 
     A subclass says what its values are.
     """
@@ -58,40 +58,70 @@ class Mapped(Mapping[str, V]):
     def fill(self, home: Path, rows: Rows) -> None:
         """Map what is in a folder, which is built if it is not there, or damaged.
 
+        Where two processes need the same, the second waits for the first.
+
         Args:
             home: the folder. Its name says what the rows depend on: they are not compared.
             rows: what it is made from.
 
         Raises:
             InputError: an id stands twice; or what ``rows`` raises. Nothing is left then.
+            UnusableError: it may not be read, or is damaged and cannot be replaced.
             OSError: it cannot be written.
         """
-        if home.is_dir():
+        problem = self._problem(home)
+        if problem is None:
+            return
+        with ExitStack() as stack:
+            waiting = f"{home}: another process builds this {self.called}; waiting for it"
             try:
-                self._load(home)
-                return
-            except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
-                _discard(home, self.called, error)
-        _build(rows, home, self.unit)
-        self._load(home)
+                stack.enter_context(alone(home.with_name(f".{home.name}.lock"), waiting))
+                # another one may have built it meanwhile
+                problem = self._problem(home)
+                if problem is None:
+                    return
+                clear(home, self.called, problem)
+            except OSError as refusal:
+                if not problem or isinstance(refusal, UnusableError):
+                    raise
+                raise UnusableError(
+                    refusal.errno,
+                    f"{home}: the cached {self.called} is damaged ({problem}) and cannot be "
+                    f"replaced ({refusal.strerror})",
+                ) from None
+            build(home, self.unit, rows)
+            self._load(home)
 
-    def _load(self, home: Path) -> None:
-        """Open what :func:`_build` has written.
+    def _problem(self, home: Path) -> str | None:
+        """Why it has to be built: empty where nothing is there, else what is wrong with what is;
+        None where it is whole, and open now.
 
         Raises:
-            OSError, ValueError, KeyError, TypeError, EOFError: it is not whole.
+            UnusableError: it may not be read.
+            OSError: the system has no room to open it.
         """
-        facts = json.loads((home / "facts.json").read_text(encoding="utf-8"))
+        try:
+            if not home.is_dir():
+                return ""
+            self._load(home)
+        except WRONG as error:
+            number = getattr(error, "errno", None)
+            if number in READ_ONLY:
+                raise UnusableError(
+                    number, f"{home}: the cached {self.called} cannot be read ({error})"
+                ) from None
+            if number in SHORT:
+                raise
+            return str(error) or type(error).__name__
+        return None
+
+    def _load(self, home: Path) -> None:
+        """Open the files of a folder."""
         self._home = home
-        self._names, self._texts = _columns(home / f"{self.unit}.arrow")
-        # as plain arrays, in which numpy looks up a number forty times faster
-        self._hashes: NDArray[np.uint64] = np.asarray(np.load(home / "hashes.npy", mmap_mode="r"))
-        self._places: NDArray[np.uint32] = np.asarray(np.load(home / "rows.npy", mmap_mode="r"))
-        self.fingerprint = facts["fingerprint"]
-        sizes = [len(self._names), len(self._hashes), len(self._places)]
-        if sizes != [facts[self.unit]] * 3:
-            counts = f"{sizes[0]} {self.unit}, {sizes[1]} hashes and {sizes[2]} rows"
-            raise ValueError(f"found {counts}")
+        files = open_files(home, self.unit)
+        self.fingerprint = files.fingerprint
+        self._names, self._texts, self._digests = files.names, files.texts, files.digests
+        self._hashes, self._places = files.hashes, files.rows
 
     def __getstate__(self) -> Path:
         # another process maps the files too
@@ -115,15 +145,51 @@ class Mapped(Mapping[str, V]):
         row = self._row(identifier)
         if row is None:
             raise KeyError(identifier)
-        text: str = self._texts[row].as_py()
+        return self._text(row)
+
+    def _text(self, row: int) -> str:
+        """The text of a row.
+
+        Raises:
+            InputError: it is not as it was written.
+        """
+        try:
+            text: str = self._texts[row].as_py()
+        except UnicodeDecodeError:
+            raise self._damaged(row) from None
+        if self._digests is not None and self._digests[row].as_py() != digest_of(text):
+            raise self._damaged(row)
         return text
+
+    def _checked(self, texts: Any, first: int) -> list[str]:
+        """Texts of neighbouring rows, given as Arrow has them.
+
+        Raises:
+            InputError: one is not as it was written.
+        """
+        try:
+            found: list[str] = texts.to_pylist()
+        except UnicodeDecodeError:
+            raise self._damaged(first) from None
+        if self._digests is not None:
+            expected = self._digests.slice(first, len(found)).to_pylist()
+            for row, (text, digest) in enumerate(zip(found, expected, strict=True), first):
+                if digest_of(text) != digest:
+                    raise self._damaged(row)
+        return found
+
+    def _damaged(self, row: int) -> InputError:
+        return InputError(
+            f"{self._home}: the cached {self.called} is damaged (row {row} is not as it was "
+            "written); delete this folder and run the same command again: it is built again"
+        )
 
     def __contains__(self, identifier: object) -> bool:
         return isinstance(identifier, str) and self._row(identifier) is not None
 
     def _row(self, identifier: str) -> int | None:
         """Where an id stands in the file; its text is not read."""
-        wanted = np.uint64(_hash(identifier))
+        wanted = np.uint64(hash_of(identifier))
         place = int(self._hashes.searchsorted(wanted))
         # more than one id may have the same hash
         while place < len(self._hashes) and self._hashes[place] == wanted:
@@ -148,7 +214,7 @@ class Mapped(Mapping[str, V]):
         # in the order of the file, of which each page is read once
         found: dict[str, V] = {}
         for identifier in sorted(rows, key=rows.__getitem__):
-            found[identifier] = self.value(identifier, self._texts[rows[identifier]].as_py())
+            found[identifier] = self.value(identifier, self._text(rows[identifier]))
         return found
 
     def __iter__(self) -> Iterator[str]:
@@ -161,17 +227,18 @@ class Mapped(Mapping[str, V]):
 
     def at(self, row: int) -> V:
         """The value of a row."""
-        return self.value(self._names[row].as_py(), self._texts[row].as_py())
+        return self.value(self._names[row].as_py(), self._text(row))
 
     def in_order(self) -> Iterator[V]:
         """The values in the order of the file, one batch in memory at a time."""
+        first = 0
         for names, texts in zip(self._names.chunks, self._texts.chunks, strict=True):
-            yield from map(self.value, names.to_pylist(), texts.to_pylist())
+            yield from map(self.value, names.to_pylist(), self._checked(texts, first))
+            first += len(names)
 
     def contents(self, rows: range) -> list[str]:
         """The texts of neighbouring rows."""
-        texts: list[str] = self._texts.slice(rows.start, len(rows)).to_pylist()
-        return texts
+        return self._checked(self._texts.slice(rows.start, len(rows)), rows.start)
 
     @property
     def ids(self) -> Sequence[str]:
@@ -232,101 +299,3 @@ def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
     left = iter(items)
     while batch := list(islice(left, size)):
         yield batch
-
-
-def _columns(path: Path) -> tuple[Any, Any]:
-    """Ids and texts of an Arrow file, mapped: what is asked for is read.
-
-    Raises:
-        OSError, ValueError, KeyError: it is damaged.
-    """
-    import pyarrow as pa
-
-    table = pa.ipc.open_stream(pa.memory_map(str(path))).read_all()
-    return table.column("id"), table.column("contents")
-
-
-def _hash(identifier: str) -> int:
-    import xxhash
-
-    return xxhash.xxh3_64_intdigest(identifier.encode())
-
-
-def _discard(home: Path, called: str, error: Exception) -> None:
-    """Put what is damaged out of the way, to build it again.
-
-    Raises:
-        InputError: the folder may not be changed.
-    """
-    try:
-        # not in place: another process may have opened a whole one by now
-        broken = Path(tempfile.mkdtemp(prefix=f".{home.name}.", dir=home.parent))
-        home.rename(broken / "damaged")
-    except OSError as refusal:
-        raise InputError(
-            f"{home}: the cached {called} is damaged ({error}) and cannot be replaced "
-            f"({refusal.strerror}); delete it, or choose another cache folder with "
-            "--data.init_args.cache_dir"
-        ) from None
-    warnings.warn(
-        f"{home}: the cached {called} is damaged ({error}); it is built again", stacklevel=2
-    )
-    shutil.rmtree(broken, ignore_errors=True)
-
-
-def _build(rows: Rows, home: Path, unit: str) -> None:
-    """Write the Arrow file and the table of ids; complete or not at all."""
-    import pyarrow as pa
-
-    home.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{home.name}.", dir=home.parent))
-    digest = hashlib.sha256()
-    # eight bytes each, where a list of Python's numbers takes forty
-    chunks = [np.array([], dtype=np.uint64)]
-    schema = pa.schema([("id", pa.string()), ("contents", pa.string())])
-    try:
-        path = work / f"{unit}.arrow"
-        with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, schema) as writer:
-            for batch in batches(rows(), BATCH):
-                names = [name for _, name, _ in batch]
-                texts = [text for _, _, text in batch]
-                writer.write_batch(pa.record_batch([names, texts], schema=schema))
-                for name, text in zip(names, texts, strict=True):
-                    digest.update(f"{name}\0{text}\0".encode())
-                chunks.append(np.array([_hash(name) for name in names], dtype=np.uint64))
-        table = np.concatenate(chunks)
-        order = np.argsort(table, kind="stable").astype(np.uint32)
-        table = table[order]
-        _refuse_duplicates(path, table, order, rows)
-        np.save(work / "hashes.npy", table)
-        np.save(work / "rows.npy", order)
-        facts = json.dumps({"fingerprint": digest.hexdigest(), unit: len(table)})
-        (work / "facts.json").write_text(facts, encoding="utf-8")
-        try:
-            work.rename(home)
-        except OSError:
-            # another process was faster
-            if not home.is_dir():
-                raise
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-
-
-def _refuse_duplicates(
-    arrow: Path, hashes: NDArray[np.uint64], rows: NDArray[np.uint32], again: Rows
-) -> None:
-    names, _ = _columns(arrow)
-    # the hashes are sorted: those of equal ids are neighbours
-    for neighbour in np.flatnonzero(hashes[1:] == hashes[:-1]):
-        first, second = int(rows[neighbour]), int(rows[neighbour + 1])
-        if names[first] != names[second]:
-            continue
-        # read once more, for the places in the files
-        place_of = {}
-        for row, (place, _, _) in enumerate(again()):
-            if row in (first, second):
-                place_of[row] = place
-        raise InputError(
-            f"{place_of[second]}: id {names[first].as_py()!r} is a duplicate, first used at "
-            f"{place_of[first]}"
-        )

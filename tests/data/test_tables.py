@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import shutil
 import tempfile
 import tracemalloc
+import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +36,7 @@ from radio.formats import read_questions
 from radio.mapped import Mapped
 from radio.samplers import Shift
 from radio.schema import Candidate, Example, InputError, Missing, Question
-from tests.conftest import World, write_jsonl
+from tests.conftest import World, shown, write_jsonl
 from tests.data.test_module import module
 
 QUESTIONS = [Question(f"q{n}", f"What is {n}?") for n in range(5)]
@@ -102,20 +105,71 @@ def test_the_name_of_a_table_follows_what_it_depends_on(tmp_path: Path) -> None:
     assert homes[0].name.startswith("candidates-")
 
 
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that everyone can enter, unlike pytest's."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@contextmanager
+def read_only(folder: Path) -> Iterator[None]:
+    """A folder that cannot be written, not even by root, who becomes nobody meanwhile."""
+    folder.chmod(0o555)
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+        folder.chmod(0o755)
+
+
+def made_elsewhere(cache: Cache, home: Path) -> None:
+    """Open a table, and look at where it lies."""
+    found = table(cache, home)
+    assert len(found) == 5
+    assert pickle.loads(pickle.dumps(found))["q1"] == as_candidates(RANKINGS["q1"])
+    assert str(home).encode() not in pickle.dumps(found)
+
+
 def test_beside_a_read_only_cache_a_table_is_made_elsewhere(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, open_folder: Path
 ) -> None:
     cache = filled(tmp_path, RANKINGS)
-    made = tempfile.mkdtemp
+    len(table(cache, tmp_path / "warm"))
+    with read_only(open_folder), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        made_elsewhere(cache, open_folder / "candidates")
+    assert list(open_folder.iterdir()) == []
 
-    def read_only(**options: Any) -> str:
-        if options.get("dir") == tmp_path / "tables":
-            raise OSError(30, "Read-only file system")
-        return made(**options)
 
-    monkeypatch.setattr(tempfile, "mkdtemp", read_only)
-    assert len(table(cache, tmp_path / "tables/candidates")) == 5
-    assert list((tmp_path / "tables").iterdir()) == []
+def test_so_is_one_that_is_damaged_there_or_may_not_be_read(
+    tmp_path: Path, open_folder: Path
+) -> None:
+    cache, home = filled(tmp_path, RANKINGS), open_folder / "candidates"
+    table(cache, home)
+    facts = (home / "facts.json").read_bytes()
+    (home / "facts.json").write_text("")
+    with (
+        read_only(open_folder),
+        pytest.warns(UserWarning, match=r"is damaged \(.*cannot be replaced \(Permi.*; it is made"),
+    ):
+        made_elsewhere(cache, home)
+    (home / "facts.json").write_bytes(facts)
+    home.chmod(0)
+    with (
+        read_only(open_folder),
+        pytest.warns(UserWarning, match=r"cannot be read \(.*Permission denied.*; it is made"),
+    ):
+        made_elsewhere(cache, home)
+    home.chmod(0o755)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(table(cache, home)) == 5
 
 
 def test_a_full_disk_is_one_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,7 +260,7 @@ def test_groups_are_the_same_to_the_bit_with_tables_that_are_there_or_not(world:
     first.prepare_data()
     first.setup("fit")
     folder = first.cache.path.parent / "tables"
-    names = sorted(path.name.partition("-")[0] for path in folder.iterdir())
+    names = sorted(path.name.partition("-")[0] for path in shown(folder))
     # of rationales a table and a note each
     expected = {"candidates": 3, "questions": 3, "rationales": 6, "teacher": 3}
     assert Counter(names) == expected

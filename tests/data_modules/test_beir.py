@@ -16,7 +16,7 @@ from data_modules import IRDatasetsDataModule
 from radio.retrievers import BM25
 from radio.schema import InputError, Passage
 from radio.teachers import GoldPassages
-from tests.conftest import ROOT, World, read_jsonl, write_jsonl
+from tests.conftest import ROOT, World, read_jsonl, shown, write_jsonl
 from tests.data_modules.conftest import GRADES, HEADER
 
 Radio = Callable[..., tuple[int, str, str]]
@@ -207,7 +207,7 @@ def test_what_is_wrong_with_a_file_is_said_with_its_line(
     with pytest.raises(InputError, match=message):
         module(tmp_path, path=str(folder)).prepare_data()
     corpora = tmp_path / "cache/corpus"
-    assert file != "corpus.jsonl" or list(corpora.iterdir()) == []
+    assert file != "corpus.jsonl" or shown(corpora) == []
 
 
 @pytest.mark.parametrize("file", ["queries.jsonl", "corpus.jsonl", "qrels/train.tsv"])

@@ -177,6 +177,29 @@ for revision in ("main", "v2", "{"c" * 40}"):
     assert later.stdout == first.stdout
 
 
+def test_processes_that_look_up_commits_together_keep_each_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {"path": None, "retriever": BM25()}
+    first, other, same = (
+        module(NaturalQuestionsDataModule, tmp_path, repository=name, **options)
+        for name in ("team/one", "team/two", "team/one")
+    )
+    monkeypatch.setattr(other, "_look_up", lambda: "b" * 40)
+    monkeypatch.setattr(same, "_look_up", lambda: "c" * 40)
+
+    def while_others_do() -> str:
+        assert other._commit() == "b" * 40
+        assert same._commit() == "c" * 40
+        return "a" * 40
+
+    monkeypatch.setattr(first, "_look_up", while_others_do)
+    # what was noted meanwhile is read by all
+    assert first._commit() == "c" * 40
+    noted = json.loads((tmp_path / "cache/revisions.json").read_text())
+    assert noted == {"team/two@main": "b" * 40, "team/one@main": "c" * 40}
+
+
 def test_a_split_that_is_named_must_be_there(hub: str, tmp_path: Path) -> None:
     for options in ({"repository": hub}, {"path": hub, "retriever": BM25()}):
         data = module(NaturalQuestionsDataModule, tmp_path, splits={"test": "tset"}, **options)

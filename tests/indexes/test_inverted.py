@@ -20,6 +20,7 @@ from radio.schema import InputError
 from tests import forked
 from tests.conftest import ROOT
 from tests.indexes.shared import Drawn, corpus_of
+from tests.synced import Synced
 
 faiss = pytest.importorskip("faiss", reason="faiss is not installed (extra faiss)")
 
@@ -81,6 +82,21 @@ def test_lists_are_built_once_and_leave_no_parts(
     monkeypatch.setattr(inverted, "_build", lambda *_: pytest.fail("built again"))
     again = open_inverted(flat, 12, "")
     np.testing.assert_array_equal(again.search(QUERIES, 5)[1], first.search(QUERIES, 5)[1])
+
+
+def test_all_files_are_on_the_disk_before_the_folder_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flat = flat_in(tmp_path)
+    synced = Synced(monkeypatch)
+    home = open_inverted(flat, 12, "").path.parent
+    whole = home.with_name(f"{home.name}.parts") / "whole"
+    for event, *paths in list(synced.events):
+        # files that were renamed themselves, after they were synced
+        if event == "renamed" and ("synced", paths[0]) in synced.events:
+            synced.events.insert(0, ("synced", paths[1]))
+    assert ("synced", whole / "lists.bin") in synced.events
+    synced.check(home, files=3)
 
 
 def test_an_index_that_was_moved_is_found_with_its_lists(tmp_path: Path) -> None:

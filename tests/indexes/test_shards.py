@@ -18,9 +18,11 @@ from radio.indexes.shards import (
     check_digest,
     read_shard,
     shard_path,
+    sweep,
     write_shard,
 )
 from radio.schema import InputError
+from tests.synced import Synced
 
 LAYOUT = Layout("an index", passages=10, precision="float16", size=4)
 VECTORS = np.random.default_rng(0).standard_normal((10, 6), dtype=np.float32)
@@ -141,3 +143,37 @@ def test_a_full_disk_leaves_no_half_shard(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(InputError, match=r"000000\.safetensors: cannot be written \(No space left"):
         write(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_commands_that_divide_the_shards_differently_may_write_the_same_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fsync = os.fsync
+
+    def beside_another(handle: int) -> None:
+        fsync(handle)
+        monkeypatch.setattr(os, "fsync", fsync)
+        write(tmp_path)
+
+    monkeypatch.setattr(os, "fsync", beside_another)
+    write(tmp_path)
+    assert len(list(tmp_path.iterdir())) == LAYOUT.shards
+    check_digest(tmp_path, 0, read_shard(tmp_path, LAYOUT, 0))
+
+
+def test_what_killed_processes_have_left_is_swept_up(tmp_path: Path) -> None:
+    write(tmp_path)
+    (tmp_path / ".000001.safetensors.0a1b2c3d").write_bytes(b"half")
+    (tmp_path / ".lock-0-of-2").write_bytes(b"")
+    sweep(tmp_path)
+    names = {".lock-0-of-2", *(shard_path(tmp_path, n).name for n in range(LAYOUT.shards))}
+    assert {path.name for path in tmp_path.iterdir()} == names
+
+
+def test_a_shard_is_on_the_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced = Synced(monkeypatch)
+    write(tmp_path)
+    for number in range(LAYOUT.shards):
+        synced.check(shard_path(tmp_path, number))

@@ -31,17 +31,12 @@ from radio.data.tables import (
 from radio.data.written import Items, written
 from radio.engines import current
 from radio.fingerprints import fingerprint
-from radio.mapped import Picked, Row, batches
+from radio.mapped import Picked, batches
+from radio.mapped_files import Row
 from radio.rationales import QualityChecks, RationaleWriter, Request, fill
 from radio.rationales.summary import Rationales
 from radio.retrievers import Retriever
-from radio.schema import (
-    Candidate,
-    Passage,
-    Question,
-    Rationale,
-    RetrievedPassage,
-)
+from radio.schema import Candidate, Passage, Question, Rationale, RetrievedPassage
 from radio.teachers import Lesson, Teacher, check_needs, checked_scores, teacher_key
 
 PART = 100

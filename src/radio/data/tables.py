@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import atexit
-import errno
 import hashlib
 import json
 import shutil
 import tempfile
+import warnings
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import isfinite
@@ -18,7 +18,8 @@ from radio.cache import Cache
 from radio.fingerprints import fingerprint
 from radio.formats import take_questions
 from radio.lines import check_file, read_rows
-from radio.mapped import Mapped, Picked, Row, Rows, batches
+from radio.mapped import Mapped, Picked, batches
+from radio.mapped_files import READ_ONLY, Row, Rows, UnusableError
 from radio.rationales.base import from_row
 from radio.schema import Candidate, Example, InputError, Missing, Question, Rationale
 
@@ -129,7 +130,8 @@ def home_of(kind: type[Table], cache: Path, depends_on: Iterable[str]) -> Path:
 def open_table(kind: type[Table], home: Path, rows: Rows) -> Table:
     """The table of a folder, made from these rows where there is none.
 
-    Beside a cache that can only be read it is made in a temporary folder, for this process.
+    Beside a cache that can only be read, one that is not there, is damaged or may not be read is
+    made in a temporary folder, for this process.
 
     Raises:
         InputError: it cannot be written; or what ``rows`` raises.
@@ -139,8 +141,13 @@ def open_table(kind: type[Table], home: Path, rows: Rows) -> Table:
         try:
             table.fill(home, rows)
         except OSError as error:
-            if error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
+            if error.errno not in READ_ONLY:
                 raise
+            if isinstance(error, UnusableError):
+                warnings.warn(
+                    f"{error.strerror}; it is made in a temporary folder, for this process",
+                    stacklevel=2,
+                )
             temporary = tempfile.mkdtemp(prefix="radio-tables-")
             atexit.register(shutil.rmtree, temporary, ignore_errors=True)
             table.fill(Path(temporary) / home.name, rows)

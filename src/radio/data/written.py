@@ -11,7 +11,8 @@ from typing import Any
 from radio.cache import Cache
 from radio.data.tables import TOGETHER, RationaleTable, home_of, open_table
 from radio.lines import atomic_write
-from radio.mapped import Picked, Row, batches
+from radio.mapped import Picked, batches
+from radio.mapped_files import Row
 from radio.rationales import RationaleWriter, Request
 from radio.rationales.checks import Item
 from radio.schema import Passage, Question, Rationale

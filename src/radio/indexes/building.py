@@ -22,6 +22,7 @@ from radio.indexes.shards import (
     Precision,
     read_shard,
     shard_path,
+    sweep,
     write_shard,
 )
 from radio.models.messages import say
@@ -45,6 +46,7 @@ def open_flat(
     folder, layout = _place(passages, encoder, cache, precision)
     if not _whole(folder, layout):
         with alone(folder):
+            sweep(folder)
             # another one may have built it meanwhile
             if not _whole(folder, layout):
                 _embed(folder, layout, _lacking(folder, layout), passages, encoder, cache)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from radio.disk import sync, sync_folder
 from radio.fingerprints import fingerprint
 from radio.indexes.building import alone
 from radio.indexes.faiss_files import FaissIndex, import_faiss
@@ -119,7 +120,10 @@ def _build(flat: FlatIndex, lists: int, home: Path) -> None:
         facts = ListsFacts(lists, sizes, round(time.perf_counter() - began, 3))
         with atomic_write(whole / MANIFEST) as file:
             json.dump(asdict(facts), file, indent=1)
+        for path in (whole / "lists.bin", whole):
+            sync(path)
         whole.rename(home)
+        sync_folder(home.parent)
         shutil.rmtree(work)
     # faiss says RuntimeError of a full disk
     except (OSError, RuntimeError) as error:
@@ -182,4 +186,6 @@ def _merge(empty: Any, parts: list[Path], work: Path) -> Path:
 def _write(index: Any, path: Path) -> None:
     temporary = path.with_name(f".{path.name}")
     import_faiss().write_index(index, str(temporary))
+    sync(temporary)
     temporary.replace(path)
+    sync_folder(path.parent)

@@ -7,6 +7,7 @@ which index and of which rows it is. It appears under its name when it is comple
 from __future__ import annotations
 
 import os
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from radio.disk import sync_folder
 from radio.schema import InputError
 
 SHARD = 8192
@@ -121,13 +123,15 @@ def write_shard(
         "gpu_memory": gpu_memory,
     }
     content = save({"embeddings": stored}, {key: str(value) for key, value in about.items()})
-    temporary = path.with_name(f".{path.name}")
+    # another command that divides the shards in another way may write the same one
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         with temporary.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+        sync_folder(folder)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise InputError(
@@ -135,6 +139,12 @@ def write_shard(
             "some space, or give another folder with --data.init_args.cache_dir, and run the same "
             "command again"
         ) from None
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed processes have left half written; nobody may be writing."""
+    for path in folder.glob(".*.safetensors*"):
+        path.unlink(missing_ok=True)
 
 
 def read_shard(folder: Path, layout: Layout, number: int) -> Shard:

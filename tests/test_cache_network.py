@@ -179,6 +179,18 @@ def test_who_only_reads_makes_no_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_who_only_reads_a_file_in_wal_mode_on_a_network_makes_no_shared_memory(
+    network: Callable[[], None], tmp_path: Path
+) -> None:
+    before = Cache(tmp_path / "radio.sqlite")
+    before.put("kind", {"a": b"1"})
+    assert before._connection is not None
+    before._connection.close()
+    network()
+    assert reader(tmp_path / "radio.sqlite").get(["a"]) == {"a": b"1"}
+    assert names(tmp_path) == ["radio.sqlite"]
+
+
 @pytest.mark.filterwarnings("ignore:.*network")
 def test_a_change_that_was_cut_off_is_no_state_to_read(
     network: Callable[[], None], tmp_path: Path

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from radio.rerankers import BiEncoder, CrossEncoder, Reranker
+from radio.rerankers.saving import replaced
 from radio.schema import InputError
 from tests.rerankers.test_base import ready
+from tests.synced import Synced
 
 
 @pytest.fixture(params=[CrossEncoder, BiEncoder])
@@ -63,3 +65,15 @@ def test_an_export_that_is_killed_half_way_leaves_the_old_folder_whole(
         path.name for path in folder.iterdir()
     }
     assert [path.name for path in tmp_path.iterdir()] == ["export"]
+
+
+def test_an_export_is_on_the_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced = Synced(monkeypatch)
+    with replaced(tmp_path / "export") as work:
+        (work / "config.json").write_text("{}")
+        (work / "deeper").mkdir()
+        (work / "deeper/weights").write_text("1")
+    synced.check(tmp_path / "export")
+    assert ("synced", work / "deeper/weights") in synced.events

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from radio.disk import sync, sync_folder
 from radio.rerankers import exports, finite, tuning
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 def replaced(folder: Path) -> Iterator[Path]:
     """A folder to write into, which then takes the place of ``folder``; after an error it does not.
 
-    A kill at any moment leaves the old one or the new one, whole.
+    A kill or a power cut at any moment leaves the old one or the new one, whole.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
@@ -27,10 +28,13 @@ def replaced(folder: Path) -> Iterator[Path]:
     try:
         yield work
         work.chmod(0o755)
+        for path in (*work.rglob("*"), work):
+            sync(path)
         # the old one leaves in one step too
         if folder.exists():
             folder.rename(old)
         work.rename(folder)
+        sync_folder(folder.parent)
     finally:
         shutil.rmtree(work, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)

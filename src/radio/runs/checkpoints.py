@@ -20,6 +20,7 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities import rank_zero_warn
 
+from radio.disk import sync_folder
 from radio.processes import process_count, stopping_together
 from radio.runs.kept import ABOUT, not_replaced, unfinished, writer_of
 from radio.runs.stopping import checkpoint_writers
@@ -77,7 +78,7 @@ class WholeCheckpoints(TorchCheckpointIO):
                 file.flush()
                 os.fsync(file.fileno())
             work.replace(target)
-            _sync_folder(target.parent)
+            sync_folder(target.parent)
         except (OSError, RuntimeError) as error:
             # torch reports a full disk as a RuntimeError
             kept = "; the one before is kept" if target.exists() else ""
@@ -138,20 +139,6 @@ def try_to_write(folders: Sequence[Path]) -> None:
                 "room, make it writable, or give another folder (--name, "
                 "--trainer.default_root_dir, dirpath of ModelCheckpoint)"
             ) from None
-
-
-def _sync_folder(folder: Path) -> None:
-    """Put the renaming itself on the disk, where the system lets one open a folder."""
-    try:
-        handle = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return
-    try:
-        os.fsync(handle)
-    except OSError:
-        pass
-    finally:
-        os.close(handle)
 
 
 def read_checkpoint(path: Path, *, weights_only: bool = True, look: bool = False) -> dict[str, Any]:

@@ -1,8 +1,9 @@
-"""What is on the disk when the power fails, and one process at a time where they would disturb each
-other."""
+"""What is on the disk when the power fails, what takes the place of something in one step, and one
+process at a time where they would disturb each other."""
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 from collections.abc import Iterator
@@ -32,6 +33,19 @@ def sync_folder(folder: Path) -> None:
     """Put a renaming on the disk, where the system lets one open a folder."""
     with suppress(OSError):
         sync(folder)
+
+
+def exchange(one: Path, other: Path) -> bool:
+    """Let two folders take each other's place in one step: at any moment each name is there.
+
+    Returns:
+        False where nothing was done, since the system or the file system cannot.
+    """
+    rename = getattr(ctypes.CDLL(None), "renameat2", None) if sys.platform == "linux" else None
+    if rename is None:
+        return False
+    here, swap = -100, 2  # AT_FDCWD and RENAME_EXCHANGE
+    return bool(rename(here, os.fsencode(one), here, os.fsencode(other), swap) == 0)
 
 
 @contextmanager

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from radio.rerankers import BiEncoder, CrossEncoder, Reranker
+from radio.disk import exchange
+from radio.rerankers import BiEncoder, CrossEncoder, Reranker, saving
 from radio.rerankers.saving import replaced
 from radio.schema import InputError
 from tests.rerankers.test_base import ready
@@ -64,6 +65,52 @@ def test_an_export_that_is_killed_half_way_leaves_the_old_folder_whole(
     assert {"model.safetensors", "tokenizer.json", "config.json"} <= {
         path.name for path in folder.iterdir()
     }
+    assert [path.name for path in tmp_path.iterdir()] == ["export"]
+
+
+def test_an_export_takes_the_place_of_the_old_one_in_one_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name).touch()
+    if not exchange(tmp_path / "a", tmp_path / "b"):
+        pytest.skip("this file system cannot exchange two folders")
+    assert (tmp_path / "a/b").exists()
+    assert (tmp_path / "b/a").exists()
+
+    def two_steps(self: Path, target: Path) -> None:
+        raise AssertionError(f"{self} is renamed, and its name means nothing for a moment")
+
+    monkeypatch.setattr(Path, "rename", two_steps)
+    with replaced(tmp_path / "a") as work:
+        (work / "new").touch()
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["new"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+
+
+def test_where_it_takes_two_steps_an_error_in_between_takes_the_first_one_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "export"
+    folder.mkdir()
+    (folder / "old").touch()
+    monkeypatch.setattr(saving, "exchange", lambda one, other: False)
+    with replaced(folder) as work:
+        (work / "new").touch()
+    assert [path.name for path in folder.iterdir()] == ["new"]
+
+    rename = Path.rename
+
+    def refuse_new(self: Path, target: Path) -> Path:
+        if (self / "newer").exists():
+            raise OSError("no")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", refuse_new)
+    with pytest.raises(OSError, match="no"), replaced(folder) as work:
+        (work / "newer").touch()
+    assert [path.name for path in folder.iterdir()] == ["new"]
     assert [path.name for path in tmp_path.iterdir()] == ["export"]
 
 

@@ -291,3 +291,14 @@ def test_the_points_of_a_sweep_have_folders_of_their_own(monkeypatch: pytest.Mon
     drawn = sweep_suffix()
     # processes that this one starts have the same
     assert drawn == sweep_suffix() == "-" + os.environ["WANDB_RUN_ID"]
+
+
+def test_an_export_that_a_kill_left_aside_comes_back(tmp_path: Path) -> None:
+    folder = finished(RunFolder(tmp_path, "run"))
+    aside = folder.path / ".export.abc.old"
+    for path, content in ((aside, "old"), (folder.path / ".export.abc", "new")):
+        path.mkdir()
+        (path / "README.md").write_text(content)
+    folder.claim("fit", checkpoint=folder.path / "checkpoints/last.ckpt")
+    assert (folder.path / "export/README.md").read_text() == "old"
+    assert list(folder.path.glob(".export*")) == []

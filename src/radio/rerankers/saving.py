@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from radio.disk import sync, sync_folder
+from radio.disk import exchange, sync, sync_folder
 from radio.rerankers import exports, finite, tuning
 
 if TYPE_CHECKING:
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 def replaced(folder: Path) -> Iterator[Path]:
     """A folder to write into, which then takes the place of ``folder``; after an error it does not.
 
-    A kill or a power cut at any moment leaves the old one or the new one, whole.
+    A kill or a power cut at any moment leaves the old one or the new one, whole. (Where two folders
+    cannot be exchanged in one step, a kill between two steps leaves the old one as ``.NAME.*.old``;
+    the next command of a run puts it back.)
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
@@ -30,10 +32,15 @@ def replaced(folder: Path) -> Iterator[Path]:
         work.chmod(0o755)
         for path in (*work.rglob("*"), work):
             sync(path)
-        # the old one leaves in one step too
-        if folder.exists():
+        if not folder.exists():
+            work.rename(folder)
+        elif not exchange(work, folder):
             folder.rename(old)
-        work.rename(folder)
+            try:
+                work.rename(folder)
+            except OSError:
+                old.rename(folder)
+                raise
         sync_folder(folder.parent)
     finally:
         shutil.rmtree(work, ignore_errors=True)

@@ -360,6 +360,10 @@ class RunFolder:
         """Take away the half-written files of a process that was killed; no other one is at work
         here, but perhaps in a folder elsewhere.
         """
+        # see radio.rerankers.saving.replaced
+        for old in self.path.glob(".export.*.old"):
+            if not (self.path / "export").exists():
+                old.rename(self.path / "export")
         for pattern in OWNED:
             for path in self.path.glob(f".{pattern}.*"):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -15,12 +15,9 @@ from lightning.pytorch.utilities import rank_zero_warn
 
 from radio.runs import ending, progress
 from radio.runs.examples import data_fingerprint, examples_of
+from radio.runs.kept import ABOUT
 from radio.runs.loggers import ResumableCSVLogger
 from radio.schema import InputError
-
-KEY = "radio"
-"""Where a checkpoint says what run it is of, and with what settings and data."""
-
 
 COMMAND_WINS = (
     "lr",
@@ -78,7 +75,7 @@ def run_of(checkpoint: Mapping[str, Any]) -> str | None:
 
 
 def _about(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
-    about = checkpoint.get(KEY)
+    about = checkpoint.get(ABOUT)
     return about if isinstance(about, dict) else {}
 
 
@@ -235,7 +232,7 @@ class RunState(L.Callback):
     def on_save_checkpoint(
         self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        checkpoint[KEY] = {**self.facts, "data": self._data, "processes": trainer.world_size}
+        checkpoint[ABOUT] = {**self.facts, "data": self._data, "processes": trainer.world_size}
         progress.correct(trainer, checkpoint["loops"])
         if trainer.training and progress.is_within_batch(trainer):
             _log_ahead(trainer)

@@ -254,6 +254,8 @@ def test_ctrl_c_does_not_wait_for_a_server_that_is_silent(api: str, tmp_path: Pa
         return "application/json", completion(api, "Because of the lamp.")
 
     with server(say) as other:
+        # a test run in the background of a shell ignores Ctrl-C
+        heard = signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             made = writer(api, other.url, concurrency=1, timeout=10.0 * PATIENCE, prices=prices)
             with pytest.raises(KeyboardInterrupt):
@@ -261,6 +263,7 @@ def test_ctrl_c_does_not_wait_for_a_server_that_is_silent(api: str, tmp_path: Pa
             assert "at most $0.30 more" in made.status(), "the server goes on with its answer"
         finally:
             over.set()
+            signal.signal(signal.SIGINT, heard)
         assert ask(writer(api, other.url), 10, tmp_path) == {"cached": 3, "written": 7}
 
 

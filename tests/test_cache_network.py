@@ -60,7 +60,7 @@ def test_on_a_disk_of_the_machine_the_journal_is_a_wal(tmp_path: Path) -> None:
         warnings.simplefilter("error")
         cache.put("kind", {"a": b"1"})
     assert mode_of(cache) == "wal"
-    assert list(cache.query("PRAGMA synchronous")) == [(1,)]
+    assert list(cache.query("PRAGMA synchronous")) == [(2,)]
 
 
 @pytest.mark.filterwarnings("ignore:.*network")
@@ -107,6 +107,10 @@ def test_a_file_that_another_process_uses_in_wal_mode_is_not_touched(
     # the minute is over at once
     times = iter([0.0, 61.0])
     monkeypatch.setattr(module.time, "monotonic", lambda: next(times))
+    connect = module.sqlite3.connect
+    monkeypatch.setattr(
+        module.sqlite3, "connect", lambda path, **how: connect(path, **{**how, "timeout": 0})
+    )
     with pytest.raises(InputError, match="another process has kept it locked"):
         Cache(tmp_path / "radio.sqlite").get(["a"])
     assert mode_of(other) == "wal"

@@ -132,7 +132,8 @@ def test_make_and_ci_run_this_where_all_are_installed() -> None:
     recipe = makefile.partition("\nintegrations: ")[2].partition("\n\n")[0]
     assert f"{ALL_INSTALLED}=1" in recipe
     assert Path(__file__).relative_to(ROOT).as_posix() in recipe
-    assert "\nmake integrations\n" in (ROOT / ".ci/run").read_text(encoding="utf-8")
+    made = re.findall(r"^make (.*)$", (ROOT / ".ci/run").read_text(encoding="utf-8"), re.MULTILINE)
+    assert "integrations" in " ".join(made).split()
 
 
 @pytest.mark.slow

@@ -37,8 +37,9 @@ WHERE_IT_IS = re.compile(r"_(name|env|environment|var|variable|file|path|type)$"
 IN_AN_ADDRESS = re.compile(r"(key|sig|auth|pw|pass|(.*[_-])?signature)", re.IGNORECASE)
 """Names that are those of secrets after the ? of an address alone."""
 
-USER = re.compile(r"([\w+.-]+://)[^/?#\s\"'<>]+@")
-PAIR = re.compile(rf"([?&;#]?)([\w.-]+)=(?!{re.escape(LEFT_OUT)})([^&;#\s\"'<>]+)")
+# each begins where a word does, and gives nothing back: else a long word takes a minute
+USER = re.compile(r"(?<![\w+.-])([\w+.-]++://)[^/?#\s\"'<>]+@")
+PAIR = re.compile(rf"([?&;#]?)(?<![\w.-])([\w.-]++)=(?!{re.escape(LEFT_OUT)})([^&;#\s\"'<>]+)")
 """``name=value``, in an address or a line of settings."""
 
 QUOTED = re.compile(

@@ -120,7 +120,7 @@ def test_a_corpus_on_disk_is_streamed(planted: Subject, monkeypatch: pytest.Monk
     assert isinstance(corpus, DiskCorpus)
     # by the way of values, a batch at a time: not one after the other, and not all at once
     monkeypatch.setattr(DiskCorpus, "__getitem__", None)
-    monkeypatch.setattr("radio.mapped.BATCH", 7)
+    monkeypatch.setattr("radio.mapped_files.BATCH", 7)
     assert set(looked_for(planted, CORPUS).flags) == {"q4", "q5", "q6"}
 
 

@@ -163,7 +163,9 @@ class GeneratorInTheLoop(Evaluation):
         for other in trainer.callbacks:  # type: ignore[attr-defined]
             if other is self or not isinstance(other, GeneratorInTheLoop):
                 continue
-            if other.name == self.name:
+            # one reader at several depths is fine: the metrics say which
+            differs = other.generator.fingerprint() != self.generator.fingerprint()
+            if other.name == self.name and differs:
                 named = "without a name" if self.name is None else f"of the name {self.name!r}"
                 raise InputError(
                     f"GeneratorInTheLoop: found two {named}, whose answers nobody could tell "

@@ -19,7 +19,6 @@ from radio.data.splits import TAUGHT
 from radio.data.tables import (
     CandidateTable,
     Examples,
-    RationaleTable,
     ScoreTable,
     Taught,
     home_of,
@@ -28,7 +27,7 @@ from radio.data.tables import (
     rows,
     stored,
 )
-from radio.data.written import Items, written
+from radio.data.written import Items, RationaleTable, written
 from radio.engines import current
 from radio.fingerprints import fingerprint
 from radio.mapped import Picked, batches

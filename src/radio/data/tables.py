@@ -20,8 +20,7 @@ from radio.formats import take_questions
 from radio.lines import check_file, read_rows
 from radio.mapped import Mapped, Picked, batches
 from radio.mapped_files import READ_ONLY, Row, Rows, UnusableError
-from radio.rationales.base import from_row
-from radio.schema import Candidate, Example, InputError, Missing, Question, Rationale
+from radio.schema import Candidate, Example, InputError, Missing, Question
 
 FOLDER = "tables"
 """Beside the cache. What is in it is made again from the cache, and may be deleted."""
@@ -57,10 +56,23 @@ def as_scores(value: Any) -> dict[str, float]:
     return dict(value)
 
 
-class CandidateTable(Mapped[tuple[Candidate, ...]]):
-    """The candidates of each question, by its id."""
+T = TypeVar("T")
+
+
+class Table(Mapped[T]):
+    """What there is for questions, by their ids."""
 
     unit = "questions"
+    what: str
+    """What there is, for its name and messages."""
+
+
+AnyTable = TypeVar("AnyTable", bound=Table[Any])
+
+
+class CandidateTable(Table[tuple[Candidate, ...]]):
+    """The candidates of each question, by its id."""
+
     called = "table of candidates"
     what = "candidates"
     parse = staticmethod(as_candidates)
@@ -73,10 +85,9 @@ class CandidateTable(Mapped[tuple[Candidate, ...]]):
         return self.text(identifier) != "[]"
 
 
-class ScoreTable(Mapped[dict[str, float]]):
+class ScoreTable(Table[dict[str, float]]):
     """The teacher's scores of each question that it has scored, by its id."""
 
-    unit = "questions"
     called = "table of teacher scores"
     what = "teacher scores"
     parse = staticmethod(as_scores)
@@ -85,10 +96,9 @@ class ScoreTable(Mapped[dict[str, float]]):
         return self.parse(json.loads(text))
 
 
-class QuestionTable(Mapped[Question]):
+class QuestionTable(Table[Question]):
     """Questions by id, each a row of a file."""
 
-    unit = "questions"
     called = "table of questions"
     what = "questions"
 
@@ -97,23 +107,7 @@ class QuestionTable(Mapped[Question]):
         return question
 
 
-class RationaleTable(Mapped[Rationale]):
-    """The rationales of those questions that have one, by their ids."""
-
-    unit = "questions"
-    called = "table of rationales"
-    what = "rationales"
-
-    def value(self, identifier: str, text: str) -> Rationale:
-        return from_row(identifier, json.loads(text))
-
-
-Table = TypeVar("Table", CandidateTable, ScoreTable, QuestionTable, RationaleTable)
-
-T = TypeVar("T")
-
-
-def home_of(kind: type[Table], cache: Path, depends_on: Iterable[str]) -> Path:
+def home_of(kind: type[Table[Any]], cache: Path, depends_on: Iterable[str]) -> Path:
     """Where a table lies, named by what it depends on.
 
     Args:
@@ -127,7 +121,7 @@ def home_of(kind: type[Table], cache: Path, depends_on: Iterable[str]) -> Path:
     return cache / FOLDER / f"{kind.what.replace(' ', '-')}-{digest.hexdigest()[:32]}"
 
 
-def open_table(kind: type[Table], home: Path, rows: Rows) -> Table:
+def open_table(kind: type[AnyTable], home: Path, rows: Rows) -> AnyTable:
     """The table of a folder, made from these rows where there is none.
 
     Beside a cache that can only be read, one that is not there, is damaged or may not be read is

@@ -9,16 +9,27 @@ from pathlib import Path
 from typing import Any
 
 from radio.cache import Cache
-from radio.data.tables import TOGETHER, RationaleTable, home_of, open_table
+from radio.data.tables import TOGETHER, Table, home_of, open_table
 from radio.lines import atomic_write
 from radio.mapped import Picked, batches
 from radio.mapped_files import Row
 from radio.rationales import RationaleWriter, Request
+from radio.rationales.base import from_row
 from radio.rationales.checks import Item
 from radio.schema import Passage, Question, Rationale
 
 Requests = Callable[[], Iterable[Request]]
 """Gives the requests of a split; called for each pass over them."""
+
+
+class RationaleTable(Table[Rationale]):
+    """The rationales of those questions that have one, by their ids."""
+
+    called = "table of rationales"
+    what = "rationales"
+
+    def value(self, identifier: str, text: str) -> Rationale:
+        return from_row(identifier, json.loads(text))
 
 
 def written(writer: RationaleWriter, requests: Requests, cache: Cache) -> RationaleTable:

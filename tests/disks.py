@@ -1,9 +1,12 @@
-"""Small disks of their own, for tests that fill one or cannot write it."""
+"""Small disks of their own, for tests that fill one or cannot write it, and folders that cannot be
+written."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -78,3 +81,30 @@ def held(mounting: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
     ) as holder:
         yield holder
         # at its end its input is closed, and waited for
+
+
+@contextmanager
+def enterable() -> Iterator[Path]:
+    """A folder that everyone can enter, unlike pytest's."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@contextmanager
+def read_only(*paths: Path) -> Iterator[None]:
+    """Folders and files that cannot be written, not even by root, who becomes nobody meanwhile."""
+    modes = {path: path.stat().st_mode for path in paths}
+    for path in modes:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    root = hasattr(os, "geteuid") and os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+        for path, mode in modes.items():
+            if path.exists():
+                path.chmod(mode)

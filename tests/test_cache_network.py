@@ -15,6 +15,7 @@ from radio.cache import Cache
 from radio.mounts import Mount
 from radio.schema import InputError
 from tests.conftest import entries
+from tests.test_cache_unusable import closed
 
 
 @pytest.fixture
@@ -35,6 +36,13 @@ def mode_of(cache: Cache) -> str:
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
+
+
+def left_in_wal_mode(path: Path) -> None:
+    """As a process of an earlier version leaves a file: with an entry, and nobody else uses it."""
+    cache = Cache(path)
+    cache.put("kind", {"a": b"1"})
+    closed(cache)
 
 
 # On a network
@@ -67,10 +75,7 @@ def test_on_a_disk_of_the_machine_the_journal_is_a_wal(tmp_path: Path) -> None:
 def test_a_file_of_an_earlier_version_leaves_wal_mode(
     network: Callable[[], None], tmp_path: Path
 ) -> None:
-    before = Cache(tmp_path / "radio.sqlite")
-    before.put("kind", {"a": b"1"})
-    assert before._connection is not None
-    before._connection.close()
+    left_in_wal_mode(tmp_path / "radio.sqlite")
     network()
     cache = Cache(tmp_path / "radio.sqlite")
     assert cache.get(["a"]) == {"a": b"1"}
@@ -186,10 +191,7 @@ def test_who_only_reads_makes_no_file(tmp_path: Path) -> None:
 def test_who_only_reads_a_file_in_wal_mode_on_a_network_makes_no_shared_memory(
     network: Callable[[], None], tmp_path: Path
 ) -> None:
-    before = Cache(tmp_path / "radio.sqlite")
-    before.put("kind", {"a": b"1"})
-    assert before._connection is not None
-    before._connection.close()
+    left_in_wal_mode(tmp_path / "radio.sqlite")
     network()
     assert reader(tmp_path / "radio.sqlite").get(["a"]) == {"a": b"1"}
     assert names(tmp_path) == ["radio.sqlite"]

@@ -5,9 +5,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ from radio.rationales import RationaleWriter, Request, fill
 from radio.rationales.base import read
 from radio.schema import InputError, Question, Rationale
 from tests.conftest import entries
+from tests.disks import enterable, read_only
 
 QUESTIONS = [Question(f"q{n}", f"Who lit lamp {n}?", ("Ada",)) for n in range(3)]
 
@@ -73,30 +72,11 @@ def test_a_disk_that_fills_up_while_rationales_are_written_is_one_message(tmp_pa
 # A read-only disk
 
 
-@contextmanager
-def read_only(folder: Path) -> Iterator[None]:
-    """The folder and its files cannot be written, not even by root, who becomes nobody
-    meanwhile."""
-    for path in (*folder.iterdir(), folder):
-        path.chmod(0o555 if path.is_dir() else 0o444)
-    root = hasattr(os, "geteuid") and os.geteuid() == 0
-    if root:
-        os.seteuid(65534)
-    try:
-        yield
-    finally:
-        if root:
-            os.seteuid(0)
-        folder.chmod(0o755)
-
-
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder that everyone can enter, unlike pytest's."""
-    with tempfile.TemporaryDirectory() as name:
-        Path(name).chmod(0o755)
-        (Path(name) / "cache").mkdir()
-        yield Path(name) / "cache"
+    with enterable() as outer:
+        (outer / "cache").mkdir()
+        yield outer / "cache"
 
 
 def closed(cache: Cache) -> None:
@@ -111,7 +91,7 @@ def test_a_filled_cache_on_a_read_only_disk_is_usable(folder: Path) -> None:
     fill(writer, requests(writer), cache, folder / "failures.jsonl", "rationales")
     closed(cache)
     (folder / "radio.lock").unlink(missing_ok=True)
-    with read_only(folder):
+    with read_only(*folder.iterdir(), folder):
         again = Cache(folder / "radio.sqlite")
         counts = fill(writer, requests(writer), again, folder / "failures.jsonl", "rationales")
         assert counts == {"cached": 3}
@@ -129,7 +109,7 @@ def test_what_a_read_only_cache_lacks_is_one_message_before_anything_is_paid(fol
     cache.put("kind", {"a": b"1"})
     closed(cache)
     writer = Template()
-    with read_only(folder), pytest.raises(InputError, match="cannot be written"):
+    with read_only(*folder.iterdir(), folder), pytest.raises(InputError, match="cannot be written"):
         fill(
             writer,
             requests(writer),
@@ -140,7 +120,7 @@ def test_what_a_read_only_cache_lacks_is_one_message_before_anything_is_paid(fol
 
 
 def test_a_folder_that_can_only_be_read_and_has_no_cache_is_one_message(folder: Path) -> None:
-    with read_only(folder):
+    with read_only(*folder.iterdir(), folder):
         with pytest.raises(InputError, match=r"radio\.sqlite: cannot use this file as the cache"):
             Cache(folder / "radio.sqlite").get(["a"])
         with pytest.raises(InputError, match=r"new: cannot be the folder of the cache .*cache_dir"):

@@ -15,6 +15,7 @@ from itertools import pairwise
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
+from radio.lines import broken_character
 from radio.schema import Candidate, InputError, Passage, Question
 
 if TYPE_CHECKING:
@@ -327,21 +328,11 @@ def passages(data: object, found: object) -> Iterator[Passage]:
         yield passage
 
 
-def _is_whole(text: str) -> bool:
-    """Whether a text has no half of a surrogate pair."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def _check_texts(part: object, place: str, texts: Mapping[str, Any]) -> None:
     for name, text in texts.items():
         if not isinstance(text, str):
             refuse(part, f"{place}: {name}", described(text), "a string")
-        # as a text ends that was cut: it cannot be hashed or written
-        if not _is_whole(text):
+        if broken_character(text):
             refuse(part, f"{place}: {name}", f"half a character ({text[-60:]!r})", "valid Unicode")
         # a run in TREC's format is cut at white space
         if name == "id" and text.split() != [text]:

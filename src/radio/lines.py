@@ -181,6 +181,16 @@ def rows_of(lines: Iterable[tuple[int, str]], name: str) -> Iterator[tuple[str, 
         yield place, row
 
 
+def broken_character(text: str) -> str | None:
+    """What is wrong with a text that ends, or was joined, within a surrogate pair: it can be
+    neither hashed nor written. None where it is whole."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        return str(error)
+    return None
+
+
 def kind_of(value: object) -> str:
     """What JSON calls a value of this kind, for messages."""
     return "null" if value is None else NAMES.get(type(value), type(value).__name__)

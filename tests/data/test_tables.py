@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import shutil
-import tempfile
 import tracemalloc
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +35,7 @@ from radio.samplers import Shift
 from radio.schema import Candidate, Example, InputError, Missing, Question
 from tests.conftest import World, shown, write_jsonl
 from tests.data.test_module import module
+from tests.disks import enterable, read_only
 
 QUESTIONS = [Question(f"q{n}", f"What is {n}?") for n in range(5)]
 RANKINGS = {f"q{n}": [["a", 3], ["b", 0.1 + n], ["c\ud800", 1e-17]] for n in range(5)}
@@ -107,25 +105,8 @@ def test_the_name_of_a_table_follows_what_it_depends_on(tmp_path: Path) -> None:
 
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
-    """A folder that everyone can enter, unlike pytest's."""
-    with tempfile.TemporaryDirectory() as name:
-        Path(name).chmod(0o755)
-        yield Path(name)
-
-
-@contextmanager
-def read_only(folder: Path) -> Iterator[None]:
-    """A folder that cannot be written, not even by root, who becomes nobody meanwhile."""
-    folder.chmod(0o555)
-    root = os.geteuid() == 0
-    if root:
-        os.seteuid(65534)
-    try:
-        yield
-    finally:
-        if root:
-            os.seteuid(0)
-        folder.chmod(0o755)
+    with enterable() as folder:
+        yield folder
 
 
 def made_elsewhere(cache: Cache, home: Path) -> None:

@@ -164,8 +164,9 @@ class GeneratorInTheLoop(Evaluation):
             if other is self or not isinstance(other, GeneratorInTheLoop):
                 continue
             # one reader at several depths is fine: the metrics say which
-            differs = other.generator.fingerprint() != self.generator.fingerprint()
-            if other.name == self.name and differs:
+            if other.name == self.name and (
+                other.generator.fingerprint() != self.generator.fingerprint()
+            ):
                 named = "without a name" if self.name is None else f"of the name {self.name!r}"
                 raise InputError(
                     f"GeneratorInTheLoop: found two {named}, whose answers nobody could tell "

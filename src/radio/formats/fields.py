@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from radio.lines import NAMES, kind_of
+from radio.lines import NAMES, broken_character, kind_of
 from radio.schema import InputError
 
 
@@ -29,12 +29,10 @@ def take(row: Mapping[str, Any], place: str, key: str, kind: type, default: obje
 
 def check_text(value: str, place: str, key: str) -> None:
     """Refuse half of a surrogate pair, as a cut text ends: it cannot be hashed or written."""
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
+    if problem := broken_character(value):
         raise InputError(
-            f"{place}: key {key!r}: found a broken character ({error}), expected valid Unicode"
-        ) from None
+            f"{place}: key {key!r}: found a broken character ({problem}), expected valid Unicode"
+        )
 
 
 def take_id(row: Mapping[str, Any], place: str, key: str = "id") -> str:
